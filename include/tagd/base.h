@@ -1,0 +1,117 @@
+/* base: what two rooms use at least: arena, buffer, text views, time, decimals, errors.
+ * No I/O, no clock, no thread. Nothing here knows of events or catalogs. */
+#ifndef TAGD_BASE_H
+#define TAGD_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef __int128 tagd_i128;
+
+/* ---- text views: not NUL-terminated, not owned ---- */
+struct tagd_str {
+    const char *p;
+    size_t n;
+};
+#define TAGD_STR(lit) ((struct tagd_str){(lit), sizeof(lit) - 1})
+struct tagd_str tagd_str_of(const char *z);
+bool tagd_str_eq(struct tagd_str a, struct tagd_str b);
+/* Byte order, as memcmp, shorter first: <0, 0, >0. */
+int tagd_str_cmp(struct tagd_str a, struct tagd_str b);
+/* True if the bytes are well-formed UTF-8 (no surrogates, no overlong forms). NUL is well-formed. */
+bool tagd_utf8_valid(const char *p, size_t n);
+
+/* ---- memory: running out of it aborts with a message; tagd never goes on without memory it needs ---- */
+void *tagd_xmalloc(size_t n);
+void *tagd_xcalloc(size_t n, size_t size);
+void *tagd_xrealloc(void *p, size_t n);
+
+/* ---- arena: grows by chunks, freed as a whole; reset keeps the chunks, so a warm arena allocates nothing ---- */
+struct tagd_arena {
+    struct tagd_arena_chunk *first, *cur;
+    size_t used; /* bytes used of cur */
+};
+void *tagd_arena_alloc(struct tagd_arena *arena, size_t n); /* aligned to 16, zeroed: no; never NULL */
+void *tagd_arena_zalloc(struct tagd_arena *arena, size_t n);
+struct tagd_str tagd_arena_copy(struct tagd_arena *arena, const char *p, size_t n); /* NUL-terminated copy */
+const char *tagd_arena_printf(struct tagd_arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void tagd_arena_reset(struct tagd_arena *arena);
+void tagd_arena_free(struct tagd_arena *arena);
+
+/* ---- buffer: growing bytes ---- */
+struct tagd_buf {
+    char *p;
+    size_t n, cap;
+};
+void tagd_buf_reserve(struct tagd_buf *buf, size_t more);
+void tagd_buf_add(struct tagd_buf *buf, const void *p, size_t n);
+void tagd_buf_add_z(struct tagd_buf *buf, const char *z);
+void tagd_buf_add_str(struct tagd_buf *buf, struct tagd_str s);
+void tagd_buf_add_byte(struct tagd_buf *buf, unsigned char b);
+void tagd_buf_printf(struct tagd_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A JSON string with its quotes; escapes what RFC 8259 asks for. */
+void tagd_buf_add_json(struct tagd_buf *buf, struct tagd_str s);
+void tagd_buf_add_i64(struct tagd_buf *buf, int64_t v);
+void tagd_buf_add_varint(struct tagd_buf *buf, uint64_t v);  /* LEB128 */
+void tagd_buf_add_zigzag(struct tagd_buf *buf, int64_t v);   /* zigzag LEB128 */
+void tagd_buf_add_zigzag128(struct tagd_buf *buf, tagd_i128 v);
+void tagd_buf_free(struct tagd_buf *buf); /* frees the bytes, zeroes the struct */
+
+/* ---- reader over bytes: after a read past the end or a malformed number, `bad` is set and 0 is returned ---- */
+struct tagd_reader {
+    const unsigned char *p, *end;
+    bool bad;
+};
+uint64_t tagd_read_varint(struct tagd_reader *reader);
+int64_t tagd_read_zigzag(struct tagd_reader *reader);
+tagd_i128 tagd_read_zigzag128(struct tagd_reader *reader);
+struct tagd_str tagd_read_bytes(struct tagd_reader *reader, size_t n); /* a view */
+
+/* ---- time: milliseconds since 1970-01-01T00:00:00Z ---- */
+#define TAGD_NEVER INT64_MAX /* later than every instant */
+#define TAGD_TIME_MAX 253402300799999 /* 9999-12-31T23:59:59.999Z */
+#define TAGD_MS_DAY 86400000
+/* RFC 3339 with any offset, cut to the millisecond. False: not a time. */
+bool tagd_time_parse(struct tagd_str text, int64_t *ms);
+#define TAGD_TIME_TEXT 32 /* bytes that tagd_time_format writes at most, NUL included */
+/* "2026-11-23T02:00:00.123Z": always three digits and Z. Returns the length. */
+size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT]);
+/* "YYYY-MM-DD", a real date of the Gregorian calendar -> days since 1970-01-01. */
+bool tagd_date_parse(struct tagd_str text, int64_t *days);
+size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT]);
+/* "500ms" "90s" "15m" "2h" "30d" "12w", one number and one unit, digits only, at most 100,000 days. */
+bool tagd_duration_parse(struct tagd_str text, int64_t *ms);
+/* Quotient rounded to minus infinity; b > 0. */
+int64_t tagd_floor_div(int64_t a, int64_t b);
+
+/* ---- decimals: fixed-point, 4 places, so 1.5 is 15000 ---- */
+#define TAGD_DECIMAL_ONE 10000
+#define TAGD_DECIMAL_MAX 1000000000000000 /* 10^11 as a decimal */
+/* The double's decimal text with 15 digits, rounded half away from zero to 4 places. False: not finite or |v| > 10^11. */
+bool tagd_decimal_from_double(double v, int64_t *decimal);
+double tagd_decimal_to_double(tagd_i128 decimal); /* correctly rounded */
+/* The exact quotient sum / count rounded once to a double; count > 0. */
+double tagd_decimal_avg(tagd_i128 sum, int64_t count);
+void tagd_buf_add_decimal(struct tagd_buf *buf, tagd_i128 decimal); /* without trailing zeros: -1.5, 20 */
+void tagd_buf_add_double(struct tagd_buf *buf, double v);           /* shortest text that reads back the same */
+
+/* ---- hashes ---- */
+/* 128 bits of XXH3 over a, a NUL-safe separator (its length) and b. */
+struct tagd_hash128 {
+    uint64_t lo, hi;
+};
+struct tagd_hash128 tagd_hash_pair(struct tagd_str a, struct tagd_str b);
+uint64_t tagd_hash64(struct tagd_str s);
+/* Kafka's partitioners: the Java clients' murmur2 (already masked positive) and zlib's CRC-32. */
+uint32_t tagd_murmur2(struct tagd_str key);
+uint32_t tagd_crc32(struct tagd_str key);
+
+/* ---- errors: one sentence with the place and the remedy ---- */
+struct tagd_error {
+    char text[1024];
+};
+/* Sets the text; returns false, so that `return tagd_fail(error, ...)` reads well. error may be NULL. */
+bool tagd_fail(struct tagd_error *error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

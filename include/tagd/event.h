@@ -1,0 +1,91 @@
+/* event: the bytes of one Kafka record -> struct tagd_event, checked against the catalog's fields.
+ * Never does I/O, never reads a clock: what it needs of the world is in struct tagd_record and tagd_event_rules. */
+#ifndef TAGD_EVENT_H
+#define TAGD_EVENT_H
+
+#include "tagd/base.h"
+
+struct tagd_catalog;
+
+#define TAGD_EVENT_DEPTH_MAX 64          /* levels of nesting in a record's JSON; deeper is malformed */
+#define TAGD_EVENT_BYTES_MAX (1024 * 1024) /* default of max_bytes */
+#define TAGD_STRING_MAX 1024             /* bytes of a declared string field; longer is invalid */
+#define TAGD_ATTRIBUTE_MAX 1024          /* bytes of id, source, type */
+#define TAGD_SUBJECT_MAX 128
+
+/* Why a record can't be used; names and order are those of the dead-letter topic. */
+enum tagd_event_code {
+    TAGD_EVENT_OK = 0,
+    TAGD_EVENT_TOO_LARGE,
+    TAGD_EVENT_MALFORMED,
+    TAGD_EVENT_JUNK_SUBJECT,
+    TAGD_EVENT_INVALID,
+    TAGD_EVENT_PAST,
+    TAGD_EVENT_FUTURE,
+    TAGD_EVENT_MISROUTED,
+    TAGD_EVENT_UNSUPPORTED,
+    TAGD_EVENT_POISON,
+    TAGD_EVENT_CODES
+};
+const char *tagd_event_code_name(enum tagd_event_code code); /* "too_large", ... */
+
+enum tagd_field_type { TAGD_DECIMAL, TAGD_STRING, TAGD_BOOLEAN, TAGD_TIME, TAGD_DATE };
+
+/* A field's value. present is false if the event lacks it or it is JSON null. */
+struct tagd_value {
+    bool present;
+    int64_t i;         /* decimal (4 places), boolean 0/1, time (ms), date (days) */
+    struct tagd_str s; /* string */
+};
+
+struct tagd_header {
+    struct tagd_str name, value;
+};
+
+/* One record as Kafka gave it; all views belong to the caller and must live as long as the event. */
+struct tagd_record {
+    struct tagd_str key, value;
+    bool has_key, has_value;
+    const struct tagd_header *headers;
+    size_t n_headers;
+    int64_t timestamp_ms;    /* record timestamp; -1: none */
+    bool log_append_time;    /* the topic stamps on append */
+    uint32_t topic;          /* index in the configuration's sources */
+    int32_t partition;       /* the shard */
+    int64_t offset;
+};
+
+enum tagd_partitioner { TAGD_MURMUR2, TAGD_CRC32, TAGD_NO_PARTITIONER };
+
+struct tagd_event_rules {
+    const struct tagd_catalog *catalog;
+    size_t max_bytes;           /* too_large above it */
+    int64_t past_ms;            /* earliest time */
+    int64_t future_ms;          /* how far ahead is allowed; < 0: not checked (time: events) */
+    enum tagd_partitioner partitioner;
+    int32_t partitions;         /* 0: not checked */
+    bool time_required;         /* simulate: an event without `time` is invalid */
+    const struct tagd_str *junk_subjects;
+    size_t n_junk_subjects;     /* compared ASCII case-insensitively */
+};
+extern const struct tagd_str tagd_junk_subjects[]; /* the default list */
+extern const size_t tagd_n_junk_subjects;
+
+struct tagd_event {
+    enum tagd_event_code code;
+    char reason[256];      /* a sentence with the place, if code is not OK; cut at a character's border */
+    bool has_time;         /* the time was read and is neither past nor future: moves the shard's time */
+    int64_t time_ms;
+    int32_t type;          /* index in the catalog's events; -1: a type the catalog does not declare */
+    struct tagd_str id, source, subject, type_name;
+    struct tagd_hash128 dedupe; /* of (source, id) */
+    struct tagd_value *fields;  /* the type's declared fields in catalog order; n = catalog's count for type */
+};
+
+/* Decodes and checks one record: all memory it needs comes from arena, where the event's views may also point.
+ * wall_ms: the clock, used for `future` where the topic doesn't stamp on append. Never fails: what can't be used has a code.
+ * Codes are tried in the order of the enum; a record of an undeclared type that is otherwise sound has code OK and type -1. */
+void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
+                       struct tagd_arena *arena, struct tagd_event *event);
+
+#endif

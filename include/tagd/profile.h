@@ -1,0 +1,34 @@
+/* profile: what is known of one customer (panes, totals, marks, tags, dedupe ids), and its binary form.
+ * The form is versioned; see the head of daemon/profile/profile.c. No evaluation happens here. */
+#ifndef TAGD_PROFILE_H
+#define TAGD_PROFILE_H
+
+#include "tagd/base.h"
+#include "tagd/catalog.h"
+
+#define TAGD_PROFILE_PANES_MAX 20000 /* panes of one customer and store; past it the oldest goes, counted */
+#define TAGD_PROFILE_IDS_MAX 10000   /* dedupe ids of one customer; past it the one that ends first goes, counted */
+
+struct tagd_profile; /* decoded; reused for many customers, so warm use allocates nothing */
+
+struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog);
+void tagd_profile_free(struct tagd_profile *profile);
+/* Makes it the profile of a customer never seen. */
+void tagd_profile_clear(struct tagd_profile *profile);
+/* Reads the binary form. False: not a profile of this version and catalog, or damaged; the profile is then clear. */
+bool tagd_profile_decode(struct tagd_profile *profile, struct tagd_str bytes, struct tagd_error *error);
+/* Appends the binary form. */
+void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *out);
+bool tagd_profile_exists(const struct tagd_profile *profile); /* has it had an applied event? */
+
+/* The earliest instant at which time alone may change a tag (a lower bound, ms); TAGD_NEVER: none. */
+int64_t tagd_profile_due(const struct tagd_profile *profile);
+/* The last tag change's revision (0: none yet) and effective time. */
+uint64_t tagd_profile_revision(const struct tagd_profile *profile);
+int64_t tagd_profile_changed_at(const struct tagd_profile *profile);
+/* The tag of a dimension: index, or -1 for none. */
+int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension);
+/* Asserts the struct's invariants (sorted panes, bounds, counts); for tests. */
+void tagd_profile_check(const struct tagd_profile *profile);
+
+#endif
