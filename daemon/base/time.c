@@ -1,0 +1,201 @@
+#include "tagd/base.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TIME_MIN (-62167219200000) /* 0000-01-01T00:00:00Z */
+#define DURATION_MAX (INT64_C(100000) * TAGD_MS_DAY)
+
+int64_t tagd_floor_div(int64_t a, int64_t b)
+{
+    int64_t q = a / b;
+
+    return a % b < 0 ? q - 1 : q;
+}
+
+/* Two digits at p, or a number over 99 if they aren't. */
+static unsigned two(const char *p)
+{
+    unsigned tens = (unsigned char)p[0] - '0', ones = (unsigned char)p[1] - '0';
+
+    return tens > 9 || ones > 9 ? 1000 : tens * 10 + ones;
+}
+
+/* Days since 1970-01-01 of the proleptic Gregorian calendar, for years from 0 on: Howard Hinnant's days_from_civil. */
+static int64_t days_of(unsigned year, unsigned month, unsigned day)
+{
+    int64_t y = (int64_t)year - (month <= 2);
+    int64_t era = tagd_floor_div(y, 400);
+    int64_t of_era = y - era * 400;
+    int64_t of_year = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+/* The inverse: Howard Hinnant's civil_from_days. */
+static void civil_of(int64_t days, int64_t *year, unsigned *month, unsigned *day)
+{
+    int64_t era = tagd_floor_div(days + 719468, 146097);
+    int64_t doe = days + 719468 - era * 146097;
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    int64_t mp = (5 * doy + 2) / 153;
+
+    *day = (unsigned)(doy - (153 * mp + 2) / 5 + 1);
+    *month = (unsigned)(mp < 10 ? mp + 3 : mp - 9);
+    *year = yoe + era * 400 + (*month <= 2);
+}
+
+/* "YYYY-MM-DD" at p, ten bytes. */
+static bool date_at(const char *p, int64_t *days)
+{
+    static const unsigned char lengths[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned century = two(p), years = two(p + 2), month = two(p + 5), day = two(p + 8);
+    unsigned year = century * 100 + years;
+
+    if (century > 99 || years > 99 || p[4] != '-' || p[7] != '-' || month < 1 || month > 12)
+        return false;
+    if (day < 1 || day > lengths[month - 1])
+        return false;
+    if (month == 2 && day == 29 && (year % 4 != 0 || (year % 100 == 0 && year % 400 != 0)))
+        return false;
+    *days = days_of(year, month, day);
+    return true;
+}
+
+/* "Z", "+hh:mm" or "-hh:mm", the whole of the n bytes. */
+static bool offset_at(const char *p, size_t n, int64_t *ms)
+{
+    unsigned hours, minutes;
+
+    *ms = 0;
+    if (n == 1)
+        return *p == 'Z' || *p == 'z';
+    if (n != 6 || (p[0] != '+' && p[0] != '-') || p[3] != ':')
+        return false;
+    hours = two(p + 1);
+    minutes = two(p + 4);
+    if (hours > 23 || minutes > 59)
+        return false;
+    *ms = (int64_t)(hours * 60 + minutes) * 60000;
+    if (p[0] == '-')
+        *ms = -*ms;
+    return true;
+}
+
+bool tagd_time_parse(struct tagd_str text, int64_t *ms)
+{
+    const char *p = text.p;
+    unsigned hour, minute, second, fraction = 0;
+    int64_t days, offset, result;
+    size_t at = 19;
+
+    if (text.n < 20 || (p[10] != 'T' && p[10] != 't') || p[13] != ':' || p[16] != ':' || !date_at(p, &days))
+        return false;
+    hour = two(p + 11);
+    minute = two(p + 14);
+    second = two(p + 17);
+    if (hour > 23 || minute > 59 || second > 60)
+        return false;
+    if (p[at] == '.') {
+        unsigned scale = 100;
+
+        for (at++; at < text.n && p[at] >= '0' && p[at] <= '9'; at++) {
+            fraction += (unsigned)(p[at] - '0') * scale;
+            scale /= 10;
+        }
+        if (at == 20)
+            return false;
+    }
+    if (!offset_at(p + at, text.n - at, &offset))
+        return false;
+    result = days * TAGD_MS_DAY + (int64_t)((hour * 60 + minute) * 60 + second) * 1000 + fraction - offset;
+    /* A leap second, which UTC inserts at a day's end, is the second after it. */
+    if (second == 60 && result - tagd_floor_div(result, TAGD_MS_DAY) * TAGD_MS_DAY >= 1000)
+        return false;
+    if (result < TIME_MIN || result > TAGD_TIME_MAX)
+        return false;
+    *ms = result;
+    return true;
+}
+
+static char *put(char *out, unsigned v, unsigned n)
+{
+    for (unsigned i = n; i > 0; i--) {
+        out[i - 1] = (char)('0' + v % 10);
+        v /= 10;
+    }
+    return out + n;
+}
+
+size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT])
+{
+    unsigned month, day;
+    int64_t year;
+    char *p = out;
+
+    if (days < TIME_MIN / TAGD_MS_DAY || days > TAGD_TIME_MAX / TAGD_MS_DAY) /* no such year in four digits */
+        return (size_t)snprintf(out, TAGD_TIME_TEXT, "%s", days < 0 ? "-infinity" : "infinity");
+    civil_of(days, &year, &month, &day);
+    p = put(p, (unsigned)year, 4);
+    *p++ = '-';
+    p = put(p, month, 2);
+    *p++ = '-';
+    p = put(p, day, 2);
+    *p = '\0';
+    return (size_t)(p - out);
+}
+
+size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT])
+{
+    int64_t days = tagd_floor_div(ms, TAGD_MS_DAY);
+    unsigned of_day = (unsigned)((ms % TAGD_MS_DAY + TAGD_MS_DAY) % TAGD_MS_DAY);
+    char *p = out + tagd_date_format(days, out);
+
+    if (p - out != 10)
+        return (size_t)(p - out);
+    *p++ = 'T';
+    p = put(p, of_day / 3600000, 2);
+    *p++ = ':';
+    p = put(p, of_day / 60000 % 60, 2);
+    *p++ = ':';
+    p = put(p, of_day / 1000 % 60, 2);
+    *p++ = '.';
+    p = put(p, of_day % 1000, 3);
+    *p++ = 'Z';
+    *p = '\0';
+    return (size_t)(p - out);
+}
+
+bool tagd_date_parse(struct tagd_str text, int64_t *days)
+{
+    return text.n == 10 && date_at(text.p, days);
+}
+
+bool tagd_duration_parse(struct tagd_str text, int64_t *ms)
+{
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"ms", 1},      {"s", 1000},        {"m", 60000},
+                 {"h", 3600000}, {"d", TAGD_MS_DAY}, {"w", 7 * (int64_t)TAGD_MS_DAY}};
+    int64_t number = 0;
+    size_t at = 0;
+
+    for (; at < text.n && text.p[at] >= '0' && text.p[at] <= '9'; at++) {
+        number = number * 10 + (text.p[at] - '0');
+        if (number > DURATION_MAX)
+            return false;
+    }
+    if (at == 0)
+        return false;
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (!tagd_str_eq((struct tagd_str){text.p + at, text.n - at}, tagd_str_of(units[i].name)))
+            continue;
+        if (number > DURATION_MAX / units[i].ms)
+            return false;
+        *ms = number * units[i].ms;
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,161 @@
+/* The compiled catalog, as profile and engine read it. Everything is an index; names are kept for messages and output. */
+#ifndef TAGD_CATALOG_COMPILED_H
+#define TAGD_CATALOG_COMPILED_H
+
+#include "tagd/catalog.h"
+
+/* Value types of expressions. A tag is the current tag of a dimension: a string that only compares for equality. */
+enum tagd_type { TAGD_T_NULL, TAGD_T_NUMBER, TAGD_T_DURATION, TAGD_T_BOOLEAN, TAGD_T_STRING, TAGD_T_TIME, TAGD_T_DATE, TAGD_T_TAG };
+
+enum tagd_node_kind {
+    TAGD_N_LITERAL,
+    TAGD_N_COUNT, TAGD_N_SUM, TAGD_N_AVG, /* of a window, or of the single pane of all time */
+    TAGD_N_SINCE, TAGD_N_SINCE_FIRST, TAGD_N_LATEST,
+    TAGD_N_DIMENSION, TAGD_N_METRIC,
+    TAGD_N_AND, TAGD_N_OR, TAGD_N_NOT,
+    TAGD_N_EQ, TAGD_N_NE, TAGD_N_LT, TAGD_N_LE, TAGD_N_GT, TAGD_N_GE, TAGD_N_IN,
+    TAGD_N_ADD, TAGD_N_SUB, TAGD_N_MUL, TAGD_N_DIV,
+    TAGD_N_IS_NULL, TAGD_N_IS_NOT_NULL
+};
+
+/* A value at run time. Numbers are exact (decimal, 4 places, in d) or double (in f). */
+enum tagd_val_kind { TAGD_V_NULL, TAGD_V_BOOL, TAGD_V_DECIMAL, TAGD_V_DOUBLE, TAGD_V_DURATION, TAGD_V_STRING, TAGD_V_TIME, TAGD_V_DATE };
+struct tagd_val {
+    enum tagd_val_kind kind;
+    union {
+        bool b;
+        tagd_i128 d;
+        double f;
+        int64_t i; /* duration, time: ms; date: days */
+        struct tagd_str s;
+    } u;
+};
+
+#define TAGD_DURATION_MAX (INT64_C(1) << 53) /* ms; a duration past it is null */
+
+struct tagd_node {
+    enum tagd_node_kind kind;
+    enum tagd_type type;
+    bool varies;           /* changes linearly with time between pane boundaries */
+    bool timed;            /* its value may change with time alone at all */
+    struct tagd_str text;  /* its source */
+    struct tagd_val literal;
+    uint32_t index;        /* window, mark, dimension or metric */
+    uint32_t column, count_column; /* of the window's store: SUM, AVG */
+    struct tagd_node *a, *b;
+    struct tagd_node **list; /* IN */
+    uint32_t n_list;
+};
+
+/* A field as an event type sees it: its index among the type's fields, or one of these. */
+#define TAGD_FIELD_ABSENT (-1)
+#define TAGD_FIELD_SOURCE (-2)
+
+struct tagd_term { /* of a filter: field op literal */
+    int32_t field;
+    enum tagd_field_type field_type;
+    enum tagd_node_kind op; /* EQ..GE */
+    struct tagd_value literal;
+};
+struct tagd_clause { /* all terms must hold */
+    uint32_t n_terms;
+    struct tagd_term *terms;
+};
+struct tagd_match { /* of one event type: any clause must hold */
+    uint32_t n_clauses;
+    struct tagd_clause *clauses;
+};
+
+struct tagd_selector { /* which events; equal ones are one */
+    const char *key;            /* canonical text */
+    struct tagd_match *by_type; /* n_types; n_clauses 0: no event of this type */
+    uint32_t *stores, n_stores, *marks, n_marks;
+    bool *dimensions;           /* whose tags an event of it may change, through other dimensions too */
+};
+
+enum tagd_column_kind { TAGD_COL_COUNT, TAGD_COL_FIELD_SUM, TAGD_COL_FIELD_COUNT };
+struct tagd_column {
+    enum tagd_column_kind kind;
+    struct tagd_str field;
+    int32_t *by_type; /* the field in each event type */
+};
+struct tagd_store { /* panes of a selector; pane_ms 0: one pane for all time */
+    uint32_t selector;
+    int64_t pane_ms, shift_ms; /* pane(t) = floor((t + shift) / pane) */
+    int64_t span;              /* panes that some window can still see, behind the present one */
+    struct tagd_column *columns;
+    uint32_t n_columns;
+};
+struct tagd_window {
+    uint32_t store;
+    int64_t panes;     /* window / pane; 0: all time */
+    int64_t offset_ms;
+};
+enum tagd_mark_kind { TAGD_MARK_LATEST, TAGD_MARK_FIRST, TAGD_MARK_VALUE };
+struct tagd_mark {
+    uint32_t selector;
+    enum tagd_mark_kind kind;
+    struct tagd_str field;  /* VALUE */
+    enum tagd_field_type field_type;
+    int32_t *by_type;
+};
+
+struct tagd_event_type {
+    struct tagd_str name;
+    struct tagd_field *fields;
+    uint32_t n_fields;
+    int64_t dedupe_ms;
+    uint32_t *selectors, n_selectors; /* that this type can match */
+};
+
+struct tagd_rule {
+    const char *tag;
+    const char *text; /* the source of `when` */
+    const char *plan; /* JSON text, or NULL */
+    struct tagd_node *when;
+    struct tagd_node **values; /* what `because` shows, in order of first appearance */
+    uint32_t n_values;
+};
+struct tagd_dimension {
+    const char *name;
+    struct tagd_rule *rules; /* rule i gives tag i */
+    uint32_t n_rules;
+    bool *needs;             /* dimensions it reads, through others too */
+    bool parsed;
+};
+struct tagd_metric {
+    const char *name;
+    const char *text;
+    struct tagd_node *node;
+    int state; /* 0 not parsed, 1 being parsed, 2 done */
+};
+
+struct tagd_catalog {
+    struct tagd_arena arena;
+    const char *name, *version;
+    char hash[33];
+    int64_t zone_ms;
+    struct tagd_event_type *types;
+    uint32_t n_types;
+    uint32_t *type_slots, n_type_slots; /* open addressing, index + 1 */
+    struct tagd_group {
+        struct tagd_str name;
+        struct tagd_match *by_type;
+    } *groups;
+    uint32_t n_groups;
+    struct tagd_metric *metrics;
+    uint32_t n_metrics;
+    struct tagd_dimension *dimensions;
+    uint32_t n_dimensions;
+    uint32_t *order; /* of evaluation */
+    struct tagd_selector *selectors;
+    uint32_t n_selectors, cap_selectors;
+    struct tagd_store *stores;
+    uint32_t n_stores, cap_stores;
+    struct tagd_window *windows;
+    uint32_t n_windows, cap_windows;
+    struct tagd_mark *marks;
+    uint32_t n_marks, cap_marks;
+};
+
+#endif

@@ -1,0 +1,997 @@
+/* Expressions: text -> typed nodes. Recursive descent; an error names the place to the character.
+ *
+ *   or      = and { "or" and }
+ *   and     = not { "and" not }
+ *   not     = "not" not | compare
+ *   compare = sum [ ("==" "!=" "<" "<=" ">" ">=") sum | "in" "(" sum {"," sum} ")" | "is" ["not"] "null" ]
+ *   sum     = product { ("+" | " - ") product }
+ *   product = primary { ("*" | "/") primary }
+ *   primary = literal | "(" or ")" | name | function "(" ... ")"
+ */
+#include "catalog/parse.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct tagd_node *parse_or(struct parse *parse);
+
+static const char *const type_names[] = {
+    [TAGD_T_NULL] = "null",       [TAGD_T_NUMBER] = "a number", [TAGD_T_DURATION] = "a duration", [TAGD_T_BOOLEAN] = "a boolean",
+    [TAGD_T_STRING] = "a string", [TAGD_T_TIME] = "a time",     [TAGD_T_DATE] = "a date",         [TAGD_T_TAG] = "a tag",
+};
+
+__attribute__((format(printf, 3, 4))) static void *fail(struct parse *parse, size_t at, const char *fmt, ...)
+{
+    char text[600];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    tagd_jsonc_fail(parse->jsonc, parse->error, NULL, parse->pointer, at, false, "%s", text);
+    return NULL;
+}
+
+/* ---- characters and tokens ---- */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+static bool is_name(char c)
+{
+    return is_letter(c) || is_digit(c) || c == '_' || c == '-';
+}
+static char peek(const struct parse *parse)
+{
+    return parse->at < parse->n ? parse->text[parse->at] : '\0';
+}
+static void skip_space(struct parse *parse)
+{
+    while (parse->at < parse->n && strchr(" \t\r\n", parse->text[parse->at]) && parse->text[parse->at])
+        parse->at++;
+}
+
+/* A name with the dots between its levels; empty if there is none here. */
+static struct tagd_str take_name(struct parse *parse)
+{
+    skip_space(parse);
+    size_t start = parse->at;
+    if (!is_letter(peek(parse)) && peek(parse) != '_')
+        return (struct tagd_str){parse->text + start, 0};
+    while (parse->at < parse->n && (is_name(parse->text[parse->at]) ||
+                                    (parse->text[parse->at] == '.' && parse->at + 1 < parse->n && is_name(parse->text[parse->at + 1]))))
+        parse->at++;
+    return (struct tagd_str){parse->text + start, parse->at - start};
+}
+
+static bool take(struct parse *parse, const char *token)
+{
+    skip_space(parse);
+    size_t n = strlen(token);
+    if (parse->n - parse->at < n || memcmp(parse->text + parse->at, token, n) != 0)
+        return false;
+    parse->at += n;
+    return true;
+}
+
+static bool take_word(struct parse *parse, const char *word)
+{
+    size_t start = (skip_space(parse), parse->at);
+    if (tagd_str_eq(take_name(parse), tagd_str_of(word)))
+        return true;
+    parse->at = start;
+    return false;
+}
+
+static const char *found(struct parse *parse, char out[80])
+{
+    skip_space(parse);
+    if (parse->at >= parse->n)
+        return "the end";
+    size_t n = 1;
+    if (is_name(parse->text[parse->at])) {
+        while (parse->at + n < parse->n && n < 60 && is_name(parse->text[parse->at + n]))
+            n++;
+    } else {
+        while (parse->at + n < parse->n && ((unsigned char)parse->text[parse->at + n] & 0xC0) == 0x80)
+            n++;
+    }
+    snprintf(out, 80, "'%.*s'", (int)n, parse->text + parse->at);
+    return out;
+}
+
+static bool expect(struct parse *parse, const char *token, const char *where)
+{
+    char text[80];
+    if (take(parse, token))
+        return true;
+    const char *what = found(parse, text);
+    fail(parse, parse->at, "expected '%s' %s, found %s", token, where, what);
+    return false;
+}
+
+/* ---- nodes ---- */
+
+static struct tagd_node *node_new(struct parse *parse, enum tagd_node_kind kind, enum tagd_type type, size_t start)
+{
+    struct tagd_node *node = tagd_arena_zalloc(&parse->catalog->arena, sizeof *node);
+    node->kind = kind;
+    node->type = type;
+    node->text = (struct tagd_str){parse->text + start, parse->at - start};
+    return node;
+}
+
+static size_t start_of(const struct parse *parse, const struct tagd_node *node)
+{
+    return (size_t)(node->text.p - parse->text);
+}
+
+/* ---- literals ---- */
+
+/* A quoted string's content in the arena. Either quote; a backslash takes the next character as it is. */
+static bool take_string(struct parse *parse, struct tagd_str *out)
+{
+    size_t start = parse->at;
+    char quote = parse->text[parse->at++];
+    char *copy = tagd_arena_alloc(&parse->catalog->arena, parse->n - parse->at + 1);
+    size_t n = 0;
+    while (parse->at < parse->n && parse->text[parse->at] != quote) {
+        if (parse->text[parse->at] == '\\' && parse->at + 1 < parse->n)
+            parse->at++;
+        copy[n++] = parse->text[parse->at++];
+    }
+    if (parse->at >= parse->n)
+        return fail(parse, start, "this string is not closed: expected %c", quote), false;
+    parse->at++;
+    copy[n] = '\0';
+    *out = (struct tagd_str){copy, n};
+    return true;
+}
+
+/* The value of a number's text: exact if it has at most 4 places and is within range, else a double. */
+static struct tagd_val number_value(const char *text, size_t n)
+{
+    char copy[64];
+    snprintf(copy, sizeof copy, "%.*s", (int)n, text);
+    double f = strtod(copy, NULL);
+    const char *dot = memchr(text, '.', n);
+    bool places_fit = !dot || (size_t)(text + n - dot) <= 5;
+    int64_t decimal;
+    if (places_fit && !memchr(text, 'e', n) && !memchr(text, 'E', n) && n <= 16 && tagd_decimal_from_double(f, &decimal))
+        return (struct tagd_val){.kind = TAGD_V_DECIMAL, .u.d = decimal};
+    return (struct tagd_val){.kind = TAGD_V_DOUBLE, .u.f = f};
+}
+
+static struct tagd_node *literal(struct parse *parse, size_t start, enum tagd_type type, struct tagd_val value)
+{
+    struct tagd_node *node = node_new(parse, TAGD_N_LITERAL, type, start);
+    node->literal = value;
+    return node;
+}
+
+/* Length of the digits of a number at p: digits [. digits] [e digits]; `e` only if digits follow. */
+static size_t number_length(const char *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n && is_digit(p[i]))
+        i++;
+    if (i + 1 < n && p[i] == '.' && is_digit(p[i + 1])) {
+        i++;
+        while (i < n && is_digit(p[i]))
+            i++;
+    }
+    size_t e = i;
+    if (e < n && (p[e] == 'e' || p[e] == 'E')) {
+        e++;
+        if (e < n && (p[e] == '+' || p[e] == '-'))
+            e++;
+        if (e < n && is_digit(p[e])) {
+            while (e < n && is_digit(p[e]))
+                e++;
+            return e;
+        }
+    }
+    return i;
+}
+
+/* A number or duration, perhaps with a minus right before it. */
+static struct tagd_node *parse_number(struct parse *parse)
+{
+    size_t start = parse->at;
+    bool minus = peek(parse) == '-';
+    size_t digits = start + (minus ? 1 : 0);
+    size_t n = number_length(parse->text + digits, parse->n - digits);
+    size_t end = digits + n;
+    if (n == 0)
+        return fail(parse, start, "expected a number after the minus; a minus between two values stands between spaces");
+    if (end < parse->n && is_letter(parse->text[end])) {
+        size_t unit = end;
+        while (unit < parse->n && is_name(parse->text[unit]))
+            unit++;
+        int64_t ms;
+        if (!tagd_duration_parse((struct tagd_str){parse->text + digits, unit - digits}, &ms))
+            return fail(parse, start, "'%.*s' is not a duration: expected a whole number and one of ms, s, m, h, d, w, at most 100000d",
+                        (int)(unit - start < 60 ? unit - start : 60), parse->text + start);
+        parse->at = unit;
+        return literal(parse, start, TAGD_T_DURATION, (struct tagd_val){.kind = TAGD_V_DURATION, .u.i = minus ? -ms : ms});
+    }
+    if (n > 40)
+        return fail(parse, start, "this number has %zu characters; at most 40 are read", n);
+    parse->at = end;
+    struct tagd_val value = number_value(parse->text + start, end - start);
+    if (value.kind == TAGD_V_DOUBLE && !isfinite(value.u.f))
+        return fail(parse, start, "this number is too large");
+    return literal(parse, start, TAGD_T_NUMBER, value);
+}
+
+/* ---- filters and event selections ---- */
+
+static const struct {
+    const char *text;
+    enum tagd_node_kind kind;
+} operators[] = {{"==", TAGD_N_EQ}, {"!=", TAGD_N_NE}, {"<=", TAGD_N_LE}, {">=", TAGD_N_GE}, {"<", TAGD_N_LT}, {">", TAGD_N_GT}};
+
+static bool take_operator(struct parse *parse, bool filter, enum tagd_node_kind *kind)
+{
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
+        if (take(parse, operators[i].text)) {
+            *kind = operators[i].kind;
+            return true;
+        }
+    }
+    if (filter && take(parse, "=")) {
+        *kind = TAGD_N_EQ;
+        return true;
+    }
+    return false;
+}
+
+static const char *const field_type_names[] = {[TAGD_DECIMAL] = "decimal", [TAGD_STRING] = "string", [TAGD_BOOLEAN] = "boolean",
+                                               [TAGD_TIME] = "time", [TAGD_DATE] = "date"};
+
+/* The type a field has in all members that declare it. */
+static bool field_type(struct parse *parse, const struct tagd_match *by_type, struct tagd_str field, size_t at,
+                       enum tagd_field_type *type)
+{
+    if (tagd_str_eq(field, TAGD_STR("source"))) {
+        *type = TAGD_STRING;
+        return true;
+    }
+    bool any = false;
+    const struct tagd_catalog *catalog = parse->catalog;
+    for (uint32_t i = 0; i < catalog->n_types; i++) {
+        if (!by_type[i].n_clauses)
+            continue;
+        for (uint32_t j = 0; j < catalog->types[i].n_fields; j++) {
+            const struct tagd_field *declared = &catalog->types[i].fields[j];
+            if (!tagd_str_eq(declared->name, field))
+                continue;
+            if (any && declared->type != *type)
+                return fail(parse, at, "field '%.*s' is %s in one member of the group and %s in another: expected one type",
+                            (int)field.n, field.p, field_type_names[*type], field_type_names[declared->type]), false;
+            any = true;
+            *type = declared->type;
+        }
+    }
+    if (!any)
+        return fail(parse, at, "no event selected here declares a field '%.*s'", (int)field.n, field.p), false;
+    return true;
+}
+
+static bool filter_literal(struct parse *parse, struct tagd_term *term)
+{
+    skip_space(parse);
+    size_t start = parse->at;
+    const char *wanted = field_type_names[term->field_type];
+    char c = peek(parse);
+    struct tagd_str text;
+    if (c == '"' || c == '\'') {
+        if (!take_string(parse, &text))
+            return false;
+        bool ok = term->field_type == TAGD_STRING   ? (term->literal.s = text, true)
+                  : term->field_type == TAGD_TIME ? tagd_time_parse(text, &term->literal.i)
+                  : term->field_type == TAGD_DATE ? tagd_date_parse(text, &term->literal.i)
+                                                  : false;
+        return ok ? true : (fail(parse, start, "the field is %s: this string is not one", wanted), false);
+    }
+    if (is_digit(c) || c == '-') {
+        struct tagd_node *node = parse_number(parse);
+        if (!node)
+            return false;
+        if (term->field_type != TAGD_DECIMAL || node->type != TAGD_T_NUMBER)
+            return fail(parse, start, "the field is %s: found %s", wanted, type_names[node->type]), false;
+        if (node->literal.kind != TAGD_V_DECIMAL)
+            return fail(parse, start, "a decimal field has 4 places and at most 100000000000: this number does not fit"), false;
+        term->literal.i = (int64_t)node->literal.u.d;
+        return true;
+    }
+    bool yes = take_word(parse, "true");
+    if (yes || take_word(parse, "false")) {
+        if (term->field_type != TAGD_BOOLEAN)
+            return fail(parse, start, "the field is %s: found a boolean", wanted), false;
+        term->literal.i = yes;
+        return true;
+    }
+    char what[80];
+    return fail(parse, start, "expected a literal of type %s, found %s", wanted, found(parse, what)), false;
+}
+
+struct raw_term {
+    struct tagd_str field;
+    struct tagd_term term;
+};
+#define FILTER_TERMS_MAX 16
+
+/* The terms between braces, after '{'. */
+static bool parse_terms(struct parse *parse, const struct tagd_match *by_type, struct raw_term *terms, uint32_t *n)
+{
+    do {
+        skip_space(parse);
+        size_t at = parse->at;
+        struct tagd_str field = take_name(parse);
+        char what[80];
+        if (!field.n)
+            return fail(parse, at, "expected a field's name, found %s", found(parse, what)), false;
+        if (*n == FILTER_TERMS_MAX)
+            return fail(parse, at, "a filter has at most %d terms", FILTER_TERMS_MAX), false;
+        struct raw_term *raw = &terms[*n];
+        *raw = (struct raw_term){.field = field};
+        if (!field_type(parse, by_type, field, at, &raw->term.field_type))
+            return false;
+        skip_space(parse);
+        size_t op_at = parse->at;
+        if (!take_operator(parse, true, &raw->term.op))
+            return fail(parse, op_at, "expected one of = == != < <= > >=, found %s", found(parse, what)), false;
+        if (raw->term.field_type == TAGD_BOOLEAN && raw->term.op != TAGD_N_EQ && raw->term.op != TAGD_N_NE)
+            return fail(parse, op_at, "booleans are only equal or different: expected = or !="), false;
+        if (!filter_literal(parse, &raw->term))
+            return false;
+        raw->term.literal.present = true;
+        ++*n;
+    } while (take(parse, ","));
+    return expect(parse, "}", "after the filter");
+}
+
+/* Every clause of every type gets the terms as well; a clause whose type lacks a field can never hold and goes. */
+static void add_terms(struct tagd_catalog *catalog, struct tagd_match *by_type, const struct raw_term *terms, uint32_t n)
+{
+    for (uint32_t type = 0; type < catalog->n_types; type++) {
+        struct tagd_match *match = &by_type[type];
+        if (!match->n_clauses)
+            continue;
+        struct tagd_clause *clauses = tagd_arena_zalloc(&catalog->arena, match->n_clauses * sizeof *clauses);
+        bool lacks = false;
+        for (uint32_t i = 0; i < match->n_clauses; i++) {
+            clauses[i].n_terms = match->clauses[i].n_terms + n;
+            clauses[i].terms = tagd_arena_zalloc(&catalog->arena, clauses[i].n_terms * sizeof *clauses[i].terms);
+            if (match->clauses[i].n_terms)
+                memcpy(clauses[i].terms, match->clauses[i].terms, match->clauses[i].n_terms * sizeof *clauses[i].terms);
+            for (uint32_t j = 0; j < n; j++) {
+                struct tagd_term *term = &clauses[i].terms[match->clauses[i].n_terms + j];
+                *term = terms[j].term;
+                term->field = tagd_field_by_type(catalog, terms[j].field)[type];
+                lacks = lacks || term->field == TAGD_FIELD_ABSENT;
+            }
+        }
+        match->clauses = clauses;
+        if (lacks)
+            match->n_clauses = 0;
+    }
+}
+
+static void add_match(struct tagd_catalog *catalog, struct tagd_match *to, const struct tagd_match *from)
+{
+    struct tagd_clause *clauses = tagd_arena_zalloc(&catalog->arena, (to->n_clauses + from->n_clauses) * sizeof *clauses);
+    if (to->n_clauses)
+        memcpy(clauses, to->clauses, to->n_clauses * sizeof *clauses);
+    memcpy(clauses + to->n_clauses, from->clauses, from->n_clauses * sizeof *clauses);
+    to->clauses = clauses;
+    to->n_clauses += from->n_clauses;
+}
+
+static const struct tagd_group *find_group(const struct tagd_catalog *catalog, struct tagd_str name)
+{
+    for (uint32_t i = 0; i < catalog->n_groups; i++) {
+        if (tagd_str_eq(catalog->groups[i].name, name))
+            return &catalog->groups[i];
+    }
+    return NULL;
+}
+
+/* E: an event type or a group, perhaps with a filter. Fresh array, or NULL. */
+static struct tagd_match *parse_events(struct parse *parse, bool groups)
+{
+    struct tagd_catalog *catalog = parse->catalog;
+    skip_space(parse);
+    size_t start = parse->at;
+    struct tagd_str name = take_name(parse);
+    char what[80];
+    if (!name.n)
+        return fail(parse, start, "expected an event type%s, found %s", groups ? " or a group" : "", found(parse, what));
+    struct tagd_match *by_type = tagd_arena_zalloc(&catalog->arena, (catalog->n_types + 1) * sizeof *by_type);
+    int32_t type = tagd_catalog_type_find(catalog, name);
+    const struct tagd_group *group = groups ? find_group(catalog, name) : NULL;
+    if (type >= 0) {
+        by_type[type].n_clauses = 1;
+        by_type[type].clauses = tagd_arena_zalloc(&catalog->arena, sizeof *by_type->clauses);
+    } else if (group) {
+        memcpy(by_type, group->by_type, catalog->n_types * sizeof *by_type);
+    } else {
+        return fail(parse, start, "'%.*s' is not declared: expected an event type of \"events\"%s", (int)name.n, name.p,
+                    groups ? " or a group of \"groups\"" : "");
+    }
+    if (take(parse, "{")) {
+        struct raw_term terms[FILTER_TERMS_MAX];
+        uint32_t n = 0;
+        if (!parse_terms(parse, by_type, terms, &n))
+            return NULL;
+        add_terms(catalog, by_type, terms, n);
+    }
+    return by_type;
+}
+
+bool tagd_parse_member(struct parse *parse, struct tagd_match *by_type)
+{
+    struct tagd_match *match = parse_events(parse, false);
+    if (!match)
+        return false;
+    skip_space(parse);
+    char what[80];
+    if (parse->at < parse->n)
+        return fail(parse, parse->at, "expected the end of the member, found %s", found(parse, what)), false;
+    for (uint32_t i = 0; i < parse->catalog->n_types; i++) {
+        if (match[i].n_clauses)
+            add_match(parse->catalog, &by_type[i], &match[i]);
+    }
+    return true;
+}
+
+/* ---- windows ---- */
+
+static int64_t default_pane(int64_t window)
+{
+    if (window < 3600000)
+        return 1000;
+    if (window < TAGD_MS_DAY)
+        return 60000;
+    return window <= 31 * (int64_t)TAGD_MS_DAY ? 3600000 : TAGD_MS_DAY;
+}
+
+static bool take_duration(struct parse *parse, const char *what, int64_t *ms)
+{
+    skip_space(parse);
+    size_t start = parse->at;
+    char text[80];
+    if (!is_digit(peek(parse)))
+        return fail(parse, start, "expected %s such as 30d, found %s", what, found(parse, text)), false;
+    struct tagd_node *node = parse_number(parse);
+    if (!node)
+        return false;
+    if (node->type != TAGD_T_DURATION)
+        return fail(parse, start, "expected %s such as 30d, found a number: a unit is missing", what), false;
+    *ms = node->literal.u.i;
+    return true;
+}
+
+/* [window], [window:pane], offset; or nothing: all time. Gives the index of the window. */
+static bool parse_range(struct parse *parse, uint32_t selector, uint32_t *window_index)
+{
+    struct tagd_catalog *catalog = parse->catalog;
+    skip_space(parse);
+    size_t start = parse->at;
+    if (!take(parse, "[")) {
+        *window_index = tagd_state_window(catalog, tagd_state_store(catalog, selector, 0), 0, 0);
+        return true;
+    }
+    int64_t window, pane, offset = 0;
+    if (!take_duration(parse, "a window", &window))
+        return false;
+    if (window <= 0)
+        return fail(parse, start + 1, "a window is longer than nothing"), false;
+    pane = default_pane(window);
+    bool explicit_pane = take(parse, ":");
+    skip_space(parse);
+    size_t pane_at = explicit_pane ? parse->at : start + 1;
+    if (explicit_pane && !take_duration(parse, "a pane", &pane))
+        return false;
+    if (!expect(parse, "]", "after the window"))
+        return false;
+    if (pane <= 0 || TAGD_MS_DAY % pane != 0)
+        return fail(parse, pane_at, "a pane divides a day: expected one such as 1s, 1m, 15m, 1h, 1d"), false;
+    if (window % pane != 0)
+        return fail(parse, pane_at, "the window (%lld ms) is not a multiple of its pane (%lld ms%s): name a pane that fits, as in [W:P]",
+                    (long long)window, (long long)pane, explicit_pane ? "" : ", the default"), false;
+    if (take_word(parse, "offset")) {
+        skip_space(parse);
+        size_t at = parse->at;
+        if (!take_duration(parse, "an offset", &offset))
+            return false;
+        if (offset % pane != 0)
+            return fail(parse, at, "the offset is not a multiple of the pane (%lld ms)", (long long)pane), false;
+    }
+    if ((window + offset) / pane > TAGD_WINDOW_PANES_MAX)
+        return fail(parse, start, "window and offset have %lld panes; at most %d are kept: take a longer pane",
+                    (long long)((window + offset) / pane), TAGD_WINDOW_PANES_MAX), false;
+    uint32_t store = tagd_state_store(catalog, selector, pane);
+    *window_index = tagd_state_window(catalog, store, window / pane, offset);
+    return true;
+}
+
+/* ---- functions ---- */
+
+static enum tagd_type value_type(enum tagd_field_type type)
+{
+    switch (type) {
+    case TAGD_DECIMAL: return TAGD_T_NUMBER;
+    case TAGD_STRING: return TAGD_T_STRING;
+    case TAGD_BOOLEAN: return TAGD_T_BOOLEAN;
+    case TAGD_TIME: return TAGD_T_TIME;
+    case TAGD_DATE: return TAGD_T_DATE;
+    }
+    return TAGD_T_NULL;
+}
+
+static const struct {
+    const char *name;
+    enum tagd_node_kind kind;
+    bool field, range;
+} functions[] = {
+    {"count", TAGD_N_COUNT, false, true},  {"sum", TAGD_N_SUM, true, true},       {"avg", TAGD_N_AVG, true, true},
+    {"since", TAGD_N_SINCE, false, false}, {"since_first", TAGD_N_SINCE_FIRST, false, false}, {"latest", TAGD_N_LATEST, true, false},
+};
+static const char *const later_functions[] = {"min", "max", "distinct", "top", "days", "first", "until", "days_until", "p_alive", "previous", "held"};
+
+static struct tagd_node *finish_aggregate(struct parse *parse, size_t f, size_t start, struct tagd_str field, uint32_t window)
+{
+    struct tagd_catalog *catalog = parse->catalog;
+    struct tagd_node *node = node_new(parse, functions[f].kind, TAGD_T_NUMBER, start);
+    uint32_t store = catalog->windows[window].store;
+    node->index = window;
+    node->timed = catalog->windows[window].panes != 0;
+    if (node->kind == TAGD_N_COUNT) {
+        node->column = tagd_state_column(catalog, store, TAGD_COL_COUNT, (struct tagd_str){0});
+        return node;
+    }
+    node->column = tagd_state_column(catalog, store, TAGD_COL_FIELD_SUM, field);
+    if (node->kind == TAGD_N_AVG)
+        node->count_column = tagd_state_column(catalog, store, TAGD_COL_FIELD_COUNT, field);
+    return node;
+}
+
+static struct tagd_node *parse_function(struct parse *parse, size_t f, size_t start)
+{
+    struct tagd_catalog *catalog = parse->catalog;
+    struct tagd_str field = {0};
+    size_t field_at = 0;
+    char what[80];
+    if (functions[f].field) {
+        skip_space(parse);
+        field_at = parse->at;
+        field = take_name(parse);
+        if (!field.n)
+            return fail(parse, field_at, "expected the name of a field, found %s", found(parse, what));
+        if (!expect(parse, ",", "after the field"))
+            return NULL;
+    }
+    struct tagd_match *by_type = parse_events(parse, true);
+    if (!by_type)
+        return NULL;
+    enum tagd_field_type type = TAGD_DECIMAL;
+    if (functions[f].field && !field_type(parse, by_type, field, field_at, &type))
+        return NULL;
+    if (functions[f].field && functions[f].range && type != TAGD_DECIMAL)
+        return fail(parse, field_at, "%s wants a decimal field: '%.*s' is %s", functions[f].name, (int)field.n, field.p, field_type_names[type]);
+    uint32_t selector = tagd_state_selector(catalog, by_type), window = 0;
+    skip_space(parse);
+    if (functions[f].range) {
+        if (!parse_range(parse, selector, &window))
+            return NULL;
+    } else if (peek(parse) == '[') {
+        return fail(parse, parse->at, "%s looks at all time: expected ')' without a window", functions[f].name);
+    }
+    if (!expect(parse, ")", "after the events"))
+        return NULL;
+    if (functions[f].range)
+        return finish_aggregate(parse, f, start, field, window);
+    bool latest = functions[f].kind == TAGD_N_LATEST;
+    struct tagd_node *node = node_new(parse, functions[f].kind, latest ? value_type(type) : TAGD_T_DURATION, start);
+    node->varies = node->timed = !latest;
+    enum tagd_mark_kind kind = latest ? TAGD_MARK_VALUE : functions[f].kind == TAGD_N_SINCE ? TAGD_MARK_LATEST : TAGD_MARK_FIRST;
+    node->index = tagd_state_mark(catalog, selector, kind, field, type);
+    return node;
+}
+
+/* ---- names ---- */
+
+struct tagd_node *tagd_metric_node(struct parse *from, uint32_t index, size_t at)
+{
+    struct tagd_metric *metric = &from->catalog->metrics[index];
+    if (metric->state == 1)
+        return fail(from, at, "metric '%s' depends on itself", metric->name);
+    if (metric->state == 2)
+        return metric->node;
+    metric->state = 1;
+    struct parse parse = *from;
+    char *pointer = NULL;
+    struct tagd_buf buf = {0};
+    tagd_buf_printf(&buf, "/metrics/%s", metric->name);
+    pointer = (char *)(uintptr_t)tagd_arena_copy(&from->catalog->arena, buf.p, buf.n).p;
+    tagd_buf_free(&buf);
+    parse.pointer = pointer;
+    parse.text = metric->text;
+    parse.n = strlen(metric->text);
+    parse.at = 0;
+    metric->node = tagd_parse_expression(&parse);
+    metric->state = 2;
+    return metric->node;
+}
+
+/* Dimensions that a metric reads count for every rule that uses it. */
+static void collect_needs(const struct tagd_catalog *catalog, const struct tagd_node *node, bool *needs)
+{
+    if (!node || !needs)
+        return;
+    if (node->kind == TAGD_N_DIMENSION)
+        needs[node->index] = true;
+    if (node->kind == TAGD_N_METRIC)
+        collect_needs(catalog, catalog->metrics[node->index].node, needs);
+    collect_needs(catalog, node->a, needs);
+    collect_needs(catalog, node->b, needs);
+    for (uint32_t i = 0; i < node->n_list; i++)
+        collect_needs(catalog, node->list[i], needs);
+}
+
+static struct tagd_node *parse_name(struct parse *parse, size_t start, struct tagd_str name)
+{
+    struct tagd_catalog *catalog = parse->catalog;
+    for (uint32_t i = 0; i < catalog->n_metrics; i++) {
+        if (!tagd_str_eq(tagd_str_of(catalog->metrics[i].name), name))
+            continue;
+        struct tagd_node *inner = tagd_metric_node(parse, i, start);
+        if (!inner)
+            return NULL;
+        struct tagd_node *node = node_new(parse, TAGD_N_METRIC, inner->type, start);
+        node->index = i;
+        node->a = NULL;
+        node->varies = inner->varies;
+        node->timed = inner->timed;
+        collect_needs(catalog, inner, parse->needs);
+        return node;
+    }
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        if (!tagd_str_eq(tagd_str_of(catalog->dimensions[i].name), name))
+            continue;
+        struct tagd_node *node = node_new(parse, TAGD_N_DIMENSION, TAGD_T_TAG, start);
+        node->index = i;
+        node->timed = true;
+        if (parse->needs)
+            parse->needs[i] = true;
+        return node;
+    }
+    if (name.n > 5 && memcmp(name.p, "attr.", 5) == 0)
+        return fail(parse, start, "attributes are not supported by this version");
+    return fail(parse, start, "'%.*s' is not known: expected a function, a metric or a dimension (a string stands in quotes)",
+                (int)name.n, name.p);
+}
+
+static struct tagd_node *parse_word(struct parse *parse)
+{
+    skip_space(parse);
+    size_t start = parse->at;
+    struct tagd_str name = take_name(parse);
+    size_t end = parse->at;
+    if (tagd_str_eq(name, TAGD_STR("true")) || tagd_str_eq(name, TAGD_STR("false")))
+        return literal(parse, start, TAGD_T_BOOLEAN, (struct tagd_val){.kind = TAGD_V_BOOL, .u.b = name.n == 4});
+    if (tagd_str_eq(name, TAGD_STR("null")))
+        return literal(parse, start, TAGD_T_NULL, (struct tagd_val){.kind = TAGD_V_NULL});
+    if (take(parse, "(")) {
+        for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+            if (tagd_str_eq(name, tagd_str_of(functions[i].name)))
+                return parse_function(parse, i, start);
+        }
+        for (size_t i = 0; i < sizeof later_functions / sizeof *later_functions; i++) {
+            if (tagd_str_eq(name, tagd_str_of(later_functions[i])))
+                return fail(parse, start, "function '%s' is not supported by this version", later_functions[i]);
+        }
+        return fail(parse, start, "no function is named '%.*s': expected one of count, sum, avg, since, since_first, latest",
+                    (int)name.n, name.p);
+    }
+    parse->at = end;
+    return parse_name(parse, start, name);
+}
+
+static struct tagd_node *parse_primary(struct parse *parse)
+{
+    skip_space(parse);
+    size_t start = parse->at;
+    char c = peek(parse), what[80];
+    struct tagd_str text;
+    if (is_digit(c) || c == '-')
+        return parse_number(parse);
+    if (c == '"' || c == '\'') {
+        if (!take_string(parse, &text))
+            return NULL;
+        return literal(parse, start, TAGD_T_STRING, (struct tagd_val){.kind = TAGD_V_STRING, .u.s = text});
+    }
+    if (take(parse, "(")) {
+        struct tagd_node *node = parse_or(parse);
+        return node && expect(parse, ")", "to close '('") ? node : NULL;
+    }
+    if (is_letter(c) || c == '_')
+        return parse_word(parse);
+    return fail(parse, start, "expected a value, found %s", found(parse, what));
+}
+
+/* ---- operators ---- */
+
+static struct tagd_node *binary(struct parse *parse, enum tagd_node_kind kind, enum tagd_type type, struct tagd_node *a,
+                                struct tagd_node *b)
+{
+    struct tagd_node *node = node_new(parse, kind, type, start_of(parse, a));
+    node->a = a;
+    node->b = b;
+    node->timed = a->timed || b->timed;
+    return node;
+}
+
+static struct tagd_node *arithmetic(struct parse *parse, enum tagd_node_kind kind, size_t at, struct tagd_node *a, struct tagd_node *b)
+{
+    enum tagd_type l = a->type, r = b->type, type = TAGD_T_NULL;
+    bool number = (l == TAGD_T_NUMBER || l == TAGD_T_NULL) && (r == TAGD_T_NUMBER || r == TAGD_T_NULL);
+    if (number)
+        type = TAGD_T_NUMBER;
+    else if (kind == TAGD_N_ADD || kind == TAGD_N_SUB)
+        type = (l == TAGD_T_DURATION || l == TAGD_T_NULL) && (r == TAGD_T_DURATION || r == TAGD_T_NULL) ? TAGD_T_DURATION : TAGD_T_NULL;
+    else if (l == TAGD_T_DURATION && (r == TAGD_T_NUMBER || r == TAGD_T_NULL))
+        type = TAGD_T_DURATION;
+    else if (kind == TAGD_N_MUL && r == TAGD_T_DURATION && (l == TAGD_T_NUMBER || l == TAGD_T_NULL))
+        type = TAGD_T_DURATION;
+    else if (kind == TAGD_N_DIV && l == TAGD_T_DURATION && r == TAGD_T_DURATION)
+        type = TAGD_T_NUMBER;
+    else if (kind == TAGD_N_DIV && l == TAGD_T_NULL && r == TAGD_T_DURATION)
+        type = TAGD_T_NUMBER;
+    if (type == TAGD_T_NULL)
+        return fail(parse, at, "'%s' can't join %s and %s", kind == TAGD_N_ADD ? "+" : kind == TAGD_N_SUB ? "-" : kind == TAGD_N_MUL ? "*" : "/",
+                    type_names[l], type_names[r]);
+    if (kind == TAGD_N_MUL && a->varies && b->varies)
+        return fail(parse, at, "both sides of this product vary with time: expected at most one, so that the next instant can be computed");
+    if (kind == TAGD_N_DIV && b->varies)
+        return fail(parse, at, "the divisor varies with time: expected one that is constant between events, so that the next instant can be computed");
+    struct tagd_node *node = binary(parse, kind, type, a, b);
+    node->varies = a->varies || b->varies;
+    return node;
+}
+
+static struct tagd_node *deeper(struct parse *parse, struct tagd_node *(*rule)(struct parse *))
+{
+    if (parse->depth >= TAGD_EXPR_DEPTH_MAX)
+        return fail(parse, parse->at, "this expression is nested more than %d deep", TAGD_EXPR_DEPTH_MAX);
+    parse->depth++;
+    struct tagd_node *node = rule(parse);
+    parse->depth--;
+    return node;
+}
+
+static struct tagd_node *parse_product(struct parse *parse)
+{
+    struct tagd_node *a = deeper(parse, parse_primary);
+    while (a) {
+        skip_space(parse);
+        size_t at = parse->at;
+        bool mul = take(parse, "*");
+        if (!mul && !take(parse, "/"))
+            return a;
+        struct tagd_node *b = deeper(parse, parse_primary);
+        a = b ? arithmetic(parse, mul ? TAGD_N_MUL : TAGD_N_DIV, at, a, b) : NULL;
+    }
+    return NULL;
+}
+
+static struct tagd_node *parse_sum(struct parse *parse)
+{
+    struct tagd_node *a = parse_product(parse);
+    while (a) {
+        skip_space(parse);
+        size_t at = parse->at;
+        bool add = take(parse, "+");
+        if (!add && !take(parse, "-"))
+            return a;
+        if (!add && (at == 0 || !strchr(" \t\r\n", parse->text[at - 1]) || parse->at >= parse->n || !strchr(" \t\r\n", parse->text[parse->at])))
+            return fail(parse, at, "a minus between two values stands between spaces");
+        struct tagd_node *b = parse_product(parse);
+        a = b ? arithmetic(parse, add ? TAGD_N_ADD : TAGD_N_SUB, at, a, b) : NULL;
+    }
+    return NULL;
+}
+
+/* A string literal beside a time or a date is one. */
+static bool coerce(struct parse *parse, struct tagd_node *node, enum tagd_type type)
+{
+    if (node->kind != TAGD_N_LITERAL || node->type != TAGD_T_STRING || (type != TAGD_T_TIME && type != TAGD_T_DATE))
+        return true;
+    int64_t i;
+    bool ok = type == TAGD_T_TIME ? tagd_time_parse(node->literal.u.s, &i) : tagd_date_parse(node->literal.u.s, &i);
+    if (!ok)
+        return fail(parse, start_of(parse, node), "this string is not %s", type_names[type]), false;
+    node->type = type;
+    node->literal = (struct tagd_val){.kind = type == TAGD_T_TIME ? TAGD_V_TIME : TAGD_V_DATE, .u.i = i};
+    return true;
+}
+
+static bool tag_exists(struct parse *parse, const struct tagd_node *dimension, const struct tagd_node *text)
+{
+    if (text->kind != TAGD_N_LITERAL || text->type != TAGD_T_STRING)
+        return true;
+    const struct tagd_dimension *d = &parse->catalog->dimensions[dimension->index];
+    struct tagd_buf tags = {0};
+    for (uint32_t i = 0; i < d->n_rules; i++) {
+        if (tagd_str_eq(tagd_str_of(d->rules[i].tag), text->literal.u.s)) {
+            tagd_buf_free(&tags);
+            return true;
+        }
+        if (tags.n < 300)
+            tagd_buf_printf(&tags, "%s%s", i ? ", " : "", d->rules[i].tag);
+    }
+    tagd_buf_add_byte(&tags, 0);
+    fail(parse, start_of(parse, text), "dimension '%s' has no tag '%.*s': it has %s", d->name, (int)text->literal.u.s.n,
+         text->literal.u.s.p, tags.p);
+    tagd_buf_free(&tags);
+    return false;
+}
+
+/* Whether two operands may be compared; makes literals fit. */
+static bool comparable(struct parse *parse, enum tagd_node_kind kind, size_t at, struct tagd_node *a, struct tagd_node *b)
+{
+    if (!coerce(parse, a, b->type) || !coerce(parse, b, a->type))
+        return false;
+    if (a->kind == TAGD_N_DIMENSION && !tag_exists(parse, a, b))
+        return false;
+    if (b->kind == TAGD_N_DIMENSION && !tag_exists(parse, b, a))
+        return false;
+    enum tagd_type l = a->type == TAGD_T_TAG ? TAGD_T_STRING : a->type, r = b->type == TAGD_T_TAG ? TAGD_T_STRING : b->type;
+    bool ordering = kind != TAGD_N_EQ && kind != TAGD_N_NE && kind != TAGD_N_IN;
+    if (l != r && l != TAGD_T_NULL && r != TAGD_T_NULL)
+        return fail(parse, at, "%s can't be compared with %s", type_names[a->type], type_names[b->type]), false;
+    if (ordering && (l == TAGD_T_BOOLEAN || r == TAGD_T_BOOLEAN || a->type == TAGD_T_TAG || b->type == TAGD_T_TAG))
+        return fail(parse, at, "%s is only equal or different: expected == or !=",
+                    a->type == TAGD_T_TAG || b->type == TAGD_T_TAG ? "a tag" : "a boolean"), false;
+    return true;
+}
+
+#define IN_LIST_MAX 1000
+
+static struct tagd_node *parse_in(struct parse *parse, struct tagd_node *a)
+{
+    if (!expect(parse, "(", "after 'in'"))
+        return NULL;
+    struct tagd_node **list = NULL;
+    uint32_t n = 0, cap = 0;
+    bool timed = a->timed;
+    do {
+        skip_space(parse);
+        size_t at = parse->at;
+        struct tagd_node *b = deeper(parse, parse_sum);
+        if (!b || !comparable(parse, TAGD_N_IN, at, a, b))
+            return NULL;
+        if (n == IN_LIST_MAX)
+            return fail(parse, at, "a list has at most %d values", IN_LIST_MAX);
+        if (n == cap) {
+            cap = cap ? cap * 2 : 8;
+            struct tagd_node **wider = tagd_arena_zalloc(&parse->catalog->arena, cap * sizeof *wider);
+            if (n)
+                memcpy(wider, list, n * sizeof *wider);
+            list = wider;
+        }
+        list[n++] = b;
+        timed = timed || b->timed;
+    } while (take(parse, ","));
+    if (!expect(parse, ")", "after the list"))
+        return NULL;
+    struct tagd_node *node = node_new(parse, TAGD_N_IN, TAGD_T_BOOLEAN, start_of(parse, a));
+    node->a = a;
+    node->list = list;
+    node->n_list = n;
+    node->timed = timed;
+    return node;
+}
+
+static struct tagd_node *parse_compare(struct parse *parse)
+{
+    struct tagd_node *a = parse_sum(parse);
+    if (!a)
+        return NULL;
+    skip_space(parse);
+    size_t at = parse->at;
+    enum tagd_node_kind kind;
+    if (take_operator(parse, false, &kind)) {
+        struct tagd_node *b = parse_sum(parse);
+        if (!b || !comparable(parse, kind, at, a, b))
+            return NULL;
+        return binary(parse, kind, TAGD_T_BOOLEAN, a, b);
+    }
+    if (take(parse, "="))
+        return fail(parse, at, "expected == to compare (a single = stands in filters only)");
+    if (take_word(parse, "in"))
+        return parse_in(parse, a);
+    if (take_word(parse, "is")) {
+        bool not = take_word(parse, "not");
+        char what[80];
+        if (!take_word(parse, "null"))
+            return fail(parse, parse->at, "expected 'null' after 'is', found %s", found(parse, what));
+        struct tagd_node *node = node_new(parse, not ? TAGD_N_IS_NOT_NULL : TAGD_N_IS_NULL, TAGD_T_BOOLEAN, start_of(parse, a));
+        node->a = a;
+        node->timed = a->timed;
+        return node;
+    }
+    return a;
+}
+
+static bool boolean(struct parse *parse, const struct tagd_node *node, size_t at, const char *where)
+{
+    if (node->type == TAGD_T_BOOLEAN || node->type == TAGD_T_NULL)
+        return true;
+    return fail(parse, at, "expected a condition %s, found %s", where, type_names[node->type]), false;
+}
+
+static struct tagd_node *parse_not(struct parse *parse)
+{
+    skip_space(parse);
+    size_t start = parse->at;
+    if (!take_word(parse, "not"))
+        return parse_compare(parse);
+    skip_space(parse);
+    size_t at = parse->at;
+    struct tagd_node *a = deeper(parse, parse_not);
+    if (!a || !boolean(parse, a, at, "after 'not'"))
+        return NULL;
+    struct tagd_node *node = node_new(parse, TAGD_N_NOT, TAGD_T_BOOLEAN, start);
+    node->a = a;
+    node->timed = a->timed;
+    return node;
+}
+
+static struct tagd_node *parse_chain(struct parse *parse, const char *word, enum tagd_node_kind kind,
+                                     struct tagd_node *(*next)(struct parse *))
+{
+    skip_space(parse);
+    size_t at = parse->at;
+    struct tagd_node *a = next(parse);
+    while (a && take_word(parse, word)) {
+        if (!boolean(parse, a, at, word[0] == 'a' ? "before 'and'" : "before 'or'"))
+            return NULL;
+        skip_space(parse);
+        size_t b_at = parse->at;
+        struct tagd_node *b = next(parse);
+        if (!b || !boolean(parse, b, b_at, word[0] == 'a' ? "after 'and'" : "after 'or'"))
+            return NULL;
+        a = binary(parse, kind, TAGD_T_BOOLEAN, a, b);
+    }
+    return a;
+}
+
+static struct tagd_node *parse_and(struct parse *parse)
+{
+    return parse_chain(parse, "and", TAGD_N_AND, parse_not);
+}
+
+static struct tagd_node *parse_or(struct parse *parse)
+{
+    return parse_chain(parse, "or", TAGD_N_OR, parse_and);
+}
+
+struct tagd_node *tagd_parse_expression(struct parse *parse)
+{
+    struct tagd_node *node = deeper(parse, parse_or);
+    skip_space(parse);
+    char what[80];
+    if (node && parse->at < parse->n)
+        return fail(parse, parse->at, "expected an operator or the end, found %s", found(parse, what));
+    return node;
+}

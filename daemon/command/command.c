@@ -1,0 +1,109 @@
+#include "command/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct tagd_command tagd_commands[] = {
+    {"run", "the daemon: events from Kafka in, tag changes out",
+     "usage: tagd run --config FILE [--create-topics] [--rebuild]\n"
+     "\n"
+     "  --config FILE     the configuration (JSON, comments allowed)\n"
+     "  --create-topics   creates source and output topics that are missing\n"
+     "  --rebuild         makes the state anew from the earliest records, if Redis was lost\n"
+     "\n"
+     "SIGTERM and SIGINT stop it; what is in flight is finished first.\n",
+     tagd_command_run},
+    {"check", "says what is wrong with a configuration or catalog, or sums it up",
+     "usage: tagd check [--config FILE] [--catalog FILE]\n"
+     "\n"
+     "  --config FILE    the configuration, and the catalog it names\n"
+     "  --catalog FILE   a catalog by itself\n",
+     tagd_command_check},
+    {"simulate", "events from a file in, output events on stdout; no Kafka, no Redis",
+     "usage: tagd simulate --catalog FILE [--until TIME] [EVENTS.jsonl]\n"
+     "\n"
+     "  --catalog FILE   the catalog\n"
+     "  --until TIME     lets time run until then (RFC 3339), included; default: the latest event's time\n"
+     "  EVENTS.jsonl     one event a line; default: standard input\n"
+     "\n"
+     "Lines that are no usable events go to stderr as JSON, and the exit code is then 65.\n",
+     tagd_command_simulate},
+    {"explain", "a customer's tags, the values behind each, why, and what changes next",
+     "usage: tagd explain --config FILE CUSTOMER\n"
+     "\n"
+     "  --config FILE   the configuration\n"
+     "  CUSTOMER        the customer's id (the events' subject)\n",
+     tagd_command_explain},
+};
+const size_t tagd_n_commands = sizeof(tagd_commands) / sizeof(tagd_commands[0]);
+
+int tagd_command_error(enum tagd_exit code, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    flockfile(stderr);
+    fputs("tagd: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    funlockfile(stderr);
+    va_end(args);
+    return (int)code;
+}
+
+bool tagd_options_next(struct tagd_options *options)
+{
+    if (options->failed) return false;
+    if (options->at + 1 >= options->argc) {
+        if (options->attached != NULL && options->is_option) {
+            tagd_command_error(TAGD_EXIT_USAGE, "%s takes no value; leave out \"=%s\"", options->word, options->attached);
+            options->failed = true;
+        }
+        return false;
+    }
+    if (options->attached != NULL) { /* nobody took it */
+        tagd_command_error(TAGD_EXIT_USAGE, "%s takes no value; leave out \"=%s\"", options->word, options->attached);
+        options->failed = true;
+        return false;
+    }
+    options->word = options->argv[++options->at];
+    if (!options->only_operands && strcmp(options->word, "--") == 0) {
+        options->only_operands = true;
+        return tagd_options_next(options);
+    }
+    options->is_option = !options->only_operands && options->word[0] == '-' && options->word[1] != '\0';
+    if (options->is_option) {
+        char *equals = strchr(options->word, '=');
+        if (equals != NULL) {
+            *equals = '\0';
+            options->attached = equals + 1;
+        }
+    }
+    return true;
+}
+
+bool tagd_options_is(const struct tagd_options *options, const char *name)
+{
+    if (name == NULL) return !options->is_option;
+    return options->is_option && strcmp(options->word, name) == 0;
+}
+
+char *tagd_options_value(struct tagd_options *options)
+{
+    char *value = options->attached;
+    if (value != NULL) {
+        options->attached = NULL;
+        return value;
+    }
+    if (options->at + 1 < options->argc) return options->argv[++options->at];
+    tagd_command_error(TAGD_EXIT_USAGE, "%s needs a value; tagd %s --help shows how", options->word, options->argv[0]);
+    options->failed = true;
+    return NULL;
+}
+
+void tagd_options_unknown(struct tagd_options *options)
+{
+    tagd_command_error(TAGD_EXIT_USAGE, "unexpected \"%s\"; tagd %s --help shows what is taken", options->word,
+                       options->argv[0]);
+    options->failed = true;
+}

@@ -1,0 +1,12 @@
+/* Files and environment for the commands: what the pure rooms parse from memory is read here. */
+#ifndef TAGD_COMMAND_LOAD_H
+#define TAGD_COMMAND_LOAD_H
+
+#include "tagd/catalog.h"
+
+/* The whole file. False: *error names it and says why. Larger than max_bytes is an error too. */
+bool tagd_command_read_file(const char *path, size_t max_bytes, struct tagd_buf *out, struct tagd_error *error);
+/* NULL: *error says where and what. */
+struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_error *error);
+
+#endif

@@ -1,0 +1,321 @@
+/* tagd simulate: a catalog tried on a file. One shard, "time": "events", grace 0; customers live in memory in the same binary
+ * form that the daemon stores, behind the same engine. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command/command.h"
+#include "command/load.h"
+#include "tagd/emit.h"
+
+#define HORIZON_MS (400 * (int64_t)TAGD_MS_DAY)
+#define OUT_BYTES (1 << 18) /* written out past it */
+
+struct customer {
+    struct tagd_str id; /* in the arena */
+    struct tagd_buf bytes;
+    int64_t armed; /* the earliest entry of the heap; TAGD_NEVER: none */
+};
+struct timer {
+    int64_t at;
+    uint32_t customer;
+};
+
+struct simulation {
+    struct tagd_catalog *catalog;
+    struct tagd_engine *engine;
+    struct tagd_profile *profile;
+    struct tagd_event_rules rules;
+    struct tagd_emit emit;
+    struct tagd_arena names, arena;
+    struct customer *customers;
+    uint32_t n_customers, cap_customers;
+    uint32_t *slots, n_slots; /* open addressing, index + 1 */
+    struct timer *heap;
+    uint32_t n_heap, cap_heap;
+    struct tagd_buf out;
+    struct tagd_str subject;
+    int64_t time_ms; /* the shard's */
+    uint64_t lines, bad, changes;
+    bool progress;
+    time_t shown;
+    bool broken_pipe;
+};
+
+/* ---- customers ---- */
+
+static void rehash(struct simulation *sim)
+{
+    sim->n_slots = sim->n_slots ? sim->n_slots * 2 : 1024;
+    free(sim->slots);
+    sim->slots = tagd_xcalloc(sim->n_slots, sizeof *sim->slots);
+    for (uint32_t i = 0; i < sim->n_customers; i++) {
+        uint32_t slot = (uint32_t)tagd_hash64(sim->customers[i].id) & (sim->n_slots - 1);
+        while (sim->slots[slot])
+            slot = (slot + 1) & (sim->n_slots - 1);
+        sim->slots[slot] = i + 1;
+    }
+}
+
+static uint32_t customer_of(struct simulation *sim, struct tagd_str id)
+{
+    if (sim->n_customers * 2 >= sim->n_slots)
+        rehash(sim);
+    uint32_t slot = (uint32_t)tagd_hash64(id) & (sim->n_slots - 1);
+    while (sim->slots[slot]) {
+        if (tagd_str_eq(sim->customers[sim->slots[slot] - 1].id, id))
+            return sim->slots[slot] - 1;
+        slot = (slot + 1) & (sim->n_slots - 1);
+    }
+    if (sim->n_customers == sim->cap_customers) {
+        sim->cap_customers = sim->cap_customers ? sim->cap_customers * 2 : 256;
+        sim->customers = tagd_xrealloc(sim->customers, sim->cap_customers * sizeof *sim->customers);
+    }
+    sim->customers[sim->n_customers] = (struct customer){.id = tagd_arena_copy(&sim->names, id.p, id.n), .armed = TAGD_NEVER};
+    sim->slots[slot] = ++sim->n_customers;
+    return sim->n_customers - 1;
+}
+
+/* ---- timers: a heap by instant, then by customer, so that the output is a function of the input ---- */
+
+static bool before(struct timer a, struct timer b)
+{
+    return a.at != b.at ? a.at < b.at : a.customer < b.customer;
+}
+
+static void heap_push(struct simulation *sim, struct timer timer)
+{
+    if (sim->n_heap == sim->cap_heap) {
+        sim->cap_heap = sim->cap_heap ? sim->cap_heap * 2 : 256;
+        sim->heap = tagd_xrealloc(sim->heap, sim->cap_heap * sizeof *sim->heap);
+    }
+    uint32_t i = sim->n_heap++;
+    while (i > 0 && before(timer, sim->heap[(i - 1) / 2])) {
+        sim->heap[i] = sim->heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    sim->heap[i] = timer;
+}
+
+static struct timer heap_pop(struct simulation *sim)
+{
+    struct timer top = sim->heap[0], last = sim->heap[--sim->n_heap];
+    uint32_t i = 0;
+    for (uint32_t child = 1; child < sim->n_heap; child = 2 * i + 1) {
+        if (child + 1 < sim->n_heap && before(sim->heap[child + 1], sim->heap[child]))
+            child++;
+        if (!before(sim->heap[child], last))
+            break;
+        sim->heap[i] = sim->heap[child];
+        i = child;
+    }
+    sim->heap[i] = last;
+    return top;
+}
+
+/* ---- work ---- */
+
+static void flush(struct simulation *sim)
+{
+    if (sim->out.n && fwrite(sim->out.p, 1, sim->out.n, stdout) != sim->out.n)
+        sim->broken_pipe = true;
+    sim->out.n = 0;
+}
+
+static void on_change(void *self, const struct tagd_change *change)
+{
+    struct simulation *sim = self;
+    tagd_emit_change(&sim->emit, sim->subject, change, &sim->out);
+    tagd_buf_add_byte(&sim->out, '\n');
+    sim->changes++;
+    if (sim->out.n >= OUT_BYTES)
+        flush(sim);
+}
+
+static void open_customer(struct simulation *sim, uint32_t index)
+{
+    struct customer *customer = &sim->customers[index];
+    struct tagd_error error;
+    sim->subject = customer->id;
+    if (!customer->bytes.n) {
+        tagd_profile_clear(sim->profile);
+    } else if (!tagd_profile_decode(sim->profile, (struct tagd_str){customer->bytes.p, customer->bytes.n}, &error)) {
+        fprintf(stderr, "tagd: bug: %s\n", error.text);
+        exit(TAGD_EXIT_BUG);
+    }
+}
+
+static void close_customer(struct simulation *sim, uint32_t index)
+{
+    struct customer *customer = &sim->customers[index];
+    customer->bytes.n = 0;
+    if (!tagd_profile_exists(sim->profile))
+        return;
+    tagd_profile_encode(sim->profile, &customer->bytes);
+    int64_t due = tagd_profile_due(sim->profile);
+    if (due < customer->armed) {
+        customer->armed = due;
+        heap_push(sim, (struct timer){due, index});
+    }
+}
+
+/* Time runs to `to`, included, for every customer, in order of instants. */
+static void run_time(struct simulation *sim, int64_t to)
+{
+    struct tagd_sink sink = {sim, on_change};
+    while (sim->n_heap && sim->heap[0].at <= to) {
+        struct timer timer = heap_pop(sim);
+        struct customer *customer = &sim->customers[timer.customer];
+        if (customer->armed != timer.at)
+            continue;
+        customer->armed = TAGD_NEVER;
+        open_customer(sim, timer.customer);
+        tagd_engine_advance(sim->engine, sim->profile, timer.at, sink);
+        close_customer(sim, timer.customer);
+    }
+}
+
+static void report_bad(struct simulation *sim, const struct tagd_event *event)
+{
+    struct tagd_buf line = {0};
+    tagd_buf_printf(&line, "{\"line\":%llu,\"error\":\"%s\",\"reason\":", (unsigned long long)sim->lines, tagd_event_code_name(event->code));
+    tagd_buf_add_json(&line, tagd_str_of(event->reason));
+    tagd_buf_add_z(&line, "}\n");
+    fwrite(line.p, 1, line.n, stderr);
+    tagd_buf_free(&line);
+    sim->bad++;
+}
+
+static void show_progress(struct simulation *sim)
+{
+    time_t now = time(NULL);
+    if (now == sim->shown)
+        return;
+    sim->shown = now;
+    char text[TAGD_TIME_TEXT] = "-";
+    if (sim->time_ms != INT64_MIN)
+        tagd_time_format(sim->time_ms, text);
+    fprintf(stderr, "\r%llu events, %u customers, %llu changes, at %s ", (unsigned long long)sim->lines, sim->n_customers,
+            (unsigned long long)sim->changes, text);
+}
+
+static void take_line(struct simulation *sim, struct tagd_str line)
+{
+    struct tagd_record record = {.value = line, .has_value = true, .timestamp_ms = -1, .offset = (int64_t)sim->lines};
+    struct tagd_event event;
+    sim->lines++;
+    tagd_arena_reset(&sim->arena);
+    tagd_event_decode(&sim->rules, &record, 0, &sim->arena, &event);
+    if (event.has_time && event.time_ms > sim->time_ms)
+        sim->time_ms = event.time_ms;
+    run_time(sim, sim->time_ms);
+    if (event.code != TAGD_EVENT_OK) {
+        report_bad(sim, &event);
+        return;
+    }
+    if (event.type < 0)
+        return;
+    uint32_t index = customer_of(sim, event.subject);
+    open_customer(sim, index);
+    tagd_engine_apply(sim->engine, sim->profile, &event, sim->time_ms, (struct tagd_sink){sim, on_change});
+    close_customer(sim, index);
+    if (sim->progress && sim->lines % 1024 == 0)
+        show_progress(sim);
+}
+
+/* Lines of any length; the last may lack its line feed; blank ones are nothing. */
+static bool read_lines(struct simulation *sim, FILE *file)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    while (!sim->broken_pipe && (n = getline(&line, &cap, file)) >= 0) {
+        size_t length = (size_t)n;
+        if (length && line[length - 1] == '\n')
+            length--;
+        if (length && line[length - 1] == '\r')
+            length--;
+        if (length)
+            take_line(sim, (struct tagd_str){line, length});
+        else
+            sim->lines++;
+    }
+    free(line);
+    return !ferror(file);
+}
+
+static void simulation_free(struct simulation *sim)
+{
+    for (uint32_t i = 0; i < sim->n_customers; i++)
+        tagd_buf_free(&sim->customers[i].bytes);
+    free(sim->customers);
+    free(sim->slots);
+    free(sim->heap);
+    tagd_buf_free(&sim->out);
+    tagd_arena_free(&sim->arena);
+    tagd_arena_free(&sim->names);
+    tagd_profile_free(sim->profile);
+    tagd_engine_free(sim->engine);
+    tagd_catalog_free(sim->catalog);
+}
+
+static int simulate(struct simulation *sim, const char *events, const int64_t *until)
+{
+    FILE *file = strcmp(events, "-") == 0 ? stdin : fopen(events, "r");
+    if (!file)
+        return tagd_command_error(TAGD_EXIT_DATA, "%s: %s; name a readable file of events, one JSON a line", events, strerror(errno));
+    bool read = read_lines(sim, file);
+    if (file != stdin)
+        fclose(file);
+    if (until)
+        run_time(sim, *until);
+    flush(sim);
+    if (sim->progress)
+        fputs("\r\033[K", stderr);
+    if (sim->broken_pipe || fflush(stdout) != 0)
+        return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write to standard output; see where it leads");
+    if (!read)
+        return tagd_command_error(TAGD_EXIT_DATA, "%s: reading stopped in line %llu: %s", events, (unsigned long long)sim->lines, strerror(errno));
+    return sim->bad ? TAGD_EXIT_DATA : TAGD_EXIT_OK;
+}
+
+int tagd_command_simulate(int argc, char **argv)
+{
+    const char *catalog = NULL, *until_text = NULL, *events = NULL;
+    struct tagd_options options = {.argc = argc, .argv = argv};
+    while (tagd_options_next(&options)) {
+        if (tagd_options_is(&options, "--catalog"))
+            catalog = tagd_options_value(&options);
+        else if (tagd_options_is(&options, "--until"))
+            until_text = tagd_options_value(&options);
+        else if (tagd_options_is(&options, NULL) && !events)
+            events = options.word;
+        else
+            tagd_options_unknown(&options);
+    }
+    if (options.failed)
+        return TAGD_EXIT_USAGE;
+    int64_t until = 0;
+    if (!catalog)
+        return tagd_command_error(TAGD_EXIT_USAGE, "simulate wants --catalog FILE; tagd simulate --help shows how");
+    if (until_text && !tagd_time_parse(tagd_str_of(until_text), &until))
+        return tagd_command_error(TAGD_EXIT_USAGE, "--until \"%s\": expected a time such as 2026-11-23T10:00:00Z", until_text);
+    struct tagd_error error;
+    struct simulation sim = {.time_ms = INT64_MIN, .progress = isatty(2) && !isatty(1)};
+    sim.catalog = tagd_command_load_catalog(catalog, &error);
+    if (!sim.catalog)
+        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+    sim.engine = tagd_engine_new(sim.catalog, HORIZON_MS);
+    sim.profile = tagd_profile_new(sim.catalog);
+    sim.rules = (struct tagd_event_rules){.catalog = sim.catalog, .max_bytes = TAGD_EVENT_BYTES_MAX, .past_ms = 631152000000, /* 1990 */
+                                          .future_ms = -1, .partitioner = TAGD_NO_PARTITIONER, .time_required = true,
+                                          .junk_subjects = tagd_junk_subjects, .n_junk_subjects = tagd_n_junk_subjects};
+    sim.emit = (struct tagd_emit){.catalog = sim.catalog, .group = "tagd", .recorded_ms = -1, .caught_up = true};
+    int code = simulate(&sim, events ? events : "-", until_text ? &until : NULL);
+    simulation_free(&sim);
+    return code;
+}

@@ -1,0 +1,699 @@
+#include "config/config.h"
+
+#include "base/json.h"
+#include "base/jsonc.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reader {
+    struct tagd_jsonc *jsonc;
+    struct tagd_config *config;
+    tagd_config_lookup lookup;
+    void *to;
+    struct tagd_error *error;
+};
+
+/* What the guarantees rest on: tagd sets these itself. */
+static const char *const own_properties[] = {
+    "group.id",
+    "group.instance.id",
+    "transactional.id",
+    "enable.idempotence",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.partition.eof",
+    "isolation.level",
+    "partition.assignment.strategy",
+    "partitioner",
+    "acks",
+    "request.required.acks",
+    "retries",
+    "message.send.max.retries",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "enable.gapless.guarantee",
+    "plugin.library.paths",
+};
+
+static bool fault(struct reader *reader, const cJSON *node, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static bool fault(struct reader *reader, const cJSON *node, const char *fmt, ...)
+{
+    char text[600];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    return tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, TAGD_JSONC_WHOLE, false, "%s", text);
+}
+
+/* ---- text and "${NAME}" ---- */
+
+static bool name_char(char c, bool first)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || (!first && c >= '0' && c <= '9');
+}
+
+/* The node's text with "${NAME}" replaced; node is a string. */
+static bool expand(struct reader *reader, const cJSON *node, const char **text)
+{
+    struct tagd_buf out = {0};
+    const char *p = node->valuestring;
+    bool ok = true;
+    while (*p != '\0' && ok) {
+        const char *end = p[0] == '$' && p[1] == '{' ? p + 2 : NULL;
+        if (end == NULL) {
+            tagd_buf_add_byte(&out, (unsigned char)*p++);
+            continue;
+        }
+        while (name_char(*end, end == p + 2))
+            end++;
+        if (*end != '}' || end == p + 2) {
+            ok = tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, (size_t)(p - node->valuestring), false,
+                                 "\"${\" begins a name from the environment: write \"${NAME}\" with letters, digits and \"_\"");
+            break;
+        }
+        const char *name = tagd_arena_copy(&reader->config->arena, p + 2, (size_t)(end - p) - 2).p;
+        const char *value = reader->lookup == NULL ? NULL : reader->lookup(reader->to, name);
+        if (value == NULL) {
+            ok = tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, (size_t)(p - node->valuestring), false,
+                                 "the environment has no %s; set it, or write the value here", name);
+            break;
+        }
+        if (!tagd_utf8_valid(value, strlen(value))) {
+            ok = tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, (size_t)(p - node->valuestring), false,
+                                 "%s from the environment is not valid UTF-8; set it anew", name);
+            break;
+        }
+        tagd_buf_add_z(&out, value);
+        p = end + 1;
+    }
+    if (ok) *text = tagd_arena_copy(&reader->config->arena, out.n == 0 ? "" : out.p, out.n).p;
+    tagd_buf_free(&out);
+    return ok;
+}
+
+static bool read_text(struct reader *reader, const cJSON *node, const char **text)
+{
+    if (!cJSON_IsString(node)) return fault(reader, node, "expected a string, found %s", tagd_json_kind(node));
+    return expand(reader, node, text);
+}
+
+static bool read_integer(struct reader *reader, const cJSON *node, int64_t least, int64_t most, int64_t *value)
+{
+    double number = NAN;
+    if (cJSON_IsNumber(node)) {
+        number = node->valuedouble;
+    } else if (cJSON_IsString(node)) {
+        const char *text;
+        char *end;
+        if (!expand(reader, node, &text)) return false;
+        if (*text >= '0' && *text <= '9') {
+            number = strtod(text, &end);
+            if (*end != '\0') number = NAN;
+        }
+    } else {
+        return fault(reader, node, "expected a whole number, found %s", tagd_json_kind(node));
+    }
+    if (!(number >= (double)least && number <= (double)most) || number != floor(number))
+        return fault(reader, node, "expected a whole number from %lld to %lld", (long long)least, (long long)most);
+    *value = (int64_t)number;
+    return true;
+}
+
+static bool read_duration(struct reader *reader, const cJSON *node, int64_t most, int64_t *value)
+{
+    const char *text;
+    if (!read_text(reader, node, &text)) return false;
+    if (!tagd_duration_parse(tagd_str_of(text), value))
+        return fault(reader, node, "\"%s\" is no duration; write one number and one of ms, s, m, h, d, w, as in \"2s\"", text);
+    if (*value > most)
+        return fault(reader, node, "\"%s\" is too long; at most %lld s", text, (long long)(most / 1000));
+    return true;
+}
+
+static bool read_choice(struct reader *reader, const cJSON *node, const char *const *choices, size_t n, size_t *choice)
+{
+    const char *text;
+    struct tagd_buf list = {0};
+    if (!read_text(reader, node, &text)) return false;
+    for (*choice = 0; *choice < n; (*choice)++)
+        if (strcmp(text, choices[*choice]) == 0) return true;
+    for (size_t i = 0; i < n; i++)
+        tagd_buf_printf(&list, "%s\"%s\"", i == 0 ? "" : ", ", choices[i]);
+    fault(reader, node, "found \"%s\", expected one of %.*s", text, (int)list.n, list.p);
+    tagd_buf_free(&list);
+    return false;
+}
+
+/* Letters, digits, '.', '_', '-': what a topic, a group and an instance may be called. */
+static bool read_name(struct reader *reader, const cJSON *node, const char *what, size_t max, const char **name)
+{
+    if (!read_text(reader, node, name)) return false;
+    size_t n = strlen(*name);
+    if (n == 0) return fault(reader, node, "the %s has no name; give it one", what);
+    if (n > max) return fault(reader, node, "the %s's name has %zu bytes; at most %zu are possible", what, n, max);
+    for (const char *p = *name; *p != '\0'; p++)
+        if (!name_char(*p, false) && *p != '.' && *p != '-')
+            return fault(reader, node, "\"%s\" can't name a %s; use letters, digits, \".\", \"_\" and \"-\"", *name, what);
+    return true;
+}
+
+/* ---- objects ---- */
+
+struct key {
+    const char *name;
+    bool (*read)(struct reader *reader, const cJSON *node, void *into);
+    bool required;
+};
+
+static bool read_object(struct reader *reader, const cJSON *object, const struct key *keys, size_t n, void *into)
+{
+    if (!cJSON_IsObject(object)) return fault(reader, object, "expected an object, found %s", tagd_json_kind(object));
+    for (const cJSON *node = object->child; node != NULL; node = node->next) {
+        size_t i = 0;
+        while (i < n && strcmp(keys[i].name, node->string) != 0)
+            i++;
+        if (i == n) {
+            struct tagd_buf list = {0};
+            for (size_t k = 0; k < n; k++)
+                tagd_buf_printf(&list, "%s%s", k == 0 ? "" : ", ", keys[k].name);
+            tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, TAGD_JSONC_WHOLE, true,
+                            "unknown key \"%s\"; take it out, or use one of: %.*s", node->string, (int)list.n, list.p);
+            tagd_buf_free(&list);
+            return false;
+        }
+        if (!keys[i].read(reader, node, into)) return false;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (keys[i].required && cJSON_GetObjectItemCaseSensitive(object, keys[i].name) == NULL)
+            return fault(reader, object, "the key \"%s\" is missing; add it", keys[i].name);
+    return true;
+}
+#define N_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- sources and outputs ---- */
+
+static bool source_topic(struct reader *reader, const cJSON *node, void *into)
+{
+    struct tagd_source *source = into;
+    return read_name(reader, node, "topic", TAGD_TOPIC_NAME_MAX, &source->topic);
+}
+
+static bool source_partitioner(struct reader *reader, const cJSON *node, void *into)
+{
+    static const char *const names[] = {"murmur2", "crc32", "none"};
+    static const enum tagd_partitioner values[] = {TAGD_MURMUR2, TAGD_CRC32, TAGD_NO_PARTITIONER};
+    struct tagd_source *source = into;
+    size_t choice;
+    if (!read_choice(reader, node, names, N_OF(names), &choice)) return false;
+    source->partitioner = values[choice];
+    return true;
+}
+
+static bool source_map(struct reader *reader, const cJSON *node, void *into)
+{
+    (void)into;
+    return tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, TAGD_JSONC_WHOLE, true,
+                           "\"map\" is not in this version yet; let the producer write CloudEvents, and take the key out");
+}
+
+static bool config_sources(struct reader *reader, const cJSON *node, void *into)
+{
+    static const struct key keys[] = {
+        {"topic", source_topic, true}, {"partitioner", source_partitioner, false}, {"map", source_map, false}};
+    struct tagd_config *config = into;
+    if (!cJSON_IsArray(node)) return fault(reader, node, "expected an array of sources, found %s", tagd_json_kind(node));
+    size_t n = (size_t)cJSON_GetArraySize(node);
+    if (n == 0) return fault(reader, node, "there is no source; name at least one: {\"topic\": \"events\"}");
+    if (n > TAGD_TOPICS_MAX)
+        return fault(reader, node, "there are %zu sources; at most %d are possible", n, TAGD_TOPICS_MAX);
+    config->sources = tagd_arena_zalloc(&config->arena, n * sizeof(*config->sources));
+    for (const cJSON *item = node->child; item != NULL; item = item->next) {
+        struct tagd_source *source = &config->sources[config->n_sources];
+        source->partitioner = TAGD_MURMUR2;
+        if (!read_object(reader, item, keys, N_OF(keys), source)) return false;
+        for (size_t i = 0; i < config->n_sources; i++)
+            if (strcmp(config->sources[i].topic, source->topic) == 0)
+                return fault(reader, item, "the topic \"%s\" stands twice among the sources; keep one", source->topic);
+        config->n_sources++;
+    }
+    return true;
+}
+
+static bool output_tag_changes(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_name(reader, node, "topic", TAGD_TOPIC_NAME_MAX, &((struct tagd_config *)into)->tag_changes);
+}
+
+static bool output_churn_risk(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_name(reader, node, "topic", TAGD_TOPIC_NAME_MAX, &((struct tagd_config *)into)->churn_risk);
+}
+
+static bool output_dead_letter(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_name(reader, node, "topic", TAGD_TOPIC_NAME_MAX, &((struct tagd_config *)into)->dead_letter);
+}
+
+static bool config_outputs(struct reader *reader, const cJSON *node, void *into)
+{
+    static const struct key keys[] = {{"tag_changes", output_tag_changes, false},
+                                      {"churn_risk", output_churn_risk, false},
+                                      {"dead_letter", output_dead_letter, false}};
+    return read_object(reader, node, keys, N_OF(keys), into);
+}
+
+static bool topics_differ(struct reader *reader, const cJSON *root)
+{
+    struct tagd_config *config = reader->config;
+    const char *outputs[] = {config->tag_changes, config->churn_risk, config->dead_letter};
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(root, "outputs");
+    if (node == NULL) node = cJSON_GetObjectItemCaseSensitive(root, "sources");
+    for (size_t i = 0; i < N_OF(outputs); i++) {
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(outputs[i], outputs[k]) == 0)
+                return fault(reader, node, "two outputs are the topic \"%s\"; give each its own", outputs[i]);
+        for (size_t k = 0; k < config->n_sources; k++)
+            if (strcmp(outputs[i], config->sources[k].topic) == 0)
+                return fault(reader, node, "the topic \"%s\" is both source and output; give the output its own", outputs[i]);
+    }
+    return true;
+}
+
+/* ---- Kafka ---- */
+
+static bool config_kafka(struct reader *reader, const cJSON *node, void *into)
+{
+    struct tagd_config *config = into;
+    if (!cJSON_IsObject(node)) return fault(reader, node, "expected an object, found %s", tagd_json_kind(node));
+    config->kafka =
+        tagd_arena_zalloc(&config->arena, ((size_t)cJSON_GetArraySize(node) + 1) * sizeof(*config->kafka));
+    for (const cJSON *item = node->child; item != NULL; item = item->next) {
+        const char *value;
+        for (size_t i = 0; i < N_OF(own_properties); i++)
+            if (strcmp(item->string, own_properties[i]) == 0)
+                return tagd_jsonc_fail(reader->jsonc, reader->error, item, NULL, TAGD_JSONC_WHOLE, true,
+                                       "\"%s\" is set by tagd itself, since its guarantees rest on it; take it out",
+                                       item->string);
+        if (cJSON_IsString(item)) {
+            if (!expand(reader, item, &value)) return false;
+        } else if (cJSON_IsBool(item)) {
+            value = cJSON_IsTrue(item) ? "true" : "false";
+        } else if (cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) && fabs(item->valuedouble) < 1e15) {
+            value = tagd_arena_printf(&config->arena, "%lld", (long long)item->valuedouble);
+        } else if (cJSON_IsNumber(item)) {
+            value = tagd_arena_printf(&config->arena, "%.15g", item->valuedouble);
+        } else {
+            return fault(reader, item, "expected a string, a number or a boolean, found %s", tagd_json_kind(item));
+        }
+        if (strcmp(item->string, "auto.offset.reset") == 0) {
+            config->start_latest = strcmp(value, "latest") == 0;
+            if (!config->start_latest && strcmp(value, "earliest") != 0)
+                return fault(reader, item, "found \"%s\", expected \"earliest\" or \"latest\"", value);
+            continue;
+        }
+        if (strcmp(item->string, "bootstrap.servers") == 0 || strcmp(item->string, "metadata.broker.list") == 0)
+            config->bootstrap_servers = value;
+        config->kafka[config->n_kafka++] =
+            (struct tagd_property){tagd_arena_copy(&config->arena, item->string, strlen(item->string)).p, value};
+    }
+    if (config->bootstrap_servers == NULL || *config->bootstrap_servers == '\0')
+        return fault(reader, node, "the key \"bootstrap.servers\" is missing; add it, as in \"127.0.0.1:9092\"");
+    return true;
+}
+
+/* ---- Redis ---- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/* A copy of n bytes with %XX decoded; NULL: malformed, or a NUL. */
+static const char *percent_decoded(struct tagd_arena *arena, const char *p, size_t n)
+{
+    char *out = tagd_arena_alloc(arena, n + 1);
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        out[k] = p[i];
+        if (p[i] == '%') {
+            int high = i + 2 < n ? hex_digit(p[i + 1]) : -1, low = i + 2 < n ? hex_digit(p[i + 2]) : -1;
+            if (high < 0 || low < 0) return NULL;
+            out[k] = (char)(high * 16 + low);
+            i += 2;
+        }
+        if (out[k++] == '\0') return NULL;
+    }
+    out[k] = '\0';
+    return out;
+}
+
+static bool decimal_number(const char *p, size_t n, int most, int *value)
+{
+    if (n == 0 || n > 9) return false;
+    *value = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] < '0' || p[i] > '9') return false;
+        *value = *value * 10 + (p[i] - '0');
+    }
+    return *value <= most;
+}
+
+/* "host", "host:port", "[v6]", "[v6]:port" in n bytes. */
+static bool host_and_port(struct tagd_arena *arena, const char *p, size_t n, const char **host, int *port)
+{
+    const char *end = p + n, *colon;
+    if (n > 0 && *p == '[') {
+        const char *close = memchr(p, ']', n);
+        if (close == NULL || close == p + 1) return false;
+        *host = tagd_arena_copy(arena, p + 1, (size_t)(close - p) - 1).p;
+        if (close + 1 == end) return true;
+        return close[1] == ':' && decimal_number(close + 2, (size_t)(end - close) - 2, 65535, port);
+    }
+    colon = memchr(p, ':', n);
+    if (colon == p || n == 0) return false;
+    *host = tagd_arena_copy(arena, p, colon == NULL ? n : (size_t)(colon - p)).p;
+    return colon == NULL || decimal_number(colon + 1, (size_t)(end - colon) - 1, 65535, port);
+}
+
+static bool redis_url(struct reader *reader, const cJSON *node, void *into)
+{
+    static const char tcp[] = "redis://", tls[] = "rediss://", local[] = "unix://";
+    struct tagd_config *config = into;
+    const char *url, *rest, *path, *at, *query;
+    if (!read_text(reader, node, &url)) return false;
+    if (strncmp(url, tls, sizeof(tls) - 1) == 0)
+        return fault(reader, node, "TLS to Redis (rediss://) is not in this version; use redis:// or a local tunnel");
+    if (strncmp(url, local, sizeof(local) - 1) == 0) {
+        rest = url + sizeof(local) - 1;
+        query = strstr(rest, "?db=");
+        size_t n = query == NULL ? strlen(rest) : (size_t)(query - rest);
+        if (*rest != '/' ||
+            (query != NULL && !decimal_number(query + 4, strlen(query + 4), INT_MAX / 2, &config->redis.db)))
+            return fault(reader, node, "expected \"unix:///path/to/redis.sock\", with \"?db=N\" if need be");
+        config->redis.unix_path = tagd_arena_copy(&config->arena, rest, n).p;
+        return true;
+    }
+    if (strncmp(url, tcp, sizeof(tcp) - 1) != 0)
+        return fault(reader, node, "expected \"redis://[user:password@]host[:port][/db]\" or \"unix:///path\"");
+    rest = url + sizeof(tcp) - 1;
+    path = strchr(rest, '/');
+    at = strrchr(rest, '@');
+    if (at != NULL && path != NULL && path < at) path = strchr(at, '/');
+    size_t n = path == NULL ? strlen(rest) : (size_t)(path - rest);
+    if (at != NULL) {
+        const char *colon = memchr(rest, ':', (size_t)(at - rest));
+        if (colon == NULL)
+            return fault(reader, node, "the part before \"@\" must be \"user:password\" or \":password\"");
+        config->redis.password = percent_decoded(&config->arena, colon + 1, (size_t)(at - colon) - 1);
+        config->redis.user = colon == rest ? NULL : percent_decoded(&config->arena, rest, (size_t)(colon - rest));
+        if (config->redis.password == NULL || (colon != rest && config->redis.user == NULL))
+            return fault(reader, node, "user and password may hold %%XX with two hex digits; write a \"%%\" itself as \"%%25\"");
+        n -= (size_t)(at + 1 - rest);
+        rest = at + 1;
+    }
+    if (!host_and_port(&config->arena, rest, n, &config->redis.host, &config->redis.port) || config->redis.port == 0)
+        return fault(reader, node, "expected \"redis://[user:password@]host[:port][/db]\"; host or port is wrong here");
+    if (path != NULL && path[1] != '\0' && !decimal_number(path + 1, strlen(path + 1), INT_MAX / 2, &config->redis.db))
+        return fault(reader, node, "the part after the last \"/\" must be a database's number, as in \"/0\"");
+    return true;
+}
+
+static bool redis_prefix(struct reader *reader, const cJSON *node, void *into)
+{
+    struct tagd_config *config = into;
+    const char *prefix;
+    if (!read_text(reader, node, &prefix)) return false;
+    if (strlen(prefix) > TAGD_PREFIX_MAX) return fault(reader, node, "at most %d bytes are possible", TAGD_PREFIX_MAX);
+    if (strpbrk(prefix, "{}") != NULL)
+        return fault(reader, node, "a prefix can't hold \"{\" or \"}\", which say where Redis keeps a shard's keys");
+    config->redis.prefix = prefix;
+    return true;
+}
+
+static bool config_redis(struct reader *reader, const cJSON *node, void *into)
+{
+    static const struct key keys[] = {{"url", redis_url, true}, {"prefix", redis_prefix, false}};
+    return read_object(reader, node, keys, N_OF(keys), into);
+}
+
+/* ---- the rest ---- */
+
+static bool http_listen(struct reader *reader, const cJSON *node, void *into)
+{
+    struct tagd_config *config = into;
+    const char *text;
+    if (!read_text(reader, node, &text)) return false;
+    if (strcmp(text, "off") == 0) {
+        config->http_host = NULL;
+        return true;
+    }
+    config->http_port = -1;
+    if (!host_and_port(&config->arena, text, strlen(text), &config->http_host, &config->http_port) || config->http_port < 0)
+        return fault(reader, node, "expected \"address:port\", as in \"127.0.0.1:9464\", or \"off\"");
+    return true;
+}
+
+static bool config_http(struct reader *reader, const cJSON *node, void *into)
+{
+    static const struct key keys[] = {{"listen", http_listen, false}};
+    return read_object(reader, node, keys, N_OF(keys), into);
+}
+
+static bool config_group(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_name(reader, node, "group", TAGD_GROUP_MAX, &((struct tagd_config *)into)->group);
+}
+
+static bool config_instance(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_name(reader, node, "instance", TAGD_INSTANCE_MAX, &((struct tagd_config *)into)->instance);
+}
+
+static bool config_catalog(struct reader *reader, const cJSON *node, void *into)
+{
+    struct tagd_config *config = into;
+    if (!read_text(reader, node, &config->catalog)) return false;
+    return *config->catalog != '\0' || fault(reader, node, "expected the path of the catalog file");
+}
+
+static bool config_delivery(struct reader *reader, const cJSON *node, void *into)
+{
+    static const char *const names[] = {"exactly_once", "at_least_once"};
+    size_t choice;
+    (void)into;
+    if (!read_choice(reader, node, names, N_OF(names), &choice)) return false;
+    if (choice == 0) return true;
+    return fault(reader, node, "\"at_least_once\" is not in this version yet; use \"exactly_once\"");
+}
+
+static bool config_workers(struct reader *reader, const cJSON *node, void *into)
+{
+    int64_t workers;
+    if (!read_integer(reader, node, 1, TAGD_WORKERS_MAX, &workers)) return false;
+    ((struct tagd_config *)into)->workers = (unsigned)workers;
+    return true;
+}
+
+static bool config_time(struct reader *reader, const cJSON *node, void *into)
+{
+    static const char *const names[] = {"live", "events"};
+    size_t choice;
+    if (!read_choice(reader, node, names, N_OF(names), &choice)) return false;
+    ((struct tagd_config *)into)->time_events = choice == 1;
+    return true;
+}
+
+static bool config_grace(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_duration(reader, node, TAGD_GRACE_MAX_MS, &((struct tagd_config *)into)->grace_ms);
+}
+
+static bool config_max_idle(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_duration(reader, node, TAGD_MAX_IDLE_MAX_MS, &((struct tagd_config *)into)->max_idle_ms);
+}
+
+static bool config_horizon(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_duration(reader, node, TAGD_HORIZON_MAX_MS, &((struct tagd_config *)into)->horizon_ms);
+}
+
+static bool config_future(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_duration(reader, node, TAGD_FUTURE_MAX_MS, &((struct tagd_config *)into)->future_ms);
+}
+
+static bool config_past(struct reader *reader, const cJSON *node, void *into)
+{
+    struct tagd_config *config = into;
+    const char *text;
+    int64_t days;
+    if (!read_text(reader, node, &text)) return false;
+    if (tagd_time_parse(tagd_str_of(text), &config->past_ms)) return true;
+    if (!tagd_date_parse(tagd_str_of(text), &days))
+        return fault(reader, node, "expected a time, as in \"1990-01-01T00:00:00Z\", found \"%s\"", text);
+    config->past_ms = days * TAGD_MS_DAY;
+    return true;
+}
+
+static bool config_carry(struct reader *reader, const cJSON *node, void *into)
+{
+    struct tagd_config *config = into;
+    const char *text;
+    if (cJSON_IsString(node)) {
+        if (!read_text(reader, node, &text)) return false;
+        return strcmp(text, "all") == 0 || fault(reader, node, "expected \"all\" or an array of dimensions");
+    }
+    if (!cJSON_IsArray(node))
+        return fault(reader, node, "expected \"all\" or an array of dimensions, found %s", tagd_json_kind(node));
+    size_t n = (size_t)cJSON_GetArraySize(node);
+    if (n > TAGD_CARRY_MAX) return fault(reader, node, "at most %d dimensions are possible", TAGD_CARRY_MAX);
+    config->carry_all = false;
+    config->carry = tagd_arena_zalloc(&config->arena, (n + 1) * sizeof(*config->carry));
+    for (const cJSON *item = node->child; item != NULL; item = item->next)
+        if (!read_text(reader, item, &config->carry[config->n_carry++])) return false;
+    return true;
+}
+
+static bool config_on_data_gap(struct reader *reader, const cJSON *node, void *into)
+{
+    static const char *const names[] = {"stop", "continue"};
+    size_t choice;
+    if (!read_choice(reader, node, names, N_OF(names), &choice)) return false;
+    ((struct tagd_config *)into)->continue_on_data_gap = choice == 1;
+    return true;
+}
+
+static bool read_size(struct reader *reader, const cJSON *node, int64_t least, int64_t most, size_t *size)
+{
+    int64_t value;
+    if (!read_integer(reader, node, least, most, &value)) return false;
+    *size = (size_t)value;
+    return true;
+}
+
+static bool config_max_event_bytes(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_size(reader, node, TAGD_EVENT_BYTES_LEAST, TAGD_EVENT_BYTES_MOST,
+                     &((struct tagd_config *)into)->max_event_bytes);
+}
+
+static bool config_batch_events(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_size(reader, node, 1, TAGD_BATCH_EVENTS_MAX, &((struct tagd_config *)into)->batch_events);
+}
+
+static bool config_batch_bytes(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_size(reader, node, TAGD_BATCH_BYTES_LEAST, TAGD_BATCH_BYTES_MAX,
+                     &((struct tagd_config *)into)->batch_bytes);
+}
+
+static bool config_junk_subjects(struct reader *reader, const cJSON *node, void *into)
+{
+    struct tagd_config *config = into;
+    const char *text;
+    if (!cJSON_IsArray(node)) return fault(reader, node, "expected an array of strings, found %s", tagd_json_kind(node));
+    size_t n = (size_t)cJSON_GetArraySize(node);
+    if (n > TAGD_JUNK_SUBJECTS_MAX) return fault(reader, node, "at most %d are possible", TAGD_JUNK_SUBJECTS_MAX);
+    config->junk_subjects = tagd_arena_zalloc(&config->arena, (n + 1) * sizeof(*config->junk_subjects));
+    config->n_junk_subjects = 0;
+    for (const cJSON *item = node->child; item != NULL; item = item->next) {
+        if (!read_text(reader, item, &text)) return false;
+        config->junk_subjects[config->n_junk_subjects++] = tagd_str_of(text);
+    }
+    return true;
+}
+
+static void set_defaults(struct tagd_config *config, const char *default_instance)
+{
+    char *instance = tagd_arena_alloc(&config->arena, TAGD_INSTANCE_MAX + 1);
+    size_t n = 0;
+    for (const char *p = default_instance; *p != '\0' && n < TAGD_INSTANCE_MAX; p++)
+        instance[n++] = name_char(*p, false) || *p == '.' ? *p : '-';
+    instance[n] = '\0';
+    config->group = TAGD_GROUP_DEFAULT;
+    config->instance = n == 0 ? "a" : instance;
+    config->tag_changes = TAGD_TAG_CHANGES_DEFAULT;
+    config->churn_risk = TAGD_CHURN_RISK_DEFAULT;
+    config->dead_letter = TAGD_DEAD_LETTER_DEFAULT;
+    config->redis.port = TAGD_REDIS_PORT_DEFAULT;
+    config->redis.prefix = TAGD_PREFIX_DEFAULT;
+    config->workers = 1;
+    config->grace_ms = TAGD_GRACE_DEFAULT_MS;
+    config->max_idle_ms = TAGD_MAX_IDLE_DEFAULT_MS;
+    config->horizon_ms = TAGD_HORIZON_DEFAULT_MS;
+    config->carry_all = true;
+    config->http_host = TAGD_HTTP_HOST_DEFAULT;
+    config->http_port = TAGD_HTTP_PORT_DEFAULT;
+    config->past_ms = TAGD_PAST_DEFAULT_MS;
+    config->future_ms = TAGD_FUTURE_DEFAULT_MS;
+    config->max_event_bytes = TAGD_EVENT_BYTES_MAX;
+    config->batch_events = TAGD_BATCH_EVENTS_DEFAULT;
+    config->batch_bytes = TAGD_BATCH_BYTES_DEFAULT;
+    config->junk_subjects =
+        tagd_arena_zalloc(&config->arena, (tagd_n_junk_subjects + 1) * sizeof(*config->junk_subjects));
+    for (; config->n_junk_subjects < tagd_n_junk_subjects; config->n_junk_subjects++)
+        config->junk_subjects[config->n_junk_subjects] = tagd_junk_subjects[config->n_junk_subjects];
+}
+
+struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t n, const char *default_instance,
+                                      tagd_config_lookup lookup, void *to, struct tagd_error *error)
+{
+    static const struct key keys[] = {
+        {"group", config_group, false},
+        {"instance", config_instance, false},
+        {"catalog", config_catalog, true},
+        {"sources", config_sources, true},
+        {"outputs", config_outputs, false},
+        {"kafka", config_kafka, true},
+        {"redis", config_redis, true},
+        {"delivery", config_delivery, false},
+        {"workers", config_workers, false},
+        {"time", config_time, false},
+        {"grace", config_grace, false},
+        {"max_idle", config_max_idle, false},
+        {"carry", config_carry, false},
+        {"horizon", config_horizon, false},
+        {"on_data_gap", config_on_data_gap, false},
+        {"http", config_http, false},
+        {"past", config_past, false},
+        {"future", config_future, false},
+        {"max_event_bytes", config_max_event_bytes, false},
+        {"junk_subjects", config_junk_subjects, false},
+        {"batch_events", config_batch_events, false},
+        {"batch_bytes", config_batch_bytes, false},
+    };
+    if (n > TAGD_CONFIG_BYTES_MAX) {
+        tagd_fail(error, "%s: has %zu bytes, at most %d are possible; is this the right file?", name, n,
+                  TAGD_CONFIG_BYTES_MAX);
+        return NULL;
+    }
+    struct tagd_jsonc *jsonc = tagd_jsonc_parse(name, text, n, error);
+    if (jsonc == NULL) return NULL;
+    struct tagd_config *config = tagd_xcalloc(1, sizeof(*config));
+    struct reader reader = {jsonc, config, lookup, to, error};
+    const cJSON *root = tagd_jsonc_root(jsonc);
+    set_defaults(config, default_instance);
+    bool ok = read_object(&reader, root, keys, N_OF(keys), config) && topics_differ(&reader, root);
+    tagd_jsonc_free(jsonc);
+    if (ok) return config;
+    tagd_config_free(config);
+    return NULL;
+}
+
+void tagd_config_free(struct tagd_config *config)
+{
+    if (config == NULL) return;
+    tagd_arena_free(&config->arena);
+    free(config);
+}

@@ -1,0 +1,100 @@
+/* config: the text of a configuration file -> struct tagd_config, every value checked and every default filled in.
+ * Reads no file and no environment: the text and a look-up function for "${NAME}" come in as arguments.
+ *
+ * "${NAME}" may stand anywhere in any string, and a string may stand for a number or a boolean; what is put in isn't looked
+ * at again. Unknown keys are errors. */
+#ifndef TAGD_CONFIG_H
+#define TAGD_CONFIG_H
+
+#include "tagd/event.h"
+#include "tagd/port.h"
+
+#define TAGD_CONFIG_BYTES_MAX (1024 * 1024)
+#define TAGD_WORKERS_MAX 64
+#define TAGD_GROUP_MAX 100    /* bytes of group; letters, digits, '.', '_', '-' */
+#define TAGD_INSTANCE_MAX 100 /* bytes of instance; the same */
+#define TAGD_TOPIC_NAME_MAX 249
+#define TAGD_PREFIX_MAX 100
+#define TAGD_JUNK_SUBJECTS_MAX 1000
+#define TAGD_CARRY_MAX 2000
+
+#define TAGD_GROUP_DEFAULT "tagd"
+#define TAGD_TAG_CHANGES_DEFAULT "tagd.tag-changes"
+#define TAGD_CHURN_RISK_DEFAULT "tagd.churn-risk"
+#define TAGD_DEAD_LETTER_DEFAULT "tagd.dead-letter"
+#define TAGD_PREFIX_DEFAULT "tagd:"
+#define TAGD_REDIS_PORT_DEFAULT 6379
+#define TAGD_HTTP_HOST_DEFAULT "127.0.0.1"
+#define TAGD_HTTP_PORT_DEFAULT 9464
+#define TAGD_GRACE_DEFAULT_MS 2000
+#define TAGD_GRACE_MAX_MS 3600000
+#define TAGD_MAX_IDLE_DEFAULT_MS 100
+#define TAGD_MAX_IDLE_MAX_MS 3600000
+#define TAGD_HORIZON_DEFAULT_MS (INT64_C(400) * TAGD_MS_DAY)
+#define TAGD_HORIZON_MAX_MS (INT64_C(3660) * TAGD_MS_DAY)
+#define TAGD_PAST_DEFAULT_MS INT64_C(631152000000) /* 1990-01-01T00:00:00Z */
+#define TAGD_FUTURE_DEFAULT_MS 300000
+#define TAGD_FUTURE_MAX_MS (INT64_C(366) * TAGD_MS_DAY)
+#define TAGD_EVENT_BYTES_LEAST 1024
+#define TAGD_EVENT_BYTES_MOST (64 * 1024 * 1024)
+#define TAGD_BATCH_EVENTS_DEFAULT 10000
+#define TAGD_BATCH_EVENTS_MAX 1000000
+#define TAGD_BATCH_BYTES_DEFAULT (8 * 1024 * 1024)
+#define TAGD_BATCH_BYTES_LEAST 65536
+#define TAGD_BATCH_BYTES_MAX (1024 * 1024 * 1024)
+
+/* A librdkafka property as the user wrote it. Those that the guarantees rest on are refused (config.c has the list). */
+struct tagd_property {
+    const char *name, *value;
+};
+
+struct tagd_source {
+    const char *topic;
+    enum tagd_partitioner partitioner;
+};
+
+struct tagd_config {
+    struct tagd_arena arena; /* owns all text below */
+    const char *group, *instance;
+    const char *catalog; /* path as written: relative to the configuration file */
+    struct tagd_source *sources; /* 1 to TAGD_TOPICS_MAX, all different */
+    size_t n_sources;
+    const char *tag_changes, *churn_risk, *dead_letter; /* all different, none a source */
+    struct tagd_property *kafka; /* without auto.offset.reset */
+    size_t n_kafka;
+    const char *bootstrap_servers; /* also among kafka */
+    bool start_latest;             /* auto.offset.reset: where a shard without offsets begins */
+    struct {
+        const char *host;      /* NULL: unix_path */
+        const char *unix_path;
+        int port;
+        int db;
+        const char *user, *password; /* NULL: none */
+        const char *prefix;
+    } redis;
+    unsigned workers;
+    bool time_events;
+    int64_t grace_ms, max_idle_ms, horizon_ms;
+    bool carry_all;
+    const char **carry; /* names of dimensions, unless carry_all; checked against the catalog by the caller */
+    size_t n_carry;
+    bool continue_on_data_gap;
+    const char *http_host; /* NULL: no HTTP */
+    int http_port;         /* 0: a free one */
+    int64_t past_ms, future_ms;
+    size_t max_event_bytes, batch_events, batch_bytes;
+    struct tagd_str *junk_subjects;
+    size_t n_junk_subjects;
+};
+
+/* The value of an environment variable, or NULL. */
+typedef const char *(*tagd_config_lookup)(void *to, const char *name);
+
+/* Parses and checks n bytes of text; `name` is the file's name for messages, default_instance stands in for `instance` (what
+ * can't be in a name becomes '-'). NULL: *error says FILE:LINE:COLUMN, the place as a JSON Pointer, what is wrong and what
+ * to do, with the source line and a caret on lines of their own. */
+struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t n, const char *default_instance,
+                                      tagd_config_lookup lookup, void *to, struct tagd_error *error);
+void tagd_config_free(struct tagd_config *config); /* NULL is fine */
+
+#endif

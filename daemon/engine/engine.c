@@ -1,0 +1,445 @@
+/* Applying events and the passing of time to a profile.
+ *
+ * profile->due is a lower bound on the next instant at which time alone changes a tag. An event can bring it forward only
+ * through the dimensions it touches, so after an event those alone are looked at; for the others the old bound stands. */
+#include "tagd/engine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/eval.h"
+
+#define DUE_STEPS_MAX 64      /* instants looked at for `due`; past it the bound is early and is looked at again then */
+#define UNTIL_STEPS_MAX 200000 /* instants looked at for `valid_until`: far more than a horizon of minute panes has */
+
+struct tagd_engine {
+    const struct tagd_catalog *catalog;
+    int64_t horizon_ms;
+    struct view now, scan, walk;
+    bool *flags, *closure; /* dimensions at work */
+    int32_t *from;         /* tags before the present evaluation */
+    struct tagd_limits limits;
+};
+
+/* ---- life ---- */
+
+static void view_new(struct view *view, const struct tagd_catalog *catalog)
+{
+    view->catalog = catalog;
+    view->stamp = 1;
+    view->cursors = tagd_xcalloc(catalog->n_windows + 1, sizeof *view->cursors);
+    view->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->tags);
+    view->stable = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->stable);
+    for (uint32_t i = 0; i < catalog->n_windows; i++)
+        view->cursors[i].sums = tagd_xcalloc(catalog->stores[catalog->windows[i].store].n_columns + 1, sizeof *view->cursors[i].sums);
+}
+
+static void view_free(struct view *view)
+{
+    for (uint32_t i = 0; i < view->catalog->n_windows; i++)
+        free(view->cursors[i].sums);
+    free(view->cursors);
+    free(view->tags);
+    free(view->stable);
+}
+
+struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t horizon_ms)
+{
+    struct tagd_engine *engine = tagd_xcalloc(1, sizeof *engine);
+    engine->catalog = catalog;
+    engine->horizon_ms = horizon_ms;
+    view_new(&engine->now, catalog);
+    view_new(&engine->scan, catalog);
+    view_new(&engine->walk, catalog);
+    engine->now.walk = engine->scan.walk = &engine->walk;
+    engine->scan.base = &engine->now;
+    engine->flags = tagd_xcalloc(catalog->n_dimensions + 1, 1);
+    engine->closure = tagd_xcalloc(catalog->n_dimensions + 1, 1);
+    engine->from = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *engine->from);
+    return engine;
+}
+
+void tagd_engine_free(struct tagd_engine *engine)
+{
+    if (!engine)
+        return;
+    view_free(&engine->now);
+    view_free(&engine->scan);
+    view_free(&engine->walk);
+    free(engine->flags);
+    free(engine->closure);
+    free(engine->from);
+    free(engine);
+}
+
+const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine)
+{
+    return &engine->limits;
+}
+
+/* ---- evaluation ---- */
+
+static int32_t evaluate_dimension(struct view *view, uint32_t d)
+{
+    const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
+    for (uint32_t i = 0; i < dimension->n_rules; i++) {
+        if (tagd_holds(view, dimension->rules[i].when))
+            return (int32_t)i;
+    }
+    return -1;
+}
+
+/* The winner stands until it, or a rule before it, turns. */
+static int64_t stable_dimension(struct view *view, uint32_t d)
+{
+    const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
+    uint32_t last = view->tags[d] < 0 ? dimension->n_rules : (uint32_t)view->tags[d] + 1;
+    int64_t stable = TAGD_NEVER;
+    for (uint32_t i = 0; i < last; i++) {
+        int64_t at = tagd_stable(view, dimension->rules[i].when);
+        stable = at < stable ? at : stable;
+    }
+    return stable;
+}
+
+/* The profile has changed, or is another one: nothing known of it holds. */
+static void view_reset(struct tagd_engine *engine, const struct tagd_profile *profile, int64_t now)
+{
+    engine->now.profile = profile;
+    engine->now.stamp++;
+    engine->now.now = now;
+    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++)
+        engine->now.tags[d] = profile->tags[d].tag;
+}
+
+/* The first instant in (from, end] at which a tag of `flags` (or the tag of `target` alone, if >= 0) changes with time; at
+ * most `steps` instants are looked at, then *exact is false and the instant is a lower bound. TAGD_NEVER: none. */
+static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *profile, const bool *flags, int64_t target,
+                         int64_t end, int steps, int32_t *then)
+{
+    const struct tagd_catalog *catalog = engine->catalog;
+    struct view *scan = &engine->scan;
+    scan->profile = profile;
+    scan->stamp++;
+    scan->now = engine->now.now;
+    for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
+        scan->tags[d] = profile->tags[d].tag;
+        scan->stable[d] = INT64_MIN;
+    }
+    for (;;) {
+        int64_t next = TAGD_NEVER;
+        for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+            uint32_t d = catalog->order[i];
+            if (!flags[d])
+                continue;
+            if (scan->stable[d] <= scan->now)
+                scan->stable[d] = stable_dimension(scan, d);
+            next = scan->stable[d] < next ? scan->stable[d] : next;
+        }
+        if (next > end || next >= TAGD_TIME_MAX)
+            return TAGD_NEVER;
+        scan->now = next;
+        bool changed = false;
+        for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+            uint32_t d = catalog->order[i];
+            if (!flags[d] || scan->stable[d] > next)
+                continue;
+            scan->tags[d] = evaluate_dimension(scan, d);
+            changed = changed || ((target < 0 || d == (uint32_t)target) && scan->tags[d] != profile->tags[d].tag);
+        }
+        if (changed && target >= 0)
+            *then = scan->tags[target];
+        if (changed || --steps <= 0)
+            return next;
+    }
+}
+
+static void emit_changes(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause, struct tagd_sink sink)
+{
+    int64_t at = engine->now.now;
+    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
+        struct tagd_tag_state *state = &profile->tags[d];
+        if (engine->from[d] == state->tag)
+            continue;
+        profile->revision++;
+        profile->changed_at = at;
+        struct tagd_change change = {.engine = engine, .profile = profile, .dimension = d, .from = engine->from[d], .to = state->tag,
+                                     .revision = profile->revision, .time_ms = at, .then = -1, .cause = cause};
+        tagd_engine_next(engine, profile, d, at, &change.valid_until_ms, &change.then);
+        sink.change(sink.self, &change);
+    }
+}
+
+/* Evaluates the flagged dimensions at `at` and tells the sink what changed, in catalog order. */
+static void settle(struct tagd_engine *engine, struct tagd_profile *profile, const bool *flags, int64_t at,
+                   const struct tagd_event *cause, struct tagd_sink sink)
+{
+    const struct tagd_catalog *catalog = engine->catalog;
+    bool changed = false;
+    view_reset(engine, profile, at);
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        uint32_t d = catalog->order[i];
+        if (flags[d])
+            engine->now.tags[d] = evaluate_dimension(&engine->now, d);
+    }
+    for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
+        struct tagd_tag_state *state = &profile->tags[d];
+        engine->from[d] = state->tag;
+        if (engine->now.tags[d] == state->tag)
+            continue;
+        *state = (struct tagd_tag_state){.tag = engine->now.tags[d], .prev = state->tag, .at = at, .changed = true};
+        changed = true;
+    }
+    if (changed)
+        emit_changes(engine, profile, cause, sink);
+}
+
+static void flag_all(struct tagd_engine *engine)
+{
+    memset(engine->flags, 1, engine->catalog->n_dimensions);
+}
+
+/* flags and all they need. */
+static const bool *closure_of(struct tagd_engine *engine)
+{
+    uint32_t n = engine->catalog->n_dimensions;
+    memcpy(engine->closure, engine->flags, n);
+    for (uint32_t d = 0; d < n; d++) {
+        for (uint32_t i = 0; engine->flags[d] && i < n; i++)
+            engine->closure[i] |= engine->catalog->dimensions[d].needs[i];
+    }
+    return engine->closure;
+}
+
+/* ---- time ---- */
+
+void tagd_engine_advance(struct tagd_engine *engine, struct tagd_profile *profile, int64_t to_ms, struct tagd_sink sink)
+{
+    if (!profile->exists)
+        return;
+    while (profile->due <= to_ms) {
+        int64_t at = profile->due;
+        flag_all(engine);
+        settle(engine, profile, engine->flags, at, NULL, sink);
+        profile->due = scan_next(engine, profile, engine->flags, -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
+        assert(profile->due > at);
+        profile->clock = at > profile->clock ? at : profile->clock;
+    }
+    if (to_ms > profile->clock)
+        profile->clock = to_ms;
+}
+
+/* ---- events ---- */
+
+static struct tagd_value field_value(const struct tagd_event *event, int32_t field)
+{
+    if (field == TAGD_FIELD_SOURCE)
+        return (struct tagd_value){.present = true, .s = event->source};
+    return field == TAGD_FIELD_ABSENT ? (struct tagd_value){0} : event->fields[field];
+}
+
+static bool term_holds(const struct tagd_event *event, const struct tagd_term *term)
+{
+    struct tagd_value value = field_value(event, term->field);
+    if (!value.present)
+        return false;
+    int order = term->field_type == TAGD_STRING ? tagd_str_cmp(value.s, term->literal.s)
+                                                : (value.i > term->literal.i) - (value.i < term->literal.i);
+    switch (term->op) {
+    case TAGD_N_EQ: return order == 0;
+    case TAGD_N_NE: return order != 0;
+    case TAGD_N_LT: return order < 0;
+    case TAGD_N_LE: return order <= 0;
+    case TAGD_N_GT: return order > 0;
+    default: return order >= 0;
+    }
+}
+
+static bool matches(const struct tagd_event *event, const struct tagd_match *match)
+{
+    for (uint32_t i = 0; i < match->n_clauses; i++) {
+        const struct tagd_clause *clause = &match->clauses[i];
+        uint32_t j = 0;
+        while (j < clause->n_terms && term_holds(event, &clause->terms[j]))
+            j++;
+        if (j == clause->n_terms)
+            return true;
+    }
+    return false;
+}
+
+static void add_to_store(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event, uint32_t index)
+{
+    const struct tagd_store *store = &engine->catalog->stores[index];
+    struct tagd_panes *panes = &profile->panes[index];
+    int64_t pane = 0;
+    if (store->pane_ms) {
+        pane = tagd_floor_div(event->time_ms + store->shift_ms, store->pane_ms);
+        int64_t gone = tagd_floor_div(profile->clock + store->shift_ms, store->pane_ms) - store->span;
+        tagd_panes_drop(panes, gone, store->n_columns);
+        if (pane <= gone)
+            return;
+    }
+    tagd_i128 *cells = tagd_panes_at(panes, pane, store->n_columns, &engine->limits.panes);
+    for (uint32_t c = 0; cells && c < store->n_columns; c++) {
+        const struct tagd_column *column = &store->columns[c];
+        struct tagd_value value = {0};
+        if (column->kind != TAGD_COL_COUNT)
+            value = field_value(event, column->by_type[event->type]);
+        if (column->kind == TAGD_COL_FIELD_SUM)
+            cells[c] += value.present ? value.i : 0;
+        else
+            cells[c] += column->kind == TAGD_COL_COUNT || value.present;
+    }
+}
+
+static void add_to_mark(const struct tagd_catalog *catalog, struct tagd_profile *profile, const struct tagd_event *event, uint32_t index)
+{
+    const struct tagd_mark *mark = &catalog->marks[index];
+    struct tagd_mark_state *state = &profile->marks[index];
+    struct tagd_value value = {.present = true};
+    if (mark->kind == TAGD_MARK_VALUE)
+        value = field_value(event, mark->by_type[event->type]);
+    if (!value.present)
+        return;
+    bool older = state->present && (mark->kind == TAGD_MARK_FIRST ? event->time_ms >= state->at : event->time_ms < state->at);
+    if (older)
+        return;
+    state->present = true;
+    state->at = event->time_ms;
+    if (mark->kind != TAGD_MARK_VALUE)
+        return;
+    state->i = value.i;
+    if (mark->field_type == TAGD_STRING)
+        tagd_mark_set_string(state, value.s);
+}
+
+/* Adds the event to all that selects it; flags the dimensions that read any of it. */
+static void add_event(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event)
+{
+    const struct tagd_catalog *catalog = engine->catalog;
+    const struct tagd_event_type *type = &catalog->types[event->type];
+    for (uint32_t i = 0; i < type->n_selectors; i++) {
+        const struct tagd_selector *selector = &catalog->selectors[type->selectors[i]];
+        if (!matches(event, &selector->by_type[event->type]))
+            continue;
+        for (uint32_t j = 0; j < selector->n_stores; j++)
+            add_to_store(engine, profile, event, selector->stores[j]);
+        for (uint32_t j = 0; j < selector->n_marks; j++)
+            add_to_mark(catalog, profile, event, selector->marks[j]);
+        for (uint32_t d = 0; d < catalog->n_dimensions; d++)
+            engine->flags[d] |= selector->dimensions[d];
+    }
+}
+
+static bool is_duplicate(const struct tagd_profile *profile, const struct tagd_event *event, int64_t clock)
+{
+    for (uint32_t i = 0; i < profile->n_ids; i++) {
+        const struct tagd_id *id = &profile->ids[i];
+        if (id->hash.lo == event->dedupe.lo && id->hash.hi == event->dedupe.hi && clock <= id->until)
+            return true;
+    }
+    return false;
+}
+
+static void remember_id(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event, int64_t clock)
+{
+    int64_t span = engine->catalog->types[event->type].dedupe_ms;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < profile->n_ids; i++) {
+        if (profile->ids[i].until >= clock)
+            profile->ids[n++] = profile->ids[i];
+    }
+    profile->n_ids = n;
+    if (span && event->time_ms + span >= clock)
+        tagd_profile_add_id(profile, event->dedupe, event->time_ms + span, &engine->limits.dedupe_ids);
+}
+
+enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event,
+                                    int64_t watermark_ms, struct tagd_sink sink)
+{
+    assert(event->code == TAGD_EVENT_OK);
+    bool first = !profile->exists;
+    int64_t clock = event->time_ms > watermark_ms ? event->time_ms : watermark_ms;
+    if (!first && profile->last > clock)
+        clock = profile->last;
+    bool ignored = event->type < 0;
+    bool duplicate = !ignored && engine->catalog->types[event->type].dedupe_ms && is_duplicate(profile, event, clock);
+    if (ignored || duplicate) {
+        if (!first)
+            tagd_engine_advance(engine, profile, profile->last > watermark_ms ? profile->last : watermark_ms, sink);
+        return ignored ? TAGD_IGNORED : TAGD_DUPLICATE;
+    }
+    tagd_engine_advance(engine, profile, clock, sink);
+    profile->exists = true;
+    profile->clock = clock;
+    if (first || event->time_ms > profile->last)
+        profile->last = event->time_ms;
+    memset(engine->flags, first, engine->catalog->n_dimensions);
+    remember_id(engine, profile, event, clock);
+    add_event(engine, profile, event);
+    settle(engine, profile, engine->flags, clock, event, sink);
+    int64_t due = scan_next(engine, profile, closure_of(engine), -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
+    profile->due = due < profile->due ? due : profile->due;
+    assert(profile->due > profile->clock);
+    return TAGD_APPLIED;
+}
+
+/* ---- for emit and explain ---- */
+
+void tagd_engine_view(struct tagd_engine *engine, struct tagd_profile *profile, int64_t at_ms)
+{
+    view_reset(engine, profile, at_ms);
+}
+
+void tagd_engine_next(struct tagd_engine *engine, struct tagd_profile *profile, size_t dimension, int64_t at_ms,
+                      int64_t *valid_until_ms, int32_t *then)
+{
+    uint32_t n = engine->catalog->n_dimensions;
+    int64_t end = at_ms + engine->horizon_ms;
+    assert(engine->now.profile == profile && engine->now.now == at_ms);
+    memcpy(engine->closure, engine->catalog->dimensions[dimension].needs, n);
+    engine->closure[dimension] = true;
+    *then = -1;
+    *valid_until_ms = scan_next(engine, profile, engine->closure, (int64_t)dimension, end, UNTIL_STEPS_MAX, then);
+}
+
+const char *tagd_engine_rule_text(const struct tagd_engine *engine, size_t dimension, size_t rule)
+{
+    return engine->catalog->dimensions[dimension].rules[rule].text;
+}
+
+static void add_val(struct tagd_buf *out, struct tagd_val val)
+{
+    char text[TAGD_TIME_TEXT];
+    switch (val.kind) {
+    case TAGD_V_NULL: tagd_buf_add_z(out, "null"); return;
+    case TAGD_V_BOOL: tagd_buf_add_z(out, val.u.b ? "true" : "false"); return;
+    case TAGD_V_DECIMAL: tagd_buf_add_decimal(out, val.u.d); return;
+    case TAGD_V_DOUBLE: tagd_buf_add_double(out, val.u.f); return;
+    case TAGD_V_DURATION:
+        tagd_buf_add_z(out, "{\"ms\":");
+        tagd_buf_add_i64(out, val.u.i);
+        tagd_buf_add_byte(out, '}');
+        return;
+    case TAGD_V_STRING: tagd_buf_add_json(out, val.u.s); return;
+    case TAGD_V_TIME: tagd_buf_add_json(out, (struct tagd_str){text, tagd_time_format(val.u.i, text)}); return;
+    case TAGD_V_DATE: tagd_buf_add_json(out, (struct tagd_str){text, tagd_date_format(val.u.i, text)}); return;
+    }
+}
+
+void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension, size_t rule, struct tagd_buf *out)
+{
+    const struct tagd_rule *r = &engine->catalog->dimensions[dimension].rules[rule];
+    struct view *now = (struct view *)(uintptr_t)&engine->now; /* cursors are a cache */
+    tagd_buf_add_byte(out, '{');
+    for (uint32_t i = 0; i < r->n_values; i++) {
+        if (i)
+            tagd_buf_add_byte(out, ',');
+        tagd_buf_add_json(out, r->values[i]->text);
+        tagd_buf_add_byte(out, ':');
+        add_val(out, tagd_eval(now, r->values[i]));
+    }
+    tagd_buf_add_byte(out, '}');
+}

@@ -1,0 +1,302 @@
+#include "event/event.h"
+#include "base/text.h"
+#include "tagd/catalog.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+_Static_assert(TAGD_EVENT_DEPTH_MAX == TAGD_JSON_DEPTH_MAX, "the JSON check keeps the limit of depth");
+
+const char *tagd_event_code_name(enum tagd_event_code code)
+{
+    static const char *const names[TAGD_EVENT_CODES] = {
+        [TAGD_EVENT_OK] = "ok",
+        [TAGD_EVENT_TOO_LARGE] = "too_large",
+        [TAGD_EVENT_MALFORMED] = "malformed",
+        [TAGD_EVENT_JUNK_SUBJECT] = "junk_subject",
+        [TAGD_EVENT_INVALID] = "invalid",
+        [TAGD_EVENT_PAST] = "past",
+        [TAGD_EVENT_FUTURE] = "future",
+        [TAGD_EVENT_MISROUTED] = "misrouted",
+        [TAGD_EVENT_UNSUPPORTED] = "unsupported",
+        [TAGD_EVENT_POISON] = "poison",
+    };
+
+    assert(code >= 0 && code < TAGD_EVENT_CODES);
+    return names[code];
+}
+
+/* What trackers and forms are known to send where a customer's id is missing. */
+#define JUNK(text)                                                                                                     \
+    {                                                                                                                  \
+        text, sizeof(text) - 1                                                                                         \
+    }
+const struct tagd_str tagd_junk_subjects[] = {
+    JUNK(""),
+    JUNK("null"),
+    JUNK("(null)"),
+    JUNK("nil"),
+    JUNK("none"),
+    JUNK("undefined"),
+    JUNK("nan"),
+    JUNK("unknown"),
+    JUNK("n/a"),
+    JUNK("anonymous"),
+    JUNK("guest"),
+    JUNK("true"),
+    JUNK("false"),
+    JUNK("0"),
+    JUNK("-1"),
+    JUNK("-"),
+    JUNK("--"),
+    JUNK("{}"),
+    JUNK("[]"),
+    JUNK("[object object]"),
+    JUNK("00000000-0000-0000-0000-000000000000"),
+};
+const size_t tagd_n_junk_subjects = sizeof(tagd_junk_subjects) / sizeof(tagd_junk_subjects[0]);
+
+bool tagd_event_refuse(struct tagd_event *event, enum tagd_event_code code, const char *fmt, ...)
+{
+    va_list args;
+    int n;
+
+    event->code = code;
+    va_start(args, fmt);
+    n = vsnprintf(event->reason, sizeof(event->reason), fmt, args);
+    va_end(args);
+    if (n >= (int)sizeof(event->reason))
+        event->reason[tagd_utf8_cut(event->reason, sizeof(event->reason) - 1)] = '\0';
+    for (char *p = event->reason; *p; p++) /* a header's value, and a line of a log */
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            *p = '?';
+    return false;
+}
+
+static bool junk(const struct tagd_event_rules *rules, struct tagd_str subject)
+{
+    for (size_t i = 0; i < rules->n_junk_subjects; i++) {
+        struct tagd_str known = rules->junk_subjects[i];
+
+        if (known.n == subject.n && (known.n == 0 || strncasecmp(known.p, subject.p, known.n) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* Unicode's Cc: U+0000 to U+001F, U+007F to U+009F. */
+static bool has_control(struct tagd_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (c < 0x20 || c == 0x7F || (c == 0xC2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xA0))
+            return true;
+    }
+    return false;
+}
+
+/* ---- time ---- */
+
+enum clock { CLOCK_RIGHT, CLOCK_INVALID, CLOCK_PAST, CLOCK_FUTURE };
+
+static enum clock check_range(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
+                              int64_t time_ms)
+{
+    int64_t now = record->log_append_time && record->timestamp_ms >= 0 ? record->timestamp_ms : wall_ms;
+
+    if (time_ms < rules->past_ms)
+        return CLOCK_PAST;
+    if (rules->future_ms >= 0 && time_ms - rules->future_ms > now)
+        return CLOCK_FUTURE;
+    return CLOCK_RIGHT;
+}
+
+/* Sets time_ms and has_time; of a time that can't be read both stay 0. */
+static enum clock read_time(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
+                            const struct tagd_envelope *envelope, struct tagd_event *event)
+{
+    const struct tagd_attribute *time = &envelope->attrs[TAGD_ATTR_TIME];
+    enum clock clock;
+    int64_t time_ms;
+
+    if (envelope->not_object || time->state == TAGD_NOT_TEXT)
+        return CLOCK_INVALID;
+    if (time->state == TAGD_TEXT) {
+        if (!tagd_time_parse(time->text, &time_ms))
+            return CLOCK_INVALID;
+    } else {
+        if (rules->time_required || record->timestamp_ms < 0 || record->timestamp_ms > TAGD_TIME_MAX)
+            return CLOCK_INVALID;
+        time_ms = record->timestamp_ms;
+    }
+    clock = check_range(rules, record, wall_ms, time_ms);
+    event->time_ms = time_ms;
+    event->has_time = clock == CLOCK_RIGHT;
+    return clock;
+}
+
+static bool refuse_time(const struct tagd_event_rules *rules, const struct tagd_envelope *envelope,
+                        struct tagd_event *event)
+{
+    const struct tagd_attribute *time = &envelope->attrs[TAGD_ATTR_TIME];
+
+    if (time->state == TAGD_NOT_TEXT)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "time: expected a string, found %s", time->kind);
+    if (time->state == TAGD_TEXT)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID,
+                                 "time: expected a time as RFC 3339 writes it, found \"%.*s\"",
+                                 (int)tagd_utf8_cut(time->text.p, time->text.n < 40 ? time->text.n : 40), time->text.p);
+    if (rules->time_required)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "time: missing");
+    return tagd_event_refuse(event, TAGD_EVENT_INVALID,
+                             "time: missing, and the record has no timestamp to stand for it");
+}
+
+static bool check_clock(const struct tagd_event_rules *rules, const struct tagd_record *record, enum clock clock,
+                        struct tagd_event *event)
+{
+    char at[TAGD_TIME_TEXT], limit[TAGD_TIME_TEXT];
+
+    if (clock == CLOCK_RIGHT)
+        return true;
+    tagd_time_format(event->time_ms, at);
+    if (clock == CLOCK_PAST) {
+        tagd_time_format(rules->past_ms, limit);
+        return tagd_event_refuse(event, TAGD_EVENT_PAST, "time: %s is before the earliest allowed, %s", at, limit);
+    }
+    return tagd_event_refuse(event, TAGD_EVENT_FUTURE, "time: %s is over %lld ms ahead of the %s", at,
+                             (long long)rules->future_ms,
+                             record->log_append_time && record->timestamp_ms >= 0 ? "record's append time" : "clock");
+}
+
+/* ---- attributes ---- */
+
+/* True if the attribute is text of 1 to `max` bytes. */
+static bool check_text(const struct tagd_envelope *envelope, enum tagd_attribute_name name, size_t max,
+                       struct tagd_event *event)
+{
+    const struct tagd_attribute *attr = &envelope->attrs[name];
+    const char *called = tagd_attribute_names[name].p;
+
+    if (attr->state == TAGD_ABSENT)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: missing", called);
+    if (attr->state == TAGD_NOT_TEXT)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected a string, found %s", called, attr->kind);
+    if (attr->text.n == 0)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected 1 to %zu bytes, found an empty string",
+                                 called, max);
+    if (attr->text.n > max)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected at most %zu bytes, found %zu", called, max,
+                                 attr->text.n);
+    return true;
+}
+
+static bool check_attributes(const struct tagd_event_rules *rules, const struct tagd_envelope *envelope,
+                             enum clock clock, struct tagd_event *event)
+{
+    const struct tagd_attribute *version = &envelope->attrs[TAGD_ATTR_SPECVERSION];
+
+    if (envelope->not_object)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "value: expected an object, found %s",
+                                 envelope->not_object);
+    if (!check_text(envelope, TAGD_ATTR_SPECVERSION, 16, event))
+        return false;
+    if (!tagd_str_eq(version->text, TAGD_STR("1.0")))
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "specversion: expected \"1.0\", found \"%.*s\"",
+                                 (int)version->text.n, version->text.p);
+    if (!check_text(envelope, TAGD_ATTR_ID, TAGD_ATTRIBUTE_MAX, event) ||
+        !check_text(envelope, TAGD_ATTR_SOURCE, TAGD_ATTRIBUTE_MAX, event) ||
+        !check_text(envelope, TAGD_ATTR_TYPE, TAGD_ATTRIBUTE_MAX, event) ||
+        !check_text(envelope, TAGD_ATTR_SUBJECT, TAGD_SUBJECT_MAX, event))
+        return false;
+    if (has_control(event->subject))
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "subject: a control character");
+    return clock != CLOCK_INVALID || refuse_time(rules, envelope, event);
+}
+
+/* ---- routing ---- */
+
+static const char *const partitioner_names[] = {[TAGD_MURMUR2] = "murmur2", [TAGD_CRC32] = "crc32"};
+
+static uint32_t partition_of(enum tagd_partitioner partitioner, struct tagd_str subject, int32_t partitions)
+{
+    return (partitioner == TAGD_MURMUR2 ? tagd_murmur2(subject) : tagd_crc32(subject)) % (uint32_t)partitions;
+}
+
+static bool check_route(const struct tagd_event_rules *rules, const struct tagd_record *record,
+                        struct tagd_event *event)
+{
+    enum tagd_partitioner other = rules->partitioner == TAGD_MURMUR2 ? TAGD_CRC32 : TAGD_MURMUR2;
+    bool other_fits, other_key;
+    uint32_t right;
+
+    if (rules->partitioner == TAGD_NO_PARTITIONER || rules->partitions <= 0)
+        return true;
+    right = partition_of(rules->partitioner, event->subject, rules->partitions);
+    if (right == (uint32_t)record->partition)
+        return true;
+    other_fits = partition_of(other, event->subject, rules->partitions) == (uint32_t)record->partition;
+    other_key = record->has_key && !tagd_str_eq(record->key, event->subject);
+    return tagd_event_refuse(event, TAGD_EVENT_MISROUTED,
+                             "subject: %s puts it in partition %u of %d, the record is in %d; %s%s would fit%s",
+                             partitioner_names[rules->partitioner], right, (int)rules->partitions,
+                             (int)record->partition, other_fits ? "" : "neither it nor ", partitioner_names[other],
+                             other_key ? "; the record's key is not the subject" : "");
+}
+
+/* ---- the record ---- */
+
+static void take_views(const struct tagd_event_rules *rules, const struct tagd_envelope *envelope,
+                       struct tagd_event *event)
+{
+    event->id = envelope->attrs[TAGD_ATTR_ID].text;
+    event->source = envelope->attrs[TAGD_ATTR_SOURCE].text;
+    event->subject = envelope->attrs[TAGD_ATTR_SUBJECT].text;
+    event->type_name = envelope->attrs[TAGD_ATTR_TYPE].text;
+    event->dedupe = tagd_hash_pair(event->source, event->id);
+    if (event->type_name.n)
+        event->type = tagd_catalog_type_find(rules->catalog, event->type_name);
+}
+
+void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
+                       struct tagd_arena *arena, struct tagd_event *event)
+{
+    struct tagd_envelope envelope;
+    enum clock clock;
+
+    event->code = TAGD_EVENT_OK;
+    event->reason[0] = '\0';
+    event->has_time = false;
+    event->time_ms = 0;
+    event->type = -1;
+    event->id = event->source = event->subject = event->type_name = (struct tagd_str){"", 0};
+    event->dedupe = (struct tagd_hash128){0, 0};
+    event->fields = NULL;
+    if (record->value.n > rules->max_bytes) {
+        tagd_event_refuse(event, TAGD_EVENT_TOO_LARGE, "value: %zu bytes, over the limit of %zu", record->value.n,
+                          rules->max_bytes);
+        return;
+    }
+    if (!tagd_envelope_read(record, arena, &envelope, event))
+        return;
+    take_views(rules, &envelope, event);
+    clock = read_time(rules, record, wall_ms, &envelope, event);
+    if (envelope.attrs[TAGD_ATTR_SUBJECT].state == TAGD_TEXT && junk(rules, event->subject)) {
+        tagd_event_refuse(event, TAGD_EVENT_JUNK_SUBJECT, "subject: \"%.*s\" stands for no customer",
+                          (int)event->subject.n, event->subject.p);
+        return;
+    }
+    if (!check_attributes(rules, &envelope, clock, event))
+        return;
+    if (event->type >= 0 && !tagd_fields_read(rules->catalog, &envelope, arena, event))
+        return;
+    if (!check_clock(rules, record, clock, event) || !check_route(rules, record, event))
+        return;
+    if (event->type < 0 && tagd_catalog_type_reserved(event->type_name))
+        tagd_event_refuse(event, TAGD_EVENT_UNSUPPORTED, "type: %.*s is reserved and not yet done by this version",
+                          (int)event->type_name.n, event->type_name.p);
+}

@@ -1,0 +1,46 @@
+/* What event's own files share. */
+#ifndef TAGD_EVENT_ROOM_H
+#define TAGD_EVENT_ROOM_H
+
+#include "base/json.h"
+#include "tagd/event.h"
+
+/* Sets code and reason; returns false. */
+bool tagd_event_refuse(struct tagd_event *event, enum tagd_event_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* One attribute as the record gave it. */
+struct tagd_attribute {
+    enum { TAGD_ABSENT, TAGD_TEXT, TAGD_NOT_TEXT } state;
+    struct tagd_str text;
+    const char *kind; /* "a number": what was found, if it is not text */
+};
+
+enum tagd_attribute_name {
+    TAGD_ATTR_SPECVERSION,
+    TAGD_ATTR_ID,
+    TAGD_ATTR_SOURCE,
+    TAGD_ATTR_TYPE,
+    TAGD_ATTR_SUBJECT,
+    TAGD_ATTR_TIME,
+    TAGD_ATTRS
+};
+extern const struct tagd_str tagd_attribute_names[TAGD_ATTRS];
+
+/* A record taken apart, its parts unchecked. */
+struct tagd_envelope {
+    struct tagd_attribute attrs[TAGD_ATTRS];
+    const cJSON *data;      /* NULL: none */
+    const char *no_data;    /* why the data can't be read as JSON, or NULL; matters to declared types only */
+    const char *not_object; /* the value is JSON, but this and not an object; or NULL */
+};
+
+/* Finds the record's form and takes it apart. False: malformed, said in the event. */
+bool tagd_envelope_read(const struct tagd_record *record, struct tagd_arena *arena, struct tagd_envelope *envelope,
+                        struct tagd_event *event);
+
+/* Reads the declared fields of event->type into event->fields. False: invalid, said in the event. */
+bool tagd_fields_read(const struct tagd_catalog *catalog, const struct tagd_envelope *envelope,
+                      struct tagd_arena *arena, struct tagd_event *event);
+
+#endif

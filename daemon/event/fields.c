@@ -1,0 +1,105 @@
+#include "event/event.h"
+#include "tagd/catalog.h"
+
+#include <string.h>
+
+static const char *expected_of(enum tagd_field_type type)
+{
+    switch (type) {
+    case TAGD_DECIMAL:
+        return "a number";
+    case TAGD_STRING:
+        return "a string";
+    case TAGD_BOOLEAN:
+        return "a boolean";
+    case TAGD_TIME:
+        return "a time as RFC 3339 writes it";
+    case TAGD_DATE:
+        return "a date as YYYY-MM-DD";
+    }
+    return "a value";
+}
+
+/* NULL if the value was read, else what was found in its place. */
+static const char *read_value(enum tagd_field_type type, const cJSON *node, struct tagd_value *value)
+{
+    bool right_kind = type == TAGD_DECIMAL   ? cJSON_IsNumber(node)
+                      : type == TAGD_BOOLEAN ? cJSON_IsBool(node)
+                                             : cJSON_IsString(node);
+    struct tagd_str text;
+
+    if (!right_kind)
+        return tagd_json_kind(node);
+    value->present = true;
+    switch (type) {
+    case TAGD_DECIMAL:
+        return tagd_decimal_from_double(node->valuedouble, &value->i) ? NULL : "one beyond 10^11";
+    case TAGD_BOOLEAN:
+        value->i = cJSON_IsTrue(node);
+        return NULL;
+    case TAGD_STRING:
+        value->s = tagd_str_of(node->valuestring);
+        return value->s.n <= TAGD_STRING_MAX ? NULL : "one of more than 1024 bytes";
+    case TAGD_TIME:
+        text = tagd_str_of(node->valuestring);
+        return tagd_time_parse(text, &value->i) ? NULL : "another string";
+    case TAGD_DATE:
+        text = tagd_str_of(node->valuestring);
+        return tagd_date_parse(text, &value->i) ? NULL : "another string";
+    }
+    return "an unknown type";
+}
+
+/* The member of each field; the last one if a key stands twice. */
+static void find_members(const struct tagd_field *fields, size_t n, const cJSON *data,
+                         const cJSON *members[TAGD_FIELDS_MAX])
+{
+    size_t guess = 0; /* producers mostly write the fields in one order */
+
+    memset(members, 0, n * sizeof(*members));
+    for (const cJSON *member = data ? data->child : NULL; member; member = member->next) {
+        struct tagd_str name = tagd_str_of(member->string);
+
+        for (size_t i = 0; i < n; i++) {
+            size_t field = guess + i < n ? guess + i : guess + i - n;
+
+            if (tagd_str_eq(fields[field].name, name)) {
+                members[field] = member;
+                guess = field + 1 < n ? field + 1 : 0;
+                break;
+            }
+        }
+    }
+}
+
+bool tagd_fields_read(const struct tagd_catalog *catalog, const struct tagd_envelope *envelope,
+                      struct tagd_arena *arena, struct tagd_event *event)
+{
+    size_t n = tagd_catalog_n_fields(catalog, event->type);
+    const struct tagd_field *fields = n ? tagd_catalog_fields(catalog, event->type) : NULL;
+    const cJSON *members[TAGD_FIELDS_MAX], *data = envelope->data;
+
+    if (n > TAGD_FIELDS_MAX)
+        n = TAGD_FIELDS_MAX;
+    event->fields = tagd_arena_zalloc(arena, n * sizeof(*event->fields));
+    if (envelope->no_data)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data: %s", envelope->no_data);
+    if (data && cJSON_IsNull(data))
+        data = NULL;
+    if (data && !cJSON_IsObject(data))
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data: expected an object, found %s", tagd_json_kind(data));
+    find_members(fields, n, data, members);
+    for (size_t i = 0; i < n; i++) {
+        const char *found = NULL;
+        bool missing = !members[i] || cJSON_IsNull(members[i]);
+
+        if (!missing)
+            found = read_value(fields[i].type, members[i], &event->fields[i]);
+        else if (fields[i].required)
+            found = members[i] ? "null" : "nothing";
+        if (found)
+            return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/%.*s: expected %s, found %s",
+                                     (int)fields[i].name.n, fields[i].name.p, expected_of(fields[i].type), found);
+    }
+    return true;
+}

@@ -1,0 +1,372 @@
+/* The binary form of a profile, version 1. All numbers are LEB128; z: zigzag; d: zigzag difference to `last`.
+ *
+ *   byte    version (1)
+ *   4 bytes the first 4 of the catalog's hash, so that a profile of another catalog is never misread
+ *   z       last: own latest event time, ms
+ *   d       clock
+ *   u       due: 0 never, else 1 + zigzag(due - last)
+ *   u       revision
+ *   d       changed_at
+ *   for each dimension: u tag + 1; if its tag ever changed (revision > 0): u 0 not it, else 1 + zigzag(last - at); then u prev + 1
+ *   for each store:     u number of panes; for each: u pane - previous pane (the first: z), then z128 a column
+ *   for each mark:      u 0 absent, else 1 + zigzag(last - at); a VALUE then z (number) or u length and bytes (string)
+ *   u       number of dedupe ids; for each: 16 bytes hash, d until
+ *
+ * Valid: the whole input is read, no more; panes ascend; tags and lengths are in range. */
+#include "profile/state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VERSION 1
+
+struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog)
+{
+    struct tagd_profile *profile = tagd_xcalloc(1, sizeof *profile);
+    profile->catalog = catalog;
+    profile->panes = tagd_xcalloc(catalog->n_stores + 1, sizeof *profile->panes);
+    profile->marks = tagd_xcalloc(catalog->n_marks + 1, sizeof *profile->marks);
+    profile->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *profile->tags);
+    tagd_profile_clear(profile);
+    return profile;
+}
+
+void tagd_profile_free(struct tagd_profile *profile)
+{
+    if (!profile)
+        return;
+    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
+        free(profile->panes[i].pane);
+        free(profile->panes[i].cells);
+    }
+    for (uint32_t i = 0; i < profile->catalog->n_marks; i++)
+        free(profile->marks[i].s);
+    free(profile->panes);
+    free(profile->marks);
+    free(profile->tags);
+    free(profile->ids);
+    free(profile);
+}
+
+void tagd_profile_clear(struct tagd_profile *profile)
+{
+    profile->exists = false;
+    profile->last = profile->clock = INT64_MIN;
+    profile->due = TAGD_NEVER;
+    profile->revision = 0;
+    profile->changed_at = 0;
+    for (uint32_t i = 0; i < profile->catalog->n_stores; i++)
+        profile->panes[i].n = 0;
+    for (uint32_t i = 0; i < profile->catalog->n_marks; i++)
+        profile->marks[i].present = false;
+    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++)
+        profile->tags[i] = (struct tagd_tag_state){.tag = -1, .prev = -1};
+    profile->n_ids = 0;
+}
+
+/* ---- panes ---- */
+
+static void panes_grow(struct tagd_panes *panes, uint32_t n_columns)
+{
+    if (panes->n < panes->cap)
+        return;
+    panes->cap = panes->cap ? panes->cap * 2 : 8;
+    panes->pane = tagd_xrealloc(panes->pane, panes->cap * sizeof *panes->pane);
+    panes->cells = tagd_xrealloc(panes->cells, (size_t)panes->cap * n_columns * sizeof *panes->cells);
+}
+
+tagd_i128 *tagd_panes_at(struct tagd_panes *panes, int64_t pane, uint32_t n_columns, uint64_t *dropped)
+{
+    uint32_t i = panes->n;
+    while (i > 0 && panes->pane[i - 1] > pane)
+        i--;
+    if (i > 0 && panes->pane[i - 1] == pane)
+        return &panes->cells[(size_t)(i - 1) * n_columns];
+    if (panes->n == TAGD_PROFILE_PANES_MAX) {
+        ++*dropped;
+        if (i == 0)
+            return NULL;
+        tagd_panes_drop(panes, panes->pane[0], n_columns);
+        i--;
+    }
+    panes_grow(panes, n_columns);
+    memmove(&panes->pane[i + 1], &panes->pane[i], (panes->n - i) * sizeof *panes->pane);
+    memmove(&panes->cells[(size_t)(i + 1) * n_columns], &panes->cells[(size_t)i * n_columns],
+            (size_t)(panes->n - i) * n_columns * sizeof *panes->cells);
+    panes->pane[i] = pane;
+    tagd_i128 *cells = &panes->cells[(size_t)i * n_columns];
+    memset(cells, 0, n_columns * sizeof *cells);
+    panes->n++;
+    return cells;
+}
+
+void tagd_panes_drop(struct tagd_panes *panes, int64_t last, uint32_t n_columns)
+{
+    uint32_t i = 0;
+    while (i < panes->n && panes->pane[i] <= last)
+        i++;
+    if (i == 0)
+        return;
+    panes->n -= i;
+    memmove(panes->pane, panes->pane + i, panes->n * sizeof *panes->pane);
+    memmove(panes->cells, panes->cells + (size_t)i * n_columns, (size_t)panes->n * n_columns * sizeof *panes->cells);
+}
+
+void tagd_profile_add_id(struct tagd_profile *profile, struct tagd_hash128 hash, int64_t until, uint64_t *dropped)
+{
+    if (profile->n_ids == TAGD_PROFILE_IDS_MAX) {
+        uint32_t first = 0;
+        for (uint32_t i = 1; i < profile->n_ids; i++) {
+            if (profile->ids[i].until < profile->ids[first].until)
+                first = i;
+        }
+        memmove(&profile->ids[first], &profile->ids[first + 1], (profile->n_ids - first - 1) * sizeof *profile->ids);
+        profile->n_ids--;
+        ++*dropped;
+    }
+    if (profile->n_ids == profile->cap_ids) {
+        profile->cap_ids = profile->cap_ids ? profile->cap_ids * 2 : 8;
+        profile->ids = tagd_xrealloc(profile->ids, profile->cap_ids * sizeof *profile->ids);
+    }
+    profile->ids[profile->n_ids++] = (struct tagd_id){hash, until};
+}
+
+void tagd_mark_set_string(struct tagd_mark_state *mark, struct tagd_str s)
+{
+    if (s.n > mark->cap) {
+        mark->cap = (uint32_t)(s.n < 16 ? 16 : s.n * 2);
+        mark->s = tagd_xrealloc(mark->s, mark->cap);
+    }
+    if (s.n)
+        memcpy(mark->s, s.p, s.n);
+    mark->n = (uint32_t)s.n;
+}
+
+/* ---- encode ---- */
+
+static uint64_t zigzag(int64_t v)
+{
+    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+}
+static int64_t unzigzag(uint64_t v)
+{
+    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+}
+/* Differences wrap, so that every pair of instants has one. */
+static int64_t diff(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+static int64_t plus(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+static void encode_tags(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
+        const struct tagd_tag_state *state = &profile->tags[i];
+        tagd_buf_add_varint(out, (uint64_t)(state->tag + 1));
+        if (!profile->revision)
+            continue;
+        tagd_buf_add_varint(out, state->changed ? 1 + zigzag(diff(profile->last, state->at)) : 0);
+        if (state->changed)
+            tagd_buf_add_varint(out, (uint64_t)(state->prev + 1));
+    }
+}
+
+static void encode_panes(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
+        const struct tagd_panes *panes = &profile->panes[i];
+        uint32_t n_columns = profile->catalog->stores[i].n_columns;
+        tagd_buf_add_varint(out, panes->n);
+        for (uint32_t j = 0; j < panes->n; j++) {
+            if (j == 0)
+                tagd_buf_add_zigzag(out, panes->pane[0]);
+            else
+                tagd_buf_add_varint(out, (uint64_t)(panes->pane[j] - panes->pane[j - 1]));
+            for (uint32_t c = 0; c < n_columns; c++)
+                tagd_buf_add_zigzag128(out, panes->cells[(size_t)j * n_columns + c]);
+        }
+    }
+}
+
+void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    assert(profile->exists);
+    tagd_buf_add_byte(out, VERSION);
+    tagd_buf_add(out, catalog->hash, 4);
+    tagd_buf_add_zigzag(out, profile->last);
+    tagd_buf_add_zigzag(out, diff(profile->clock, profile->last));
+    tagd_buf_add_varint(out, profile->due == TAGD_NEVER ? 0 : 1 + zigzag(diff(profile->due, profile->last)));
+    tagd_buf_add_varint(out, profile->revision);
+    tagd_buf_add_zigzag(out, diff(profile->changed_at, profile->last));
+    encode_tags(profile, out);
+    encode_panes(profile, out);
+    for (uint32_t i = 0; i < catalog->n_marks; i++) {
+        const struct tagd_mark_state *mark = &profile->marks[i];
+        tagd_buf_add_varint(out, mark->present ? 1 + zigzag(diff(profile->last, mark->at)) : 0);
+        if (!mark->present || catalog->marks[i].kind != TAGD_MARK_VALUE)
+            continue;
+        if (catalog->marks[i].field_type != TAGD_STRING) {
+            tagd_buf_add_zigzag(out, mark->i);
+        } else {
+            tagd_buf_add_varint(out, mark->n);
+            tagd_buf_add(out, mark->s, mark->n);
+        }
+    }
+    tagd_buf_add_varint(out, profile->n_ids);
+    for (uint32_t i = 0; i < profile->n_ids; i++) {
+        tagd_buf_add(out, &profile->ids[i].hash, sizeof profile->ids[i].hash);
+        tagd_buf_add_zigzag(out, diff(profile->ids[i].until, profile->last));
+    }
+}
+
+/* ---- decode ---- */
+
+static void decode_tags(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
+        struct tagd_tag_state *state = &profile->tags[i];
+        uint64_t n = profile->catalog->dimensions[i].n_rules, tag = tagd_read_varint(reader), prev = 0;
+        state->changed = false;
+        if (profile->revision) {
+            uint64_t at = tagd_read_varint(reader);
+            state->changed = at != 0;
+            state->at = at ? diff(profile->last, unzigzag(at - 1)) : 0;
+            prev = at ? tagd_read_varint(reader) : 0;
+        }
+        reader->bad = reader->bad || tag > n || prev > n;
+        state->tag = reader->bad ? -1 : (int32_t)tag - 1;
+        state->prev = reader->bad ? -1 : (int32_t)prev - 1;
+    }
+}
+
+static void decode_panes(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
+        struct tagd_panes *panes = &profile->panes[i];
+        uint32_t n_columns = profile->catalog->stores[i].n_columns;
+        uint64_t n = tagd_read_varint(reader);
+        reader->bad = reader->bad || n > TAGD_PROFILE_PANES_MAX;
+        for (uint64_t j = 0; j < n && !reader->bad; j++) {
+            panes_grow(panes, n_columns);
+            uint64_t step = j ? tagd_read_varint(reader) : 0;
+            reader->bad = reader->bad || (j && (step == 0 || step > INT64_MAX));
+            panes->pane[j] = j ? plus(panes->pane[j - 1], (int64_t)step) : tagd_read_zigzag(reader);
+            reader->bad = reader->bad || (j && panes->pane[j] <= panes->pane[j - 1]);
+            for (uint32_t c = 0; c < n_columns; c++)
+                panes->cells[(size_t)j * n_columns + c] = tagd_read_zigzag128(reader);
+            panes->n = (uint32_t)j + 1;
+        }
+    }
+}
+
+static void decode_marks(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    for (uint32_t i = 0; i < profile->catalog->n_marks && !reader->bad; i++) {
+        struct tagd_mark_state *mark = &profile->marks[i];
+        uint64_t at = tagd_read_varint(reader);
+        mark->present = at != 0;
+        if (!mark->present)
+            continue;
+        mark->at = diff(profile->last, unzigzag(at - 1));
+        if (profile->catalog->marks[i].kind != TAGD_MARK_VALUE)
+            continue;
+        if (profile->catalog->marks[i].field_type != TAGD_STRING) {
+            mark->i = tagd_read_zigzag(reader);
+        } else {
+            uint64_t n = tagd_read_varint(reader);
+            reader->bad = reader->bad || n > TAGD_STRING_MAX;
+            if (!reader->bad)
+                tagd_mark_set_string(mark, tagd_read_bytes(reader, (size_t)n));
+        }
+    }
+}
+
+static void decode_ids(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    uint64_t n = tagd_read_varint(reader), dropped = 0;
+    reader->bad = reader->bad || n > TAGD_PROFILE_IDS_MAX;
+    for (uint64_t i = 0; i < n && !reader->bad; i++) {
+        struct tagd_hash128 hash = {0};
+        struct tagd_str bytes = tagd_read_bytes(reader, sizeof hash);
+        if (reader->bad)
+            return;
+        memcpy(&hash, bytes.p, sizeof hash);
+        tagd_profile_add_id(profile, hash, plus(profile->last, tagd_read_zigzag(reader)), &dropped);
+    }
+}
+
+bool tagd_profile_decode(struct tagd_profile *profile, struct tagd_str bytes, struct tagd_error *error)
+{
+    struct tagd_reader reader = {(const unsigned char *)bytes.p, (const unsigned char *)bytes.p + bytes.n, false};
+    tagd_profile_clear(profile);
+    struct tagd_str head = tagd_read_bytes(&reader, 5);
+    if (reader.bad)
+        return tagd_fail(error, "a profile of %zu bytes is cut short", bytes.n);
+    if (head.p[0] != VERSION)
+        return tagd_fail(error, "a profile of format %d: this tagd reads format %d; run the version that wrote it", (unsigned char)head.p[0],
+                         VERSION);
+    if (memcmp(head.p + 1, profile->catalog->hash, 4) != 0)
+        return tagd_fail(error, "a profile of another catalog: take a new group and prefix");
+    profile->exists = true;
+    profile->last = tagd_read_zigzag(&reader);
+    profile->clock = plus(profile->last, tagd_read_zigzag(&reader));
+    uint64_t due = tagd_read_varint(&reader);
+    profile->due = due ? plus(profile->last, unzigzag(due - 1)) : TAGD_NEVER;
+    profile->revision = tagd_read_varint(&reader);
+    profile->changed_at = plus(profile->last, tagd_read_zigzag(&reader));
+    decode_tags(profile, &reader);
+    decode_panes(profile, &reader);
+    decode_marks(profile, &reader);
+    decode_ids(profile, &reader);
+    if (reader.bad || reader.p != reader.end) {
+        tagd_profile_clear(profile);
+        return tagd_fail(error, "a profile of %zu bytes is damaged", bytes.n);
+    }
+    return true;
+}
+
+/* ---- questions ---- */
+
+bool tagd_profile_exists(const struct tagd_profile *profile)
+{
+    return profile->exists;
+}
+int64_t tagd_profile_due(const struct tagd_profile *profile)
+{
+    return profile->due;
+}
+uint64_t tagd_profile_revision(const struct tagd_profile *profile)
+{
+    return profile->revision;
+}
+int64_t tagd_profile_changed_at(const struct tagd_profile *profile)
+{
+    return profile->changed_at;
+}
+int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension)
+{
+    return profile->tags[dimension].tag;
+}
+
+void tagd_profile_check(const struct tagd_profile *profile)
+{
+    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
+        const struct tagd_panes *panes = &profile->panes[i];
+        assert(panes->n <= panes->cap && panes->n <= TAGD_PROFILE_PANES_MAX);
+        for (uint32_t j = 1; j < panes->n; j++)
+            assert(panes->pane[j - 1] < panes->pane[j]);
+        assert(profile->catalog->stores[i].pane_ms || panes->n <= 1);
+    }
+    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
+        assert(profile->tags[i].tag >= -1 && profile->tags[i].tag < (int32_t)profile->catalog->dimensions[i].n_rules);
+        assert(profile->tags[i].tag == -1 || profile->revision > 0);
+    }
+    assert(profile->n_ids <= TAGD_PROFILE_IDS_MAX);
+    assert(!profile->exists || (profile->clock >= profile->last && profile->due > profile->clock));
+}

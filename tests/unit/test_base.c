@@ -1,0 +1,705 @@
+#include "base/jsonc.h"
+#include "check.h"
+#include "tagd/base.h"
+
+#include <math.h>
+
+static struct tagd_str text_of(const struct tagd_buf *buf)
+{
+    return (struct tagd_str){buf->p, buf->n};
+}
+
+#define SAYS(buf, z) tagd_str_eq(text_of(&(buf)), tagd_str_of(z))
+
+static uint64_t seed = 0x9E3779B97F4A7C15u;
+static uint64_t next_random(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+/* ---- text ---- */
+
+static void strings_compare_as_bytes_shorter_first(void)
+{
+    CHECK(tagd_str_cmp(TAGD_STR("a"), TAGD_STR("ab")) < 0);
+    CHECK(tagd_str_cmp(TAGD_STR("b"), TAGD_STR("ab")) > 0);
+    CHECK(tagd_str_cmp(TAGD_STR("\xC3"), TAGD_STR("a")) > 0);
+    CHECK(tagd_str_cmp(TAGD_STR(""), TAGD_STR("")) == 0);
+    CHECK(tagd_str_eq((struct tagd_str){NULL, 0}, TAGD_STR("")));
+    CHECK(!tagd_str_eq(TAGD_STR("a\0b"), TAGD_STR("a\0c")));
+}
+
+static bool utf8(const char *z)
+{
+    return tagd_utf8_valid(z, strlen(z));
+}
+
+static void utf8_takes_all_well_formed_text_and_no_other(void)
+{
+    CHECK(tagd_utf8_valid("", 0) && tagd_utf8_valid("a\0b", 3));
+    CHECK(utf8("plain text of more than eight bytes") && utf8("价值等级 \xF0\x9F\x98\x80 é"));
+    CHECK(utf8("\xED\x9F\xBF") && utf8("\xEE\x80\x80") && utf8("\xF4\x8F\xBF\xBF"));
+    CHECK(!utf8("\xC0\x80") && !utf8("\xC1\xBF") && !utf8("\xE0\x9F\xBF") && !utf8("\xF0\x8F\xBF\xBF"));
+    CHECK(!utf8("\xED\xA0\x80") && !utf8("\xED\xBF\xBF"));
+    CHECK(!utf8("\xF4\x90\x80\x80") && !utf8("\xF5\x80\x80\x80") && !utf8("\xFF"));
+    CHECK(!utf8("abc\xE4\xBB") && !utf8("\x80") && !utf8("12345678\xC3"));
+}
+
+/* ---- arena, buffer ---- */
+
+static void a_warm_arena_gives_the_same_memory_again(void)
+{
+    struct tagd_arena arena = {0};
+    void *first[300];
+
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < 300; i++) {
+            void *p = tagd_arena_alloc(&arena, i * 7 + (i % 50 ? 0 : 100000));
+
+            CHECK((uintptr_t)p % 16 == 0);
+            if (round == 0)
+                first[i] = p;
+            CHECK(p == first[i]);
+        }
+        tagd_arena_reset(&arena);
+    }
+    CHECK(strcmp(tagd_arena_printf(&arena, "%s %d", "x", 7), "x 7") == 0);
+    CHECK(tagd_arena_copy(&arena, "abc", 2).p[2] == '\0');
+    for (const char *p = tagd_arena_zalloc(&arena, 64), *end = p + 64; p < end; p++)
+        CHECK(*p == 0);
+    tagd_arena_free(&arena);
+    CHECK(arena.first == NULL && arena.cur == NULL);
+}
+
+static void json_strings_escape_what_rfc_8259_asks_for(void)
+{
+    struct tagd_buf buf = {0};
+
+    tagd_buf_add_json(&buf, TAGD_STR("a\"b\\c/\n\t\b\f\r\x0b\x01\x1f\x7f价\0z"));
+    CHECK(SAYS(buf, "\"a\\\"b\\\\c/\\n\\t\\b\\f\\r\\u000b\\u0001\\u001f\x7f价\\u0000z\""));
+    buf.n = 0;
+    tagd_buf_add_json(&buf, (struct tagd_str){NULL, 0});
+    CHECK(SAYS(buf, "\"\""));
+    tagd_buf_printf(&buf, "%0200d", 5);
+    CHECK(buf.n == 202 && buf.p[201] == '5');
+    tagd_buf_free(&buf);
+    CHECK(buf.p == NULL && buf.n == 0 && buf.cap == 0);
+}
+
+static void numbers_are_written_in_full(void)
+{
+    struct tagd_buf buf = {0};
+
+    tagd_buf_add_i64(&buf, 0);
+    tagd_buf_add_byte(&buf, ' ');
+    tagd_buf_add_i64(&buf, INT64_MIN);
+    tagd_buf_add_byte(&buf, ' ');
+    tagd_buf_add_i64(&buf, INT64_MAX);
+    CHECK(SAYS(buf, "0 -9223372036854775808 9223372036854775807"));
+    tagd_buf_free(&buf);
+}
+
+static void varints_come_back_and_bad_ones_are_refused(void)
+{
+    static const int64_t values[] = {0, 1, -1, 63, 64, -64, -65, 127, 128, 1 << 20, INT64_MAX, INT64_MIN};
+    struct tagd_buf buf = {0};
+    struct tagd_reader reader;
+    tagd_i128 big = (tagd_i128)INT64_MAX * INT64_MAX;
+    tagd_i128 least = (tagd_i128)((unsigned __int128)1 << 127);
+
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        tagd_buf_add_varint(&buf, (uint64_t)values[i]);
+        tagd_buf_add_zigzag(&buf, values[i]);
+        tagd_buf_add_zigzag128(&buf, values[i]);
+        tagd_buf_add_zigzag128(&buf, big * (values[i] % 3));
+    }
+    tagd_buf_add_zigzag128(&buf, least);
+    reader = (struct tagd_reader){(unsigned char *)buf.p, (unsigned char *)buf.p + buf.n, false};
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        CHECK(tagd_read_varint(&reader) == (uint64_t)values[i]);
+        CHECK(tagd_read_zigzag(&reader) == values[i]);
+        CHECK(tagd_read_zigzag128(&reader) == values[i]);
+        CHECK(tagd_read_zigzag128(&reader) == big * (values[i] % 3));
+    }
+    CHECK(tagd_read_zigzag128(&reader) == least);
+    CHECK(!reader.bad && reader.p == reader.end);
+    CHECK(tagd_read_varint(&reader) == 0 && reader.bad);
+    tagd_buf_free(&buf);
+
+    static const struct tagd_str bad[] = {
+        {"\x80", 1},
+        {"\x80\x00", 2},
+        {"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x02", 10},
+        {"", 0},
+        {"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01", 11},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const unsigned char *p = (const unsigned char *)bad[i].p;
+
+        reader = (struct tagd_reader){p, p + bad[i].n, false};
+        CHECK(tagd_read_varint(&reader) == 0 && reader.bad);
+        CHECK(tagd_read_bytes(&reader, 0).n == 0 && reader.bad);
+    }
+    reader = (struct tagd_reader){(const unsigned char *)"abc", (const unsigned char *)"abc" + 3, false};
+    CHECK(tagd_str_eq(tagd_read_bytes(&reader, 2), TAGD_STR("ab")) && !reader.bad);
+    CHECK(tagd_read_bytes(&reader, 2).n == 0 && reader.bad);
+}
+
+/* ---- time ---- */
+
+static int64_t time_of(const char *z)
+{
+    int64_t ms = 0;
+
+    return tagd_time_parse(tagd_str_of(z), &ms) ? ms : TAGD_NEVER;
+}
+
+static void times_of_any_offset_are_cut_to_the_millisecond(void)
+{
+    CHECK(time_of("1970-01-01T00:00:00Z") == 0);
+    CHECK(time_of("1970-01-01t00:00:00.001999999999999999999z") == 1);
+    CHECK(time_of("2026-11-23T10:00:00.123+08:00") == time_of("2026-11-23T02:00:00.123Z"));
+    CHECK(time_of("1969-12-31T23:59:59.9Z") == -100);
+    CHECK(time_of("1970-01-01T00:00:00-23:59") == INT64_C(86340000));
+    CHECK(time_of("9999-12-31T23:59:59.999Z") == TAGD_TIME_MAX);
+    CHECK(time_of("0000-01-01T00:00:00Z") == INT64_C(-62167219200000));
+    CHECK(time_of("2000-02-29T00:00:00Z") == INT64_C(951782400000));
+}
+
+static void a_leap_second_is_the_second_after_it(void)
+{
+    CHECK(time_of("2016-12-31T23:59:60Z") == time_of("2017-01-01T00:00:00Z"));
+    CHECK(time_of("2016-12-31T23:59:60.5Z") == time_of("2017-01-01T00:00:00.5Z"));
+    CHECK(time_of("2017-01-01T05:29:60+05:30") == time_of("2017-01-01T00:00:00Z"));
+    CHECK(time_of("2017-01-01T12:34:60Z") == TAGD_NEVER);
+}
+
+static void what_is_no_time_is_refused(void)
+{
+    static const char *const bad[] = {
+        "",
+        "2026-11-23",
+        "2026-11-23T10:00:00",
+        "2026-11-23 10:00:00Z",
+        "2026-11-23T10:00Z",
+        "2026-11-23T24:00:00Z",
+        "2026-11-23T10:60:00Z",
+        "2026-11-23T10:00:61Z",
+        "2026-02-29T10:00:00Z",
+        "1900-02-29T10:00:00Z",
+        "2026-13-01T10:00:00Z",
+        "2026-00-01T10:00:00Z",
+        "2026-04-31T10:00:00Z",
+        "2026-04-00T10:00:00Z",
+        "2026-11-23T10:00:00.Z",
+        "2026-11-23T10:00:00,5Z",
+        "2026-11-23T10:00:00+0800",
+        "2026-11-23T10:00:00+08",
+        "2026-11-23T10:00:00+24:00",
+        "2026-11-23T10:00:00+08:60",
+        "2026-11-23T10:00:00Zx",
+        " 2026-11-23T10:00:00Z",
+        "+026-11-23T10:00:00Z",
+        "2026-11-23T1 :00:00Z",
+        "9999-12-31T23:59:59-00:01",
+        "0000-01-01T00:00:00+00:01",
+        "12026-11-23T10:00:00Z",
+        "2026-11-23T10:00:00Z ",
+    };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK(time_of(bad[i]) == TAGD_NEVER);
+}
+
+static void times_and_dates_read_back_as_written(void)
+{
+    char out[TAGD_TIME_TEXT];
+    int64_t back;
+
+    CHECK(tagd_time_format(-1, out) == 24 && strcmp(out, "1969-12-31T23:59:59.999Z") == 0);
+    CHECK(tagd_time_format(INT64_C(1795399200123), out) == 24 && strcmp(out, "2026-11-23T02:00:00.123Z") == 0);
+    CHECK(tagd_time_format(TAGD_TIME_MAX, out) == 24 && strcmp(out, "9999-12-31T23:59:59.999Z") == 0);
+    CHECK(tagd_time_format(TAGD_NEVER, out) < TAGD_TIME_TEXT);
+    CHECK(tagd_time_format(INT64_MIN, out) < TAGD_TIME_TEXT);
+    for (int i = 0; i < 20000; i++) {
+        int64_t ms =
+            (int64_t)(next_random() % (uint64_t)(TAGD_TIME_MAX + INT64_C(62167219200000))) - INT64_C(62167219200000);
+
+        CHECK(tagd_time_parse((struct tagd_str){out, tagd_time_format(ms, out)}, &back) && back == ms);
+    }
+    for (int64_t day = -719528; day <= 2932896; day++)
+        CHECK(tagd_date_parse((struct tagd_str){out, tagd_date_format(day, out)}, &back) && back == day);
+    CHECK(tagd_date_parse(TAGD_STR("2024-02-29"), &back) && back == 19782);
+    CHECK(!tagd_date_parse(TAGD_STR("2023-02-29"), &back) && !tagd_date_parse(TAGD_STR("2024-2-29"), &back));
+    CHECK(!tagd_date_parse(TAGD_STR("2024-02-29T"), &back) && !tagd_date_parse(TAGD_STR(""), &back));
+}
+
+static int64_t duration_of(const char *z)
+{
+    int64_t ms = 0;
+
+    return tagd_duration_parse(tagd_str_of(z), &ms) ? ms : -1;
+}
+
+static void durations_have_one_number_and_one_unit(void)
+{
+    CHECK(duration_of("500ms") == 500 && duration_of("90s") == 90000 && duration_of("15m") == 900000);
+    CHECK(duration_of("2h") == 7200000 && duration_of("30d") == INT64_C(2592000000));
+    CHECK(duration_of("12w") == INT64_C(7257600000) && duration_of("0s") == 0);
+    CHECK(duration_of("100000d") == INT64_C(8640000000000) && duration_of("100001d") == -1);
+    CHECK(duration_of("14286w") == -1 && duration_of("8640000000001ms") == -1);
+    CHECK(duration_of("99999999999999999999ms") == -1);
+    CHECK(duration_of("") == -1 && duration_of("s") == -1 && duration_of("5") == -1 && duration_of("-5s") == -1);
+    CHECK(duration_of("1.5h") == -1 && duration_of("1h30m") == -1 && duration_of("5 s") == -1 &&
+          duration_of("5y") == -1);
+    CHECK(duration_of("5S") == -1);
+}
+
+static void division_rounds_to_minus_infinity(void)
+{
+    CHECK(tagd_floor_div(7, 2) == 3 && tagd_floor_div(-7, 2) == -4 && tagd_floor_div(-8, 2) == -4);
+    CHECK(tagd_floor_div(-1, 1000) == -1 && tagd_floor_div(INT64_MIN, 1) == INT64_MIN);
+}
+
+/* ---- decimals ---- */
+
+static int64_t decimal_of(double v)
+{
+    int64_t decimal = -7;
+
+    return tagd_decimal_from_double(v, &decimal) ? decimal : INT64_MIN;
+}
+
+static void decimals_round_half_away_from_zero_by_their_text(void)
+{
+    CHECK(decimal_of(129.90) == 1299000 && decimal_of(-129.90) == -1299000 && decimal_of(0) == 0 &&
+          decimal_of(-0.0) == 0);
+    CHECK(decimal_of(1.00005) == 10001 && decimal_of(-1.00005) == -10001 && decimal_of(1.00004999999999) == 10000);
+    CHECK(decimal_of(0.00005) == 1 && decimal_of(0.00004999) == 0 && decimal_of(5e-324) == 0 && decimal_of(1e-10) == 0);
+    CHECK(decimal_of(2.00015) == 20002 && decimal_of(1.00025) == 10003 && decimal_of(8.00035) == 80004);
+    CHECK(decimal_of(1e11) == TAGD_DECIMAL_MAX && decimal_of(-1e11) == -TAGD_DECIMAL_MAX);
+    CHECK(decimal_of(99999999999.9999) == INT64_C(999999999999999));
+    CHECK(decimal_of(100000000000.0001) == INT64_MIN && decimal_of(HUGE_VAL) == INT64_MIN &&
+          decimal_of(NAN) == INT64_MIN);
+}
+
+/* The same by the text alone. */
+static int64_t decimal_by_text(double v)
+{
+    char text[64], digits[64];
+    int64_t number = 0;
+    int exponent, n = 0;
+
+    snprintf(text, sizeof(text), "%.14e", fabs(v));
+    exponent = atoi(strchr(text, 'e') + 1);
+    snprintf(digits, sizeof(digits), "%c%.14s", text[0], text + 2);
+    for (n = 0; n <= exponent + 4 + 1; n++) { /* one digit more than are kept */
+        int at = n;
+        number = number * 10 + (at < 15 ? digits[at] - '0' : 0);
+    }
+    number = exponent + 4 + 1 < 0 ? 0 : (number + 5) / 10;
+    return v < 0 ? -number : number;
+}
+
+static void decimals_equal_those_of_the_text(void)
+{
+    for (int i = 0; i < 200000; i++) {
+        int64_t units = (int64_t)(next_random() % (2 * (uint64_t)TAGD_DECIMAL_MAX)) - TAGD_DECIMAL_MAX;
+        double v;
+
+        units /= (int64_t)1 << (next_random() % 50);
+        v = (double)units / 10000;
+        CHECK(decimal_of(v) == units && decimal_by_text(v) == units);
+        v = (double)units / (double)(1 + next_random() % 99999);
+        CHECK(fabs(v) > 1e11 || decimal_of(v) == decimal_by_text(v));
+        v = (double)units / 100000;
+        CHECK(decimal_of(v) == decimal_by_text(v));
+    }
+}
+
+static tagd_i128 random_i128(void)
+{
+    unsigned __int128 v = (unsigned __int128)next_random() << 64 | next_random();
+
+    return (tagd_i128)v / ((tagd_i128)1 << (next_random() % 126));
+}
+
+static void a_decimal_becomes_the_nearest_double(void)
+{
+    struct tagd_buf buf = {0};
+
+    for (int i = 0; i < 100000; i++) {
+        tagd_i128 v = random_i128();
+
+        buf.n = 0;
+        tagd_buf_add_decimal(&buf, v);
+        tagd_buf_add_byte(&buf, '\0');
+        CHECK(strtod(buf.p, NULL) == tagd_decimal_to_double(v));
+    }
+    tagd_buf_free(&buf);
+}
+
+/* A count of 10^k only moves the decimal point, and strtod rounds once. */
+static void an_average_is_rounded_once(void)
+{
+    struct tagd_buf buf = {0};
+    char text[128];
+
+    for (int i = 0; i < 100000; i++) {
+        tagd_i128 v = random_i128();
+        int64_t count = 1;
+        int k = (int)(next_random() % 19);
+
+        for (int j = 0; j < k; j++)
+            count *= 10;
+        buf.n = 0;
+        tagd_buf_add_decimal(&buf, v);
+        snprintf(text, sizeof(text), "%.*se-%d", (int)buf.n, buf.p, k);
+        CHECK(strtod(text, NULL) == tagd_decimal_avg(v, count));
+    }
+    tagd_buf_free(&buf);
+    CHECK(tagd_decimal_avg(0, 3) == 0 && !signbit(tagd_decimal_avg(0, 3)));
+    CHECK(tagd_decimal_avg(10000, 3) == 1.0 / 3 && tagd_decimal_avg(-20000, 3) == -2.0 / 3);
+    CHECK(tagd_decimal_avg((tagd_i128)TAGD_DECIMAL_MAX * 7, 7) == 1e11);
+    CHECK(tagd_decimal_avg((tagd_i128)((unsigned __int128)1 << 127), INT64_MAX) == -1844674407370955.25);
+    CHECK(tagd_decimal_avg((tagd_i128)1 << 100, INT64_MAX) == 13743895.3472);
+    CHECK(tagd_decimal_avg(1, INT64_MAX) == 1e-4 / 9223372036854775807.0);
+}
+
+static void decimals_are_written_without_trailing_zeros(void)
+{
+    static const struct {
+        int64_t v;
+        const char *text;
+    } cases[] = {{0, "0"},
+                 {1, "0.0001"},
+                 {-1, "-0.0001"},
+                 {15000, "1.5"},
+                 {-15000, "-1.5"},
+                 {200000, "20"},
+                 {-200000, "-20"},
+                 {120, "0.012"},
+                 {12345678, "1234.5678"},
+                 {INT64_MIN, "-922337203685477.5808"}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct tagd_buf buf = {0};
+
+        tagd_buf_add_decimal(&buf, cases[i].v);
+        CHECK(SAYS(buf, cases[i].text));
+        tagd_buf_free(&buf);
+    }
+}
+
+static void doubles_are_written_as_short_as_reads_back(void)
+{
+    static const struct {
+        double v;
+        const char *text;
+    } cases[] = {{0, "0"},
+                 {-0.0, "0"},
+                 {1, "1"},
+                 {-20, "-20"},
+                 {0.1, "0.1"},
+                 {0.1 + 0.2, "0.30000000000000004"},
+                 {1.0 / 3, "0.3333333333333333"},
+                 {1e21, "1e+21"},
+                 {123456789012345.0, "123456789012345"},
+                 {5e-324, "4.94065645841247e-324"},
+                 {HUGE_VAL, "null"}};
+    struct tagd_buf buf = {0};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        buf.n = 0;
+        tagd_buf_add_double(&buf, cases[i].v);
+        CHECK(SAYS(buf, cases[i].text));
+    }
+    for (int i = 0; i < 20000; i++) {
+        uint64_t bits = next_random();
+        double v;
+
+        memcpy(&v, &bits, sizeof(v));
+        buf.n = 0;
+        tagd_buf_add_double(&buf, v);
+        tagd_buf_add_byte(&buf, '\0');
+        CHECK(!isfinite(v) || strtod(buf.p, NULL) == v);
+    }
+    tagd_buf_free(&buf);
+}
+
+/* ---- hashes ---- */
+
+static void partitioners_agree_with_kafka(void)
+{
+    /* org.apache.kafka.common.utils.UtilsTest, masked positive */
+    CHECK(tagd_murmur2(TAGD_STR("21")) == ((uint32_t)-973932308 & 0x7fffffff));
+    CHECK(tagd_murmur2(TAGD_STR("foobar")) == ((uint32_t)-790332482 & 0x7fffffff));
+    CHECK(tagd_murmur2(TAGD_STR("a-little-bit-long-string")) == ((uint32_t)-985981536 & 0x7fffffff));
+    CHECK(tagd_murmur2(TAGD_STR("a-little-bit-longer-string")) == ((uint32_t)-1486304829 & 0x7fffffff));
+    CHECK(tagd_murmur2(TAGD_STR("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8")) ==
+          ((uint32_t)-58897971 & 0x7fffffff));
+    CHECK(tagd_murmur2(TAGD_STR("abc")) == 479470107);
+    CHECK(tagd_crc32(TAGD_STR("123456789")) == 0xCBF43926);
+    CHECK(tagd_crc32(TAGD_STR("")) == 0);
+}
+
+static void a_pair_hashes_by_both_and_by_where_they_part(void)
+{
+    struct tagd_hash128 one = tagd_hash_pair(TAGD_STR("ab"), TAGD_STR("c"));
+    struct tagd_hash128 two = tagd_hash_pair(TAGD_STR("a"), TAGD_STR("bc"));
+    struct tagd_hash128 same = tagd_hash_pair(TAGD_STR("ab"), TAGD_STR("c"));
+    static char big[5000];
+    struct tagd_hash128 long_one, long_two;
+
+    CHECK(one.lo == same.lo && one.hi == same.hi);
+    CHECK(one.lo != two.lo && one.hi != two.hi);
+    memset(big, 'x', sizeof(big));
+    for (size_t n = 480; n < 530; n++) {
+        long_one = tagd_hash_pair((struct tagd_str){big, n}, (struct tagd_str){big, 7});
+        long_two = tagd_hash_pair((struct tagd_str){big, n - 1}, (struct tagd_str){big, 8});
+        CHECK(long_one.lo != long_two.lo);
+    }
+    CHECK(tagd_hash64(TAGD_STR("")) == UINT64_C(0x2D06800538D394C2));
+}
+
+/* ---- JSON ---- */
+
+static bool json(const char *text, size_t n)
+{
+    struct tagd_json_fault fault;
+
+    return tagd_json_check(text, n, &fault);
+}
+
+static void only_json_to_the_letter_passes_the_check(void)
+{
+    static const char *const good[] = {
+        "{}",
+        "[]",
+        " [1, -0.5e+3, 0, true, false, null, \"\"] \n",
+        "\"\\ud83d\\ude00\\n\\/\"",
+        "{\"a\":{\"b\":[[],{}]},\"c\":1}",
+        "0",
+        "\"价值\"",
+        "[[1],[2]]",
+        "1E9",
+    };
+    static const char *const bad[] = {
+        "",
+        " ",
+        "{",
+        "[",
+        "[1,]",
+        "{\"a\":1,}",
+        "{,}",
+        "[,1]",
+        "{\"a\" 1}",
+        "{\"a\":}",
+        "{a:1}",
+        "{'a':1}",
+        "01",
+        "-",
+        "1.",
+        ".5",
+        "+1",
+        "1e",
+        "1e+",
+        "tru",
+        "truex",
+        "nul",
+        "NaN",
+        "Infinity",
+        "[1 2]",
+        "[1}",
+        "{\"a\":1]",
+        "1 2",
+        "{} x",
+        "\"",
+        "\"a",
+        "\"\\",
+        "\"\\\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\ud800\"",
+        "\"\\ud800\\n12345\"",
+        "\"\\udc00\"",
+        "\"\\ud800\\ud800\"",
+        "\"\\u0000\"",
+        "\"\n\"",
+        "\"\xC3\"",
+        "\xEF\xBB\xBF{}",
+        "// a\n1",
+        "\v1",
+        "[\xFF]",
+        "--1",
+        "]",
+        "1111111111111111111111111111111111111111111111111111111111111111",
+    };
+    char deep[200];
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        CHECK(json(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK(!json(bad[i], strlen(bad[i])));
+    CHECK(!json("1\0", 2) && !json("\"a\0b\"", 5));
+    memset(deep, '[', 100);
+    memset(deep + 64, ']', 64);
+    CHECK(json(deep, 128));
+    memset(deep, '[', 65);
+    memset(deep + 65, ']', 65);
+    CHECK(!json(deep, 130));
+}
+
+static void parsing_uses_the_arena_and_nothing_else(void)
+{
+    struct tagd_arena arena = {0};
+    struct tagd_json_fault fault;
+    const char text[] = {'{', '"', 'a', '"', ':', '[', '1', ',', '"', 'x', '"', ']', '}'};
+    cJSON *own, *root = tagd_json_parse(&arena, text, sizeof(text), &fault);
+
+    CHECK(root && strcmp(root->child->child->next->valuestring, "x") == 0);
+    CHECK(strcmp(tagd_json_kind(root), "an object") == 0);
+    own = cJSON_Parse("{\"b\":[true]}"); /* outside, cJSON allocates as ever */
+    CHECK(own);
+    cJSON_Delete(own);
+    CHECK(!tagd_json_parse(&arena, "[1,", 3, &fault) && fault.offset == 3);
+    tagd_arena_free(&arena);
+}
+
+static bool error_is(const struct tagd_error *error, const char *text)
+{
+    if (strcmp(error->text, text) == 0)
+        return true;
+    fprintf(stderr, "the error is:\n%s\n", error->text);
+    return false;
+}
+
+static void refuses(const char *text, const char *message)
+{
+    struct tagd_error error = {""};
+
+    CHECK(!tagd_jsonc_parse("f.json", text, strlen(text), &error));
+    CHECK(error_is(&error, message));
+}
+
+static void comments_are_blanks_but_not_in_strings(void)
+{
+    const char *text = "// head \"quote\n{ /* \"x\": 1, \n */ \"url\": \"http://a/*b*/\", // tail\n\"q\\\"//\": 2 }//";
+    struct tagd_error error;
+    struct tagd_jsonc *jsonc = tagd_jsonc_parse("f.json", text, strlen(text), &error);
+
+    CHECK(jsonc);
+    CHECK(strcmp(tagd_jsonc_root(jsonc)->child->valuestring, "http://a/*b*/") == 0);
+    CHECK(strcmp(tagd_jsonc_root(jsonc)->child->next->string, "q\"//") == 0);
+    tagd_jsonc_free(jsonc);
+    tagd_jsonc_free(NULL);
+}
+
+static void a_syntax_error_shows_its_line_with_a_caret(void)
+{
+    refuses("{\n  \"a\": 1,\n  \"b\" 2\n}", "f.json:3:7: expected ':'\n    \"b\" 2\n        ^");
+    refuses("{\"价\": tru}", "f.json:1:7: expected a value\n  {\"价\": tru}\n         ^");
+    refuses("{\t/* x", "f.json:1:3: the comment has no end; close it with */\n  {\t/* x\n   \t^");
+    refuses("{} // \xFF", "f.json:1:7: invalid UTF-8; save the file as UTF-8\n  {} // ?\n        ^");
+    refuses("", "f.json:1:1: there is no value\n  \n  ^");
+    refuses("[\r\n1,\r\n]", "f.json:3:1: expected a value\n  ]\n  ^");
+}
+
+static void a_key_given_twice_is_refused_at_the_second(void)
+{
+    refuses(
+        "{\"m\": {\"a/b\": 1,\n \"c\": 2, \"a\\/b\": 3}}",
+        "f.json:2:10: at /m/a~1b: the key \"a/b\" stands twice in this object; keep one\n   \"c\": 2, \"a\\/b\": 3}}\n"
+        "           ^");
+}
+
+static void a_fault_is_shown_where_its_pointer_leads(void)
+{
+    const char *text = "{ \"t\": [\n  {\"when\": \"a \\u4ef7\\\"b\" /* c */}, 7 ]}";
+    struct tagd_error error;
+    struct tagd_jsonc *jsonc = tagd_jsonc_parse("c.json", text, strlen(text), &error);
+    const char *line = "\n    {\"when\": \"a \\u4ef7\\\"b\" /* c */}, 7 ]}\n";
+    char expected[256];
+    struct tagd_buf pointer = {0};
+    const cJSON *when;
+
+    CHECK(jsonc);
+    when = tagd_jsonc_root(jsonc)->child->child->child;
+    tagd_jsonc_pointer_add(&pointer, "t");
+    tagd_jsonc_pointer_add_index(&pointer, 0);
+    tagd_jsonc_pointer_add(&pointer, "when");
+    CHECK(strcmp(pointer.p, "/t/0/when") == 0);
+    CHECK(!tagd_jsonc_fail(jsonc, &error, NULL, pointer.p, TAGD_JSONC_WHOLE, false, "found %d", 1));
+    snprintf(expected, sizeof(expected), "c.json:2:12: at /t/0/when: found 1%s%*s^", line, 13, "");
+    CHECK(error_is(&error, expected));
+    tagd_jsonc_fail(jsonc, &error, when, NULL, 6, false, "b"); /* 3 bytes of the character, one of the quote */
+    snprintf(expected, sizeof(expected), "c.json:2:23: at /t/0/when: b%s%*s^", line, 24, "");
+    CHECK(error_is(&error, expected));
+    tagd_jsonc_fail(jsonc, &error, NULL, "/t/0/when", 99, false, "end");
+    snprintf(expected, sizeof(expected), "c.json:2:24: at /t/0/when: end%s%*s^", line, 25, "");
+    CHECK(error_is(&error, expected));
+    tagd_jsonc_fail(jsonc, &error, NULL, "/t/0/when", TAGD_JSONC_WHOLE, true, "key");
+    snprintf(expected, sizeof(expected), "c.json:2:4: at /t/0/when: key%s%*s^", line, 5, "");
+    CHECK(error_is(&error, expected));
+    tagd_jsonc_fail(jsonc, &error, NULL, "/t/1", 0, false, "seven");
+    snprintf(expected, sizeof(expected), "c.json:2:36: at /t/1: seven%s%*s^", line, 37, "");
+    CHECK(error_is(&error, expected));
+    tagd_jsonc_fail(jsonc, &error, NULL, "/t/0/missing/deeper", 5, false, "gone");
+    snprintf(expected, sizeof(expected), "c.json:2:3: at /t/0/missing/deeper: gone%s%*s^", line, 4, "");
+    CHECK(error_is(&error, expected));
+    tagd_jsonc_fail(jsonc, &error, NULL, "", 0, false, "all");
+    CHECK(error_is(&error, "c.json:1:1: at the top: all\n  { \"t\": [\n  ^"));
+    tagd_buf_free(&pointer);
+    tagd_jsonc_free(jsonc);
+}
+
+static void an_error_is_cut_between_characters(void)
+{
+    struct tagd_error error;
+    char text[2000];
+
+    CHECK(!tagd_fail(NULL, "x"));
+    for (size_t lead = 0; lead < 3; lead++) {
+        memset(text, 'a', lead);
+        for (size_t i = lead; i + 3 < sizeof(text); i += 3)
+            memcpy(text + i, "价", 4);
+        CHECK(!tagd_fail(&error, "%s", text));
+        CHECK(tagd_utf8_valid(error.text, strlen(error.text)) && strlen(error.text) >= sizeof(error.text) - 4);
+    }
+}
+
+int main(void)
+{
+    RUN(strings_compare_as_bytes_shorter_first);
+    RUN(utf8_takes_all_well_formed_text_and_no_other);
+    RUN(a_warm_arena_gives_the_same_memory_again);
+    RUN(json_strings_escape_what_rfc_8259_asks_for);
+    RUN(numbers_are_written_in_full);
+    RUN(varints_come_back_and_bad_ones_are_refused);
+    RUN(times_of_any_offset_are_cut_to_the_millisecond);
+    RUN(a_leap_second_is_the_second_after_it);
+    RUN(what_is_no_time_is_refused);
+    RUN(times_and_dates_read_back_as_written);
+    RUN(durations_have_one_number_and_one_unit);
+    RUN(division_rounds_to_minus_infinity);
+    RUN(decimals_round_half_away_from_zero_by_their_text);
+    RUN(decimals_equal_those_of_the_text);
+    RUN(a_decimal_becomes_the_nearest_double);
+    RUN(an_average_is_rounded_once);
+    RUN(decimals_are_written_without_trailing_zeros);
+    RUN(doubles_are_written_as_short_as_reads_back);
+    RUN(partitioners_agree_with_kafka);
+    RUN(a_pair_hashes_by_both_and_by_where_they_part);
+    RUN(only_json_to_the_letter_passes_the_check);
+    RUN(parsing_uses_the_arena_and_nothing_else);
+    RUN(comments_are_blanks_but_not_in_strings);
+    RUN(a_syntax_error_shows_its_line_with_a_caret);
+    RUN(a_key_given_twice_is_refused_at_the_second);
+    RUN(a_fault_is_shown_where_its_pointer_leads);
+    RUN(an_error_is_cut_between_characters);
+    return DONE();
+}

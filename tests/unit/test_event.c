@@ -1,0 +1,545 @@
+#include "check.h"
+#include "tagd/catalog.h"
+#include "tagd/event.h"
+
+#include <stdarg.h>
+
+/* 2026-11-23T02:00:00Z */
+#define NOW INT64_C(1795399200000)
+
+static const char catalog_text[] =
+    "{\"catalog\": \"test\", \"version\": \"1\", \"events\": {"
+    "\"order.paid\": {\"fields\": {\"amount\": {\"type\": \"decimal\", \"required\": true}, \"category\": \"string\","
+    " \"coupon\": \"boolean\", \"delivery\": \"time\", \"birthday\": \"date\"}, \"dedupe\": \"7d\"}, \"login\": {}},"
+    "\"dimensions\": {\"a.b\": {\"tags\": [{\"tag\": \"x\", \"when\": \"count(login) > 0\"}]}}}";
+
+enum { AMOUNT, CATEGORY, COUPON, DELIVERY, BIRTHDAY };
+
+static struct tagd_catalog *catalog;
+static struct tagd_event_rules rules;
+static struct tagd_record record;
+static struct tagd_arena arena;
+static struct tagd_event event;
+static struct tagd_header headers[16];
+
+/* A record from a topic of one partition that stamps nothing, under the default rules. */
+static void fresh(void)
+{
+    rules = (struct tagd_event_rules){
+        .catalog = catalog,
+        .max_bytes = TAGD_EVENT_BYTES_MAX,
+        .past_ms = INT64_C(631152000000), /* 1990-01-01 */
+        .future_ms = 300000,
+        .partitioner = TAGD_MURMUR2,
+        .junk_subjects = tagd_junk_subjects,
+        .n_junk_subjects = tagd_n_junk_subjects,
+    };
+    record = (struct tagd_record){.has_value = true, .timestamp_ms = NOW - 1000, .headers = headers};
+    tagd_arena_reset(&arena);
+}
+
+static void decode(void)
+{
+    tagd_event_decode(&rules, &record, NOW, &arena, &event);
+    CHECK((event.code == TAGD_EVENT_OK) == (event.reason[0] == '\0'));
+    CHECK(tagd_utf8_valid(event.reason, strlen(event.reason)));
+}
+
+static void decode_bytes(const char *p, size_t n)
+{
+    record.value = (struct tagd_str){p, n};
+    decode();
+}
+
+static void decode_text(const char *text)
+{
+    decode_bytes(text, strlen(text));
+}
+
+static void add_header(const char *name, const char *value)
+{
+    headers[record.n_headers++] = (struct tagd_header){tagd_str_of(name), tagd_str_of(value)};
+}
+
+/* An order whose data is `data`, with `more` before it. */
+static void decode_order(const char *more, const char *data)
+{
+    static char text[8192];
+
+    snprintf(text, sizeof(text),
+             "{\"specversion\":\"1.0\",\"id\":\"e1\",\"source\":\"douyin\",\"type\":\"order.paid\",\"subject\":\"C1\","
+             "\"time\":\"2026-11-23T10:00:00.123+08:00\",%s\"data\":%s}",
+             more, data);
+    decode_text(text);
+}
+
+/* A login with the member `name` given as `value` (JSON), or without it if value is NULL. */
+static void decode_with(const char *name, const char *value)
+{
+    static const char *const members[][2] = {
+        {"specversion", "\"1.0\""}, {"id", "\"e1\""},      {"source", "\"web\""},
+        {"type", "\"login\""},      {"subject", "\"C1\""}, {"time", "\"2026-11-23T02:00:00Z\""},
+    };
+    static char text[8192];
+    size_t n = 0;
+
+    for (size_t i = 0; i < 6; i++) {
+        const char *shown = strcmp(members[i][0], name) == 0 ? value : members[i][1];
+
+        if (shown)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%c\"%s\":%s", n ? ',' : '{', members[i][0], shown);
+    }
+    snprintf(text + n, sizeof(text) - n, "}");
+    decode_text(text);
+}
+
+static bool refused(enum tagd_event_code code, const char *reason)
+{
+    if (event.code == code && strcmp(event.reason, reason) == 0)
+        return true;
+    fprintf(stderr, "it is %s: %s\n", tagd_event_code_name(event.code), event.reason);
+    return false;
+}
+
+static void a_structured_event_gives_its_attributes_and_fields(void)
+{
+    fresh();
+    decode_order("", "{\"amount\":129.90,\"category\":\"b\\u0065auty\",\"coupon\":true,\"other\":[1],"
+                     "\"delivery\":\"2026-11-24T00:00:00+08:00\",\"birthday\":\"1970-01-02\"}");
+    CHECK(event.code == TAGD_EVENT_OK);
+    CHECK(tagd_str_eq(event.id, TAGD_STR("e1")) && tagd_str_eq(event.source, TAGD_STR("douyin")));
+    CHECK(tagd_str_eq(event.subject, TAGD_STR("C1")) && tagd_str_eq(event.type_name, TAGD_STR("order.paid")));
+    CHECK(event.type == tagd_catalog_type_find(catalog, TAGD_STR("order.paid")));
+    CHECK(event.has_time && event.time_ms == NOW + 123);
+    CHECK(event.fields[AMOUNT].present && event.fields[AMOUNT].i == 1299000);
+    CHECK(event.fields[CATEGORY].present && tagd_str_eq(event.fields[CATEGORY].s, TAGD_STR("beauty")));
+    CHECK(event.fields[COUPON].present && event.fields[COUPON].i == 1);
+    CHECK(event.fields[DELIVERY].present && event.fields[DELIVERY].i == NOW + 14 * 3600000);
+    CHECK(event.fields[BIRTHDAY].present && event.fields[BIRTHDAY].i == 1);
+    struct tagd_hash128 hash = tagd_hash_pair(TAGD_STR("douyin"), TAGD_STR("e1"));
+    CHECK(event.dedupe.lo == hash.lo && event.dedupe.hi == hash.hi);
+}
+
+static void fields_missing_or_null_are_absent(void)
+{
+    fresh();
+    decode_order("", "{\"coupon\":null,\"amount\":0}");
+    CHECK(event.code == TAGD_EVENT_OK && event.fields[AMOUNT].present);
+    CHECK(!event.fields[CATEGORY].present && !event.fields[COUPON].present && !event.fields[BIRTHDAY].present);
+}
+
+static void a_wrong_field_is_invalid_and_named(void)
+{
+    fresh();
+    decode_order("", "{\"amount\":\"1\"}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/amount: expected a number, found a string"));
+    CHECK(event.has_time);
+    decode_order("", "{}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/amount: expected a number, found nothing"));
+    decode_order("", "{\"amount\":null}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/amount: expected a number, found null"));
+    decode_order("", "null");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/amount: expected a number, found nothing"));
+    decode_order("", "[]");
+    CHECK(refused(TAGD_EVENT_INVALID, "data: expected an object, found an array"));
+    decode_order("", "{\"amount\":1e300}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/amount: expected a number, found one beyond 10^11"));
+    decode_order("", "{\"amount\":1,\"category\":7}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/category: expected a string, found a number"));
+    decode_order("", "{\"amount\":1,\"coupon\":1}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/coupon: expected a boolean, found a number"));
+    decode_order("", "{\"amount\":1,\"delivery\":\"2026-11-24\"}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/delivery: expected a time as RFC 3339 writes it, found another string"));
+    decode_order("", "{\"amount\":1,\"birthday\":\"1970-02-30\"}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/birthday: expected a date as YYYY-MM-DD, found another string"));
+    decode_order("\"data_base64\":\"e30=\",", "null");
+    CHECK(refused(TAGD_EVENT_INVALID, "data: expected a JSON object, found data_base64"));
+}
+
+static void a_string_field_may_have_1024_bytes(void)
+{
+    char data[1200];
+
+    fresh();
+    snprintf(data, sizeof(data), "{\"amount\":1,\"category\":\"%01024d\"}", 0);
+    decode_order("", data);
+    CHECK(event.code == TAGD_EVENT_OK && event.fields[CATEGORY].s.n == 1024);
+    snprintf(data, sizeof(data), "{\"amount\":1,\"category\":\"%01025d\"}", 0);
+    decode_order("", data);
+    CHECK(refused(TAGD_EVENT_INVALID, "data/category: expected a string, found one of more than 1024 bytes"));
+}
+
+static void a_key_given_twice_counts_as_its_last(void)
+{
+    fresh();
+    decode_order("\"subject\":\"C2\",", "{\"amount\":\"x\",\"amount\":2}");
+    CHECK(event.code == TAGD_EVENT_OK && event.fields[AMOUNT].i == 20000);
+    CHECK(tagd_str_eq(event.subject, TAGD_STR("C2")));
+}
+
+static void an_undeclared_type_is_sound_whatever_its_data(void)
+{
+    fresh();
+    decode_with("type", "\"page.viewed\",\"data\":[1]");
+    CHECK(event.code == TAGD_EVENT_OK && event.type == -1 && event.fields == NULL && event.has_time);
+    add_header("content-type", "text/plain");
+    add_header("ce_specversion", "1.0");
+    add_header("ce_id", "1");
+    add_header("ce_source", "s");
+    add_header("ce_type", "page.viewed");
+    add_header("ce_subject", "C1");
+    decode_text("not JSON");
+    CHECK(event.code == TAGD_EVENT_OK && event.type == -1);
+}
+
+static void a_binary_event_gives_the_same(void)
+{
+    fresh();
+    add_header("Content-Type", "application/json; charset=utf-8");
+    add_header("CE_specversion", "1.0");
+    add_header("ce_ID", "e1");
+    add_header("ce_source", "douyin");
+    add_header("ce_type", "order.paid");
+    add_header("ce_subject", "C1");
+    add_header("ce_time", "2026-11-23T02:00:00Z");
+    add_header("ce_extension", "x");
+    decode_text("{\"amount\":5}");
+    CHECK(event.code == TAGD_EVENT_OK && event.time_ms == NOW && event.fields[AMOUNT].i == 50000);
+    CHECK(tagd_str_eq(event.id, TAGD_STR("e1")) && tagd_str_eq(event.subject, TAGD_STR("C1")));
+    decode_text("{\"amount\":5");
+    CHECK(refused(TAGD_EVENT_MALFORMED, "value: byte 11: expected ',' or '}'"));
+    decode_text("");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/amount: expected a number, found nothing"));
+    headers[0].value = TAGD_STR("text/csv");
+    decode_text("{\"amount\":5}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data: expected JSON, but content-type says otherwise"));
+    headers[0].value = TAGD_STR("application/cloudevents+json; charset=UTF-8"); /* then the headers don't count */
+    decode_text("{\"amount\":5}");
+    CHECK(refused(TAGD_EVENT_INVALID, "specversion: missing"));
+    headers[0].value = TAGD_STR("application/cloudevents-batch+json");
+    decode_text("[]");
+    CHECK(event.code == TAGD_EVENT_MALFORMED);
+    headers[0].value = TAGD_STR("application/json");
+    headers[2].value = TAGD_STR("\xFF");
+    decode_text("{\"amount\":5}");
+    CHECK(refused(TAGD_EVENT_MALFORMED, "header ce_id: invalid UTF-8"));
+    headers[2].value = TAGD_STR("a\0b");
+    decode_text("{\"amount\":5}");
+    CHECK(refused(TAGD_EVENT_MALFORMED, "header ce_id: a NUL byte"));
+}
+
+static void what_is_not_json_is_malformed(void)
+{
+    char deep[400] = "";
+
+    fresh();
+    decode_text("{\"a\":1} x");
+    CHECK(refused(TAGD_EVENT_MALFORMED, "value: byte 8: text after the end of the value"));
+    CHECK(!event.has_time);
+    decode_bytes("{}\0", 3);
+    CHECK(refused(TAGD_EVENT_MALFORMED, "value: byte 2: text after the end of the value"));
+    decode_text("\xEF\xBB\xBF{}");
+    CHECK(refused(TAGD_EVENT_MALFORMED, "value: byte 0: a byte order mark; write UTF-8 without it"));
+    decode_text("{\"id\":\"\xC3\"}");
+    CHECK(refused(TAGD_EVENT_MALFORMED, "value: byte 7: invalid UTF-8"));
+    decode_with("subject", "\"C1\\u0000x\"");
+    CHECK(event.code == TAGD_EVENT_MALFORMED);
+    decode_text("");
+    CHECK(event.code == TAGD_EVENT_MALFORMED);
+    for (int i = 0; i < 63; i++)
+        strcat(deep, "[");
+    for (int i = 0; i < 63; i++)
+        strcat(deep, "]");
+    decode_with("type", "\"login\"");
+    decode_order("\"x\":", "0");
+    CHECK(event.code == TAGD_EVENT_MALFORMED);
+    char member[420];
+    snprintf(member, sizeof(member), "\"x\":%s,", deep);
+    decode_order(member, "{\"amount\":1}");
+    CHECK(event.code == TAGD_EVENT_OK);
+    snprintf(member, sizeof(member), "\"x\":[%s],", deep);
+    decode_order(member, "{\"amount\":1}");
+    CHECK(event.code == TAGD_EVENT_MALFORMED && strstr(event.reason, "nested deeper than 64 levels"));
+}
+
+static void a_tombstone_is_malformed(void)
+{
+    fresh();
+    record.has_value = false;
+    decode();
+    CHECK(refused(TAGD_EVENT_MALFORMED, "value: the record has none (a tombstone); expected an event"));
+}
+
+static void size_comes_before_all_else(void)
+{
+    fresh();
+    rules.max_bytes = 10;
+    decode_text("not JSON at all");
+    CHECK(refused(TAGD_EVENT_TOO_LARGE, "value: 15 bytes, over the limit of 10"));
+    decode_text("0123456789");
+    CHECK(event.code == TAGD_EVENT_MALFORMED);
+}
+
+static void each_attribute_is_asked_for(void)
+{
+    char text[1200];
+
+    fresh();
+    decode_with("specversion", NULL);
+    CHECK(refused(TAGD_EVENT_INVALID, "specversion: missing"));
+    decode_with("specversion", "\"0.3\"");
+    CHECK(refused(TAGD_EVENT_INVALID, "specversion: expected \"1.0\", found \"0.3\""));
+    decode_with("specversion", "1.0");
+    CHECK(refused(TAGD_EVENT_INVALID, "specversion: expected a string, found a number"));
+    decode_with("id", "null");
+    CHECK(refused(TAGD_EVENT_INVALID, "id: missing"));
+    decode_with("source", "\"\"");
+    CHECK(refused(TAGD_EVENT_INVALID, "source: expected 1 to 1024 bytes, found an empty string"));
+    decode_with("type", "{}");
+    CHECK(refused(TAGD_EVENT_INVALID, "type: expected a string, found an object"));
+    decode_with("subject", NULL);
+    CHECK(refused(TAGD_EVENT_INVALID, "subject: missing"));
+    decode_with("subject", "0");
+    CHECK(refused(TAGD_EVENT_INVALID, "subject: expected a string, found a number"));
+    decode_with("subject", "\"a\\u0007\"");
+    CHECK(refused(TAGD_EVENT_INVALID, "subject: a control character"));
+    decode_with("subject", "\"a\\u0085\"");
+    CHECK(refused(TAGD_EVENT_INVALID, "subject: a control character"));
+    decode_with("subject", "\"客户 1\"");
+    CHECK(event.code == TAGD_EVENT_OK);
+    snprintf(text, sizeof(text), "\"%0128d\"", 1);
+    decode_with("subject", text);
+    CHECK(event.code == TAGD_EVENT_OK);
+    snprintf(text, sizeof(text), "\"%0129d\"", 1);
+    decode_with("subject", text);
+    CHECK(refused(TAGD_EVENT_INVALID, "subject: expected at most 128 bytes, found 129"));
+    snprintf(text, sizeof(text), "\"%01025d\"", 1);
+    decode_with("id", text);
+    CHECK(refused(TAGD_EVENT_INVALID, "id: expected at most 1024 bytes, found 1025"));
+    decode_text("[]");
+    CHECK(refused(TAGD_EVENT_INVALID, "value: expected an object, found an array"));
+    CHECK(!event.has_time);
+}
+
+static void junk_subjects_are_caught_before_what_is_invalid(void)
+{
+    static const struct tagd_str only[] = {{"test", 4}};
+
+    fresh();
+    decode_with("subject", "\"\"");
+    CHECK(refused(TAGD_EVENT_JUNK_SUBJECT, "subject: \"\" stands for no customer"));
+    CHECK(event.has_time && event.time_ms == NOW);
+    decode_with("subject", "\"UnDefined\"");
+    CHECK(event.code == TAGD_EVENT_JUNK_SUBJECT);
+    decode_text("{\"subject\":\"0\"}");
+    CHECK(event.code == TAGD_EVENT_JUNK_SUBJECT && event.has_time && event.time_ms == NOW - 1000);
+    decode_with("subject", "\"00\"");
+    CHECK(event.code == TAGD_EVENT_OK);
+    rules.junk_subjects = only;
+    rules.n_junk_subjects = 1;
+    decode_with("subject", "\"TEST\"");
+    CHECK(event.code == TAGD_EVENT_JUNK_SUBJECT);
+    decode_with("subject", "\"null\"");
+    CHECK(event.code == TAGD_EVENT_OK);
+    decode_with("subject", "\"\"");
+    CHECK(event.code == TAGD_EVENT_INVALID);
+}
+
+static void an_event_without_time_has_that_of_its_record(void)
+{
+    fresh();
+    decode_with("time", NULL);
+    CHECK(event.code == TAGD_EVENT_OK && event.has_time && event.time_ms == NOW - 1000);
+    rules.time_required = true;
+    decode_with("time", NULL);
+    CHECK(refused(TAGD_EVENT_INVALID, "time: missing"));
+    CHECK(!event.has_time);
+    rules.time_required = false;
+    record.timestamp_ms = -1;
+    decode_with("time", NULL);
+    CHECK(refused(TAGD_EVENT_INVALID, "time: missing, and the record has no timestamp to stand for it"));
+    CHECK(!event.has_time);
+}
+
+static void a_time_that_cannot_be_read_is_invalid(void)
+{
+    fresh();
+    decode_with("time", "1795399200");
+    CHECK(refused(TAGD_EVENT_INVALID, "time: expected a string, found a number"));
+    decode_with("time", "\"yesterday\"");
+    CHECK(refused(TAGD_EVENT_INVALID, "time: expected a time as RFC 3339 writes it, found \"yesterday\""));
+    decode_with("time", "\"价价价价价价价价价价价价价价价价\"");
+    CHECK(event.code == TAGD_EVENT_INVALID && !event.has_time);
+}
+
+static void past_and_future_move_no_clock(void)
+{
+    fresh();
+    decode_with("time", "\"1990-01-01T00:00:00Z\"");
+    CHECK(event.code == TAGD_EVENT_OK && event.has_time);
+    decode_with("time", "\"1989-12-31T23:59:59.999Z\"");
+    CHECK(refused(TAGD_EVENT_PAST,
+                  "time: 1989-12-31T23:59:59.999Z is before the earliest allowed, 1990-01-01T00:00:00.000Z"));
+    CHECK(!event.has_time);
+    decode_with("time", "\"2026-11-23T02:05:00Z\"");
+    CHECK(event.code == TAGD_EVENT_OK && event.has_time);
+    decode_with("time", "\"2026-11-23T02:05:00.001Z\"");
+    CHECK(refused(TAGD_EVENT_FUTURE, "time: 2026-11-23T02:05:00.001Z is over 300000 ms ahead of the clock"));
+    CHECK(!event.has_time);
+    record.log_append_time = true; /* by an append time a second ago */
+    decode_with("time", "\"2026-11-23T02:04:59.001Z\"");
+    CHECK(refused(TAGD_EVENT_FUTURE,
+                  "time: 2026-11-23T02:04:59.001Z is over 300000 ms ahead of the record's append time"));
+    rules.future_ms = -1;
+    decode_with("time", "\"9999-12-31T23:59:59Z\"");
+    CHECK(event.code == TAGD_EVENT_OK && event.has_time);
+    decode_with("time", "\"1980-01-01T00:00:00Z\",\"subject\":\"null\"");
+    CHECK(event.code == TAGD_EVENT_OK || !event.has_time);
+}
+
+static void an_invalid_record_keeps_the_time_that_moves_its_shard(void)
+{
+    fresh();
+    decode_with("id", NULL);
+    CHECK(event.code == TAGD_EVENT_INVALID && event.has_time && event.time_ms == NOW);
+    decode_with("id", "7,\"time\":\"2030-01-01T00:00:00Z\"");
+    CHECK(event.code == TAGD_EVENT_INVALID);
+}
+
+static void a_record_in_the_wrong_partition_names_what_would_fit(void)
+{
+    struct tagd_str subject = TAGD_STR("C1");
+    uint32_t murmur = tagd_murmur2(subject) % 64, crc = tagd_crc32(subject) % 64;
+    char expected[256];
+
+    fresh();
+    CHECK(murmur != crc);
+    rules.partitions = 64;
+    record.partition = (int32_t)murmur;
+    decode_with("", NULL);
+    CHECK(event.code == TAGD_EVENT_OK);
+    record.partition = (int32_t)crc;
+    decode_with("", NULL);
+    snprintf(expected, sizeof(expected),
+             "subject: murmur2 puts it in partition %u of 64, the record is in %u; crc32 would fit", murmur, crc);
+    CHECK(refused(TAGD_EVENT_MISROUTED, expected));
+    CHECK(event.has_time);
+    rules.partitioner = TAGD_CRC32;
+    decode_with("", NULL);
+    CHECK(event.code == TAGD_EVENT_OK);
+    record.partition = (int32_t)murmur;
+    decode_with("", NULL);
+    CHECK(event.code == TAGD_EVENT_MISROUTED && strstr(event.reason, "; murmur2 would fit"));
+    record.partition =
+        (int32_t)(murmur + 1) % 64 == (int32_t)crc ? (int32_t)(murmur + 2) % 64 : (int32_t)(murmur + 1) % 64;
+    record.has_key = true;
+    record.key = TAGD_STR("order-7");
+    decode_with("", NULL);
+    CHECK(strstr(event.reason, "; neither it nor murmur2 would fit; the record's key is not the subject"));
+    rules.partitioner = TAGD_NO_PARTITIONER;
+    decode_with("", NULL);
+    CHECK(event.code == TAGD_EVENT_OK);
+}
+
+static void a_reserved_type_is_unsupported_yet(void)
+{
+    fresh();
+    decode_with("type", "\"identity.linked\"");
+    CHECK(event.code == TAGD_EVENT_UNSUPPORTED && strstr(event.reason, "identity.linked") && event.has_time);
+}
+
+static void codes_have_the_names_of_the_dead_letter_topic(void)
+{
+    static const char *const names[] = {"ok",   "too_large", "malformed", "junk_subject", "invalid",
+                                        "past", "future",    "misrouted", "unsupported",  "poison"};
+
+    for (int i = 0; i < TAGD_EVENT_CODES; i++)
+        CHECK(strcmp(tagd_event_code_name((enum tagd_event_code)i), names[i]) == 0);
+}
+
+static void a_long_reason_is_cut_between_characters(void)
+{
+    char text[1100] = "\"";
+
+    fresh();
+    for (int i = 0; i < 300; i++)
+        strcat(text, "价");
+    memcpy(text + 1, "identity.", 9);
+    strcat(text, "\"");
+    decode_with("type", text);
+    CHECK(event.code == TAGD_EVENT_OK || strlen(event.reason) < sizeof(event.reason));
+    text[0] = '\0';
+    for (int i = 0; i < 13; i++) {
+        snprintf(text, sizeof(text), "\"%.*s价价价价价价价价价价价价价价价\"", i, "abcdefghijklmnop");
+        decode_with("time", text);
+        CHECK(event.code == TAGD_EVENT_INVALID);
+    }
+}
+
+/* Nothing that comes in may break the decoder: every cut of an event, and single bytes changed. */
+static void hostile_bytes_end_in_a_code(void)
+{
+    static const char text[] =
+        "{\"specversion\":\"1.0\",\"id\":\"e1\",\"source\":\"d\\ud83d\\ude00\",\"type\":\"order.paid\","
+        "\"subject\":\"价1\",\"time\":\"2026-11-23T10:00:00.123+08:00\",\"data\":{\"amount\":-1.5e3,"
+        "\"category\":null,\"coupon\":[true,{}]}}";
+    size_t n = sizeof(text) - 1;
+
+    for (size_t cut = 0; cut <= n; cut++) {
+        char *copy = malloc(cut ? cut : 1); /* its own block, so that a sanitizer sees a read past it */
+
+        fresh();
+        memcpy(copy, text, cut);
+        decode_bytes(copy, cut);
+        CHECK(cut == n || event.code == TAGD_EVENT_MALFORMED);
+        for (int b = 0; b < 256; b++) {
+            char kept;
+
+            if (cut == n)
+                break;
+            free(copy);
+            copy = malloc(n);
+            memcpy(copy, text, n);
+            kept = copy[cut];
+            copy[cut] = (char)b;
+            tagd_arena_reset(&arena);
+            decode_bytes(copy, n);
+            copy[cut] = kept;
+        }
+        free(copy);
+    }
+}
+
+int main(void)
+{
+    struct tagd_error error;
+
+    catalog = tagd_catalog_load("test.json", catalog_text, sizeof(catalog_text) - 1, &error);
+    if (!catalog)
+        fprintf(stderr, "%s\n", error.text);
+    CHECK(catalog);
+    RUN(a_structured_event_gives_its_attributes_and_fields);
+    RUN(fields_missing_or_null_are_absent);
+    RUN(a_wrong_field_is_invalid_and_named);
+    RUN(a_string_field_may_have_1024_bytes);
+    RUN(a_key_given_twice_counts_as_its_last);
+    RUN(an_undeclared_type_is_sound_whatever_its_data);
+    RUN(a_binary_event_gives_the_same);
+    RUN(what_is_not_json_is_malformed);
+    RUN(a_tombstone_is_malformed);
+    RUN(size_comes_before_all_else);
+    RUN(each_attribute_is_asked_for);
+    RUN(junk_subjects_are_caught_before_what_is_invalid);
+    RUN(an_event_without_time_has_that_of_its_record);
+    RUN(a_time_that_cannot_be_read_is_invalid);
+    RUN(past_and_future_move_no_clock);
+    RUN(an_invalid_record_keeps_the_time_that_moves_its_shard);
+    RUN(a_record_in_the_wrong_partition_names_what_would_fit);
+    RUN(a_reserved_type_is_unsupported_yet);
+    RUN(codes_have_the_names_of_the_dead_letter_topic);
+    RUN(a_long_reason_is_cut_between_characters);
+    RUN(hostile_bytes_end_in_a_code);
+    tagd_arena_free(&arena);
+    tagd_catalog_free(catalog);
+    return DONE();
+}
