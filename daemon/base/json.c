@@ -95,29 +95,29 @@ static bool scan_escape(struct scan *scan)
 /* p at the opening quote. */
 static bool scan_string(struct scan *scan)
 {
-    const unsigned char *start = scan->p, *end = scan->end;
+    const unsigned char *start = scan->p, *end = scan->end, *p = start + 1;
 
-    scan->p++;
-    while (scan->p < end) {
-        unsigned char c = *scan->p;
+    while (p < end) {
+        unsigned char c = *p;
 
-        if (c == '"') {
-            scan->p++;
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+            p++;
+        } else if (c == '"') {
+            scan->p = p + 1;
             return true;
-        }
-        if (c == '\\') {
+        } else if (c == '\\') {
+            scan->p = p;
             if (!scan_escape(scan))
                 return false;
+            p = scan->p;
         } else if (c < 0x20) {
-            return fault(scan, scan->p, "a control character in a string");
-        } else if (c < 0x80) {
-            scan->p++;
+            return fault(scan, p, "a control character in a string");
         } else {
-            size_t step = tagd_utf8_step(scan->p, end);
+            size_t step = tagd_utf8_step(p, end);
 
             if (step == 0)
-                return fault(scan, scan->p, "invalid UTF-8");
-            scan->p += step;
+                return fault(scan, p, "invalid UTF-8");
+            p += step;
         }
     }
     return fault(scan, start, "the string has no closing quote");

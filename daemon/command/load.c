@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool tagd_command_read_file(const char *path, size_t max_bytes, struct tagd_buf *out, struct tagd_error *error)
 {
@@ -32,5 +34,38 @@ struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_err
     if (tagd_command_read_file(path, TAGD_CATALOG_BYTES_MAX, &text, error))
         catalog = tagd_catalog_load(path, text.p ? text.p : "", text.n, error);
     tagd_buf_free(&text);
+    return catalog;
+}
+
+static const char *from_environment(void *to, const char *name)
+{
+    (void)to;
+    return getenv(name);
+}
+
+struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error *error)
+{
+    struct tagd_buf text = {0};
+    struct tagd_config *config = NULL;
+    char host[256] = "";
+    if (gethostname(host, sizeof host - 1) != 0 || !host[0])
+        snprintf(host, sizeof host, "localhost");
+    if (tagd_command_read_file(path, TAGD_CONFIG_BYTES_MAX, &text, error))
+        config = tagd_config_parse(path, text.p ? text.p : "", text.n, host, from_environment, NULL, error);
+    tagd_buf_free(&text);
+    return config;
+}
+
+struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config, struct tagd_error *error)
+{
+    const char *slash = strrchr(config_path, '/');
+    if (config->catalog[0] == '/' || !slash)
+        return tagd_command_load_catalog(config->catalog, error);
+    struct tagd_buf path = {0};
+    tagd_buf_add(&path, config_path, (size_t)(slash - config_path) + 1);
+    tagd_buf_add_z(&path, config->catalog);
+    tagd_buf_add_byte(&path, '\0');
+    struct tagd_catalog *catalog = tagd_command_load_catalog(path.p, error);
+    tagd_buf_free(&path);
     return catalog;
 }

@@ -2,11 +2,16 @@
 #ifndef TAGD_COMMAND_LOAD_H
 #define TAGD_COMMAND_LOAD_H
 
+#include "config/config.h"
 #include "tagd/catalog.h"
 
 /* The whole file. False: *error names it and says why. Larger than max_bytes is an error too. */
 bool tagd_command_read_file(const char *path, size_t max_bytes, struct tagd_buf *out, struct tagd_error *error);
 /* NULL: *error says where and what. */
 struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_error *error);
+/* The configuration, "${NAME}" from the environment, the instance by default the host's name. */
+struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error *error);
+/* The catalog that the configuration at config_path names, relative to it. */
+struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config, struct tagd_error *error);
 
 #endif

@@ -2,8 +2,6 @@
 #include "tagd/catalog.h"
 #include "tagd/event.h"
 
-#include <stdarg.h>
-
 /* 2026-11-23T02:00:00Z */
 #define NOW INT64_C(1795399200000)
 
@@ -250,7 +248,6 @@ static void what_is_not_json_is_malformed(void)
         strcat(deep, "[");
     for (int i = 0; i < 63; i++)
         strcat(deep, "]");
-    decode_with("type", "\"login\"");
     decode_order("\"x\":", "0");
     CHECK(event.code == TAGD_EVENT_MALFORMED);
     char member[420];
@@ -393,8 +390,6 @@ static void past_and_future_move_no_clock(void)
     rules.future_ms = -1;
     decode_with("time", "\"9999-12-31T23:59:59Z\"");
     CHECK(event.code == TAGD_EVENT_OK && event.has_time);
-    decode_with("time", "\"1980-01-01T00:00:00Z\",\"subject\":\"null\"");
-    CHECK(event.code == TAGD_EVENT_OK || !event.has_time);
 }
 
 static void an_invalid_record_keeps_the_time_that_moves_its_shard(void)
@@ -402,8 +397,8 @@ static void an_invalid_record_keeps_the_time_that_moves_its_shard(void)
     fresh();
     decode_with("id", NULL);
     CHECK(event.code == TAGD_EVENT_INVALID && event.has_time && event.time_ms == NOW);
-    decode_with("id", "7,\"time\":\"2030-01-01T00:00:00Z\"");
-    CHECK(event.code == TAGD_EVENT_INVALID);
+    decode_with("source", "7,\"id\":7");
+    CHECK(event.code == TAGD_EVENT_INVALID && event.has_time);
 }
 
 static void a_record_in_the_wrong_partition_names_what_would_fit(void)
@@ -457,19 +452,12 @@ static void codes_have_the_names_of_the_dead_letter_topic(void)
         CHECK(strcmp(tagd_event_code_name((enum tagd_event_code)i), names[i]) == 0);
 }
 
-static void a_long_reason_is_cut_between_characters(void)
+static void a_long_value_is_cut_between_characters_in_the_reason(void)
 {
-    char text[1100] = "\"";
+    char text[100];
 
     fresh();
-    for (int i = 0; i < 300; i++)
-        strcat(text, "价");
-    memcpy(text + 1, "identity.", 9);
-    strcat(text, "\"");
-    decode_with("type", text);
-    CHECK(event.code == TAGD_EVENT_OK || strlen(event.reason) < sizeof(event.reason));
-    text[0] = '\0';
-    for (int i = 0; i < 13; i++) {
+    for (int i = 0; i < 13; i++) { /* decode checks that the reason is UTF-8 */
         snprintf(text, sizeof(text), "\"%.*s价价价价价价价价价价价价价价价\"", i, "abcdefghijklmnop");
         decode_with("time", text);
         CHECK(event.code == TAGD_EVENT_INVALID);
@@ -537,7 +525,7 @@ int main(void)
     RUN(a_record_in_the_wrong_partition_names_what_would_fit);
     RUN(a_reserved_type_is_unsupported_yet);
     RUN(codes_have_the_names_of_the_dead_letter_topic);
-    RUN(a_long_reason_is_cut_between_characters);
+    RUN(a_long_value_is_cut_between_characters_in_the_reason);
     RUN(hostile_bytes_end_in_a_code);
     tagd_arena_free(&arena);
     tagd_catalog_free(catalog);

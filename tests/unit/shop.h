@@ -1,0 +1,123 @@
+/* A small shop for tests: a catalog, events made in one line, changes gathered as text. */
+#ifndef TAGD_TEST_SHOP_H
+#define TAGD_TEST_SHOP_H
+
+#include <stdio.h>
+
+#include "check.h"
+#include "tagd/emit.h"
+
+struct shop {
+    struct tagd_catalog *catalog;
+    struct tagd_engine *engine;
+    struct tagd_profile *profile;
+    struct tagd_event_rules rules;
+    struct tagd_arena arena;
+    struct tagd_buf seen; /* "dimension from>to@time;" */
+    int64_t watermark;
+    int n;
+};
+
+#define SHOP_EVENTS                                                                                                    \
+    "\"events\":{\"order.paid\":{\"fields\":{\"amount\":\"decimal\",\"category\":\"string\",\"coupon\":\"boolean\"},"       \
+    "\"dedupe\":\"1h\"},\"login\":{},\"chat.message\":{\"fields\":{\"direction\":\"string\"}}},"                            \
+    "\"groups\":{\"interaction\":[\"login\",\"order.paid\",\"chat.message{direction=\\\"inbound\\\"}\"]}"
+
+/* dimensions: the inside of "dimensions":{...}; more: other members, with a comma at the end, or "" */
+static inline struct tagd_catalog *shop_catalog(const char *more, const char *dimensions, struct tagd_error *error)
+{
+    struct tagd_buf text = {0};
+    tagd_buf_printf(&text, "{\"catalog\":\"shop\",\"version\":\"1\",%s%s,\"dimensions\":{%s}}", more, SHOP_EVENTS, dimensions);
+    struct tagd_catalog *catalog = tagd_catalog_load("shop.json", text.p, text.n, error);
+    tagd_buf_free(&text);
+    return catalog;
+}
+
+static inline void shop_change(void *self, const struct tagd_change *change)
+{
+    struct shop *shop = self;
+    const char *from = change->from < 0 ? "-" : tagd_catalog_tag(shop->catalog, change->dimension, (size_t)change->from);
+    const char *to = change->to < 0 ? "-" : tagd_catalog_tag(shop->catalog, change->dimension, (size_t)change->to);
+    tagd_buf_printf(&shop->seen, "%s %s>%s@%lld;", tagd_catalog_dimension(shop->catalog, change->dimension), from, to,
+                    (long long)change->time_ms);
+}
+
+static inline struct shop shop_open(const char *more, const char *dimensions)
+{
+    struct tagd_error error = {0};
+    struct shop shop = {.catalog = shop_catalog(more, dimensions, &error), .watermark = INT64_MIN};
+    if (!shop.catalog)
+        fprintf(stderr, "%s\n", error.text);
+    CHECK(shop.catalog);
+    shop.engine = tagd_engine_new(shop.catalog, 400 * (int64_t)TAGD_MS_DAY);
+    shop.profile = tagd_profile_new(shop.catalog);
+    shop.rules = (struct tagd_event_rules){.catalog = shop.catalog, .max_bytes = TAGD_EVENT_BYTES_MAX, .past_ms = INT64_MIN,
+                                           .future_ms = -1, .partitioner = TAGD_NO_PARTITIONER};
+    return shop;
+}
+
+/* Every step goes through the binary form, as in the daemon. */
+static inline void shop_reload(struct shop *shop)
+{
+    struct tagd_buf bytes = {0};
+    struct tagd_error error;
+    if (!tagd_profile_exists(shop->profile))
+        return;
+    tagd_profile_check(shop->profile);
+    tagd_profile_encode(shop->profile, &bytes);
+    CHECK(tagd_profile_decode(shop->profile, (struct tagd_str){bytes.p, bytes.n}, &error));
+    tagd_buf_free(&bytes);
+}
+
+static inline enum tagd_applied shop_event_id(struct shop *shop, const char *type, const char *id, int64_t time_ms, const char *data)
+{
+    char text[2048], time[TAGD_TIME_TEXT];
+    tagd_time_format(time_ms, time);
+    int n = snprintf(text, sizeof text,
+                     "{\"specversion\":\"1.0\",\"id\":\"%s\",\"source\":\"test\",\"type\":\"%s\",\"subject\":\"c\",\"time\":\"%s\",\"data\":%s}",
+                     id, type, time, data);
+    struct tagd_record record = {.value = {text, (size_t)n}, .has_value = true, .timestamp_ms = -1};
+    struct tagd_event event;
+    tagd_event_decode(&shop->rules, &record, 0, &shop->arena, &event);
+    CHECK(event.code == TAGD_EVENT_OK);
+    shop_reload(shop);
+    enum tagd_applied applied = tagd_engine_apply(shop->engine, shop->profile, &event, shop->watermark, (struct tagd_sink){shop, shop_change});
+    shop_reload(shop);
+    tagd_arena_reset(&shop->arena);
+    return applied;
+}
+
+static inline enum tagd_applied shop_event(struct shop *shop, const char *type, int64_t time_ms, const char *data)
+{
+    char id[32];
+    snprintf(id, sizeof id, "e%d", shop->n++);
+    return shop_event_id(shop, type, id, time_ms, data);
+}
+
+static inline void shop_time(struct shop *shop, int64_t to)
+{
+    shop_reload(shop);
+    tagd_engine_advance(shop->engine, shop->profile, to, (struct tagd_sink){shop, shop_change});
+    shop_reload(shop);
+}
+
+/* Whether exactly these changes were seen since the last look. */
+static inline bool shop_saw(struct shop *shop, const char *expected)
+{
+    bool same = tagd_str_eq((struct tagd_str){shop->seen.p ? shop->seen.p : "", shop->seen.n}, tagd_str_of(expected));
+    if (!same)
+        fprintf(stderr, "saw      %.*s\nexpected %s\n", (int)shop->seen.n, shop->seen.p ? shop->seen.p : "", expected);
+    shop->seen.n = 0;
+    return same;
+}
+
+static inline void shop_close(struct shop *shop)
+{
+    tagd_profile_free(shop->profile);
+    tagd_engine_free(shop->engine);
+    tagd_catalog_free(shop->catalog);
+    tagd_arena_free(&shop->arena);
+    tagd_buf_free(&shop->seen);
+}
+
+#endif

@@ -1,0 +1,129 @@
+#include "shop.h"
+
+/* What is wrong, and where it must be said: the column of the caret within the rule, and words of the message. */
+static const struct {
+    const char *when, *words;
+    int caret; /* character within the rule; -1: not checked */
+} wrong[] = {
+    {"count(logn[30d]) > 1", "'logn' is not declared", 6},
+    {"count(login[30d]) >", "expected a value, found the end", 19},
+    {"count(login[30x]) > 1", "is not a duration", 12},
+    {"count(login[30d:7h]) > 1", "a pane divides a day", 16},
+    {"count(login[90s:1m]) > 1", "not a multiple of its pane", 16},
+    {"count(login[500ms]) > 1", "not a multiple of its pane", 12},
+    {"count(login[1d] offset 90s) > 1", "the offset is not a multiple", 23},
+    {"count(login[100000d:1m]) > 1", "at most 100000 are kept", 11},
+    {"count(login[0s]) > 1", "longer than nothing", 12},
+    {"count(login) > 30d", "a number can't be compared with a duration", 13},
+    {"since(login) > 30", "a duration can't be compared with a number", 13},
+    {"since(login[30d]) > 3d", "looks at all time", 11},
+    {"since(login) * since(order.paid) > 3", "can't join", 13},
+    {"(since(login) / 1d) * (since(order.paid) / 1d) > 3", "vary with time", 20},
+    {"1d / since(login) > 3", "the divisor varies with time", 3},
+    {"sum(category, order.paid) > 1", "wants a decimal field", 4},
+    {"sum(price, order.paid) > 1", "declares a field 'price'", 4},
+    {"count(order.paid{amount=\"x\"}) > 1", "this string is not one", 24},
+    {"count(order.paid{coupon<true}) > 1", "booleans are only equal or different", 23},
+    {"count(order.paid{amount=1.23456}) > 1", "4 places", 24},
+    {"count(login) = 1", "expected ==", 13},
+    {"count(login) -1 > 0", "a minus between two values stands between spaces", 13},
+    {"count(login) > 1 and 3", "expected a condition after 'and'", 21},
+    {"count(login)", "expected a condition", -1},
+    {"b.other == 'nope'", "has no tag 'nope': it has on", 11},
+    {"b.other < 'on'", "a tag is only equal or different", 8},
+    {"b.nothing == 'on'", "'b.nothing' is not known", 0},
+    {"b.here == 'yes'", "depends on itself", -1},
+    {"nosuch(login) > 1", "no function is named 'nosuch'", 0},
+    {"top(category, order.paid) == 'x'", "not supported by this version", 0},
+    {"attr.region == 'x'", "attributes are not supported", 0},
+    {"(count(login) > 1", "to close '('", 17},
+    {"latest(category, order.paid) == \"open", "is not closed", 32},
+    {"true true", "expected an operator or the end", 5},
+    {"", "expected a value", 0},
+};
+
+static void an_error_names_the_place_and_shows_a_caret(void)
+{
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct tagd_buf dimensions = {0};
+        struct tagd_error error = {0};
+        tagd_buf_add_z(&dimensions, "\"b.other\":{\"tags\":[{\"tag\":\"on\",\"when\":\"true\"}]},\n\"b.here\":{\"tags\":[{\"tag\":\"yes\",\"when\":\n");
+        tagd_buf_add_json(&dimensions, tagd_str_of(wrong[i].when));
+        tagd_buf_add_z(&dimensions, "}]}");
+        tagd_buf_add_byte(&dimensions, 0);
+        struct tagd_catalog *catalog = shop_catalog("", dimensions.p, &error);
+        if (catalog || !strstr(error.text, wrong[i].words))
+            fprintf(stderr, "rule: %s\nexpected: %s\ngot: %s\n", wrong[i].when, wrong[i].words, error.text);
+        CHECK(!catalog);
+        CHECK(strstr(error.text, wrong[i].words));
+        CHECK(strncmp(error.text, "shop.json:", 10) == 0);
+        const char *last = strrchr(error.text, '\n');
+        CHECK(last && strchr(last, '^'));
+        if (wrong[i].caret >= 0) {
+            /* The rule begins its line with a quote; quotes inside are escaped, so count them. */
+            int column = 1;
+            for (int c = 0; c < wrong[i].caret; c++)
+                column += wrong[i].when[c] == '"' ? 2 : 1;
+            int found = 0;
+            CHECK(sscanf(error.text, "shop.json:3:%d", &found) == 1);
+            if (found != column + 1)
+                fprintf(stderr, "rule: %s\n%s\n", wrong[i].when, error.text);
+            CHECK(found == column + 1);
+        }
+        tagd_buf_free(&dimensions);
+    }
+}
+
+static void labels_plans_and_layout_are_not_meaning(void)
+{
+    struct tagd_error error;
+    struct tagd_catalog *a = shop_catalog("", "\"b.x\":{\"tags\":[{\"tag\":\"on\",\"when\":\"count(login[30d]) > 1\"}]}", &error);
+    struct tagd_catalog *b = shop_catalog("\"metrics\":{\"n\":\"count( login[30d:1h] )\"},",
+                                          "\"b.x\":{\"label\":\"X\",\"tags\":[{\"tag\":\"on\",\"label\":{\"en\":\"On\"},\"plan\":{\"a\":1},\"when\":\"n  >  1\"}]}", &error);
+    struct tagd_catalog *c = shop_catalog("", "\"b.x\":{\"tags\":[{\"tag\":\"on\",\"when\":\"count(login[30d]) > 2\"}]}", &error);
+    CHECK(a && b && c);
+    CHECK(strcmp(tagd_catalog_hash(a), tagd_catalog_hash(b)) == 0);
+    CHECK(strcmp(tagd_catalog_hash(a), tagd_catalog_hash(c)) != 0);
+    tagd_catalog_free(a);
+    tagd_catalog_free(b);
+    tagd_catalog_free(c);
+}
+
+static void unknown_keys_and_cycles_are_errors(void)
+{
+    struct tagd_error error;
+    CHECK(!shop_catalog("\"colour\":1,", "", &error) && strstr(error.text, "unknown key 'colour'"));
+    CHECK(!shop_catalog("\"timezone\":\"Asia/Shanghai\",", "", &error) && strstr(error.text, "a fixed offset"));
+    CHECK(!shop_catalog("", "\"b.x\":{\"tags\":[{\"tag\":\"a\",\"when\":\"b.y == 'a'\"}]},\"b.y\":{\"tags\":[{\"tag\":\"a\",\"when\":\"b.x == 'a'\"}]}", &error));
+    CHECK(strstr(error.text, "depends on itself"));
+    CHECK(!shop_catalog("\"metrics\":{\"m\":\"n + 1\",\"n\":\"m + 1\"},", "", &error) && strstr(error.text, "depends on itself"));
+}
+
+static void a_nesting_at_the_limit_is_read_and_one_past_it_is_not(void)
+{
+    struct tagd_error error;
+    for (int depth = 62; depth <= 63; depth++) { /* the expression and its innermost value count as well */
+        struct tagd_buf rule = {0};
+        tagd_buf_add_z(&rule, "\"b.x\":{\"tags\":[{\"tag\":\"a\",\"when\":\"");
+        for (int i = 0; i < depth; i++)
+            tagd_buf_add_byte(&rule, '(');
+        tagd_buf_add_z(&rule, "true");
+        for (int i = 0; i < depth; i++)
+            tagd_buf_add_byte(&rule, ')');
+        tagd_buf_add_z(&rule, "\"}]}");
+        tagd_buf_add_byte(&rule, 0);
+        struct tagd_catalog *catalog = shop_catalog("", rule.p, &error);
+        tagd_buf_free(&rule);
+        CHECK(depth == 62 ? catalog != NULL : !catalog && strstr(error.text, "nested more than 64"));
+        tagd_catalog_free(catalog);
+    }
+}
+
+int main(void)
+{
+    RUN(an_error_names_the_place_and_shows_a_caret);
+    RUN(labels_plans_and_layout_are_not_meaning);
+    RUN(unknown_keys_and_cycles_are_errors);
+    RUN(a_nesting_at_the_limit_is_read_and_one_past_it_is_not);
+    return DONE();
+}

@@ -1,0 +1,146 @@
+#include "shop.h"
+
+#define T0 INT64_C(1700000000000) /* 2023-11-14T22:13:20Z */
+#define DAY ((int64_t)TAGD_MS_DAY)
+#define ACTIVITY "\"b.activity\":{\"tags\":[{\"tag\":\"lost\",\"when\":\"since(interaction) > 90d\"},{\"tag\":\"dormant\",\"when\":\"since(interaction) >= 30d\"},{\"tag\":\"fresh\",\"when\":\"true\"}]}"
+
+static void silence_changes_a_tag_at_its_very_millisecond(void)
+{
+    struct shop shop = shop_open("", ACTIVITY);
+    shop_event(&shop, "login", T0, "{}");
+    CHECK(shop_saw(&shop, "b.activity ->fresh@1700000000000;"));
+    shop_time(&shop, T0 + 30 * DAY - 1);
+    CHECK(shop_saw(&shop, ""));
+    shop_time(&shop, T0 + 30 * DAY);
+    CHECK(shop_saw(&shop, "b.activity fresh>dormant@1702592000000;"));
+    shop_time(&shop, T0 + 90 * DAY);
+    CHECK(shop_saw(&shop, ""));
+    shop_time(&shop, T0 + 90 * DAY + 1);
+    CHECK(shop_saw(&shop, "b.activity dormant>lost@1707776000001;"));
+    CHECK(tagd_profile_due(shop.profile) == TAGD_NEVER);
+    shop_close(&shop);
+}
+
+static void time_comes_before_an_event_at_the_same_instant(void)
+{
+    struct shop shop = shop_open("", ACTIVITY);
+    shop_event(&shop, "login", T0, "{}");
+    shop_saw(&shop, "b.activity ->fresh@1700000000000;");
+    shop_event(&shop, "login", T0 + 30 * DAY, "{}");
+    CHECK(shop_saw(&shop, "b.activity fresh>dormant@1702592000000;b.activity dormant>fresh@1702592000000;"));
+    shop_close(&shop);
+}
+
+static void a_pane_leaves_its_window_as_a_whole(void)
+{
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"two\",\"when\":\"count(login[2h:1h]) >= 2\"},{\"tag\":\"one\",\"when\":\"count(login[2h:1h]) >= 1\"}]}");
+    int64_t hour = 3600000, start = T0 / hour * hour;
+    shop_event(&shop, "login", start + 10, "{}");
+    shop_event(&shop, "login", start + hour, "{}");
+    CHECK(shop_saw(&shop, "b.n ->one@1699999200010;b.n one>two@1700002800000;"));
+    shop_time(&shop, start + 2 * hour - 1);
+    CHECK(shop_saw(&shop, ""));
+    shop_time(&shop, start + 10 * hour);
+    CHECK(shop_saw(&shop, "b.n two>one@1700006400000;b.n one>-@1700010000000;"));
+    shop_close(&shop);
+}
+
+static void a_day_pane_begins_at_local_midnight(void)
+{
+    struct shop shop = shop_open("\"timezone\":\"+08:00\",", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[1d:1d]) > 0\"}]}");
+    shop_event(&shop, "login", T0, "{}"); /* 06:13:20 local on the 15th */
+    shop_time(&shop, T0 + 2 * DAY);
+    CHECK(shop_saw(&shop, "b.n ->yes@1700000000000;b.n yes>-@1700064000000;")); /* 2023-11-15T16:00Z */
+    shop_close(&shop);
+}
+
+static void an_offset_window_fills_and_empties_later(void)
+{
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[1h:1h] offset 1h) > 0\"}]}");
+    int64_t hour = 3600000, start = T0 / hour * hour;
+    shop_event(&shop, "login", start + 5, "{}");
+    CHECK(shop_saw(&shop, ""));
+    shop_time(&shop, start + 10 * hour);
+    CHECK(shop_saw(&shop, "b.n ->yes@1700002800000;b.n yes>-@1700006400000;"));
+    shop_close(&shop);
+}
+
+static void a_late_event_still_counts_in_its_pane(void)
+{
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"two\",\"when\":\"count(login[1d]) >= 2\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    shop_event(&shop, "login", T0 - DAY / 2, "{}");
+    CHECK(shop_saw(&shop, "b.n ->two@1700000000000;"));
+    shop_event(&shop, "login", T0 - 40 * DAY, "{}");
+    shop_time(&shop, T0 + DAY);
+    CHECK(shop_saw(&shop, "b.n two>-@1700042400000;")); /* the hour pane of T0 - 12 h ends a day on */
+    shop_close(&shop);
+}
+
+static void a_duplicate_is_ignored_within_its_span_and_no_longer(void)
+{
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"two\",\"when\":\"count(order.paid) >= 2\"}]}");
+    CHECK(shop_event_id(&shop, "order.paid", "x", T0, "{}") == TAGD_APPLIED);
+    CHECK(shop_event_id(&shop, "order.paid", "x", T0 + 3600000, "{}") == TAGD_DUPLICATE);
+    CHECK(shop_event_id(&shop, "order.paid", "x", T0 + 3600001, "{}") == TAGD_APPLIED);
+    CHECK(shop_event_id(&shop, "login", "y", T0 + 3600002, "{}") == TAGD_APPLIED);
+    CHECK(shop_event_id(&shop, "login", "y", T0 + 3600002, "{}") == TAGD_APPLIED);
+    CHECK(shop_saw(&shop, "b.n ->two@1700003600001;"));
+    shop_close(&shop);
+}
+
+static void null_decides_nothing(void)
+{
+    struct shop shop = shop_open("", "\"b.a\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"not (avg(amount, order.paid) > 5)\"}]},"
+                                     "\"b.b\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"avg(amount, order.paid) > 5 or true\"}]},"
+                                     "\"b.c\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"1 / sum(amount, order.paid) is null\"}]},"
+                                     "\"b.d\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"2 in (1, null)\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    CHECK(shop_saw(&shop, "b.b ->yes@1700000000000;b.c ->yes@1700000000000;"));
+    shop_close(&shop);
+}
+
+static void changes_of_one_evaluation_are_in_catalog_order(void)
+{
+    struct shop shop = shop_open("", "\"b.first\":{\"tags\":[{\"tag\":\"on\",\"when\":\"b.second == 'on'\"}]},"
+                                     "\"b.second\":{\"tags\":[{\"tag\":\"on\",\"when\":\"count(login) > 0\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    CHECK(shop_saw(&shop, "b.first ->on@1700000000000;b.second ->on@1700000000000;"));
+    shop_close(&shop);
+}
+
+static void a_linear_comparison_turns_at_its_exact_millisecond(void)
+{
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"since(login) * 0.3 > since(order.paid) - 10s\"}]}");
+    shop_event(&shop, "order.paid", T0, "{}");
+    shop_event(&shop, "login", T0 + 1000, "{}");
+    CHECK(shop_saw(&shop, "b.n ->yes@1700000001000;"));
+    shop_time(&shop, T0 + DAY);
+    /* trunc(0.3 (t - 1000)) > t - 10000 holds up to t = 13855 */
+    CHECK(shop_saw(&shop, "b.n yes>-@1700000013856;"));
+    shop_close(&shop);
+}
+
+static void an_ignored_event_begins_no_customer(void)
+{
+    struct shop shop = shop_open("", ACTIVITY);
+    CHECK(shop_event(&shop, "nothing.declared", T0, "{}") == TAGD_IGNORED);
+    CHECK(!tagd_profile_exists(shop.profile));
+    shop_close(&shop);
+}
+
+int main(void)
+{
+    RUN(silence_changes_a_tag_at_its_very_millisecond);
+    RUN(time_comes_before_an_event_at_the_same_instant);
+    RUN(a_pane_leaves_its_window_as_a_whole);
+    RUN(a_day_pane_begins_at_local_midnight);
+    RUN(an_offset_window_fills_and_empties_later);
+    RUN(a_late_event_still_counts_in_its_pane);
+    RUN(a_duplicate_is_ignored_within_its_span_and_no_longer);
+    RUN(null_decides_nothing);
+    RUN(changes_of_one_evaluation_are_in_catalog_order);
+    RUN(a_linear_comparison_turns_at_its_exact_millisecond);
+    RUN(an_ignored_event_begins_no_customer);
+    return DONE();
+}
