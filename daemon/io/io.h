@@ -1,0 +1,66 @@
+/* io: the real world behind struct tagd_port: a Kafka consumer and transactional producer, a Redis connection, the clocks; one
+ * of each a worker. Operations are carried out inside `submit`, which may block for some seconds when a server does not answer;
+ * their completion is seen after the next `poll`. Everything here belongs to the worker's thread but where said otherwise. */
+#ifndef TAGD_IO_H
+#define TAGD_IO_H
+
+#include "config/config.h"
+#include "tagd/port.h"
+
+enum tagd_io_result {
+    TAGD_IO_OK,
+    TAGD_IO_UNREACHABLE, /* a server does not answer; trying again may help */
+    TAGD_IO_CONFIG       /* a server or a topic is not as it must be; trying again doesn't help */
+};
+
+/* Something an operator may want to read, already a sentence. Called from any thread. */
+enum tagd_note_level { TAGD_NOTE_INFO, TAGD_NOTE_WARN, TAGD_NOTE_ERROR };
+struct tagd_notes {
+    void (*note)(void *to, enum tagd_note_level level, const char *text);
+    void *to;
+};
+
+/* Checks the topics: sources are there, with the same number of partitions, and so are the outputs. With `create`, makes those
+ * that are missing. Writes the number. Also checks the librdkafka properties. Waits at most timeout_ms for a broker. */
+enum tagd_io_result tagd_io_check_topics(const struct tagd_config *config, bool create, int timeout_ms,
+                                         const struct tagd_notes *notes, uint32_t *partitions, struct tagd_error *error);
+
+struct tagd_io;
+
+/* Connects to both servers and subscribes. The worker's transactional id is "<group>-<instance>-<worker>", and whatever
+ * transaction it left open is ended before this returns. config must outlive the result. NULL: *result and *error say why. */
+struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, uint32_t partitions, int timeout_ms,
+                            const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error);
+void tagd_io_free(struct tagd_io *io); /* NULL is fine */
+struct tagd_port *tagd_io_port(struct tagd_io *io);
+const char *tagd_io_owner(const struct tagd_io *io);
+
+/* Read across threads by relaxed atomic loads. */
+struct tagd_io_stats {
+    uint64_t assignments;     /* received since start */
+    uint64_t shards_assigned; /* gauge */
+    uint64_t lost;            /* assignments lost */
+    uint64_t owners_ended;    /* takeovers that had to end another owner's transactional id */
+    uint64_t producers;       /* transactional producers made, the first included */
+    uint64_t tainted;         /* transactions whose EndTxn was sent twice or answered with an error */
+    uint64_t redis_connects;  /* connections made, the first included */
+    uint64_t truncated;       /* dead letters cut to the broker's limit */
+};
+const struct tagd_io_stats *tagd_io_stats(const struct tagd_io *io);
+
+/* The partition's end as the client last heard of it; -1: not known. Any thread. */
+int64_t tagd_io_end_offset(const struct tagd_io *io, uint32_t topic, uint32_t shard);
+
+int64_t tagd_io_wall_ms(void);
+int64_t tagd_io_mono_ms(void);
+
+/* ---- reading the store without owning anything, for `explain` ---- */
+struct tagd_io_peek {
+    struct tagd_head head;
+    struct tagd_str profile; /* n = 0: not there */
+};
+/* Redis alone: takes no fence, writes nothing. Results live in the arena. */
+enum tagd_io_result tagd_io_peek(const struct tagd_config *config, uint32_t shard, struct tagd_str customer,
+                                 struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error);
+
+#endif

@@ -1,0 +1,876 @@
+#include "io/redis.h"
+
+#include <hiredis/hiredis.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CONNECT_TIMEOUT_MS 2000
+#define REPLY_TIMEOUT_MS 5000
+#define RECONNECT_PAUSE_MS 200
+#define EXEC_TRIES_MAX 5
+#define LOAD_KEYS_MAX 1000 /* keys of one MGET */
+
+struct shard_state {
+    uint64_t serial;     /* of the connection its fence was taken on; 0: none */
+    uint64_t outbox_low; /* no outbox entry is of a batch below this */
+};
+
+struct tagd_redis {
+    const struct tagd_config *config;
+    const struct tagd_notes *notes;
+    struct tagd_io_stats *stats;
+    redisContext *context;
+    uint64_t serial; /* of the connection, from 1 */
+    int64_t retry_ms;
+    bool warned_aof;
+    struct tagd_buf out; /* commands not sent yet */
+    size_t n_out;        /* how many */
+    uint32_t partitions;
+    struct shard_state *shards;
+};
+
+/* ---- commands as RESP, straight into the buffer ---- */
+
+static void command(struct tagd_redis *redis, size_t n_args)
+{
+    tagd_buf_printf(&redis->out, "*%zu\r\n", n_args);
+    redis->n_out++;
+}
+
+static void length(struct tagd_buf *out, size_t n)
+{
+    char text[32];
+    size_t at = sizeof(text);
+    text[--at] = '\n';
+    text[--at] = '\r';
+    do {
+        text[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    text[--at] = '$';
+    tagd_buf_add(out, text + at, sizeof(text) - at);
+}
+
+static void arg(struct tagd_redis *redis, struct tagd_str s)
+{
+    length(&redis->out, s.n);
+    tagd_buf_add_str(&redis->out, s);
+    tagd_buf_add(&redis->out, "\r\n", 2);
+}
+
+static void arg_z(struct tagd_redis *redis, const char *z)
+{
+    arg(redis, tagd_str_of(z));
+}
+
+static void arg_u64(struct tagd_redis *redis, uint64_t v)
+{
+    char text[24];
+    arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, v)});
+}
+
+static void arg_instant(struct tagd_redis *redis, int64_t ms)
+{
+    char text[24];
+    if (ms == TAGD_NEVER) arg_z(redis, "+inf");
+    else arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRId64, ms)});
+}
+
+/* A key of the shard: <prefix>{<group>:<shard>}:<name><customer>. */
+static void arg_key(struct tagd_redis *redis, uint32_t shard, const char *name, struct tagd_str customer)
+{
+    char head[TAGD_PREFIX_MAX + TAGD_GROUP_MAX + 64];
+    int n = snprintf(head, sizeof(head), "%s{%s:%" PRIu32 "}:%s", redis->config->redis.prefix, redis->config->group, shard,
+                     name);
+    length(&redis->out, (size_t)n + customer.n);
+    tagd_buf_add(&redis->out, head, (size_t)n);
+    tagd_buf_add_str(&redis->out, customer);
+    tagd_buf_add(&redis->out, "\r\n", 2);
+}
+
+static void arg_shard_key(struct tagd_redis *redis, uint32_t shard, const char *name)
+{
+    arg_key(redis, shard, name, (struct tagd_str){"", 0});
+}
+
+static void arg_view_key(struct tagd_redis *redis, struct tagd_str customer)
+{
+    const char *prefix = redis->config->redis.prefix;
+    size_t n = strlen(prefix) + 5;
+    length(&redis->out, n + customer.n);
+    tagd_buf_add_z(&redis->out, prefix);
+    tagd_buf_add_z(&redis->out, "tags:");
+    tagd_buf_add_str(&redis->out, customer);
+    tagd_buf_add(&redis->out, "\r\n", 2);
+}
+
+/* ---- sending and receiving ---- */
+
+static void disconnect(struct tagd_redis *redis)
+{
+    if (redis->context != NULL) redisFree(redis->context);
+    redis->context = NULL;
+    redis->out.n = 0;
+    redis->n_out = 0;
+    redis->retry_ms = tagd_io_mono_ms() + RECONNECT_PAUSE_MS;
+}
+
+/* Hands the buffered commands over; they leave with the first receive. */
+static void send_commands(struct tagd_redis *redis)
+{
+    redisAppendFormattedCommand(redis->context, redis->out.p, redis->out.n);
+    redis->out.n = 0;
+    redis->n_out = 0;
+    if (redis->out.cap > 64 * 1024 * 1024) tagd_buf_free(&redis->out);
+}
+
+/* The next reply, or NULL: the connection is gone and closed. */
+static redisReply *receive(struct tagd_redis *redis, struct tagd_error *error)
+{
+    void *reply = NULL;
+    if (redisGetReply(redis->context, &reply) == REDIS_OK && reply != NULL) return reply;
+    bool timed_out = redis->context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK);
+    tagd_fail(error, "Redis: %s", timed_out ? "no answer in time" : redis->context->errstr);
+    disconnect(redis);
+    return NULL;
+}
+
+static bool is_error(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR;
+}
+
+static struct tagd_str reply_str(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING ? (struct tagd_str){reply->str, reply->len} : (struct tagd_str){"", 0};
+}
+
+static uint64_t reply_u64(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
+}
+
+/* The n replies of what was sent; false: the connection is gone (all freed), or one is an error (all are there). */
+static bool receive_all(struct tagd_redis *redis, redisReply **replies, size_t n, struct tagd_error *error)
+{
+    for (size_t i = 0; i < n; i++) {
+        replies[i] = receive(redis, error);
+        if (replies[i] != NULL) continue;
+        while (i-- > 0) {
+            freeReplyObject(replies[i]);
+            replies[i] = NULL;
+        }
+        return false;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (is_error(replies[i])) return tagd_fail(error, "Redis: %s", replies[i]->str);
+    return true;
+}
+
+static void free_all(redisReply **replies, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (replies[i] != NULL) freeReplyObject(replies[i]);
+}
+
+/* ---- connecting ---- */
+
+static void info_value(const char *info, const char *name, char *value, size_t size)
+{
+    const char *p = strstr(info, name);
+    size_t n = strlen(name), k = 0;
+    value[0] = '\0';
+    while (p != NULL && (p[n] != ':' || (p != info && p[-1] != '\n')))
+        p = strstr(p + 1, name);
+    if (p == NULL) return;
+    for (p += n + 1; *p != '\0' && *p != '\r' && *p != '\n' && k + 1 < size; p++)
+        value[k++] = *p;
+    value[k] = '\0';
+}
+
+static enum tagd_io_result check_info(struct tagd_redis *redis, const char *info, struct tagd_error *error)
+{
+    char value[64];
+    info_value(info, "loading", value, sizeof(value));
+    if (strcmp(value, "1") == 0) {
+        tagd_fail(error, "Redis is still loading its data");
+        return TAGD_IO_UNREACHABLE;
+    }
+    info_value(info, "redis_mode", value, sizeof(value));
+    if (strcmp(value, "cluster") == 0) {
+        tagd_fail(error, "Redis runs as a cluster, which is not in this version yet; give \"redis.url\" a single server");
+        return TAGD_IO_CONFIG;
+    }
+    info_value(info, "role", value, sizeof(value));
+    if (value[0] != '\0' && strcmp(value, "master") != 0) {
+        tagd_fail(error, "Redis is a replica; give \"redis.url\" the address of the master");
+        return TAGD_IO_UNREACHABLE; /* a failover may be under way */
+    }
+    info_value(info, "maxmemory_policy", value, sizeof(value));
+    if (value[0] != '\0' && strcmp(value, "noeviction") != 0) {
+        tagd_fail(error, "Redis has maxmemory-policy %s, which would drop customers' state; set it to noeviction", value);
+        return TAGD_IO_CONFIG;
+    }
+    info_value(info, "aof_enabled", value, sizeof(value));
+    if (strcmp(value, "1") != 0 && !redis->warned_aof && redis->notes != NULL) {
+        redis->warned_aof = true;
+        redis->notes->note(redis->notes->to, TAGD_NOTE_WARN,
+                           "Redis has no append-only file: a crash of it loses state; set appendonly to yes");
+    }
+    return TAGD_IO_OK;
+}
+
+/* Are we welcome there? AUTH and SELECT come first; an error in them is a matter of configuration. */
+static enum tagd_io_result greet(struct tagd_redis *redis, bool claim, struct tagd_error *error)
+{
+    const struct tagd_config *config = redis->config;
+    redisReply *replies[6] = {0};
+    enum tagd_io_result result = TAGD_IO_UNREACHABLE;
+    size_t n = 0;
+    if (config->redis.password != NULL) {
+        command(redis, config->redis.user == NULL ? 2 : 3);
+        arg_z(redis, "AUTH");
+        if (config->redis.user != NULL) arg_z(redis, config->redis.user);
+        arg_z(redis, config->redis.password);
+    }
+    if (config->redis.db != 0) {
+        command(redis, 2);
+        arg_z(redis, "SELECT");
+        arg_u64(redis, (uint64_t)config->redis.db);
+    }
+    command(redis, 1);
+    arg_z(redis, "INFO");
+    n = redis->n_out;
+    send_commands(redis);
+    if (!receive_all(redis, replies, n, error)) {
+        for (size_t i = 0; i < n && replies[i] != NULL; i++) {
+            if (!is_error(replies[i])) continue;
+            if (strncmp(replies[i]->str, "LOADING", 7) != 0) result = TAGD_IO_CONFIG;
+            tagd_fail(error, "Redis refuses us: %s; see \"redis.url\"", replies[i]->str);
+            break;
+        }
+        goto out;
+    }
+    result = check_info(redis, reply_str(replies[n - 1]).p, error);
+    if (result != TAGD_IO_OK) goto out;
+    free_all(replies, n);
+    memset(replies, 0, sizeof(replies));
+    char key[TAGD_PREFIX_MAX + 8];
+    snprintf(key, sizeof(key), "%sgroup", config->redis.prefix);
+    if (claim) {
+        command(redis, 3);
+        arg_z(redis, "SETNX");
+        arg_z(redis, key);
+        arg_z(redis, config->group);
+    } else {
+        command(redis, 1);
+        arg_z(redis, "PING");
+    }
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_z(redis, key);
+    n = 2;
+    send_commands(redis);
+    result = TAGD_IO_UNREACHABLE;
+    if (!receive_all(redis, replies, n, error)) goto out;
+    struct tagd_str owner = reply_str(replies[1]);
+    if (!tagd_str_eq(owner, tagd_str_of(config->group)) && (claim || owner.n > 0)) {
+        tagd_fail(error,
+                  "the Redis prefix \"%s\" belongs to group \"%.*s\", not \"%s\"; give this group its own \"redis.prefix\"",
+                  config->redis.prefix, (int)owner.n, owner.p, config->group);
+        result = TAGD_IO_CONFIG;
+        goto out;
+    }
+    result = TAGD_IO_OK;
+out:
+    free_all(replies, n);
+    return result;
+}
+
+static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, struct tagd_error *error)
+{
+    const struct tagd_config *config = redis->config;
+    struct timeval connect_time = {CONNECT_TIMEOUT_MS / 1000, (CONNECT_TIMEOUT_MS % 1000) * 1000};
+    struct timeval reply_time = {REPLY_TIMEOUT_MS / 1000, (REPLY_TIMEOUT_MS % 1000) * 1000};
+    if (redis->context != NULL) return TAGD_IO_OK;
+    int64_t pause_ms = redis->retry_ms - tagd_io_mono_ms();
+    if (pause_ms > 0 && pause_ms <= RECONNECT_PAUSE_MS)
+        nanosleep(&(struct timespec){pause_ms / 1000, pause_ms % 1000 * 1000000}, NULL);
+    redis->out.n = 0;
+    redis->n_out = 0;
+    redis->context = config->redis.host == NULL
+                         ? redisConnectUnixWithTimeout(config->redis.unix_path, connect_time)
+                         : redisConnectWithTimeout(config->redis.host, config->redis.port, connect_time);
+    if (redis->context == NULL || redis->context->err != 0) {
+        if (config->redis.host == NULL)
+            tagd_fail(error, "Redis at %s is out of reach: %s; start it, or correct \"redis.url\"", config->redis.unix_path,
+                      redis->context == NULL ? "no memory" : redis->context->errstr);
+        else
+            tagd_fail(error, "Redis at %s:%d is out of reach: %s; start it, or correct \"redis.url\"", config->redis.host,
+                      config->redis.port, redis->context == NULL ? "no memory" : redis->context->errstr);
+        disconnect(redis);
+        return TAGD_IO_UNREACHABLE;
+    }
+    redisSetTimeout(redis->context, reply_time);
+    redisEnableKeepAlive(redis->context);
+    enum tagd_io_result result = greet(redis, claim, error);
+    if (result != TAGD_IO_OK) {
+        disconnect(redis);
+        return result;
+    }
+    redis->serial++;
+    if (redis->stats != NULL) __atomic_fetch_add(&redis->stats->redis_connects, 1, __ATOMIC_RELAXED);
+    return TAGD_IO_OK;
+}
+
+enum tagd_io_result tagd_redis_connect(struct tagd_redis *redis, struct tagd_error *error)
+{
+    return connect_as(redis, true, error);
+}
+
+/* ---- FENCE ---- */
+
+static int by_batch(const void *a, const void *b)
+{
+    uint64_t x = ((const struct tagd_outbox_entry *)a)->batch, y = ((const struct tagd_outbox_entry *)b)->batch;
+    return x < y ? -1 : x > y;
+}
+
+/* "<fence> <prev_fence>\n" and bytes. */
+static bool outbox_entry_read(struct tagd_str batch, struct tagd_str value, struct tagd_arena *arena,
+                              struct tagd_outbox_entry *entry)
+{
+    char text[64];
+    const char *line = memchr(value.p, '\n', value.n);
+    size_t n = line == NULL ? 0 : (size_t)(line - value.p);
+    if (line == NULL || n >= sizeof(text) || batch.n == 0) return false;
+    memcpy(text, value.p, n);
+    text[n] = '\0';
+    entry->batch = strtoull(batch.p, NULL, 10);
+    if (sscanf(text, "%" SCNu64 " %" SCNu64, &entry->fence, &entry->prev_fence) != 2) return false;
+    entry->bytes = tagd_arena_copy(arena, line + 1, value.n - n - 1);
+    return true;
+}
+
+static int64_t reply_instant(const redisReply *reply)
+{
+    double score = reply->type == REDIS_REPLY_STRING ? strtod(reply->str, NULL) : INFINITY;
+    if (!(score < 9e18)) return TAGD_NEVER;
+    return score < -9e18 ? INT64_MIN : (int64_t)score;
+}
+
+/* Redis answered, but not as it should: the data is not ours, or damaged. */
+static void refuse(struct tagd_op *op, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void refuse(struct tagd_op *op, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(op->error.text, sizeof(op->error.text), fmt, args);
+    va_end(args);
+    op->status = TAGD_REFUSED;
+}
+
+static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
+{
+    redisReply *replies[3];
+    for (unsigned tries = 0; tries < EXEC_TRIES_MAX; tries++) {
+        command(redis, 2);
+        arg_z(redis, "WATCH");
+        arg_shard_key(redis, op->shard, "fence");
+        command(redis, 2);
+        arg_z(redis, "GET");
+        arg_shard_key(redis, op->shard, "fence");
+        send_commands(redis);
+        bool ok = receive_all(redis, replies, 2, &op->error);
+        uint64_t stored = ok ? reply_u64(replies[1]) : 0;
+        free_all(replies, 2);
+        if (!ok) return false;
+        uint64_t fence = (stored > op->u.fence.at_least ? stored : op->u.fence.at_least) + 1;
+        command(redis, 1);
+        arg_z(redis, "MULTI");
+        command(redis, 3);
+        arg_z(redis, "SET");
+        arg_shard_key(redis, op->shard, "fence");
+        arg_u64(redis, fence);
+        command(redis, 1);
+        arg_z(redis, "EXEC");
+        send_commands(redis);
+        ok = receive_all(redis, replies, 3, &op->error);
+        bool taken = ok && replies[2]->type == REDIS_REPLY_ARRAY;
+        free_all(replies, 3);
+        if (!ok) return false;
+        if (taken) {
+            op->u.fence.fence = fence;
+            return true;
+        }
+    }
+    return tagd_fail(&op->error, "shard %" PRIu32 ": others take its fence all the time", op->shard);
+}
+
+static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
+{
+    struct shard_state *shard = &redis->shards[op->shard];
+    redisReply *replies[3] = {0};
+    op->status = TAGD_ABORTED;
+    if (!take_fence(redis, op)) {
+        if (redis->context != NULL) op->status = TAGD_REFUSED;
+        return;
+    }
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_shard_key(redis, op->shard, "head");
+    command(redis, 2);
+    arg_z(redis, "HGETALL");
+    arg_shard_key(redis, op->shard, "outbox");
+    command(redis, 5);
+    arg_z(redis, "ZRANGE");
+    arg_shard_key(redis, op->shard, "timers");
+    arg_z(redis, "0");
+    arg_z(redis, "0");
+    arg_z(redis, "WITHSCORES");
+    send_commands(redis);
+    if (!receive_all(redis, replies, 3, &op->error)) {
+        if (redis->context != NULL) op->status = TAGD_REFUSED;
+        goto out;
+    }
+    op->u.fence.head = (struct tagd_head){.watermark_ms = INT64_MIN, .latest_ms = INT64_MIN};
+    for (unsigned i = 0; i < TAGD_TOPICS_MAX; i++)
+        op->u.fence.head.next_offset[i] = -1;
+    if (replies[0]->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(replies[0]), &op->u.fence.head)) {
+        refuse(op, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?", op->shard);
+        goto out;
+    }
+    size_t n = replies[1]->elements / 2;
+    op->u.fence.outbox = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.fence.outbox));
+    op->u.fence.n_outbox = n;
+    for (size_t i = 0; i < n; i++) {
+        if (outbox_entry_read(reply_str(replies[1]->element[2 * i]), reply_str(replies[1]->element[2 * i + 1]), op->arena,
+                              &op->u.fence.outbox[i]))
+            continue;
+        refuse(op, "shard %" PRIu32 ": its outbox in Redis can't be read; was it written by another version?", op->shard);
+        goto out;
+    }
+    qsort(op->u.fence.outbox, n, sizeof(*op->u.fence.outbox), by_batch);
+    op->u.fence.next_due_ms = replies[2]->elements < 2 ? TAGD_NEVER : reply_instant(replies[2]->element[1]);
+    shard->outbox_low = n == 0 ? op->u.fence.head.batch + 1 : op->u.fence.outbox[0].batch;
+    shard->serial = redis->serial;
+    op->status = TAGD_DONE;
+out:
+    free_all(replies, 3);
+}
+
+/* ---- LOAD ---- */
+
+static struct tagd_str keep(struct tagd_arena *arena, const redisReply *reply)
+{
+    struct tagd_str s = reply_str(reply);
+    return s.n == 0 ? (struct tagd_str){NULL, 0} : tagd_arena_copy(arena, s.p, s.n);
+}
+
+static size_t ask_profiles(struct tagd_redis *redis, uint32_t shard, struct tagd_load_item *const *items, size_t n)
+{
+    size_t n_commands = 0;
+    for (size_t i = 0; i < n; i += LOAD_KEYS_MAX, n_commands++) {
+        size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
+        command(redis, 1 + some);
+        arg_z(redis, "MGET");
+        for (size_t k = i; k < i + some; k++)
+            arg_key(redis, shard, "p:", items[k]->customer);
+    }
+    return n_commands;
+}
+
+static bool take_profiles(struct tagd_redis *redis, struct tagd_op *op, struct tagd_load_item *const *items, size_t n)
+{
+    bool ok = true;
+    for (size_t i = 0; i < n; i += LOAD_KEYS_MAX) {
+        size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
+        redisReply *reply = receive(redis, &op->error);
+        if (reply == NULL) return false;
+        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != some)
+            ok = tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
+        else
+            for (size_t k = 0; k < some && ok; k++)
+                items[i + k]->bytes = keep(op->arena, reply->element[k]);
+        freeReplyObject(reply);
+    }
+    return ok;
+}
+
+/* A table of the items asked for, by customer: 2^bits slots. */
+struct asked {
+    struct tagd_load_item **slots;
+    size_t mask;
+};
+
+static struct asked asked_new(struct tagd_op *op)
+{
+    size_t size = 16;
+    while (size < op->u.load.n_items * 2)
+        size *= 2;
+    struct asked asked = {tagd_arena_zalloc(op->arena, size * sizeof(*asked.slots)), size - 1};
+    for (size_t i = 0; i < op->u.load.n_items; i++) {
+        size_t at = tagd_hash64(op->u.load.items[i].customer) & asked.mask;
+        while (asked.slots[at] != NULL)
+            at = (at + 1) & asked.mask;
+        asked.slots[at] = &op->u.load.items[i];
+    }
+    return asked;
+}
+
+static struct tagd_load_item *asked_find(const struct asked *asked, struct tagd_str customer)
+{
+    for (size_t at = tagd_hash64(customer) & asked->mask; asked->slots[at] != NULL; at = (at + 1) & asked->mask)
+        if (tagd_str_eq(asked->slots[at]->customer, customer)) return asked->slots[at];
+    return NULL;
+}
+
+static bool load_due(struct tagd_redis *redis, struct tagd_op *op, redisReply *due, redisReply *after)
+{
+    if (due->type != REDIS_REPLY_ARRAY || after->type != REDIS_REPLY_ARRAY)
+        return tagd_fail(&op->error, "Redis: %s", is_error(due) ? due->str : "an answer of another form");
+    size_t n = due->elements / 2;
+    op->u.load.next_due_ms = after->elements < 2 ? TAGD_NEVER : reply_instant(after->element[1]);
+    if (n > op->u.load.due_max) {
+        n = op->u.load.due_max;
+        op->u.load.next_due_ms = reply_instant(due->element[2 * n + 1]);
+    }
+    op->u.load.n_due = n;
+    op->u.load.due = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.load.due));
+    struct tagd_load_item **wanted = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(struct tagd_load_item *));
+    struct asked asked = asked_new(op);
+    size_t n_wanted = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct tagd_str customer = reply_str(due->element[2 * i]);
+        op->u.load.due[i].customer = tagd_arena_copy(op->arena, customer.p, customer.n);
+        const struct tagd_load_item *known = asked_find(&asked, customer);
+        if (known != NULL) op->u.load.due[i].bytes = known->bytes;
+        else wanted[n_wanted++] = &op->u.load.due[i];
+    }
+    if (n_wanted == 0) return true;
+    ask_profiles(redis, op->shard, wanted, n_wanted);
+    send_commands(redis);
+    return take_profiles(redis, op, wanted, n_wanted);
+}
+
+static void do_load(struct tagd_redis *redis, struct tagd_op *op)
+{
+    bool ask_due = op->u.load.due_to_ms != INT64_MIN, ok = true;
+    struct tagd_load_item **items = tagd_arena_zalloc(op->arena, (op->u.load.n_items + 1) * sizeof(struct tagd_load_item *));
+    redisReply *due = NULL, *after = NULL;
+    op->u.load.due = NULL;
+    op->u.load.n_due = 0;
+    op->u.load.next_due_ms = TAGD_NEVER;
+    for (size_t i = 0; i < op->u.load.n_items; i++)
+        items[i] = &op->u.load.items[i];
+    ask_profiles(redis, op->shard, items, op->u.load.n_items);
+    if (ask_due) {
+        command(redis, 8);
+        arg_z(redis, "ZRANGEBYSCORE");
+        arg_shard_key(redis, op->shard, "timers");
+        arg_z(redis, "-inf");
+        arg_instant(redis, op->u.load.due_to_ms);
+        arg_z(redis, "WITHSCORES");
+        arg_z(redis, "LIMIT");
+        arg_z(redis, "0");
+        arg_u64(redis, op->u.load.due_max + 1);
+        command(redis, 8);
+        char from[24];
+        snprintf(from, sizeof(from), "(%" PRId64, op->u.load.due_to_ms);
+        arg_z(redis, "ZRANGEBYSCORE");
+        arg_shard_key(redis, op->shard, "timers");
+        arg_z(redis, op->u.load.due_to_ms == TAGD_NEVER ? "(+inf" : from);
+        arg_z(redis, "+inf");
+        arg_z(redis, "WITHSCORES");
+        arg_z(redis, "LIMIT");
+        arg_z(redis, "0");
+        arg_z(redis, "1");
+    }
+    if (redis->n_out > 0) {
+        send_commands(redis);
+        ok = take_profiles(redis, op, items, op->u.load.n_items);
+    }
+    if (ask_due && redis->context != NULL) {
+        due = receive(redis, &op->error);
+        after = due == NULL ? NULL : receive(redis, &op->error);
+        ok = after != NULL && ok && load_due(redis, op, due, after);
+    }
+    if (due != NULL) freeReplyObject(due);
+    if (after != NULL) freeReplyObject(after);
+    op->status = ok ? TAGD_DONE : redis->context != NULL ? TAGD_REFUSED : TAGD_UNKNOWN;
+}
+
+/* ---- COMMIT ---- */
+
+static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_writes *writes)
+{
+    struct tagd_buf text = {0};
+    const struct shard_state *state = &redis->shards[writes->shard];
+    command(redis, 3);
+    arg_z(redis, "SET");
+    arg_shard_key(redis, writes->shard, "head");
+    tagd_redis_head_write(&text, &writes->head);
+    arg(redis, (struct tagd_str){text.p, text.n});
+    for (size_t i = 0; i < writes->n_profiles; i++) {
+        const struct tagd_profile_write *profile = &writes->profiles[i];
+        bool gone = profile->bytes.n == 0;
+        command(redis, gone ? 2 : 3);
+        arg_z(redis, gone ? "DEL" : "SET");
+        arg_key(redis, writes->shard, "p:", profile->customer);
+        if (!gone) arg(redis, profile->bytes);
+        if (profile->due_changed || gone) {
+            command(redis, gone ? 3 : 4);
+            arg_z(redis, gone ? "ZREM" : "ZADD");
+            arg_shard_key(redis, writes->shard, "timers");
+            if (!gone) arg_instant(redis, profile->due_ms);
+            arg(redis, profile->customer);
+        }
+        if (!profile->view_changed) continue;
+        command(redis, 2);
+        arg_z(redis, "DEL");
+        arg_view_key(redis, profile->customer);
+        if (profile->n_view == 0) continue;
+        command(redis, 2 + 2 * profile->n_view);
+        arg_z(redis, "HSET");
+        arg_view_key(redis, profile->customer);
+        for (size_t k = 0; k < 2 * profile->n_view; k++)
+            arg(redis, profile->view[k]);
+    }
+    if (writes->outbox.n > 0) {
+        text.n = 0;
+        tagd_buf_printf(&text, "%" PRIu64 " %" PRIu64 "\n", writes->head.fence, writes->head.prev_fence);
+        command(redis, 4);
+        arg_z(redis, "HSET");
+        arg_shard_key(redis, writes->shard, "outbox");
+        arg_u64(redis, writes->head.batch);
+        length(&redis->out, text.n + writes->outbox.n);
+        tagd_buf_add(&redis->out, text.p, text.n);
+        tagd_buf_add_str(&redis->out, writes->outbox);
+        tagd_buf_add(&redis->out, "\r\n", 2);
+    }
+    for (uint64_t batch = state->outbox_low; batch <= writes->outbox_drop_to; batch++) {
+        command(redis, 3);
+        arg_z(redis, "HDEL");
+        arg_shard_key(redis, writes->shard, "outbox");
+        arg_u64(redis, batch);
+    }
+    tagd_buf_free(&text);
+}
+
+/* WATCHes and reads fence and head of the shards still in hand; those that are no longer ours become FENCED. */
+static bool watch_and_compare(struct tagd_redis *redis, struct tagd_op *op, size_t n)
+{
+    struct tagd_shard_writes *shards = op->u.commit.shards;
+    bool ok = true;
+    command(redis, 1 + 2 * n);
+    arg_z(redis, "WATCH");
+    for (size_t i = 0; i < op->u.commit.n_shards; i++) {
+        if (shards[i].status != TAGD_PENDING) continue;
+        arg_shard_key(redis, shards[i].shard, "fence");
+        arg_shard_key(redis, shards[i].shard, "head");
+    }
+    for (size_t i = 0; i < op->u.commit.n_shards; i++) {
+        if (shards[i].status != TAGD_PENDING) continue;
+        command(redis, 3);
+        arg_z(redis, "MGET");
+        arg_shard_key(redis, shards[i].shard, "fence");
+        arg_shard_key(redis, shards[i].shard, "head");
+    }
+    send_commands(redis);
+    redisReply *reply = receive(redis, &op->error);
+    if (reply == NULL) return false;
+    if (is_error(reply)) ok = tagd_fail(&op->error, "Redis: %s", reply->str);
+    freeReplyObject(reply);
+    for (size_t i = 0; i < op->u.commit.n_shards; i++) {
+        struct tagd_head head = {0};
+        if (shards[i].status != TAGD_PENDING) continue;
+        reply = receive(redis, &op->error);
+        if (reply == NULL) return false;
+        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
+            ok = tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
+        } else {
+            bool exists = reply->element[1]->type == REDIS_REPLY_STRING;
+            bool read = !exists || tagd_redis_head_read(reply_str(reply->element[1]), &head);
+            if (reply_u64(reply->element[0]) != shards[i].fence || !read || head.fence != shards[i].base_fence ||
+                head.batch != shards[i].base_batch)
+                shards[i].status = TAGD_FENCED;
+        }
+        freeReplyObject(reply);
+    }
+    return ok;
+}
+
+enum exec_outcome { EXEC_DONE, EXEC_NIL, EXEC_REFUSED, EXEC_PARTLY, EXEC_LOST };
+
+static enum exec_outcome exec(struct tagd_redis *redis, struct tagd_op *op)
+{
+    enum exec_outcome outcome = EXEC_DONE;
+    command(redis, 1);
+    arg_z(redis, "MULTI");
+    for (size_t i = 0; i < op->u.commit.n_shards; i++)
+        if (op->u.commit.shards[i].status == TAGD_PENDING) shard_commands(redis, &op->u.commit.shards[i]);
+    command(redis, 1);
+    arg_z(redis, "EXEC");
+    size_t n = redis->n_out;
+    send_commands(redis);
+    for (size_t i = 0; i < n; i++) {
+        redisReply *reply = receive(redis, &op->error);
+        if (reply == NULL) return EXEC_LOST;
+        if (is_error(reply)) { /* one that isn't queued makes EXEC fail: keep the first text, it has the reason */
+            if (outcome != EXEC_REFUSED) tagd_fail(&op->error, "Redis: %s", reply->str);
+            outcome = EXEC_REFUSED;
+        } else if (i + 1 == n && reply->type != REDIS_REPLY_ARRAY) {
+            outcome = EXEC_NIL;
+        } else if (i + 1 == n) {
+            for (size_t k = 0; k < reply->elements; k++) {
+                if (!is_error(reply->element[k])) continue;
+                tagd_fail(&op->error, "Redis: part of a transaction failed: %s", reply->element[k]->str);
+                outcome = EXEC_PARTLY;
+            }
+        }
+        freeReplyObject(reply);
+    }
+    return outcome;
+}
+
+static void commit_settle(struct tagd_redis *redis, struct tagd_op *op, enum tagd_op_status status)
+{
+    bool fenced = false;
+    for (size_t i = 0; i < op->u.commit.n_shards; i++) {
+        struct tagd_shard_writes *writes = &op->u.commit.shards[i];
+        struct shard_state *state = &redis->shards[writes->shard];
+        if (writes->status == TAGD_PENDING) writes->status = status;
+        if (writes->status == TAGD_DONE && writes->outbox_drop_to >= state->outbox_low)
+            state->outbox_low = writes->outbox_drop_to + 1;
+        fenced = fenced || writes->status == TAGD_FENCED;
+    }
+    op->status = status == TAGD_DONE && fenced ? TAGD_FENCED : status;
+    if (op->status == TAGD_FENCED) tagd_fail(&op->error, "another owner has taken over");
+}
+
+static void do_commit(struct tagd_redis *redis, struct tagd_op *op)
+{
+    for (size_t i = 0; i < op->u.commit.n_shards; i++)
+        op->u.commit.shards[i].status = TAGD_PENDING;
+    for (size_t i = 0; i < op->u.commit.n_shards; i++) {
+        if (redis->shards[op->u.commit.shards[i].shard].serial == redis->serial) continue;
+        tagd_fail(&op->error, "the Redis connection is a new one; a new fence is needed");
+        commit_settle(redis, op, TAGD_UNKNOWN);
+        return;
+    }
+    for (unsigned tries = 0; tries < EXEC_TRIES_MAX; tries++) {
+        size_t n = 0;
+        for (size_t i = 0; i < op->u.commit.n_shards; i++)
+            n += op->u.commit.shards[i].status == TAGD_PENDING;
+        if (n == 0) break;
+        if (!watch_and_compare(redis, op, n)) {
+            commit_settle(redis, op, redis->context == NULL ? TAGD_ABORTED : TAGD_REFUSED);
+            return;
+        }
+        n = 0;
+        for (size_t i = 0; i < op->u.commit.n_shards; i++)
+            n += op->u.commit.shards[i].status == TAGD_PENDING;
+        if (n == 0) break;
+        switch (exec(redis, op)) {
+        case EXEC_DONE:
+            commit_settle(redis, op, TAGD_DONE);
+            return;
+        case EXEC_NIL:
+            break; /* the next round finds whose */
+        case EXEC_REFUSED:
+            commit_settle(redis, op, TAGD_REFUSED);
+            return;
+        case EXEC_PARTLY:
+        case EXEC_LOST:
+            commit_settle(redis, op, TAGD_UNKNOWN);
+            return;
+        }
+    }
+    /* All fenced, or nil again and again without a fence that changed: nothing took effect. */
+    commit_settle(redis, op, TAGD_ABORTED);
+    size_t n_fenced = 0;
+    for (size_t i = 0; i < op->u.commit.n_shards; i++)
+        n_fenced += op->u.commit.shards[i].status == TAGD_FENCED;
+    if (n_fenced == op->u.commit.n_shards) {
+        op->status = TAGD_FENCED;
+        tagd_fail(&op->error, "another owner has taken over");
+    } else {
+        tagd_fail(&op->error, "Redis: keys change under the transaction all the time");
+    }
+}
+
+/* ---- what the room exports ---- */
+
+void tagd_redis_submit(struct tagd_redis *redis, struct tagd_op *op)
+{
+    if (tagd_redis_connect(redis, &op->error) != TAGD_IO_OK) {
+        op->status = op->kind == TAGD_OP_LOAD ? TAGD_UNKNOWN : TAGD_ABORTED;
+        for (size_t i = 0; op->kind == TAGD_OP_COMMIT && i < op->u.commit.n_shards; i++)
+            op->u.commit.shards[i].status = op->status;
+        return;
+    }
+    if (op->kind == TAGD_OP_FENCE) {
+        do_fence(redis, op);
+    } else if (op->kind == TAGD_OP_COMMIT) {
+        do_commit(redis, op);
+    } else if (redis->shards[op->shard].serial != redis->serial) {
+        tagd_fail(&op->error, "the Redis connection is a new one; a new fence is needed");
+        op->status = TAGD_UNKNOWN;
+    } else {
+        do_load(redis, op);
+    }
+}
+
+enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, struct tagd_str customer,
+                                    struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error)
+{
+    redisReply *replies[2] = {0};
+    enum tagd_io_result result = connect_as(redis, false, error);
+    if (result != TAGD_IO_OK) return result;
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_shard_key(redis, shard, "head");
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_key(redis, shard, "p:", customer);
+    send_commands(redis);
+    *peek = (struct tagd_io_peek){0};
+    if (!receive_all(redis, replies, 2, error)) {
+        result = TAGD_IO_UNREACHABLE;
+    } else if (replies[0]->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(replies[0]), &peek->head)) {
+        tagd_fail(error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?", shard);
+        result = TAGD_IO_CONFIG;
+    } else {
+        peek->profile = keep(arena, replies[1]);
+    }
+    free_all(replies, 2);
+    return result;
+}
+
+struct tagd_redis *tagd_redis_new(const struct tagd_config *config, uint32_t partitions, const struct tagd_notes *notes,
+                                  struct tagd_io_stats *stats)
+{
+    struct tagd_redis *redis = tagd_xcalloc(1, sizeof(*redis));
+    redis->config = config;
+    redis->notes = notes;
+    redis->stats = stats;
+    redis->partitions = partitions;
+    redis->shards = tagd_xcalloc(partitions == 0 ? 1 : partitions, sizeof(*redis->shards));
+    return redis;
+}
+
+void tagd_redis_free(struct tagd_redis *redis)
+{
+    if (redis == NULL) return;
+    disconnect(redis);
+    tagd_buf_free(&redis->out);
+    free(redis->shards);
+    free(redis);
+}

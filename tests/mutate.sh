@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Breaks a copy of the code in small ways, one at a time (tests/mutants.txt); the unit tests or the random pairs must fail for
+# each. Ends with 'N passed, N failed'; a mutant that nothing catches has failed.
+#   tests/mutate.sh [--seeds A:B] [FIRST-LAST]     FIRST-LAST: mutants by number, from 1
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seeds=0:300
+if [ "${1:-}" = --seeds ]; then seeds=$2; shift 2; fi
+range=${1:-1-9999}
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+cp -r CMakeLists.txt daemon include tests "$copy"/
+cmake -S "$copy" -B "$copy/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 >/dev/null
+python3 - "$copy" "$seeds" "$range" <<'PY'
+import os, re, subprocess, sys
+copy, seeds, span = sys.argv[1:]
+first, last = map(int, span.split("-"))
+targets = ["tagd", "test_catalog", "test_engine"]
+
+def sh(command):
+    return subprocess.run(command, shell=True, capture_output=True, text=True, timeout=900)
+
+def tests():
+    for name in targets[1:]:
+        if sh(f"{copy}/build/{name}").returncode:
+            return name
+    if sh(f"python3 tests/reference/pairs.py --tagd {copy}/build/tagd --seeds {seeds} --jobs 2").returncode:
+        return "pairs"
+    return None
+
+def build():
+    return sh(f"cmake --build {copy}/build --target {' '.join(targets)}")
+
+assert build().returncode == 0, "the copy does not build"
+assert tests() is None, "the tests fail without any mutant"
+caught, missed, number = 0, [], 0
+for line in open("tests/mutants.txt"):
+    if line.startswith("#") or not line.strip():
+        continue
+    number += 1
+    if not first <= number <= last:
+        continue
+    path, old, new = [part.replace("\\|", "|").replace("\\n", "\n") for part in re.split(r"(?<!\\) \| ", line.rstrip("\n"))]
+    source = open(path).read()
+    assert source.count(old) >= 1, f"mutant {number}: not found in {path}: {old}"
+    assert source.count(old) == 1, f"mutant {number}: stands {source.count(old)} times in {path}: {old}"
+    target = os.path.join(copy, path)
+    open(target, "w").write(source.replace(old, new))
+    built = build()
+    by = "the compiler" if built.returncode else tests()
+    open(target, "w").write(source)
+    print(f"{number:3} {'caught by ' + by if by else 'NOT CAUGHT'}: {path}: {old!r} -> {new!r}", flush=True)
+    if by:
+        caught += 1
+    else:
+        missed.append(number)
+print(f"{caught} passed, {len(missed)} failed")
+sys.exit(1 if missed else 0)
+PY

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Installs what the tests need (Debian 12), then runs all of them. Leaves nothing running.
+#   tests/run.sh            what every CI run does
+#   tests/run.sh --full     also what takes longer (long seed ranges)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+full=no
+case "${1:-}" in
+  "") ;;
+  --full) full=yes ;;
+  *) echo "usage: tests/run.sh [--full]" >&2; exit 64 ;;
+esac
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+started=$SECONDS
+step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
+
+step "packages"
+wanted=(gcc clang clang-format clang-tidy libclang-rt-14-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libcjson-dev
+  libmicrohttpd-dev libxxhash-dev redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat procps)
+missing=()
+for package in "${wanted[@]}"; do
+  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "installing ${missing[*]}"
+  sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+  # Debian starts a Redis of its own on installation; the tests start theirs, so none is wanted.
+  policy=/usr/sbin/policy-rc.d
+  made_policy=no
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+    $sudo chmod +x $policy
+    made_policy=yes
+  fi
+  $sudo apt-get update -qq
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >"$scratch/apt.log" 2>&1 || { cat "$scratch/apt.log"; exit 1; }
+  [ $made_policy = no ] || $sudo rm -f $policy
+else
+  echo "all there"
+fi
+
+for preset in release clang asan; do
+  step "build: $preset"
+  cmake --preset "$preset" >"$scratch/cmake.log" 2>&1 || { cat "$scratch/cmake.log"; exit 1; }
+  cmake --build --preset "$preset" 2>&1 | tail -n 3
+done
+
+step "rooms know only rooms above them; pure rooms do no I/O"
+tests/purity.sh
+
+step "unit tests"
+ctest --test-dir build/release --output-on-failure
+step "unit tests under address and undefined-behaviour sanitizers"
+ctest --test-dir build/asan --output-on-failure
+
+step "python tools"
+venv=build/venv
+[ -x $venv/bin/pytest ] || { python3 -m venv $venv && $venv/bin/pip install -q -r tests/requirements.txt; }
+
+step "the reference evaluator"
+$venv/bin/pytest -q tests/reference
+
+step "random pairs: engine against reference"
+python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:2000 --jobs "$(nproc)"
+if [ $full = yes ]; then
+  python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
+  step "mutants"
+  tests/mutate.sh
+fi
+
+step "done"
