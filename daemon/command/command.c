@@ -5,6 +5,7 @@
 #include <string.h>
 
 const struct tagd_command tagd_commands[] = {
+#ifdef TAGD_WITH_RUN
     {"run", "the daemon: events from Kafka in, tag changes out",
      "usage: tagd run --config FILE [--create-topics] [--rebuild]\n"
      "\n"
@@ -14,6 +15,7 @@ const struct tagd_command tagd_commands[] = {
      "\n"
      "SIGTERM and SIGINT stop it; what is in flight is finished first.\n",
      tagd_command_run},
+#endif
     {"check", "says what is wrong with a configuration or catalog, or sums it up",
      "usage: tagd check [--config FILE] [--catalog FILE]\n"
      "\n"

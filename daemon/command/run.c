@@ -1,0 +1,431 @@
+/* tagd run: the daemon. One thread a worker, each with its own connections; this thread waits for signals and looks on. */
+#include "command/command.h"
+#include "command/load.h"
+#include "http/http.h"
+#include "io/io.h"
+#include "log/log.h"
+#include "metrics/metrics.h"
+#include "tagd/worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define START_TIMEOUT_MS 10000
+#define STOP_TIMEOUT_MS 4500
+#define STEP_MS 50
+#define WATCH_MS 1000    /* between looks at the counters, and at the shards */
+#define STUCK_MS 120000  /* without a step: /livez says so */
+
+struct run_worker {
+    struct run *run;
+    struct tagd_io *io;
+    struct tagd_worker *worker;
+    pthread_t thread;
+    bool started;
+    bool finished;            /* atomic */
+    int64_t step_ms;          /* atomic: when the last step began */
+    struct tagd_error error;  /* read once finished */
+    pthread_mutex_t mutex;    /* of the two below */
+    struct tagd_metrics_shard *shards;
+    size_t n_shards;
+};
+
+struct run {
+    struct tagd_config *config;
+    struct tagd_catalog *catalog;
+    const char *topics[TAGD_TOPICS_MAX];
+    enum tagd_partitioner partitioners[TAGD_TOPICS_MAX];
+    bool *carry;
+    uint32_t partitions;
+    struct tagd_notes notes;
+    struct run_worker *workers;
+    size_t n_workers;
+    struct tagd_metrics_watched seen[TAGD_METRICS_WATCHED];
+    struct tagd_http *http;
+    bool stopping; /* atomic */
+};
+
+static void log_note(void *to, enum tagd_note_level level, const char *text)
+{
+    (void)to;
+    tagd_log_line(level == TAGD_NOTE_INFO ? TAGD_LOG_INFO : level == TAGD_NOTE_WARN ? TAGD_LOG_WARN : TAGD_LOG_ERROR, text);
+}
+
+/* ---- HTTP ---- */
+
+static bool is_ready(const struct run *run)
+{
+    for (size_t i = 0; i < run->n_workers; i++) {
+        const struct tagd_io_stats *io = tagd_io_stats(run->workers[i].io);
+        uint64_t running = __atomic_load_n(&tagd_worker_stats(run->workers[i].worker)->shards_running, __ATOMIC_RELAXED);
+        if (__atomic_load_n(&io->assignments, __ATOMIC_RELAXED) == 0 ||
+            running < __atomic_load_n(&io->shards_assigned, __ATOMIC_RELAXED) ||
+            __atomic_load_n(&run->workers[i].finished, __ATOMIC_ACQUIRE))
+            return false;
+    }
+    return !__atomic_load_n(&run->stopping, __ATOMIC_RELAXED);
+}
+
+static bool is_alive(const struct run *run)
+{
+    int64_t now = tagd_io_mono_ms();
+    for (size_t i = 0; i < run->n_workers; i++)
+        if (now - __atomic_load_n(&run->workers[i].step_ms, __ATOMIC_RELAXED) > STUCK_MS)
+            return false;
+    return true;
+}
+
+static void write_metrics(struct run *run, struct tagd_buf *body)
+{
+    struct tagd_metrics_worker *workers = tagd_xcalloc(run->n_workers, sizeof(*workers));
+    struct tagd_metrics_info info = {TAGD_VERSION,
+                                     run->config->group,
+                                     tagd_catalog_name(run->catalog),
+                                     tagd_catalog_hash(run->catalog),
+                                     run->topics,
+                                     run->config->n_sources,
+                                     tagd_io_wall_ms()};
+    for (size_t i = 0; i < run->n_workers; i++) {
+        struct run_worker *worker = &run->workers[i];
+        pthread_mutex_lock(&worker->mutex);
+        struct tagd_metrics_shard *shards = tagd_xcalloc(worker->n_shards + 1, sizeof(*shards));
+        memcpy(shards, worker->shards, worker->n_shards * sizeof(*shards));
+        workers[i] = (struct tagd_metrics_worker){tagd_worker_stats(worker->worker), tagd_io_stats(worker->io), shards,
+                                                  worker->n_shards};
+        pthread_mutex_unlock(&worker->mutex);
+    }
+    tagd_metrics_write(&info, workers, run->n_workers, body);
+    for (size_t i = 0; i < run->n_workers; i++)
+        free((void *)(uintptr_t)workers[i].shards);
+    free(workers);
+}
+
+static int answer(void *to, const char *path, struct tagd_buf *body, const char **content_type)
+{
+    struct run *run = to;
+    if (strcmp(path, "/metrics") == 0) {
+        *content_type = "text/plain; version=0.0.4; charset=utf-8";
+        write_metrics(run, body);
+        return 200;
+    }
+    if (strcmp(path, "/livez") == 0) {
+        bool alive = is_alive(run);
+        tagd_buf_add_z(body, alive ? "ok\n" : "a worker is stuck\n");
+        return alive ? 200 : 503;
+    }
+    if (strcmp(path, "/readyz") == 0) {
+        bool ready = is_ready(run);
+        tagd_buf_add_z(body, ready ? "ok\n" : "not every assigned shard runs yet\n");
+        return ready ? 200 : 503;
+    }
+    return 404;
+}
+
+/* ---- a worker's thread ---- */
+
+static void copy_shards(struct run_worker *worker)
+{
+    const struct run *run = worker->run;
+    struct tagd_shard_stats *stats = tagd_xcalloc(run->partitions, sizeof(*stats));
+    size_t n = tagd_worker_shards(worker->worker, stats, run->partitions);
+    pthread_mutex_lock(&worker->mutex);
+    for (size_t i = 0; i < n; i++) {
+        worker->shards[i].stats = stats[i];
+        for (uint32_t topic = 0; topic < run->config->n_sources; topic++) {
+            int64_t next = stats[i].next_offset[topic], end = tagd_io_end_offset(worker->io, topic, stats[i].shard);
+            if (stats[i].end_offset[topic] > end)
+                end = stats[i].end_offset[topic];
+            worker->shards[i].lag[topic] = next < 0 || end < 0 ? -1 : end > next ? end - next : 0;
+        }
+    }
+    worker->n_shards = n;
+    pthread_mutex_unlock(&worker->mutex);
+    free(stats);
+}
+
+static void *work(void *to)
+{
+    struct run_worker *worker = to;
+    bool asked = false;
+    int64_t copied_ms = 0;
+    for (;;) {
+        int64_t now = tagd_io_mono_ms();
+        __atomic_store_n(&worker->step_ms, now, __ATOMIC_RELAXED);
+        if (!asked && __atomic_load_n(&worker->run->stopping, __ATOMIC_RELAXED)) {
+            tagd_worker_stop(worker->worker);
+            asked = true;
+        }
+        if (now - copied_ms >= WATCH_MS) {
+            copy_shards(worker);
+            copied_ms = now;
+        }
+        if (!tagd_worker_step(worker->worker, STEP_MS, &worker->error))
+            break;
+    }
+    __atomic_store_n(&worker->finished, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+/* ---- looking on ---- */
+
+static void log_counters(struct run *run)
+{
+    struct tagd_metrics_worker *workers = tagd_xcalloc(run->n_workers, sizeof(*workers));
+    struct tagd_metrics_watched now[TAGD_METRICS_WATCHED];
+    for (size_t i = 0; i < run->n_workers; i++) {
+        workers[i].stats = tagd_worker_stats(run->workers[i].worker);
+        workers[i].io = tagd_io_stats(run->workers[i].io);
+    }
+    tagd_metrics_watch(workers, run->n_workers, now);
+    for (size_t i = 0; i < TAGD_METRICS_WATCHED && now[i].name != NULL; i++) {
+        struct tagd_log line;
+        if (now[i].value == run->seen[i].value)
+            continue;
+        tagd_log_begin(&line, now[i].warn ? TAGD_LOG_WARN : TAGD_LOG_INFO, now[i].name);
+        tagd_log_number(&line, "new", (int64_t)(now[i].value - run->seen[i].value));
+        tagd_log_number(&line, "total", (int64_t)now[i].value);
+        tagd_log_end(&line);
+        run->seen[i] = now[i];
+    }
+    free(workers);
+}
+
+static bool all_finished(const struct run *run)
+{
+    for (size_t i = 0; i < run->n_workers; i++)
+        if (run->workers[i].started && !__atomic_load_n(&run->workers[i].finished, __ATOMIC_ACQUIRE))
+            return false;
+    return true;
+}
+
+static const struct run_worker *failed_worker(const struct run *run)
+{
+    for (size_t i = 0; i < run->n_workers; i++)
+        if (__atomic_load_n(&run->workers[i].finished, __ATOMIC_ACQUIRE) && run->workers[i].error.text[0] != '\0')
+            return &run->workers[i];
+    return NULL;
+}
+
+/* Returns when all workers have stopped, of themselves or because they were asked to. */
+static int look_on(struct run *run, const sigset_t *signals)
+{
+    int64_t stop_ms = 0, watched_ms = 0;
+    while (!all_finished(run)) {
+        int signal = sigtimedwait(signals, NULL, &(struct timespec){0, 100000000});
+        int64_t now = tagd_io_mono_ms();
+        if (signal > 0 && stop_ms != 0) {
+            tagd_log_line(TAGD_LOG_WARN, "a second signal; leaving at once: the next owner finishes what is in flight");
+            _exit(TAGD_EXIT_UNAVAILABLE);
+        }
+        if ((signal > 0 || failed_worker(run) != NULL) && stop_ms == 0) {
+            tagd_log_line(TAGD_LOG_INFO, signal > 0 ? "stopping on a signal" : "stopping: a worker can't go on");
+            __atomic_store_n(&run->stopping, true, __ATOMIC_RELAXED);
+            stop_ms = now;
+        }
+        if (now - watched_ms >= WATCH_MS) {
+            log_counters(run);
+            watched_ms = now;
+        }
+        if (stop_ms == 0 || now - stop_ms < STOP_TIMEOUT_MS)
+            continue;
+        const struct run_worker *failed = failed_worker(run);
+        if (failed != NULL)
+            _exit(tagd_command_error(TAGD_EXIT_CONFIG, "%s", failed->error.text));
+        _exit(tagd_command_error(TAGD_EXIT_UNAVAILABLE, "a server does not answer, so not everything could be finished; the "
+                                                        "next owner finishes it"));
+    }
+    log_counters(run);
+    const struct run_worker *failed = failed_worker(run);
+    return failed == NULL ? TAGD_EXIT_OK : tagd_command_error(TAGD_EXIT_CONFIG, "%s", failed->error.text);
+}
+
+/* ---- starting ---- */
+
+static enum tagd_exit exit_of(enum tagd_io_result result)
+{
+    return result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG;
+}
+
+/* The flags of "carry" from the dimensions' names. */
+static bool set_carry(struct run *run, struct tagd_error *error)
+{
+    size_t n = tagd_catalog_n_dimensions(run->catalog);
+    if (run->config->carry_all)
+        return true;
+    run->carry = tagd_xcalloc(n + 1, sizeof(*run->carry));
+    for (size_t i = 0; i < run->config->n_carry; i++) {
+        size_t dimension = 0;
+        while (dimension < n && strcmp(tagd_catalog_dimension(run->catalog, dimension), run->config->carry[i]) != 0)
+            dimension++;
+        if (dimension == n)
+            return tagd_fail(error, "\"carry\" names \"%s\", which is no dimension of the catalog; correct it", run->config->carry[i]);
+        run->carry[dimension] = true;
+    }
+    return true;
+}
+
+static struct tagd_worker *make_worker(struct run *run, struct tagd_io *io)
+{
+    const struct tagd_config *config = run->config;
+    struct tagd_worker_config with = {
+        .catalog = run->catalog,
+        .group = config->group,
+        .owner = tagd_io_owner(io),
+        .n_topics = (uint32_t)config->n_sources,
+        .topics = run->topics,
+        .rules = {.catalog = run->catalog,
+                  .max_bytes = config->max_event_bytes,
+                  .past_ms = config->past_ms,
+                  .future_ms = config->time_events ? -1 : config->future_ms,
+                  .partitions = (int32_t)run->partitions,
+                  .junk_subjects = config->junk_subjects,
+                  .n_junk_subjects = config->n_junk_subjects},
+        .partitioners = run->partitioners,
+        .time_events = config->time_events,
+        .grace_ms = config->grace_ms,
+        .max_idle_ms = config->max_idle_ms,
+        .horizon_ms = config->horizon_ms,
+        .carry = run->carry,
+        .continue_on_data_gap = config->continue_on_data_gap,
+        .batch_events_max = config->batch_events,
+        .batch_bytes_max = config->batch_bytes,
+    };
+    return tagd_worker_new(&with, tagd_io_port(io));
+}
+
+static int start_workers(struct run *run)
+{
+    struct tagd_error error;
+    enum tagd_io_result result;
+    run->workers = tagd_xcalloc(run->config->workers, sizeof(*run->workers));
+    for (size_t i = 0; i < run->config->workers; i++) {
+        struct run_worker *worker = &run->workers[i];
+        worker->io = tagd_io_new(run->config, (unsigned)i, run->partitions, START_TIMEOUT_MS, &run->notes, &result, &error);
+        if (worker->io == NULL)
+            return tagd_command_error(exit_of(result), "%s", error.text);
+        worker->run = run;
+        worker->worker = make_worker(run, worker->io);
+        worker->shards = tagd_xcalloc(run->partitions, sizeof(*worker->shards));
+        worker->step_ms = tagd_io_mono_ms();
+        pthread_mutex_init(&worker->mutex, NULL);
+        run->n_workers = i + 1;
+    }
+    return TAGD_EXIT_OK;
+}
+
+static void log_start(const struct run *run)
+{
+    struct tagd_log line;
+    char listen[128];
+    tagd_log_begin(&line, TAGD_LOG_INFO, "started");
+    tagd_log_text(&line, "version", TAGD_VERSION);
+    tagd_log_text(&line, "group", run->config->group);
+    tagd_log_text(&line, "instance", run->config->instance);
+    tagd_log_number(&line, "workers", (int64_t)run->n_workers);
+    tagd_log_number(&line, "shards", run->partitions);
+    tagd_log_text(&line, "catalog", tagd_catalog_name(run->catalog));
+    tagd_log_text(&line, "catalog_version", tagd_catalog_version(run->catalog));
+    tagd_log_text(&line, "catalog_hash", tagd_catalog_hash(run->catalog));
+    if (run->http != NULL) {
+        const char *host = run->config->http_host;
+        snprintf(listen, sizeof(listen), strchr(host, ':') == NULL ? "http://%s:%d" : "http://[%s]:%d", host,
+                 tagd_http_port(run->http));
+        tagd_log_text(&line, "http", listen);
+    }
+    tagd_log_end(&line);
+}
+
+static int start_and_look_on(struct run *run)
+{
+    struct tagd_error error;
+    sigset_t signals;
+    int code = start_workers(run);
+    if (code != TAGD_EXIT_OK)
+        return code;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (run->config->http_host != NULL) {
+        run->http = tagd_http_new(run->config->http_host, run->config->http_port, answer, run, &error);
+        if (run->http == NULL)
+            return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+    }
+    log_start(run);
+    for (size_t i = 0; i < run->n_workers; i++) {
+        if (pthread_create(&run->workers[i].thread, NULL, work, &run->workers[i]) != 0) {
+            tagd_log_line(TAGD_LOG_ERROR, "a thread can't be started");
+            _exit(TAGD_EXIT_UNAVAILABLE);
+        }
+        run->workers[i].started = true;
+    }
+    code = look_on(run, &signals);
+    for (size_t i = 0; i < run->n_workers; i++)
+        pthread_join(run->workers[i].thread, NULL);
+    tagd_log_line(TAGD_LOG_INFO, "stopped");
+    return code;
+}
+
+static int run_with(struct run *run, const char *path, bool create_topics)
+{
+    struct tagd_error error;
+    run->config = tagd_command_load_config(path, &error);
+    if (run->config == NULL)
+        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+    run->catalog = tagd_command_load_catalog_of(path, run->config, &error);
+    if (run->catalog == NULL || !set_carry(run, &error))
+        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+    for (size_t i = 0; i < run->config->n_sources; i++) {
+        run->topics[i] = run->config->sources[i].topic;
+        run->partitioners[i] = run->config->sources[i].partitioner;
+    }
+    enum tagd_io_result result =
+        tagd_io_check_topics(run->config, create_topics, START_TIMEOUT_MS, &run->notes, &run->partitions, &error);
+    if (result != TAGD_IO_OK)
+        return tagd_command_error(exit_of(result), "%s", error.text);
+    return start_and_look_on(run);
+}
+
+int tagd_command_run(int argc, char **argv)
+{
+    struct tagd_options options = {.argc = argc, .argv = argv};
+    const char *path = NULL;
+    bool create_topics = false, rebuild = false;
+    while (tagd_options_next(&options)) {
+        if (tagd_options_is(&options, "--config"))
+            path = tagd_options_value(&options);
+        else if (tagd_options_is(&options, "--create-topics"))
+            create_topics = true;
+        else if (tagd_options_is(&options, "--rebuild"))
+            rebuild = true;
+        else
+            tagd_options_unknown(&options);
+    }
+    if (options.failed)
+        return TAGD_EXIT_USAGE;
+    if (path == NULL)
+        return tagd_command_error(TAGD_EXIT_USAGE, "run wants --config FILE; tagd run --help shows how");
+    if (rebuild)
+        return tagd_command_error(TAGD_EXIT_USAGE, "--rebuild is not in this version yet; a new \"group\" and \"redis.prefix\" read "
+                                                   "the topics again");
+    signal(SIGPIPE, SIG_IGN);
+    struct run run = {.notes = {log_note, NULL}};
+    int code = run_with(&run, path, create_topics);
+    tagd_http_free(run.http);
+    for (size_t i = 0; i < run.n_workers; i++) {
+        tagd_worker_free(run.workers[i].worker);
+        tagd_io_free(run.workers[i].io);
+        pthread_mutex_destroy(&run.workers[i].mutex);
+        free(run.workers[i].shards);
+    }
+    free(run.workers);
+    free(run.carry);
+    tagd_catalog_free(run.catalog);
+    tagd_config_free(run.config);
+    return code;
+}

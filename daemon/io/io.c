@@ -1,0 +1,218 @@
+#include "io/io.h"
+
+#include "io/kafka.h"
+#include "io/redis.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define INIT_TIMEOUT_MS 4000
+
+struct tagd_io {
+    struct tagd_port port;
+    struct tagd_notes notes;
+    struct tagd_io_stats stats;
+    struct tagd_kafka kafka;
+    struct tagd_redis *redis;
+    size_t completed; /* operations submitted since the last poll: it must not wait */
+};
+
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t tagd_io_wall_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
+int64_t tagd_io_mono_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+/* ---- the port ---- */
+
+/* What is read of Kafka says what is committed only if no earlier transaction of ours is still open. */
+static bool settled(struct tagd_io *io, struct tagd_op *op)
+{
+    bool unreachable;
+    if (tagd_kafka_producer_ready(&io->kafka, INIT_TIMEOUT_MS, &unreachable, &op->error))
+        return true;
+    op->status = TAGD_ABORTED;
+    return false;
+}
+
+static void port_submit(void *self, struct tagd_op *op)
+{
+    struct tagd_io *io = self;
+    op->status = TAGD_PENDING;
+    op->error.text[0] = '\0';
+    io->completed++;
+    switch (op->kind) {
+    case TAGD_OP_FENCE:
+    case TAGD_OP_LOAD:
+    case TAGD_OP_COMMIT:
+        tagd_redis_submit(io->redis, op);
+        return;
+    case TAGD_OP_COMMITTED:
+        if (settled(io, op))
+            tagd_kafka_committed(&io->kafka, op);
+        return;
+    case TAGD_OP_TAIL:
+        if (settled(io, op))
+            tagd_kafka_tail(&io->kafka, op);
+        return;
+    case TAGD_OP_END_OWNER:
+        tagd_kafka_end_owner(&io->kafka, op);
+        return;
+    case TAGD_OP_START:
+        tagd_kafka_start(&io->kafka, op);
+        return;
+    case TAGD_OP_PUBLISH:
+        tagd_kafka_publish(&io->kafka, op);
+        return;
+    case TAGD_OP_REFETCH:
+        tagd_kafka_refetch(&io->kafka, op);
+        return;
+    }
+    abort();
+}
+
+static void port_poll(void *self, int timeout_ms, size_t max_records, void (*input)(void *to, const struct tagd_input *in),
+                      void *to)
+{
+    struct tagd_io *io = self;
+    int wait_ms = io->completed > 0 ? 0 : timeout_ms;
+    io->completed = 0;
+    tagd_kafka_poll(&io->kafka, wait_ms, max_records, input, to);
+}
+
+static void port_release(void *self, void *token)
+{
+    tagd_kafka_release(&((struct tagd_io *)self)->kafka, token);
+}
+
+static void port_revoked(void *self)
+{
+    tagd_kafka_revoked(&((struct tagd_io *)self)->kafka);
+}
+
+static int64_t port_wall_ms(void *self)
+{
+    (void)self;
+    return tagd_io_wall_ms();
+}
+
+static int64_t port_mono_ms(void *self)
+{
+    (void)self;
+    return tagd_io_mono_ms();
+}
+
+/* ---- opening and closing ---- */
+
+static bool begin_producer(struct tagd_io *io, int64_t deadline, enum tagd_io_result *result, struct tagd_error *error)
+{
+    for (;;) {
+        int64_t left_ms = deadline - tagd_io_mono_ms();
+        bool unreachable;
+        if (tagd_kafka_producer_ready(&io->kafka, left_ms < 100 ? 100 : left_ms < INIT_TIMEOUT_MS ? (int)left_ms : INIT_TIMEOUT_MS,
+                                      &unreachable, error))
+            return true;
+        *result = unreachable ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+        if (!unreachable || tagd_io_mono_ms() >= deadline)
+            return false;
+    }
+}
+
+static bool begin_redis(struct tagd_io *io, int64_t deadline, enum tagd_io_result *result, struct tagd_error *error)
+{
+    for (;;) {
+        *result = tagd_redis_connect(io->redis, error);
+        if (*result != TAGD_IO_UNREACHABLE || tagd_io_mono_ms() >= deadline)
+            return *result == TAGD_IO_OK;
+    }
+}
+
+struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, uint32_t partitions, int timeout_ms,
+                            const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error)
+{
+    struct tagd_io *io = tagd_xcalloc(1, sizeof(*io));
+    int64_t deadline = tagd_io_mono_ms() + timeout_ms;
+    if (notes != NULL)
+        io->notes = *notes;
+    io->port = (struct tagd_port){io, port_submit, port_poll, port_release, port_revoked, port_wall_ms, port_mono_ms};
+    io->redis = tagd_redis_new(config, partitions, &io->notes, &io->stats);
+    io->kafka.config = config;
+    io->kafka.notes = &io->notes;
+    io->kafka.stats = &io->stats;
+    io->kafka.partitions = partitions;
+    io->kafka.n_topics = (uint32_t)config->n_sources;
+    io->kafka.outputs[0] = config->tag_changes;
+    io->kafka.outputs[1] = config->dead_letter;
+    snprintf(io->kafka.owner, sizeof(io->kafka.owner), "%s-%s-%u", config->group, config->instance, worker);
+    *result = TAGD_IO_CONFIG;
+    if (begin_redis(io, deadline, result, error) && begin_producer(io, deadline, result, error)) {
+        *result = TAGD_IO_CONFIG;
+        if (tagd_kafka_consumer_open(&io->kafka, error)) {
+            *result = TAGD_IO_OK;
+            return io;
+        }
+    }
+    tagd_io_free(io);
+    return NULL;
+}
+
+void tagd_io_free(struct tagd_io *io)
+{
+    if (io == NULL)
+        return;
+    tagd_kafka_reader_close(&io->kafka);
+    tagd_kafka_consumer_close(&io->kafka);
+    tagd_kafka_producer_close(&io->kafka);
+    tagd_redis_free(io->redis);
+    while (io->kafka.n_ended > 0)
+        free((void *)(uintptr_t)io->kafka.ended[--io->kafka.n_ended].p);
+    free(io->kafka.ended);
+    free(io);
+}
+
+struct tagd_port *tagd_io_port(struct tagd_io *io)
+{
+    return &io->port;
+}
+
+const char *tagd_io_owner(const struct tagd_io *io)
+{
+    return io->kafka.owner;
+}
+
+const struct tagd_io_stats *tagd_io_stats(const struct tagd_io *io)
+{
+    return &io->stats;
+}
+
+int64_t tagd_io_end_offset(const struct tagd_io *io, uint32_t topic, uint32_t shard)
+{
+    int64_t low, high;
+    if (topic >= io->kafka.n_topics || shard >= io->kafka.partitions ||
+        rd_kafka_get_watermark_offsets(io->kafka.consumer, io->kafka.config->sources[topic].topic, (int32_t)shard, &low,
+                                       &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return -1;
+    return high < 0 ? -1 : high;
+}
+
+enum tagd_io_result tagd_io_peek(const struct tagd_config *config, uint32_t shard, struct tagd_str customer,
+                                 struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error)
+{
+    struct tagd_redis *redis = tagd_redis_new(config, 0, NULL, NULL);
+    enum tagd_io_result result = tagd_redis_peek(redis, shard, customer, arena, peek, error);
+    tagd_redis_free(redis);
+    return result;
+}

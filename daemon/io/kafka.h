@@ -1,0 +1,116 @@
+/* Kafka, as io's own files share it: one consumer, one transactional producer and one reader (a consumer that belongs to no
+ * group) of one worker. All but the callbacks marked so run in the worker's thread. */
+#ifndef TAGD_IO_KAFKA_H
+#define TAGD_IO_KAFKA_H
+
+#include "io/io.h"
+
+#include <librdkafka/rdkafka.h>
+
+#define TAGD_OUTPUTS_MAX 2 /* output topics in use: changes, dead letters */
+#define TAGD_OWNER_MAX 255 /* bytes of a transactional id */
+
+/* One shard's partition of one topic, for the consumer. */
+struct tagd_kafka_partition {
+    int64_t next;         /* the offset after the last record handed out, or where to start */
+    int64_t low, high;    /* as last asked for */
+    int64_t asked_ms;     /* when; 0: never */
+    int64_t confirmed_ms; /* at its end then, or it had not begun to be read then */
+    bool at_end;          /* end of partition seen at next, no record since */
+};
+
+struct tagd_kafka_shard {
+    bool assigned, running;
+    struct tagd_kafka_partition *topics; /* by topic */
+};
+
+/* A record that the worker holds; the token of struct tagd_input. */
+struct tagd_kafka_held {
+    rd_kafka_message_t *message;
+    struct tagd_header *headers;
+    size_t cap_headers;
+    struct tagd_kafka_held *next; /* free list */
+};
+
+enum tagd_kafka_event { TAGD_KAFKA_NO_EVENT, TAGD_KAFKA_ASSIGN, TAGD_KAFKA_REVOKE, TAGD_KAFKA_LOST };
+
+struct tagd_kafka {
+    const struct tagd_config *config;
+    const struct tagd_notes *notes;
+    struct tagd_io_stats *stats;
+    uint32_t partitions, n_topics;
+    char owner[TAGD_OWNER_MAX + 1];
+    const char *outputs[TAGD_OUTPUTS_MAX];
+
+    /* consumer */
+    rd_kafka_t *consumer;
+    rd_kafka_queue_t *queue;
+    rd_kafka_topic_t *topics[TAGD_TOPICS_MAX];
+    struct tagd_kafka_shard *shards;
+    rd_kafka_consumer_group_metadata_t *membership; /* of the present assignment; NULL: none */
+    bool closing;
+    bool assign_due;                /* running shards changed: rd_kafka_assign is to be called */
+    enum tagd_kafka_event event;    /* from the rebalance callback, not handed out yet */
+    bool revoking;                  /* REVOKE is handed out, `revoked` not called yet */
+    uint32_t *event_shards;
+    size_t n_event_shards;
+    char fatal[512];                /* not empty: to hand out */
+    rd_kafka_message_t **stash;     /* consumed, not handed out yet */
+    size_t n_stash, at_stash;
+    struct tagd_kafka_held *free_held;
+    int64_t confirm_ms;             /* when ends were last confirmed */
+    bool confirm_soon;              /* an end was seen that isn't confirmed */
+
+    /* producer */
+    rd_kafka_t *producer;
+    rd_kafka_topic_t *producer_topics[TAGD_OUTPUTS_MAX];
+    bool ready;                     /* init_transactions is done */
+    unsigned end_sent, end_failed;  /* EndTxn of the present transaction; written by broker threads, atomically */
+    rd_kafka_resp_err_t delivery;   /* first delivery error of the present transaction */
+    size_t message_bytes_max;       /* of a message with key and headers */
+    size_t dead_letter_bytes_max;   /* shrinks if the broker says too large */
+
+    /* reader */
+    rd_kafka_t *reader;
+    struct tagd_str *ended;         /* owners ended since the last assignment */
+    size_t n_ended;
+};
+
+/* kafka_client.c */
+enum tagd_kafka_side { TAGD_KAFKA_CONSUMER, TAGD_KAFKA_PRODUCER };
+/* A configuration with the user's properties that the side knows; the callbacks' opaque is kafka, of which config and notes
+ * are used. NULL: *error names the property. */
+rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side side, struct tagd_error *error);
+/* Sets a property that is known to be right; aborts with a message if it isn't. */
+void tagd_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
+/* Takes conf, also if it fails. */
+rd_kafka_t *tagd_kafka_client_new(enum tagd_kafka_side side, rd_kafka_conf_t *conf, struct tagd_error *error);
+void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Offsets of partitions at `which` (-1: the end under read-committed, -2: the beginning), in place: one request a broker. */
+rd_kafka_resp_err_t tagd_kafka_list_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int64_t which,
+                                            int timeout_ms);
+
+/* kafka_consumer.c */
+bool tagd_kafka_consumer_open(struct tagd_kafka *kafka, struct tagd_error *error);
+void tagd_kafka_consumer_close(struct tagd_kafka *kafka);
+void tagd_kafka_poll(struct tagd_kafka *kafka, int timeout_ms, size_t max_records,
+                     void (*input)(void *to, const struct tagd_input *in), void *to);
+void tagd_kafka_release(struct tagd_kafka *kafka, void *token);
+void tagd_kafka_revoked(struct tagd_kafka *kafka);
+void tagd_kafka_start(struct tagd_kafka *kafka, struct tagd_op *op);
+void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op);
+
+/* kafka_producer.c */
+/* A producer whose earlier transactions are all over. False: *error says why; *unreachable whether trying again may help. */
+bool tagd_kafka_producer_ready(struct tagd_kafka *kafka, int timeout_ms, bool *unreachable, struct tagd_error *error);
+void tagd_kafka_producer_close(struct tagd_kafka *kafka);
+void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op);
+void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op);
+
+/* kafka_reader.c */
+void tagd_kafka_reader_close(struct tagd_kafka *kafka);
+void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op);
+void tagd_kafka_refetch(struct tagd_kafka *kafka, struct tagd_op *op);
+
+#endif

@@ -1,0 +1,161 @@
+#include "io/kafka.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    if (notes == NULL || notes->note == NULL)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    notes->note(notes->to, level, text);
+}
+
+/* Any thread. A broker that is away is told of again and again: at most a few lines a second get through. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    static int64_t second;
+    static unsigned in_second;
+    int64_t now = tagd_io_mono_ms() / 1000;
+    const struct tagd_kafka *kafka = rd_kafka_opaque(rk);
+    if (level > LOG_WARNING || strcmp(facility, "CONFWARN") == 0)
+        return;
+    if (__atomic_exchange_n(&second, now, __ATOMIC_RELAXED) != now)
+        __atomic_store_n(&in_second, 0, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&in_second, 1, __ATOMIC_RELAXED) > 3)
+        return;
+    tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: %s: %s", facility, text);
+}
+
+/* librdkafka has no call that says which side a property is for, but its own table does: "name | C | range | ...". */
+static char *property_table(void)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *file = open_memstream(&text, &n);
+    if (file == NULL)
+        return NULL;
+    rd_kafka_conf_properties_show(file);
+    fclose(file);
+    return text;
+}
+
+static bool property_fits(const char *table, const char *name, enum tagd_kafka_side side)
+{
+    size_t n = strlen(name);
+    for (const char *line = table; line != NULL && *line != '\0';) {
+        const char *bar = strchr(line, '|'), *end = strchr(line, '\n');
+        if (strncmp(line, name, n) == 0 && bar != NULL && strspn(line + n, " ") == (size_t)(bar - line) - n) {
+            char who = bar[1 + strspn(bar + 1, " ")];
+            return who == '*' || who == (side == TAGD_KAFKA_CONSUMER ? 'C' : 'P');
+        }
+        line = end == NULL ? NULL : end + 1;
+    }
+    return true;
+}
+
+void tagd_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char text[256];
+    if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) == RD_KAFKA_CONF_OK)
+        return;
+    fprintf(stderr, "tagd: librdkafka refuses %s=%s: %s\n", name, value, text);
+    abort();
+}
+
+static bool given(const struct tagd_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_kafka; i++)
+        if (strcmp(config->kafka[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static const struct tagd_property defaults_of_both[] = {
+    {"socket.nagle.disable", "true"},
+    {"reconnect.backoff.max.ms", "2000"},
+};
+static const struct tagd_property defaults_of_consumer[] = {
+    {"session.timeout.ms", "10000"},
+    {"heartbeat.interval.ms", "2000"},
+    {"fetch.wait.max.ms", "100"},
+    {"fetch.error.backoff.ms", "50"},
+    {"queued.max.messages.kbytes", "32768"},
+};
+static const struct tagd_property defaults_of_producer[] = {
+    {"transaction.timeout.ms", "10000"},
+    {"retry.backoff.ms", "10"},
+    {"linger.ms", "0"},
+    {"compression.codec", "lz4"},
+    {"queue.buffering.max.messages", "1000000"},
+};
+
+static void set_defaults(const struct tagd_config *config, rd_kafka_conf_t *conf, const struct tagd_property *defaults,
+                         size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!given(config, defaults[i].name))
+            tagd_kafka_set(conf, defaults[i].name, defaults[i].value);
+}
+
+rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side side, struct tagd_error *error)
+{
+    const struct tagd_config *config = kafka->config;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char *table = property_table();
+    char text[512];
+    bool ok = true;
+    tagd_kafka_set(conf, "client.id", "tagd");
+    set_defaults(config, conf, defaults_of_both, sizeof(defaults_of_both) / sizeof(defaults_of_both[0]));
+    if (side == TAGD_KAFKA_CONSUMER)
+        set_defaults(config, conf, defaults_of_consumer, sizeof(defaults_of_consumer) / sizeof(defaults_of_consumer[0]));
+    else if (given(config, "compression.type"))
+        set_defaults(config, conf, defaults_of_producer, 3);
+    else
+        set_defaults(config, conf, defaults_of_producer, sizeof(defaults_of_producer) / sizeof(defaults_of_producer[0]));
+    for (size_t i = 0; i < config->n_kafka && ok; i++) {
+        const struct tagd_property *property = &config->kafka[i];
+        if (!property_fits(table, property->name, side))
+            continue;
+        if (rd_kafka_conf_set(conf, property->name, property->value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
+            ok = tagd_fail(error, "the configuration's \"kafka\" has \"%s\", which librdkafka refuses: %s", property->name, text);
+    }
+    free(table);
+    if (!ok) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_opaque(conf, kafka);
+    return conf;
+}
+
+rd_kafka_t *tagd_kafka_client_new(enum tagd_kafka_side side, rd_kafka_conf_t *conf, struct tagd_error *error)
+{
+    char text[512];
+    rd_kafka_t *rk = rd_kafka_new(side == TAGD_KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    if (rk != NULL)
+        return rk;
+    rd_kafka_conf_destroy(conf);
+    tagd_fail(error, "librdkafka refuses the configuration's \"kafka\": %s", text);
+    return NULL;
+}
+
+rd_kafka_resp_err_t tagd_kafka_list_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int64_t which,
+                                            int timeout_ms)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = which;
+        list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    if (list->cnt == 0)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    return rd_kafka_offsets_for_times(rk, list, timeout_ms);
+}

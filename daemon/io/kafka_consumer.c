@@ -1,0 +1,623 @@
+/* The consumer: rebalances, fetching, ends of partitions.
+ *
+ * What is fetched is the running shards' partitions, always assigned with offsets: rd_kafka_assign replaces the whole
+ * assignment, so shards that run already go on from the offset after the last record handed out, and a record below that is
+ * dropped. Rebalances are noted in the callback and handed out by the poll; rd_kafka_assign is called outside the callback.
+ *
+ * An end of partition is handed out at once, with the instant of the confirmation before it (or of the start), which it
+ * certainly comes after. Then it is confirmed by asking the leaders for the ends, soon after an end is seen and every 250 ms
+ * after that: confirmed_ms is the instant before the question was sent, so an answer that lay in a socket while the process
+ * stood still proves nothing. Fetch answers can't serve for this: they don't say again that a partition is at its end. */
+#include "io/kafka.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCH_MAX 4096         /* messages of one call */
+#define CONFIRM_EVERY_MS 250
+#define CONFIRM_SOON_MS 25
+#define CONFIRM_TIMEOUT_MS 1000
+#define ASK_TIMEOUT_MS 4000
+#define OFFSETS_FRESH_MS 2000  /* beginnings and ends asked for by COMMITTED serve START for so long */
+
+static struct tagd_kafka_partition *partition_of(struct tagd_kafka *kafka, uint32_t shard, uint32_t topic)
+{
+    return &kafka->shards[shard].topics[topic];
+}
+
+/* ---- rebalances ---- */
+
+static int32_t topic_index(const struct tagd_kafka *kafka, const char *name)
+{
+    for (uint32_t i = 0; i < kafka->n_topics; i++)
+        if (strcmp(kafka->config->sources[i].topic, name) == 0)
+            return (int32_t)i;
+    return -1;
+}
+
+static void set_fatal(struct tagd_kafka *kafka, const char *text)
+{
+    if (kafka->fatal[0] == '\0')
+        snprintf(kafka->fatal, sizeof(kafka->fatal), "%s", text);
+}
+
+/* Which shards the list gives us, and whether each comes with its partition of every topic. */
+static void take_assignment(struct tagd_kafka *kafka, const rd_kafka_topic_partition_list_t *list)
+{
+    uint32_t *seen = tagd_xcalloc(kafka->partitions, sizeof(*seen));
+    char text[512];
+    kafka->n_event_shards = 0;
+    for (int i = 0; i < list->cnt; i++) {
+        int32_t topic = topic_index(kafka, list->elems[i].topic), shard = list->elems[i].partition;
+        if (topic < 0)
+            continue;
+        if (shard < 0 || (uint32_t)shard >= kafka->partitions) {
+            snprintf(text, sizeof(text),
+                     "topic \"%s\" has got more partitions than the %u it had; a changed number needs a new group and prefix, "
+                     "which read the topics again",
+                     list->elems[i].topic, kafka->partitions);
+            set_fatal(kafka, text);
+            continue;
+        }
+        seen[shard] |= 1u << topic;
+    }
+    for (uint32_t shard = 0; shard < kafka->partitions; shard++) {
+        if (seen[shard] == 0)
+            continue;
+        kafka->event_shards[kafka->n_event_shards++] = shard;
+        for (uint32_t topic = 0; topic < kafka->n_topics; topic++) {
+            if (seen[shard] & 1u << topic)
+                continue;
+            snprintf(text, sizeof(text),
+                     "shard %u was assigned without its partition of topic \"%s\"; all members of group \"%s\" must have the same "
+                     "sources and the assignor range",
+                     shard, kafka->config->sources[topic].topic, kafka->config->group);
+            set_fatal(kafka, text);
+        }
+    }
+    free(seen);
+}
+
+static void forget_membership(struct tagd_kafka *kafka)
+{
+    if (kafka->membership != NULL)
+        rd_kafka_consumer_group_metadata_destroy(kafka->membership);
+    kafka->membership = NULL;
+}
+
+/* Called from within rd_kafka_consume_batch_queue and rd_kafka_consumer_close, so in the worker's thread. */
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct tagd_kafka *kafka = opaque;
+    if (kafka->closing) {
+        rd_kafka_assign(rk, NULL);
+        return;
+    }
+    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        kafka->event = TAGD_KAFKA_ASSIGN;
+        forget_membership(kafka);
+        kafka->membership = rd_kafka_consumer_group_metadata(rk);
+        take_assignment(kafka, list);
+        return;
+    }
+    kafka->event = err == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS && !rd_kafka_assignment_lost(rk) ? TAGD_KAFKA_REVOKE
+                                                                                                 : TAGD_KAFKA_LOST;
+}
+
+static void drop_stash(struct tagd_kafka *kafka)
+{
+    for (size_t i = kafka->at_stash; i < kafka->n_stash; i++)
+        rd_kafka_message_destroy(kafka->stash[i]);
+    kafka->at_stash = kafka->n_stash = 0;
+}
+
+/* Nothing is ours any more. */
+static void unassign(struct tagd_kafka *kafka)
+{
+    forget_membership(kafka);
+    drop_stash(kafka);
+    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
+        kafka->shards[shard].assigned = kafka->shards[shard].running = false;
+    __atomic_store_n(&kafka->stats->shards_assigned, 0, __ATOMIC_RELAXED);
+    kafka->assign_due = false;
+    kafka->revoking = false;
+    rd_kafka_resp_err_t err = rd_kafka_assign(kafka->consumer, NULL);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: unassigning: %s", rd_kafka_err2str(err));
+}
+
+/* Fetching of all running shards begins, or goes on, at their next offsets. */
+static void assign_running(struct tagd_kafka *kafka)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
+        for (uint32_t topic = 0; topic < kafka->n_topics && kafka->shards[shard].running; topic++)
+            rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)shard)->offset =
+                partition_of(kafka, shard, topic)->next;
+    rd_kafka_resp_err_t err = rd_kafka_assign(kafka->consumer, list);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: assigning: %s", rd_kafka_err2str(err));
+    rd_kafka_topic_partition_list_destroy(list);
+    kafka->assign_due = false;
+}
+
+static void note_shards(const struct tagd_kafka *kafka, const char *what)
+{
+    struct tagd_buf list = {0};
+    for (size_t i = 0; i < kafka->n_event_shards && i < 32; i++)
+        tagd_buf_printf(&list, "%s%u", i == 0 ? ": " : " ", kafka->event_shards[i]);
+    if (kafka->n_event_shards > 32)
+        tagd_buf_add_z(&list, " ...");
+    tagd_kafka_note(kafka->notes, TAGD_NOTE_INFO, "%s, %zu shards%.*s", what, kafka->n_event_shards, (int)list.n,
+                    list.n == 0 ? "" : list.p);
+    tagd_buf_free(&list);
+}
+
+/* Hands the noted rebalance out. */
+static void hand_out_event(struct tagd_kafka *kafka, void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    enum tagd_kafka_event event = kafka->event;
+    struct tagd_input in = {.shards = kafka->event_shards};
+    kafka->event = TAGD_KAFKA_NO_EVENT;
+    if (event == TAGD_KAFKA_ASSIGN) {
+        for (size_t i = 0; i < kafka->n_event_shards; i++)
+            kafka->shards[kafka->event_shards[i]].assigned = true;
+        while (kafka->n_ended > 0)
+            free((void *)(uintptr_t)kafka->ended[--kafka->n_ended].p);
+        __atomic_store_n(&kafka->stats->shards_assigned, kafka->n_event_shards, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&kafka->stats->assignments, 1, __ATOMIC_RELAXED);
+        assign_running(kafka); /* none yet: tells the client that the rebalance is dealt with */
+        note_shards(kafka, "assigned");
+        in.kind = TAGD_IN_ASSIGN;
+        in.n_shards = kafka->n_event_shards;
+        input(to, &in);
+        return;
+    }
+    kafka->n_event_shards = 0;
+    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
+        if (kafka->shards[shard].assigned)
+            kafka->event_shards[kafka->n_event_shards++] = shard;
+    in.n_shards = kafka->n_event_shards;
+    if (event == TAGD_KAFKA_REVOKE) {
+        note_shards(kafka, "revoked");
+        kafka->revoking = true;
+        in.kind = TAGD_IN_REVOKE;
+        input(to, &in);
+        return;
+    }
+    __atomic_add_fetch(&kafka->stats->lost, 1, __ATOMIC_RELAXED);
+    note_shards(kafka, "lost: the group went on without us");
+    in.kind = TAGD_IN_LOST;
+    input(to, &in);
+    unassign(kafka);
+}
+
+void tagd_kafka_revoked(struct tagd_kafka *kafka)
+{
+    if (kafka->revoking)
+        unassign(kafka);
+}
+
+/* ---- records ---- */
+
+static struct tagd_kafka_held *hold(struct tagd_kafka *kafka, rd_kafka_message_t *message)
+{
+    struct tagd_kafka_held *held = kafka->free_held;
+    if (held != NULL)
+        kafka->free_held = held->next;
+    else
+        held = tagd_xcalloc(1, sizeof(*held));
+    held->message = message;
+    return held;
+}
+
+void tagd_kafka_release(struct tagd_kafka *kafka, void *token)
+{
+    struct tagd_kafka_held *held = token;
+    rd_kafka_message_destroy(held->message);
+    held->message = NULL;
+    held->next = kafka->free_held;
+    kafka->free_held = held;
+}
+
+static void view_headers(struct tagd_kafka_held *held, struct tagd_record *record)
+{
+    rd_kafka_headers_t *headers;
+    if (rd_kafka_message_headers(held->message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    size_t n = rd_kafka_header_cnt(headers);
+    if (n > held->cap_headers) {
+        held->headers = tagd_xrealloc(held->headers, n * sizeof(*held->headers));
+        held->cap_headers = n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const char *name;
+        const void *value;
+        size_t size;
+        if (rd_kafka_header_get_all(headers, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            break;
+        held->headers[i] = (struct tagd_header){tagd_str_of(name), {value == NULL ? "" : value, value == NULL ? 0 : size}};
+        record->n_headers = i + 1;
+    }
+    record->headers = held->headers;
+}
+
+static int32_t topic_of(const struct tagd_kafka *kafka, const rd_kafka_message_t *message)
+{
+    for (uint32_t i = 0; i < kafka->n_topics; i++)
+        if (kafka->topics[i] == message->rkt)
+            return (int32_t)i;
+    return message->rkt == NULL ? -1 : topic_index(kafka, rd_kafka_topic_name(message->rkt));
+}
+
+/* False: the message isn't wanted any more and is destroyed by the caller. */
+static bool hand_out_record(struct tagd_kafka *kafka, rd_kafka_message_t *message, uint32_t topic,
+                            void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    struct tagd_kafka_partition *partition = partition_of(kafka, (uint32_t)message->partition, topic);
+    if (message->offset < partition->next)
+        return false;
+    struct tagd_kafka_held *held = hold(kafka, message);
+    struct tagd_input in = {.kind = TAGD_IN_RECORD, .token = held};
+    rd_kafka_timestamp_type_t stamp;
+    in.record.key = (struct tagd_str){message->key == NULL ? "" : message->key, message->key_len};
+    in.record.value = (struct tagd_str){message->payload == NULL ? "" : message->payload, message->len};
+    in.record.has_key = message->key != NULL;
+    in.record.has_value = message->payload != NULL;
+    in.record.timestamp_ms = rd_kafka_message_timestamp(message, &stamp);
+    in.record.log_append_time = stamp == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
+    in.record.topic = topic;
+    in.record.partition = message->partition;
+    in.record.offset = message->offset;
+    view_headers(held, &in.record);
+    partition->next = message->offset + 1;
+    partition->at_end = false;
+    input(to, &in);
+    return true;
+}
+
+static void hand_out_end(struct tagd_kafka *kafka, uint32_t topic, uint32_t shard,
+                         void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    const struct tagd_kafka_partition *partition = partition_of(kafka, shard, topic);
+    struct tagd_input in = {.kind = TAGD_IN_END, .confirmed_ms = partition->confirmed_ms};
+    in.record.topic = topic;
+    in.record.partition = (int32_t)shard;
+    in.record.offset = partition->next;
+    input(to, &in);
+}
+
+static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *message)
+{
+    char text[512];
+    const char *name = message->rkt == NULL ? "?" : rd_kafka_topic_name(message->rkt);
+    const char *reason = message->payload == NULL ? rd_kafka_err2str(message->err) : rd_kafka_message_errstr(message);
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        snprintf(text, sizeof(text),
+                 "topic \"%s\" partition %d no longer has the records to be read next (%s): they were deleted before they were "
+                 "read; raise the topic's retention, and set \"on_data_gap\": \"continue\" to go on without them",
+                 name, message->partition, reason);
+        set_fatal(kafka, text);
+        return;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        snprintf(text, sizeof(text), "Kafka doesn't allow it: topic \"%s\": %s; see the broker's access rules", name, reason);
+        set_fatal(kafka, text);
+        return;
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return; /* on_error has the text */
+    default:
+        tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: topic \"%s\": %s", name, reason);
+    }
+}
+
+static void hand_out_message(struct tagd_kafka *kafka, rd_kafka_message_t *message,
+                             void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    int32_t topic = topic_of(kafka, message);
+    bool ours = topic >= 0 && message->partition >= 0 && (uint32_t)message->partition < kafka->partitions &&
+                kafka->shards[message->partition].running;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (ours && hand_out_record(kafka, message, (uint32_t)topic, input, to))
+            return;
+    } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        struct tagd_kafka_partition *partition =
+            ours ? partition_of(kafka, (uint32_t)message->partition, (uint32_t)topic) : NULL;
+        if (partition != NULL && message->offset >= partition->next) {
+            partition->next = message->offset; /* past what a transaction's end takes up */
+            partition->at_end = true;
+            kafka->confirm_soon = true;
+            hand_out_end(kafka, (uint32_t)topic, (uint32_t)message->partition, input, to);
+        }
+    } else {
+        take_error(kafka, message);
+    }
+    rd_kafka_message_destroy(message);
+}
+
+/* ---- confirming ends ---- */
+
+/* Asks the leaders for the ends of the partitions at their end; hands out those that are there still. Records that were
+ * appended meanwhile show as an end further on. */
+static void confirm_ends(struct tagd_kafka *kafka, void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    int64_t asked_ms = tagd_io_mono_ms();
+    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
+        for (uint32_t topic = 0; topic < kafka->n_topics && kafka->shards[shard].running; topic++)
+            if (partition_of(kafka, shard, topic)->at_end)
+                rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)shard);
+    rd_kafka_resp_err_t err = tagd_kafka_list_offsets(kafka->consumer, list, -1, CONFIRM_TIMEOUT_MS);
+    for (int i = 0; err == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+        int32_t topic = topic_index(kafka, list->elems[i].topic);
+        struct tagd_kafka_partition *partition = partition_of(kafka, (uint32_t)list->elems[i].partition, (uint32_t)topic);
+        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR || list->elems[i].offset != partition->next)
+            continue;
+        partition->confirmed_ms = asked_ms;
+        hand_out_end(kafka, (uint32_t)topic, (uint32_t)list->elems[i].partition, input, to);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    kafka->confirm_soon = false;
+    kafka->confirm_ms = tagd_io_mono_ms();
+}
+
+static void confirm_if_due(struct tagd_kafka *kafka, void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    int64_t since_ms = tagd_io_mono_ms() - kafka->confirm_ms;
+    if (since_ms < (kafka->confirm_soon ? CONFIRM_SOON_MS : CONFIRM_EVERY_MS))
+        return;
+    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
+        for (uint32_t topic = 0; topic < kafka->n_topics && kafka->shards[shard].running; topic++)
+            if (partition_of(kafka, shard, topic)->at_end) {
+                confirm_ends(kafka, input, to);
+                return;
+            }
+    kafka->confirm_ms = tagd_io_mono_ms();
+}
+
+/* ---- the poll ---- */
+
+static void pause_ms(int timeout_ms)
+{
+    if (timeout_ms > 0)
+        nanosleep(&(struct timespec){timeout_ms / 1000, timeout_ms % 1000 * 1000000L}, NULL);
+}
+
+/* Takes what the client has into the stash; serves the callbacks. */
+static void consume(struct tagd_kafka *kafka, int timeout_ms, size_t max)
+{
+    ssize_t n;
+    if (kafka->n_stash > 0) {
+        if (kafka->n_stash - kafka->at_stash >= BATCH_MAX) {
+            pause_ms(timeout_ms);
+            return;
+        }
+        memmove(kafka->stash, kafka->stash + kafka->at_stash, (kafka->n_stash - kafka->at_stash) * sizeof(*kafka->stash));
+        kafka->n_stash -= kafka->at_stash;
+        kafka->at_stash = 0;
+    }
+    size_t room = BATCH_MAX - kafka->n_stash;
+    n = rd_kafka_consume_batch_queue(kafka->queue, timeout_ms, kafka->stash + kafka->n_stash, max < room ? max : room);
+    if (n > 0)
+        kafka->n_stash += (size_t)n;
+}
+
+void tagd_kafka_poll(struct tagd_kafka *kafka, int timeout_ms, size_t max_records,
+                     void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    if (kafka->fatal[0] != '\0') {
+        input(to, &(struct tagd_input){.kind = TAGD_IN_FATAL, .error = kafka->fatal});
+        pause_ms(timeout_ms);
+        return;
+    }
+    if (kafka->assign_due && !kafka->revoking)
+        assign_running(kafka);
+    if (kafka->revoking) { /* what is fetched is not wanted; the next word is `revoked` */
+        pause_ms(timeout_ms < 10 ? timeout_ms : 10);
+        return;
+    }
+    /* Without records wanted, some are taken anyway and kept, so that what comes behind them is seen. */
+    size_t waiting = kafka->n_stash - kafka->at_stash;
+    if (kafka->event == TAGD_KAFKA_NO_EVENT)
+        consume(kafka, waiting > 0 && max_records > 0 ? 0 : timeout_ms, max_records > 0 ? max_records : 100);
+    for (size_t i = 0; i < max_records && kafka->at_stash < kafka->n_stash; i++)
+        hand_out_message(kafka, kafka->stash[kafka->at_stash++], input, to);
+    if (kafka->at_stash == kafka->n_stash)
+        kafka->at_stash = kafka->n_stash = 0;
+    if (kafka->event != TAGD_KAFKA_NO_EVENT && kafka->fatal[0] == '\0')
+        hand_out_event(kafka, input, to);
+    /* Only when nothing waits here: a record in the stash would show the end to be none. */
+    if (kafka->n_stash == 0 && !kafka->revoking)
+        confirm_if_due(kafka, input, to);
+}
+
+/* ---- operations ---- */
+
+/* Beginnings and ends of the shard's partitions, unless they were asked for just now. */
+static bool ask_offsets(struct tagd_kafka *kafka, uint32_t shard, int64_t fresh_ms, struct tagd_error *error)
+{
+    int64_t now = tagd_io_mono_ms();
+    bool fresh = true, ok = true;
+    for (uint32_t topic = 0; topic < kafka->n_topics; topic++) {
+        int64_t asked_ms = partition_of(kafka, shard, topic)->asked_ms;
+        fresh = fresh && asked_ms != 0 && now - asked_ms <= fresh_ms;
+    }
+    if (fresh)
+        return true;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)kafka->n_topics);
+    for (uint32_t topic = 0; topic < kafka->n_topics; topic++)
+        rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)shard);
+    for (int64_t which = -2; which <= -1 && ok; which++) {
+        rd_kafka_resp_err_t err = tagd_kafka_list_offsets(kafka->consumer, list, which, ASK_TIMEOUT_MS);
+        for (int i = 0; i < list->cnt && ok; i++) {
+            struct tagd_kafka_partition *partition =
+                partition_of(kafka, shard, (uint32_t)topic_index(kafka, list->elems[i].topic));
+            if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+                err = list->elems[i].err;
+            if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+                ok = tagd_fail(error, "Kafka doesn't say where topic \"%s\" partition %u begins and ends: %s",
+                               list->elems[i].topic, shard, rd_kafka_err2str(err));
+            else if (which == -2)
+                partition->low = list->elems[i].offset;
+            else
+                partition->high = list->elems[i].offset;
+        }
+    }
+    for (uint32_t topic = 0; topic < kafka->n_topics && ok; topic++)
+        partition_of(kafka, shard, topic)->asked_ms = now;
+    rd_kafka_topic_partition_list_destroy(list);
+    return ok;
+}
+
+void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)kafka->n_topics);
+    for (uint32_t topic = 0; topic < kafka->n_topics; topic++)
+        rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)op->shard);
+    op->status = TAGD_ABORTED;
+    rd_kafka_resp_err_t err = rd_kafka_committed(kafka->consumer, list, ASK_TIMEOUT_MS);
+    op->u.committed.topics = tagd_arena_zalloc(op->arena, kafka->n_topics * sizeof(*op->u.committed.topics));
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *from = &list->elems[i];
+        struct tagd_committed_topic *topic = &op->u.committed.topics[topic_index(kafka, from->topic)];
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            err = from->err;
+        topic->offset = from->offset < 0 ? -1 : from->offset;
+        if (from->metadata_size > 0)
+            topic->metadata = tagd_arena_copy(op->arena, from->metadata, from->metadata_size);
+        while (topic->metadata.n > 0 && topic->metadata.p[topic->metadata.n - 1] == '\0')
+            topic->metadata.n--;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        tagd_fail(&op->error, "Kafka doesn't say the committed offsets of shard %u: %s", op->shard, rd_kafka_err2str(err));
+        return;
+    }
+    if (!ask_offsets(kafka, op->shard, 0, &op->error))
+        return;
+    for (uint32_t topic = 0; topic < kafka->n_topics; topic++) {
+        op->u.committed.topics[topic].low = partition_of(kafka, op->shard, topic)->low;
+        op->u.committed.topics[topic].high = partition_of(kafka, op->shard, topic)->high;
+    }
+    op->status = TAGD_DONE;
+}
+
+void tagd_kafka_start(struct tagd_kafka *kafka, struct tagd_op *op)
+{
+    struct tagd_kafka_shard *shard = &kafka->shards[op->shard];
+    if (!shard->assigned) {
+        op->status = TAGD_FENCED;
+        tagd_fail(&op->error, "shard %u isn't ours", op->shard);
+        return;
+    }
+    if (!ask_offsets(kafka, op->shard, OFFSETS_FRESH_MS, &op->error)) {
+        op->status = TAGD_ABORTED;
+        return;
+    }
+    for (uint32_t topic = 0; topic < kafka->n_topics; topic++) {
+        struct tagd_kafka_partition *partition = &shard->topics[topic];
+        int64_t offset = op->u.start.offsets[topic];
+        if (offset < 0)
+            offset = kafka->config->start_latest ? partition->high : partition->low;
+        if (offset < partition->low || offset > partition->high) {
+            op->status = TAGD_GONE;
+            tagd_fail(&op->error, "topic \"%s\" partition %u has no offset %lld: it holds %lld to %lld",
+                      kafka->config->sources[topic].topic, op->shard, (long long)offset, (long long)partition->low,
+                      (long long)partition->high);
+            return;
+        }
+        partition->next = offset;
+        partition->at_end = false;
+        partition->confirmed_ms = tagd_io_mono_ms();
+    }
+    shard->running = true;
+    kafka->assign_due = true;
+    op->status = TAGD_DONE;
+}
+
+/* ---- opening and closing ---- */
+
+/* The worker's thread, from within a poll. */
+static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    struct tagd_kafka *kafka = opaque;
+    char text[512], why[256];
+    if (err != RD_KAFKA_RESP_ERR__FATAL)
+        return; /* temporary, and in the log */
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(rk, why, sizeof(why));
+    if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+        snprintf(text, sizeof(text),
+                 "another daemon runs as instance \"%s\" of group \"%s\"; give each its own \"instance\"",
+                 kafka->config->instance, kafka->config->group);
+    else
+        snprintf(text, sizeof(text), "the Kafka consumer can't go on: %s (%s)", why, reason);
+    set_fatal(kafka, text);
+}
+
+bool tagd_kafka_consumer_open(struct tagd_kafka *kafka, struct tagd_error *error)
+{
+    rd_kafka_conf_t *conf = tagd_kafka_conf(kafka, TAGD_KAFKA_CONSUMER, error);
+    if (conf == NULL)
+        return false;
+    tagd_kafka_set(conf, "group.id", kafka->config->group);
+    tagd_kafka_set(conf, "group.instance.id", kafka->owner);
+    tagd_kafka_set(conf, "enable.auto.commit", "false");
+    tagd_kafka_set(conf, "enable.auto.offset.store", "false");
+    tagd_kafka_set(conf, "enable.partition.eof", "true");
+    tagd_kafka_set(conf, "isolation.level", "read_committed");
+    tagd_kafka_set(conf, "partition.assignment.strategy", "range");
+    tagd_kafka_set(conf, "auto.offset.reset", "error");
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    kafka->consumer = tagd_kafka_client_new(TAGD_KAFKA_CONSUMER, conf, error);
+    if (kafka->consumer == NULL)
+        return false;
+    rd_kafka_poll_set_consumer(kafka->consumer);
+    kafka->queue = rd_kafka_queue_get_consumer(kafka->consumer);
+    kafka->stash = tagd_xcalloc(BATCH_MAX, sizeof(rd_kafka_message_t *));
+    kafka->event_shards = tagd_xcalloc(kafka->partitions, sizeof(*kafka->event_shards));
+    kafka->shards = tagd_xcalloc(kafka->partitions, sizeof(*kafka->shards));
+    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
+        kafka->shards[shard].topics = tagd_xcalloc(kafka->n_topics, sizeof(*kafka->shards[shard].topics));
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)kafka->n_topics);
+    for (uint32_t i = 0; i < kafka->n_topics; i++) {
+        kafka->topics[i] = rd_kafka_topic_new(kafka->consumer, kafka->config->sources[i].topic, NULL);
+        rd_kafka_topic_partition_list_add(list, kafka->config->sources[i].topic, RD_KAFKA_PARTITION_UA);
+    }
+    rd_kafka_resp_err_t err = rd_kafka_subscribe(kafka->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR || tagd_fail(error, "can't subscribe: %s", rd_kafka_err2str(err));
+}
+
+void tagd_kafka_consumer_close(struct tagd_kafka *kafka)
+{
+    if (kafka->consumer == NULL)
+        return;
+    kafka->closing = true;
+    forget_membership(kafka);
+    drop_stash(kafka);
+    if (kafka->revoking)
+        rd_kafka_assign(kafka->consumer, NULL);
+    rd_kafka_consumer_close(kafka->consumer);
+    for (uint32_t i = 0; i < kafka->n_topics; i++)
+        if (kafka->topics[i] != NULL)
+            rd_kafka_topic_destroy(kafka->topics[i]);
+    rd_kafka_queue_destroy(kafka->queue);
+    rd_kafka_destroy(kafka->consumer);
+    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
+        free(kafka->shards[shard].topics);
+    while (kafka->free_held != NULL) {
+        struct tagd_kafka_held *held = kafka->free_held;
+        kafka->free_held = held->next;
+        free(held->headers);
+        free(held);
+    }
+    free(kafka->shards);
+    free(kafka->event_shards);
+    free(kafka->stash);
+    kafka->consumer = NULL;
+}

@@ -1,0 +1,387 @@
+/* The transactional producer. The only doubtful moment is EndTxn: the client sends it again by itself when no answer comes, and
+ * a late copy may end a later transaction. So EndTxn requests are counted by interceptors; one sent twice, or not answered in
+ * order, taints the producer: it is made anew under the same id (init_transactions settles what is open and shuts out late
+ * copies by a new epoch), and the outcome is called unknown, so that the shard compares batches. */
+#include "io/kafka.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define API_END_TXN 26
+#define INIT_TIMEOUT_MS 5000
+#define SEND_OFFSETS_TIMEOUT_MS 5000
+#define ABORT_TIMEOUT_MS 5000
+#define MESSAGE_BYTES_DEFAULT 1000000 /* librdkafka's message.max.bytes; the broker's default is a little more */
+#define MESSAGE_OVERHEAD 512          /* of a record batch with one record */
+#define DEAD_LETTER_BYTES_LEAST 1024
+#define QUEUE_FULL_TRIES_MAX 3000     /* of 10 ms */
+
+/* ---- watching EndTxn: broker threads ---- */
+
+static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id, int16_t api_key,
+                                           int16_t api_version, int32_t correlation, size_t size, void *opaque)
+{
+    struct tagd_kafka *kafka = opaque;
+    (void)rk, (void)socket, (void)broker, (void)broker_id, (void)api_version, (void)correlation, (void)size;
+    if (api_key == API_END_TXN)
+        __atomic_add_fetch(&kafka->end_sent, 1, __ATOMIC_SEQ_CST);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
+                                                int16_t api_key, int16_t api_version, int32_t correlation, size_t size,
+                                                int64_t rtt, rd_kafka_resp_err_t err, void *opaque)
+{
+    struct tagd_kafka *kafka = opaque;
+    (void)rk, (void)socket, (void)broker, (void)broker_id, (void)api_version, (void)correlation, (void)size, (void)rtt;
+    if (api_key == API_END_TXN && err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        __atomic_add_fetch(&kafka->end_failed, 1, __ATOMIC_SEQ_CST);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *text, size_t size)
+{
+    (void)conf, (void)text, (void)size;
+    rd_kafka_interceptor_add_on_request_sent(rk, "tagd", on_request_sent, opaque);
+    return rd_kafka_interceptor_add_on_response_received(rk, "tagd", on_response_received, opaque);
+}
+
+static unsigned end_sent(struct tagd_kafka *kafka)
+{
+    return __atomic_load_n(&kafka->end_sent, __ATOMIC_SEQ_CST);
+}
+
+static bool tainted(struct tagd_kafka *kafka)
+{
+    return end_sent(kafka) > 1 || __atomic_load_n(&kafka->end_failed, __ATOMIC_SEQ_CST) > 0;
+}
+
+/* ---- making a producer ---- */
+
+/* The worker's thread, from within a poll, a flush or a commit. */
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+    struct tagd_kafka *kafka = opaque;
+    (void)rk;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && (kafka->delivery == RD_KAFKA_RESP_ERR_NO_ERROR ||
+                                                       kafka->delivery == RD_KAFKA_RESP_ERR__PURGE_QUEUE))
+        kafka->delivery = message->err;
+}
+
+static size_t message_bytes_max(const struct tagd_config *config)
+{
+    for (size_t i = 0; i < config->n_kafka; i++)
+        if (strcmp(config->kafka[i].name, "message.max.bytes") == 0)
+            return (size_t)strtoull(config->kafka[i].value, NULL, 10);
+    return MESSAGE_BYTES_DEFAULT;
+}
+
+static rd_kafka_t *producer_new(struct tagd_kafka *kafka, const char *id, bool watched, struct tagd_error *error)
+{
+    rd_kafka_conf_t *conf = tagd_kafka_conf(kafka, TAGD_KAFKA_PRODUCER, error);
+    if (conf == NULL)
+        return NULL;
+    tagd_kafka_set(conf, "transactional.id", id);
+    tagd_kafka_set(conf, "delivery.report.only.error", "true");
+    if (watched) {
+        rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+        rd_kafka_conf_interceptor_add_on_new(conf, "tagd", on_new, kafka);
+    }
+    return tagd_kafka_client_new(TAGD_KAFKA_PRODUCER, conf, error);
+}
+
+void tagd_kafka_producer_close(struct tagd_kafka *kafka)
+{
+    if (kafka->producer == NULL)
+        return;
+    for (size_t i = 0; i < TAGD_OUTPUTS_MAX; i++)
+        rd_kafka_topic_destroy(kafka->producer_topics[i]);
+    rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_destroy(kafka->producer);
+    kafka->producer = NULL;
+    kafka->ready = false;
+}
+
+static bool producer_open(struct tagd_kafka *kafka, struct tagd_error *error)
+{
+    if (kafka->producer != NULL)
+        return true;
+    kafka->message_bytes_max = message_bytes_max(kafka->config);
+    if (kafka->dead_letter_bytes_max == 0 || kafka->dead_letter_bytes_max > kafka->message_bytes_max)
+        kafka->dead_letter_bytes_max = kafka->message_bytes_max;
+    kafka->producer = producer_new(kafka, kafka->owner, true, error);
+    if (kafka->producer == NULL)
+        return false;
+    for (size_t i = 0; i < TAGD_OUTPUTS_MAX; i++)
+        kafka->producer_topics[i] = rd_kafka_topic_new(kafka->producer, kafka->outputs[i], NULL);
+    __atomic_add_fetch(&kafka->stats->producers, 1, __ATOMIC_RELAXED);
+    return true;
+}
+
+bool tagd_kafka_producer_ready(struct tagd_kafka *kafka, int timeout_ms, bool *unreachable, struct tagd_error *error)
+{
+    *unreachable = false;
+    if (kafka->ready)
+        return true;
+    if (!producer_open(kafka, error))
+        return false;
+    rd_kafka_error_t *failure = rd_kafka_init_transactions(kafka->producer, timeout_ms);
+    if (failure == NULL) {
+        kafka->ready = true;
+        return true;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
+    tagd_fail(error, "Kafka doesn't let transactional id \"%s\" begin: %s", kafka->owner, rd_kafka_error_string(failure));
+    *unreachable = rd_kafka_error_is_retriable(failure) || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+                   code == RD_KAFKA_RESP_ERR__TRANSPORT;
+    if (!rd_kafka_error_is_retriable(failure))
+        tagd_kafka_producer_close(kafka);
+    rd_kafka_error_destroy(failure);
+    return false;
+}
+
+/* After a taint, a fatal error or an abort that failed. It need not succeed now: nothing is asked of Kafka before it does. */
+static void producer_renew(struct tagd_kafka *kafka)
+{
+    struct tagd_error error;
+    bool unreachable;
+    tagd_kafka_producer_close(kafka);
+    if (!tagd_kafka_producer_ready(kafka, INIT_TIMEOUT_MS, &unreachable, &error))
+        tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "%s", error.text);
+}
+
+/* ---- PUBLISH ---- */
+
+/* The dead letter's value as it goes out: cut where the broker's limit asks for it. */
+static size_t cut_length(struct tagd_kafka *kafka, const struct tagd_output *output, size_t extra)
+{
+    size_t around = MESSAGE_OVERHEAD + extra + output->key.n, limit = kafka->dead_letter_bytes_max;
+    for (size_t i = 0; i < output->n_headers; i++)
+        around += output->headers[i].name.n + output->headers[i].value.n + 16;
+    if (around + output->value.n <= limit)
+        return output->value.n;
+    return around >= limit ? 0 : limit - around;
+}
+
+static rd_kafka_headers_t *make_headers(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard,
+                                        const struct tagd_output *output, size_t sent_bytes)
+{
+    char batch[96], full[24];
+    int n = snprintf(batch, sizeof(batch), "%" PRIu64 ".%" PRIu64 ".%" PRIu32, shard->fence, shard->batch, output->index);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(output->n_headers + 3);
+    for (size_t i = 0; i < output->n_headers; i++)
+        rd_kafka_header_add(headers, output->headers[i].name.p, (ssize_t)output->headers[i].name.n,
+                            output->headers[i].value.p, (ssize_t)output->headers[i].value.n);
+    if (sent_bytes < output->value.n) {
+        int k = snprintf(full, sizeof(full), "%zu", output->value.n);
+        rd_kafka_header_add(headers, "tagd_truncated", -1, full, k);
+    }
+    rd_kafka_header_add(headers, "tagd_batch", -1, batch, n);
+    rd_kafka_header_add(headers, "tagd_group", -1, kafka->config->group, (ssize_t)strlen(kafka->config->group));
+    return headers;
+}
+
+static bool produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard, const struct tagd_output *output,
+                    struct tagd_error *error)
+{
+    size_t topic = output->kind == TAGD_OUT_DEAD_LETTER, bytes = output->value.n;
+    if (output->kind == TAGD_OUT_DEAD_LETTER)
+        bytes = cut_length(kafka, output, strlen(kafka->config->group) + 160);
+    if (bytes < output->value.n)
+        __atomic_add_fetch(&kafka->stats->truncated, 1, __ATOMIC_RELAXED);
+    rd_kafka_headers_t *headers = make_headers(kafka, shard, output, bytes);
+    for (unsigned tries = 0;; tries++) {
+        rd_kafka_resp_err_t err = rd_kafka_producev(
+            kafka->producer, RD_KAFKA_V_RKT(kafka->producer_topics[topic]), RD_KAFKA_V_PARTITION((int32_t)shard->shard),
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            RD_KAFKA_V_KEY(output->has_key ? output->key.p : NULL, output->has_key ? output->key.n : 0),
+            RD_KAFKA_V_VALUE(output->has_value ? (void *)(uintptr_t)output->value.p : NULL, output->has_value ? bytes : 0),
+            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return true;
+        if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL && tries < QUEUE_FULL_TRIES_MAX) {
+            rd_kafka_poll(kafka->producer, 10);
+            continue;
+        }
+        rd_kafka_headers_destroy(headers);
+        kafka->delivery = err;
+        return tagd_fail(error, "can't produce to \"%s\": %s", kafka->outputs[topic], rd_kafka_err2str(err));
+    }
+}
+
+static rd_kafka_topic_partition_list_t *make_offsets(struct tagd_kafka *kafka, const struct tagd_op *op)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)(op->u.publish.n_shards * kafka->n_topics));
+    for (size_t i = 0; i < op->u.publish.n_shards; i++) {
+        const struct tagd_shard_outputs *shard = &op->u.publish.shards[i];
+        for (uint32_t topic = 0; topic < kafka->n_topics; topic++) {
+            rd_kafka_topic_partition_t *to =
+                rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)shard->shard);
+            to->offset = shard->offset[topic] < 0 ? 0 : shard->offset[topic];
+            char *metadata = tagd_xmalloc(shard->metadata.n + 1); /* the list frees it */
+            memcpy(metadata, shard->metadata.p, shard->metadata.n);
+            metadata[shard->metadata.n] = '\0';
+            to->metadata = metadata;
+            to->metadata_size = shard->metadata.n;
+        }
+    }
+    return list;
+}
+
+/* Somebody else holds our id, our place in the group or our shards. */
+static bool says_fenced(rd_kafka_resp_err_t code)
+{
+    switch ((int)code) {
+    case RD_KAFKA_RESP_ERR__FENCED:
+    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The transaction is not to be: ends it, and says what became of it. failure may be NULL; it is taken. */
+static void give_up(struct tagd_kafka *kafka, struct tagd_op *op, rd_kafka_error_t *failure)
+{
+    rd_kafka_resp_err_t code = failure == NULL ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(failure);
+    bool fatal = failure != NULL && rd_kafka_error_is_fatal(failure);
+    bool commit_sent = end_sent(kafka) > 0;
+    if (failure != NULL)
+        tagd_fail(&op->error, "Kafka: %s", rd_kafka_error_string(failure));
+    op->status = says_fenced(code) ? TAGD_FENCED : TAGD_ABORTED;
+    if (commit_sent && !(says_fenced(code) && end_sent(kafka) == 1))
+        op->status = TAGD_UNKNOWN;
+    if (failure != NULL)
+        rd_kafka_error_destroy(failure);
+    if (fatal || commit_sent) {
+        producer_renew(kafka);
+    } else {
+        failure = rd_kafka_abort_transaction(kafka->producer, ABORT_TIMEOUT_MS);
+        bool renew = failure != NULL || tainted(kafka);
+        if (failure != NULL)
+            rd_kafka_error_destroy(failure);
+        if (renew)
+            producer_renew(kafka);
+    }
+    if (kafka->delivery != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        return;
+    if (kafka->dead_letter_bytes_max > DEAD_LETTER_BYTES_LEAST)
+        kafka->dead_letter_bytes_max /= 2;
+    tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN,
+                    "Kafka finds a message too large; dead letters are now cut to %zu bytes (raise the topic's max.message.bytes)",
+                    kafka->dead_letter_bytes_max);
+}
+
+static void commit(struct tagd_kafka *kafka, struct tagd_op *op)
+{
+    rd_kafka_error_t *failure = rd_kafka_commit_transaction(kafka->producer, -1);
+    bool taint = tainted(kafka);
+    if (taint)
+        __atomic_add_fetch(&kafka->stats->tainted, 1, __ATOMIC_RELAXED);
+    if (failure == NULL && !taint) {
+        op->status = TAGD_DONE;
+        return;
+    }
+    if (failure != NULL && rd_kafka_error_txn_requires_abort(failure)) {
+        give_up(kafka, op, failure);
+        return;
+    }
+    bool fenced = failure != NULL && end_sent(kafka) <= 1 && says_fenced(rd_kafka_error_code(failure));
+    tagd_fail(&op->error, "Kafka: whether a transaction was committed isn't known: %s",
+              failure == NULL ? "its end was sent more than once" : rd_kafka_error_string(failure));
+    if (failure != NULL)
+        rd_kafka_error_destroy(failure);
+    op->status = fenced ? TAGD_FENCED : TAGD_UNKNOWN;
+    producer_renew(kafka);
+}
+
+void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op)
+{
+    bool unreachable;
+    if (!tagd_kafka_producer_ready(kafka, INIT_TIMEOUT_MS, &unreachable, &op->error)) {
+        op->status = TAGD_ABORTED;
+        return;
+    }
+    if (kafka->membership == NULL) {
+        op->status = TAGD_FENCED;
+        tagd_fail(&op->error, "the group has assigned us nothing");
+        return;
+    }
+    __atomic_store_n(&kafka->end_sent, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&kafka->end_failed, 0, __ATOMIC_SEQ_CST);
+    kafka->delivery = RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_error_t *failure = rd_kafka_begin_transaction(kafka->producer);
+    if (failure != NULL) {
+        tagd_fail(&op->error, "Kafka: %s", rd_kafka_error_string(failure));
+        op->status = says_fenced(rd_kafka_error_code(failure)) ? TAGD_FENCED : TAGD_ABORTED;
+        rd_kafka_error_destroy(failure);
+        producer_renew(kafka);
+        return;
+    }
+    for (size_t i = 0; i < op->u.publish.n_shards; i++) {
+        const struct tagd_shard_outputs *shard = &op->u.publish.shards[i];
+        for (size_t k = 0; k < shard->n_outputs; k++) {
+            if (produce(kafka, shard, &shard->outputs[k], &op->error))
+                continue;
+            give_up(kafka, op, NULL);
+            return;
+        }
+    }
+    rd_kafka_topic_partition_list_t *offsets = make_offsets(kafka, op);
+    failure = rd_kafka_send_offsets_to_transaction(kafka->producer, offsets, kafka->membership, SEND_OFFSETS_TIMEOUT_MS);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    if (failure != NULL) {
+        give_up(kafka, op, failure);
+        return;
+    }
+    commit(kafka, op);
+}
+
+/* ---- END_OWNER ---- */
+
+void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op)
+{
+    struct tagd_str owner = op->u.end_owner.owner;
+    char id[TAGD_OWNER_MAX + 1];
+    for (size_t i = 0; i < kafka->n_ended; i++)
+        if (tagd_str_eq(kafka->ended[i], owner)) {
+            op->status = TAGD_DONE;
+            return;
+        }
+    if (owner.n > TAGD_OWNER_MAX) {
+        op->status = TAGD_REFUSED;
+        tagd_fail(&op->error, "shard %u's owner in Redis is no transactional id", op->shard);
+        return;
+    }
+    memcpy(id, owner.p, owner.n);
+    id[owner.n] = '\0';
+    op->status = TAGD_ABORTED;
+    if (strcmp(id, kafka->owner) == 0) { /* ours: an earlier life, ended when our producer began */
+        op->status = TAGD_DONE;
+        return;
+    }
+    rd_kafka_t *producer = producer_new(kafka, id, false, &op->error);
+    if (producer == NULL)
+        return;
+    rd_kafka_error_t *failure = rd_kafka_init_transactions(producer, INIT_TIMEOUT_MS);
+    if (failure != NULL)
+        tagd_fail(&op->error, "Kafka doesn't end the transaction of \"%s\": %s", id, rd_kafka_error_string(failure));
+    rd_kafka_destroy(producer);
+    if (failure != NULL) {
+        rd_kafka_error_destroy(failure);
+        return;
+    }
+    __atomic_add_fetch(&kafka->stats->owners_ended, 1, __ATOMIC_RELAXED);
+    kafka->ended = tagd_xrealloc(kafka->ended, (kafka->n_ended + 1) * sizeof(*kafka->ended));
+    char *copy = tagd_xmalloc(owner.n + 1);
+    memcpy(copy, id, owner.n + 1);
+    kafka->ended[kafka->n_ended++] = (struct tagd_str){copy, owner.n};
+    op->status = TAGD_DONE;
+}

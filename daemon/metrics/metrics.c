@@ -1,0 +1,190 @@
+#include "metrics/metrics.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#define WORKER(field) offsetof(struct tagd_worker_stats, field), false
+#define IO(field) offsetof(struct tagd_io_stats, field), true
+
+struct counter {
+    const char *name, *label, *help; /* help NULL: another line of the family before */
+    size_t offset;
+    bool io;
+    const char *type;
+};
+
+static const struct counter counters[] = {
+    {"tagd_records_total", "", "Records read from the source topics.", WORKER(records), "counter"},
+    {"tagd_events_total", "", "Events applied to customers.", WORKER(events), "counter"},
+    {"tagd_duplicates_total", "", "Events ignored as duplicates.", WORKER(duplicates), "counter"},
+    {"tagd_ignored_total", "", "Records of types the catalog does not declare.", WORKER(ignored), "counter"},
+    {"tagd_late_total", "", "Events behind their customer's clock.", WORKER(late), "counter"},
+    {"tagd_tag_changes_total", "{origin=\"event\"}", "Tag changes, by what brought them about.", WORKER(changes_event), "counter"},
+    {"tagd_tag_changes_total", "{origin=\"time\"}", NULL, WORKER(changes_time), "counter"},
+    {"tagd_limit_total", "{limit=\"panes\"}", "Things dropped at a limit of a customer's profile.", WORKER(limit_panes), "counter"},
+    {"tagd_limit_total", "{limit=\"dedupe_ids\"}", NULL, WORKER(limit_dedupe_ids), "counter"},
+    {"tagd_batches_total", "", "Batches committed to Redis.", WORKER(batches), "counter"},
+    {"tagd_batch_records_total", "", "Records in the batches committed to Redis.", WORKER(batch_records), "counter"},
+    {"tagd_commits_total", "{outcome=\"fenced\"}", "Commits to Redis that were not simply done.", WORKER(commits_fenced), "counter"},
+    {"tagd_commits_total", "{outcome=\"refused\"}", NULL, WORKER(commits_refused), "counter"},
+    {"tagd_commits_total", "{outcome=\"unknown\"}", NULL, WORKER(commits_unknown), "counter"},
+    {"tagd_publishes_total", "{outcome=\"aborted\"}", "Kafka transactions that were not simply done.", WORKER(publish_aborted),
+     "counter"},
+    {"tagd_publishes_total", "{outcome=\"unknown\"}", NULL, WORKER(publish_unknown), "counter"},
+    {"tagd_publishes_total", "{outcome=\"fenced\"}", NULL, WORKER(publish_fenced), "counter"},
+    {"tagd_takeovers_total", "{found=\"new\"}", "Shards taken over, by what was found.", WORKER(takeover_new), "counter"},
+    {"tagd_takeovers_total", "{found=\"level\"}", NULL, WORKER(takeover_level), "counter"},
+    {"tagd_takeovers_total", "{found=\"outbox\"}", NULL, WORKER(takeover_outbox), "counter"},
+    {"tagd_takeovers_total", "{found=\"refused\"}", NULL, WORKER(takeover_refused), "counter"},
+    {"tagd_takeover_outbox_batches_total", "", "Batches published from the outbox at takeovers.", WORKER(takeover_outbox_batches),
+     "counter"},
+    {"tagd_takeover_owners_ended_total", "", "Other owners' transactional ids ended at takeovers.", IO(owners_ended), "counter"},
+    {"tagd_data_gaps_total", "", "Gaps in the sources that were passed over (on_data_gap: continue).", WORKER(data_gaps), "counter"},
+    {"tagd_assignments_total", "", "Assignments received from the consumer group.", IO(assignments), "counter"},
+    {"tagd_assignments_lost_total", "", "Assignments lost without a word.", IO(lost), "counter"},
+    {"tagd_kafka_producers_total", "", "Transactional producers made, the first of each worker included.", IO(producers), "counter"},
+    {"tagd_kafka_tainted_total", "", "Transactions whose end was sent more than once or not answered.", IO(tainted), "counter"},
+    {"tagd_redis_connects_total", "", "Connections to Redis made, the first of each worker included.", IO(redis_connects), "counter"},
+    {"tagd_dead_letters_truncated_total", "", "Dead letters cut to the broker's limit.", IO(truncated), "counter"},
+    {"tagd_shards_assigned", "", "Shards that are ours.", IO(shards_assigned), "gauge"},
+    {"tagd_shards_running", "", "Shards that are ours and run.", WORKER(shards_running), "gauge"},
+};
+#define N_COUNTERS (sizeof(counters) / sizeof(counters[0]))
+
+static uint64_t load_u64(const uint64_t *p)
+{
+    return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static uint64_t sum(const struct tagd_metrics_worker *workers, size_t n, size_t offset, bool io)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *base = io ? (const char *)workers[i].io : (const char *)workers[i].stats;
+        total += load_u64((const uint64_t *)(const void *)(base + offset));
+    }
+    return total;
+}
+
+static void head(struct tagd_buf *out, const char *name, const char *help, const char *type)
+{
+    tagd_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A label's value: backslash, quote and line feed are escaped. */
+static void label(struct tagd_buf *out, const char *value)
+{
+    for (; *value != '\0'; value++) {
+        if (*value == '\\' || *value == '"')
+            tagd_buf_add_byte(out, '\\');
+        if (*value == '\n')
+            tagd_buf_add_z(out, "\\n");
+        else
+            tagd_buf_add_byte(out, (unsigned char)*value);
+    }
+}
+
+static void write_dead_letters(const struct tagd_metrics_worker *workers, size_t n, struct tagd_buf *out)
+{
+    head(out, "tagd_dead_letters_total", "Records that went to the dead-letter topic, by code.", "counter");
+    for (int code = TAGD_EVENT_OK + 1; code < TAGD_EVENT_CODES; code++)
+        tagd_buf_printf(out, "tagd_dead_letters_total{code=\"%s\"} %" PRIu64 "\n",
+                        tagd_event_code_name((enum tagd_event_code)code),
+                        sum(workers, n, offsetof(struct tagd_worker_stats, dead_letters) + (size_t)code * sizeof(uint64_t),
+                            false));
+}
+
+static void write_watermark(const struct tagd_metrics_worker *workers, size_t n, struct tagd_buf *out)
+{
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < n; i++) {
+        int64_t ms = __atomic_load_n(&workers[i].stats->watermark_min_ms, __ATOMIC_RELAXED);
+        if (ms != INT64_MIN && ms < least && load_u64(&workers[i].stats->shards_running) > 0)
+            least = ms;
+    }
+    if (least == INT64_MAX)
+        return;
+    head(out, "tagd_watermark_seconds", "The least watermark of the running shards, as Unix time.", "gauge");
+    tagd_buf_printf(out, "tagd_watermark_seconds %.3f\n", (double)least / 1000);
+}
+
+static void write_lag(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers, size_t n,
+                      struct tagd_buf *out)
+{
+    head(out, "tagd_lag_records", "Records not yet applied, by topic and shard.", "gauge");
+    for (size_t w = 0; w < n; w++)
+        for (size_t i = 0; i < workers[w].n_shards; i++)
+            for (size_t topic = 0; topic < info->n_topics; topic++) {
+                if (workers[w].shards[i].lag[topic] < 0)
+                    continue;
+                tagd_buf_add_z(out, "tagd_lag_records{topic=\"");
+                label(out, info->topics[topic]);
+                tagd_buf_printf(out, "\",shard=\"%" PRIu32 "\"} %" PRId64 "\n", workers[w].shards[i].stats.shard,
+                                workers[w].shards[i].lag[topic]);
+            }
+    head(out, "tagd_lag_seconds", "How far a shard's watermark is behind the clock.", "gauge");
+    for (size_t w = 0; w < n; w++)
+        for (size_t i = 0; i < workers[w].n_shards; i++) {
+            const struct tagd_shard_stats *stats = &workers[w].shards[i].stats;
+            if (stats->watermark_ms != INT64_MIN && stats->status == TAGD_SHARD_RUNNING)
+                tagd_buf_printf(out, "tagd_lag_seconds{shard=\"%" PRIu32 "\"} %.3f\n", stats->shard,
+                                (double)(info->wall_ms - stats->watermark_ms) / 1000);
+        }
+}
+
+void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers, size_t n_workers,
+                        struct tagd_buf *out)
+{
+    head(out, "tagd_info", "What runs here.", "gauge");
+    tagd_buf_add_z(out, "tagd_info{version=\"");
+    label(out, info->version);
+    tagd_buf_add_z(out, "\",group=\"");
+    label(out, info->group);
+    tagd_buf_add_z(out, "\",catalog=\"");
+    label(out, info->catalog);
+    tagd_buf_add_z(out, "\",hash=\"");
+    label(out, info->catalog_hash);
+    tagd_buf_add_z(out, "\"} 1\n");
+    head(out, "tagd_workers", "Worker threads.", "gauge");
+    tagd_buf_printf(out, "tagd_workers %zu\n", n_workers);
+    for (size_t i = 0; i < N_COUNTERS; i++) {
+        if (counters[i].help != NULL)
+            head(out, counters[i].name, counters[i].help, counters[i].type);
+        tagd_buf_printf(out, "%s%s %" PRIu64 "\n", counters[i].name, counters[i].label,
+                        sum(workers, n_workers, counters[i].offset, counters[i].io));
+    }
+    write_dead_letters(workers, n_workers, out);
+    write_watermark(workers, n_workers, out);
+    write_lag(info, workers, n_workers, out);
+}
+
+void tagd_metrics_watch(const struct tagd_metrics_worker *workers, size_t n_workers,
+                        struct tagd_metrics_watched out[TAGD_METRICS_WATCHED])
+{
+    static const struct {
+        const char *name;
+        bool warn;
+        size_t offset;
+        bool io;
+    } watched[] = {
+        {"shards taken over, new", false, WORKER(takeover_new)},
+        {"shards taken over, store and topic level", false, WORKER(takeover_level)},
+        {"shards taken over, outbox published", false, WORKER(takeover_outbox)},
+        {"takeovers refused", true, WORKER(takeover_refused)},
+        {"commits fenced: another owner has the shard", true, WORKER(commits_fenced)},
+        {"commits refused by Redis; trying again", true, WORKER(commits_refused)},
+        {"commits with unknown outcome; comparing", true, WORKER(commits_unknown)},
+        {"Kafka transactions aborted; sending again", true, WORKER(publish_aborted)},
+        {"Kafka transactions with unknown outcome; comparing", true, WORKER(publish_unknown)},
+        {"Kafka transactions fenced", true, WORKER(publish_fenced)},
+        {"gaps in the sources passed over", true, WORKER(data_gaps)},
+        {"limits of profiles reached: panes", true, WORKER(limit_panes)},
+        {"limits of profiles reached: dedupe ids", true, WORKER(limit_dedupe_ids)},
+    };
+    size_t n = sizeof(watched) / sizeof(watched[0]);
+    memset(out, 0, TAGD_METRICS_WATCHED * sizeof(*out));
+    for (size_t i = 0; i < n && i < TAGD_METRICS_WATCHED; i++)
+        out[i] = (struct tagd_metrics_watched){watched[i].name, watched[i].warn,
+                                               sum(workers, n_workers, watched[i].offset, watched[i].io)};
+}

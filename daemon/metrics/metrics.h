@@ -1,0 +1,41 @@
+/* metrics: the workers' counters as Prometheus text. Counters are read by relaxed atomic loads while the workers run; of the
+ * shards it is given a copy. Only reads. */
+#ifndef TAGD_METRICS_H
+#define TAGD_METRICS_H
+
+#include "io/io.h"
+#include "tagd/worker.h"
+
+struct tagd_metrics_shard {
+    struct tagd_shard_stats stats;
+    int64_t lag[TAGD_TOPICS_MAX]; /* records by topic; -1: not known */
+};
+
+struct tagd_metrics_worker {
+    const struct tagd_worker_stats *stats;
+    const struct tagd_io_stats *io;
+    const struct tagd_metrics_shard *shards;
+    size_t n_shards;
+};
+
+struct tagd_metrics_info {
+    const char *version, *group, *catalog, *catalog_hash;
+    const char *const *topics;
+    size_t n_topics;
+    int64_t wall_ms;
+};
+
+void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers, size_t n_workers,
+                        struct tagd_buf *out);
+
+/* Counters that only some faults move: their names and sums, for the log. */
+#define TAGD_METRICS_WATCHED 16
+struct tagd_metrics_watched {
+    const char *name; /* NULL: no more */
+    bool warn;
+    uint64_t value;
+};
+void tagd_metrics_watch(const struct tagd_metrics_worker *workers, size_t n_workers,
+                        struct tagd_metrics_watched out[TAGD_METRICS_WATCHED]);
+
+#endif

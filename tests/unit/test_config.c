@@ -1,0 +1,225 @@
+#include "check.h"
+#include "config/config.h"
+
+#define LEAST_REST                                                                                                     \
+    "\"sources\": [{\"topic\": \"events\"}], \"kafka\": {\"bootstrap.servers\": \"127.0.0.1:9092\"}, "                 \
+    "\"redis\": {\"url\": \"redis://127.0.0.1:6379\"}"
+#define LEAST "\"catalog\": \"shop.json\", " LEAST_REST
+
+static struct tagd_error error;
+
+static const char *environment(void *to, const char *name)
+{
+    (void)to;
+    if (strcmp(name, "WORKERS") == 0)
+        return "3";
+    if (strcmp(name, "PASSWORD") == 0)
+        return "a${WORKERS}";
+    return NULL;
+}
+
+static struct tagd_config *parse(const char *text)
+{
+    error.text[0] = '\0';
+    return tagd_config_parse("tagd.json", text, strlen(text), "host.local", environment, NULL, &error);
+}
+
+/* The text is refused, and the message holds both. */
+static bool refused(const char *text, const char *place, const char *what)
+{
+    struct tagd_config *config = parse(text);
+    bool ok = config == NULL && strstr(error.text, place) != NULL && strstr(error.text, what) != NULL;
+    if (!ok)
+        fprintf(stderr, "%s\n%s\n", text, config == NULL ? error.text : "(taken)");
+    tagd_config_free(config);
+    return ok;
+}
+
+static bool taken(const char *text)
+{
+    struct tagd_config *config = parse(text);
+    if (config == NULL)
+        fprintf(stderr, "%s\n%s\n", text, error.text);
+    tagd_config_free(config);
+    return config != NULL;
+}
+
+static void the_least_configuration_has_all_defaults(void)
+{
+    struct tagd_config *config = parse("{" LEAST "}");
+    CHECK(config != NULL);
+    CHECK(strcmp(config->group, "tagd") == 0);
+    CHECK(strcmp(config->instance, "host.local") == 0);
+    CHECK(strcmp(config->catalog, "shop.json") == 0);
+    CHECK(config->n_sources == 1 && strcmp(config->sources[0].topic, "events") == 0);
+    CHECK(config->sources[0].partitioner == TAGD_MURMUR2);
+    CHECK(strcmp(config->tag_changes, "tagd.tag-changes") == 0);
+    CHECK(strcmp(config->churn_risk, "tagd.churn-risk") == 0);
+    CHECK(strcmp(config->dead_letter, "tagd.dead-letter") == 0);
+    CHECK(config->n_kafka == 1 && strcmp(config->bootstrap_servers, "127.0.0.1:9092") == 0);
+    CHECK(!config->start_latest);
+    CHECK(strcmp(config->redis.host, "127.0.0.1") == 0 && config->redis.port == 6379 && config->redis.db == 0);
+    CHECK(strcmp(config->redis.prefix, "tagd:") == 0 && config->redis.password == NULL);
+    CHECK(config->workers == 1 && !config->time_events);
+    CHECK(config->grace_ms == 2000 && config->max_idle_ms == 100 && config->horizon_ms == INT64_C(400) * TAGD_MS_DAY);
+    CHECK(config->carry_all && !config->continue_on_data_gap);
+    CHECK(strcmp(config->http_host, "127.0.0.1") == 0 && config->http_port == 9464);
+    CHECK(config->past_ms == INT64_C(631152000000) && config->future_ms == 300000);
+    CHECK(config->max_event_bytes == 1048576 && config->batch_events == 10000);
+    CHECK(config->n_junk_subjects == tagd_n_junk_subjects);
+    tagd_config_free(config);
+}
+
+static void every_key_is_read(void)
+{
+    struct tagd_config *config = parse(
+        "{ // a comment\n"
+        "\"group\": \"g\", \"instance\": \"i\", \"catalog\": \"c.json\",\n"
+        "\"sources\": [{\"topic\": \"a\", \"partitioner\": \"crc32\"}, {\"topic\": \"b\", \"partitioner\": \"none\"}],\n"
+        "\"outputs\": {\"tag_changes\": \"x\", \"churn_risk\": \"y\", \"dead_letter\": \"z\"},\n"
+        "\"kafka\": {\"bootstrap.servers\": \"k:1\", \"auto.offset.reset\": \"latest\", \"fetch.min.bytes\": 10,\n"
+        "  \"socket.keepalive.enable\": true},\n"
+        "\"redis\": {\"url\": \"redis://u:p%40w@[::1]:7000/3\", \"prefix\": \"t:\"},\n"
+        "\"delivery\": \"exactly_once\", \"workers\": 2, \"time\": \"events\", \"grace\": \"0s\", \"max_idle\": \"1s\",\n"
+        "\"carry\": [\"value.level\"], \"horizon\": \"30d\", \"on_data_gap\": \"continue\", \"http\": {\"listen\": \"[::1]:0\"},\n"
+        "\"past\": \"2000-01-01\", \"future\": \"1h\", \"max_event_bytes\": 2048, \"junk_subjects\": [\"nobody\"],\n"
+        "\"batch_events\": 5, \"batch_bytes\": 100000 }");
+    CHECK(config != NULL);
+    CHECK(strcmp(config->group, "g") == 0 && strcmp(config->instance, "i") == 0);
+    CHECK(config->n_sources == 2 && config->sources[0].partitioner == TAGD_CRC32);
+    CHECK(config->sources[1].partitioner == TAGD_NO_PARTITIONER);
+    CHECK(strcmp(config->tag_changes, "x") == 0 && strcmp(config->dead_letter, "z") == 0);
+    CHECK(config->start_latest && config->n_kafka == 3);
+    CHECK(strcmp(config->kafka[1].name, "fetch.min.bytes") == 0 && strcmp(config->kafka[1].value, "10") == 0);
+    CHECK(strcmp(config->kafka[2].value, "true") == 0);
+    CHECK(strcmp(config->redis.host, "::1") == 0 && config->redis.port == 7000 && config->redis.db == 3);
+    CHECK(strcmp(config->redis.user, "u") == 0 && strcmp(config->redis.password, "p@w") == 0);
+    CHECK(config->workers == 2 && config->time_events && config->grace_ms == 0 && config->max_idle_ms == 1000);
+    CHECK(!config->carry_all && config->n_carry == 1 && strcmp(config->carry[0], "value.level") == 0);
+    CHECK(config->continue_on_data_gap && strcmp(config->http_host, "::1") == 0 && config->http_port == 0);
+    CHECK(config->past_ms == INT64_C(946684800000) && config->future_ms == 3600000);
+    CHECK(config->max_event_bytes == 2048 && config->batch_events == 5 && config->batch_bytes == 100000);
+    CHECK(config->n_junk_subjects == 1 && tagd_str_eq(config->junk_subjects[0], TAGD_STR("nobody")));
+    tagd_config_free(config);
+}
+
+static void a_value_may_come_from_the_environment(void)
+{
+    struct tagd_config *config =
+        parse("{" LEAST ", \"workers\": \"${WORKERS}\", \"group\": \"g${WORKERS}\", \"instance\": \"$5\"}");
+    CHECK(config == NULL); /* "$5" is no name, but no variable either */
+    config = parse("{\"workers\": \"${WORKERS}\", \"group\": \"g${WORKERS}\", " LEAST "}");
+    CHECK(config != NULL && config->workers == 3 && strcmp(config->group, "g3") == 0);
+    tagd_config_free(config);
+    CHECK(refused("{\"group\": \"x${NOWHERE}\", " LEAST "}", "tagd.json:1:13", "NOWHERE"));
+    CHECK(refused("{\"group\": \"${}\", " LEAST "}", "/group", "${NAME}"));
+}
+
+static void what_the_environment_gives_is_not_looked_at_again(void)
+{
+    struct tagd_config *config =
+        parse("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"e\"}], \"kafka\": {\"bootstrap.servers\": \"k:1\", "
+              "\"sasl.password\": \"${PASSWORD}\"}, \"redis\": {\"url\": \"redis://h\"}}");
+    CHECK(config != NULL && strcmp(config->kafka[1].value, "a${WORKERS}") == 0);
+    tagd_config_free(config);
+}
+
+static void an_unknown_key_is_refused_with_its_place(void)
+{
+    CHECK(refused("{" LEAST ",\n \"grase\": \"2s\"}", "tagd.json:2:2: at /grase", "unknown key \"grase\""));
+    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topik\": \"a\"}]}", "/sources/0/topik", "topic, partitioner"));
+}
+
+static void a_missing_key_is_named(void)
+{
+    CHECK(refused("{" LEAST_REST "}", "at the top", "\"catalog\" is missing"));
+    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{}]}", "/sources/0", "\"topic\" is missing"));
+    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\"}], \"kafka\": {}}", "/kafka", "bootstrap.servers"));
+    CHECK(refused("{\"catalog\": \"c\", \"sources\": []}", "/sources", "no source"));
+}
+
+static void what_this_version_does_not_do_is_said(void)
+{
+    CHECK(refused("{\"delivery\": \"at_least_once\", " LEAST "}", "/delivery", "not in this version yet"));
+    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\", \"map\": {}}]}", "/sources/0/map", "not in this version"));
+    CHECK(refused("{\"redis\": {\"url\": \"rediss://h\"}}", "/redis/url", "TLS"));
+}
+
+static void topics_must_differ(void)
+{
+    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\"}, {\"topic\": \"a\"}]}", "/sources/1", "twice"));
+    CHECK(refused("{\"outputs\": {\"tag_changes\": \"events\"}, " LEAST "}", "/outputs", "both source and output"));
+    CHECK(refused("{\"outputs\": {\"tag_changes\": \"x\", \"dead_letter\": \"x\"}, " LEAST "}", "/outputs", "two outputs"));
+}
+
+static void what_the_guarantees_rest_on_cannot_be_set(void)
+{
+    CHECK(refused("{\"kafka\": {\"isolation.level\": \"read_uncommitted\"}}", "/kafka/isolation.level", "set by tagd itself"));
+    CHECK(refused("{\"kafka\": {\"transactional.id\": \"x\"}}", "/kafka/transactional.id", "set by tagd itself"));
+    CHECK(refused("{\"kafka\": {\"auto.offset.reset\": \"none\"}}", "/kafka/auto.offset.reset", "earliest"));
+}
+
+static void values_out_of_range_are_refused(void)
+{
+    CHECK(refused("{\"workers\": 0, " LEAST "}", "/workers", "from 1 to 64"));
+    CHECK(refused("{\"workers\": 1.5, " LEAST "}", "/workers", "whole number"));
+    CHECK(refused("{\"workers\": \"2x\", " LEAST "}", "/workers", "whole number"));
+    CHECK(refused("{\"grace\": \"2\", " LEAST "}", "/grace", "no duration"));
+    CHECK(refused("{\"grace\": \"2d\", " LEAST "}", "/grace", "too long"));
+    CHECK(refused("{\"group\": \"a{b}\", " LEAST "}", "/group", "can't name"));
+    CHECK(refused("{\"time\": \"dead\", " LEAST "}", "/time", "\"live\", \"events\""));
+    CHECK(refused("{\"http\": {\"listen\": \"9464\"}, " LEAST "}", "/http/listen", "address:port"));
+    CHECK(refused("{\"http\": {\"listen\": \"h:99999\"}, " LEAST "}", "/http/listen", "address:port"));
+    CHECK(refused("{\"past\": \"long ago\", " LEAST "}", "/past", "expected a time"));
+    CHECK(refused("{\"redis\": {\"url\": \"redis://h\", \"prefix\": \"a{b\"}}", "/redis/prefix", "can't hold"));
+    CHECK(refused("[]", "the top", "expected an object"));
+}
+
+static void redis_addresses(void)
+{
+    static const char *const good[] = {"redis://h", "redis://h:1", "redis://:pw@h/2", "redis://u:p/w@h:1/2", "unix:///r.sock",
+                                       "unix:///r.sock?db=2", "redis://[::1]"};
+    static const char *const bad[] = {"", "h:1", "redis://", "redis://:1", "redis://h:0", "redis://h:x", "redis://h/x",
+                                      "redis://pw@h", "redis://:%4@h", "redis://:%00@h", "unix://r", "unix:///r?db=x",
+                                      "redis://h:65536", "redis://[::1"};
+    char text[512];
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        snprintf(text, sizeof(text),
+                 "{\"catalog\": \"c\", \"sources\": [{\"topic\": \"e\"}], \"kafka\": {\"bootstrap.servers\": \"k:1\"}, "
+                 "\"redis\": {\"url\": \"%s\"}}",
+                 good[i]);
+        CHECK(taken(text));
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        snprintf(text, sizeof(text), "{\"redis\": {\"url\": \"%s\"}}", bad[i]);
+        CHECK(refused(text, "at /redis/url", ""));
+    }
+}
+
+static void an_instance_is_made_from_any_host_name(void)
+{
+    const char *text = "{" LEAST "}";
+    struct tagd_config *config = tagd_config_parse("f", text, strlen(text), "my host!", NULL, NULL, &error);
+    CHECK(config != NULL && strcmp(config->instance, "my-host-") == 0);
+    tagd_config_free(config);
+    config = tagd_config_parse("f", text, strlen(text), "", NULL, NULL, &error);
+    CHECK(config != NULL && config->instance[0] != '\0');
+    tagd_config_free(config);
+}
+
+int main(void)
+{
+    RUN(the_least_configuration_has_all_defaults);
+    RUN(every_key_is_read);
+    RUN(a_value_may_come_from_the_environment);
+    RUN(what_the_environment_gives_is_not_looked_at_again);
+    RUN(an_unknown_key_is_refused_with_its_place);
+    RUN(a_missing_key_is_named);
+    RUN(what_this_version_does_not_do_is_said);
+    RUN(topics_must_differ);
+    RUN(what_the_guarantees_rest_on_cannot_be_set);
+    RUN(values_out_of_range_are_refused);
+    RUN(redis_addresses);
+    RUN(an_instance_is_made_from_any_host_name);
+    return DONE();
+}
