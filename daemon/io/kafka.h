@@ -109,6 +109,9 @@ void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op);
 void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op);
 
 /* kafka_reader.c */
+/* The reader, made if need be. Questions to partitions' leaders go by it: on the consumer's connections they would wait behind
+ * a fetch that waits for records. NULL: *error says why. */
+rd_kafka_t *tagd_kafka_reader(struct tagd_kafka *kafka, struct tagd_error *error);
 void tagd_kafka_reader_close(struct tagd_kafka *kafka);
 void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op);
 void tagd_kafka_refetch(struct tagd_kafka *kafka, struct tagd_op *op);

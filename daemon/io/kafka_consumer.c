@@ -345,13 +345,19 @@ static void hand_out_message(struct tagd_kafka *kafka, rd_kafka_message_t *messa
  * appended meanwhile show as an end further on. */
 static void confirm_ends(struct tagd_kafka *kafka, void (*input)(void *to, const struct tagd_input *in), void *to)
 {
+    struct tagd_error error;
+    rd_kafka_t *reader = tagd_kafka_reader(kafka, &error);
+    if (reader == NULL) {
+        set_fatal(kafka, error.text);
+        return;
+    }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     int64_t asked_ms = tagd_io_mono_ms();
     for (uint32_t shard = 0; shard < kafka->partitions; shard++)
         for (uint32_t topic = 0; topic < kafka->n_topics && kafka->shards[shard].running; topic++)
             if (partition_of(kafka, shard, topic)->at_end)
                 rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)shard);
-    rd_kafka_resp_err_t err = tagd_kafka_list_offsets(kafka->consumer, list, -1, CONFIRM_TIMEOUT_MS);
+    rd_kafka_resp_err_t err = tagd_kafka_list_offsets(reader, list, -1, CONFIRM_TIMEOUT_MS);
     for (int i = 0; err == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
         int32_t topic = topic_index(kafka, list->elems[i].topic);
         struct tagd_kafka_partition *partition = partition_of(kafka, (uint32_t)list->elems[i].partition, (uint32_t)topic);
@@ -400,8 +406,16 @@ static void consume(struct tagd_kafka *kafka, int timeout_ms, size_t max)
         kafka->n_stash -= kafka->at_stash;
         kafka->at_stash = 0;
     }
+    /* The call waits until all it may take is there, so only the first message is waited for. */
     size_t room = BATCH_MAX - kafka->n_stash;
-    n = rd_kafka_consume_batch_queue(kafka->queue, timeout_ms, kafka->stash + kafka->n_stash, max < room ? max : room);
+    n = rd_kafka_consume_batch_queue(kafka->queue, timeout_ms, kafka->stash + kafka->n_stash, 1);
+    if (n <= 0)
+        return;
+    kafka->n_stash += (size_t)n;
+    room = max < room ? max : room;
+    if (room <= 1)
+        return;
+    n = rd_kafka_consume_batch_queue(kafka->queue, 0, kafka->stash + kafka->n_stash, room - 1);
     if (n > 0)
         kafka->n_stash += (size_t)n;
 }
@@ -448,11 +462,14 @@ static bool ask_offsets(struct tagd_kafka *kafka, uint32_t shard, int64_t fresh_
     }
     if (fresh)
         return true;
+    rd_kafka_t *reader = tagd_kafka_reader(kafka, error);
+    if (reader == NULL)
+        return false;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)kafka->n_topics);
     for (uint32_t topic = 0; topic < kafka->n_topics; topic++)
         rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)shard);
     for (int64_t which = -2; which <= -1 && ok; which++) {
-        rd_kafka_resp_err_t err = tagd_kafka_list_offsets(kafka->consumer, list, which, ASK_TIMEOUT_MS);
+        rd_kafka_resp_err_t err = tagd_kafka_list_offsets(reader, list, which, ASK_TIMEOUT_MS);
         for (int i = 0; i < list->cnt && ok; i++) {
             struct tagd_kafka_partition *partition =
                 partition_of(kafka, shard, (uint32_t)topic_index(kafka, list->elems[i].topic));

@@ -1,5 +1,5 @@
 /* The reader: a consumer that belongs to no group, for a look at single records: the tail of the outputs, a source record
- * again. Made when first needed. */
+ * again, where a partition begins and ends. Made when first needed. */
 #include "io/kafka.h"
 
 #include <inttypes.h>
@@ -11,19 +11,20 @@
 #define CHUNK_FIRST 64        /* offsets; each further chunk is CHUNK_GROWTH times as long */
 #define CHUNK_GROWTH 8
 
-static bool reader_open(struct tagd_kafka *kafka, struct tagd_error *error)
+rd_kafka_t *tagd_kafka_reader(struct tagd_kafka *kafka, struct tagd_error *error)
 {
     if (kafka->reader != NULL)
-        return true;
+        return kafka->reader;
     rd_kafka_conf_t *conf = tagd_kafka_conf(kafka, TAGD_KAFKA_CONSUMER, error);
     if (conf == NULL)
-        return false;
+        return NULL;
     tagd_kafka_set(conf, "enable.auto.commit", "false");
     tagd_kafka_set(conf, "enable.partition.eof", "true");
     tagd_kafka_set(conf, "isolation.level", "read_committed");
     tagd_kafka_set(conf, "auto.offset.reset", "error");
+    tagd_kafka_set(conf, "fetch.wait.max.ms", "5"); /* a range ends with the partition's end, which is told only after that */
     kafka->reader = tagd_kafka_client_new(TAGD_KAFKA_CONSUMER, conf, error);
-    return kafka->reader != NULL;
+    return kafka->reader;
 }
 
 void tagd_kafka_reader_close(struct tagd_kafka *kafka)
@@ -142,7 +143,7 @@ void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op)
     op->u.tail.found = false;
     op->u.tail.fence = op->u.tail.batch = 0;
     op->status = TAGD_ABORTED;
-    if (!reader_open(kafka, &op->error))
+    if (tagd_kafka_reader(kafka, &op->error) == NULL)
         return;
     for (size_t i = 0; i < TAGD_OUTPUTS_MAX; i++) {
         struct tail tail = {.kafka = kafka};
@@ -200,7 +201,7 @@ void tagd_kafka_refetch(struct tagd_kafka *kafka, struct tagd_op *op)
     const char *topic = kafka->config->sources[op->u.refetch.topic].topic;
     int64_t low, high;
     op->status = TAGD_ABORTED;
-    if (!reader_open(kafka, &op->error) || !ask(kafka, topic, op->shard, -2, &low, &op->error) ||
+    if (tagd_kafka_reader(kafka, &op->error) == NULL || !ask(kafka, topic, op->shard, -2, &low, &op->error) ||
         !ask(kafka, topic, op->shard, -1, &high, &op->error))
         return;
     if (op->u.refetch.offset >= low && op->u.refetch.offset < high &&
