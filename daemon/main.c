@@ -19,13 +19,15 @@ static void print_help(FILE *out)
 static bool has_option(int argc, char **argv, const char *name, const char *letter)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], name) == 0 || strcmp(argv[i], letter) == 0) return true;
+        if (strcmp(argv[i], name) == 0 || strcmp(argv[i], letter) == 0)
+            return true;
     return false;
 }
 
 static int finish_stdout(void)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return TAGD_EXIT_OK;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return TAGD_EXIT_OK;
     return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write to standard output; see where it leads");
 }
 
@@ -44,7 +46,8 @@ int main(int argc, char **argv)
         return finish_stdout();
     }
     for (size_t i = 0; i < tagd_n_commands; i++) {
-        if (strcmp(argv[1], tagd_commands[i].name) != 0) continue;
+        if (strcmp(argv[1], tagd_commands[i].name) != 0)
+            continue;
         if (has_option(argc - 1, argv + 1, "--help", "-h")) {
             fputs(tagd_commands[i].usage, stdout);
             return finish_stdout();

@@ -18,7 +18,7 @@ first, last = map(int, span.split("-"))
 targets = ["tagd", "test_catalog", "test_engine"]
 
 def sh(command):
-    return subprocess.run(command, shell=True, capture_output=True, text=True, timeout=900)
+    return subprocess.run("timeout 600 " + command, shell=True, capture_output=True, text=True)
 
 def tests():
     for name in targets[1:]:

@@ -52,6 +52,10 @@ done
 step "rooms know only rooms above them; pure rooms do no I/O"
 tests/purity.sh
 
+step "format"
+clang-format --dry-run -Werror $(git ls-files '*.c' '*.h')
+echo "$(git ls-files '*.c' '*.h' | wc -l) files: as .clang-format says"
+
 step "unit tests"
 ctest --test-dir build/release --output-on-failure
 step "unit tests under address and undefined-behaviour sanitizers"

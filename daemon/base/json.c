@@ -176,14 +176,10 @@ static bool scan_word(struct scan *scan, const char *word)
 static bool scan_scalar(struct scan *scan)
 {
     switch (*scan->p) {
-    case '"':
-        return scan_string(scan);
-    case 't':
-        return scan_word(scan, "true");
-    case 'f':
-        return scan_word(scan, "false");
-    case 'n':
-        return scan_word(scan, "null");
+    case '"': return scan_string(scan);
+    case 't': return scan_word(scan, "true");
+    case 'f': return scan_word(scan, "false");
+    case 'n': return scan_word(scan, "null");
     default:
         if (*scan->p == '-' || (*scan->p >= '0' && *scan->p <= '9'))
             return scan_number(scan);
@@ -300,19 +296,12 @@ const char *tagd_json_kind(const cJSON *node)
 {
     switch (node ? node->type & 0xFF : cJSON_Invalid) {
     case cJSON_False:
-    case cJSON_True:
-        return "a boolean";
-    case cJSON_NULL:
-        return "null";
-    case cJSON_Number:
-        return "a number";
-    case cJSON_String:
-        return "a string";
-    case cJSON_Array:
-        return "an array";
-    case cJSON_Object:
-        return "an object";
-    default:
-        return "nothing";
+    case cJSON_True: return "a boolean";
+    case cJSON_NULL: return "null";
+    case cJSON_Number: return "a number";
+    case cJSON_String: return "a string";
+    case cJSON_Array: return "an array";
+    case cJSON_Object: return "an object";
+    default: return "nothing";
     }
 }

@@ -80,8 +80,8 @@ void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *
     tagd_buf_printf(out, "catalog %s, version %s, meaning %s\n", catalog->name, catalog->version, catalog->hash);
     tagd_buf_printf(out, "%u event types, %u groups, %u metrics, %u dimensions\n", catalog->n_types, catalog->n_groups,
                     catalog->n_metrics, catalog->n_dimensions);
-    tagd_buf_printf(out, "kept for each customer: %u pane stores (%u windows), %u marks\n", catalog->n_stores, catalog->n_windows,
-                    catalog->n_marks);
+    tagd_buf_printf(out, "kept for each customer: %u pane stores (%u windows), %u marks\n", catalog->n_stores,
+                    catalog->n_windows, catalog->n_marks);
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
         const struct tagd_dimension *dimension = &catalog->dimensions[catalog->order[i]];
         tagd_buf_printf(out, "%s:", dimension->name);

@@ -1,25 +1,61 @@
-/* The compiled catalog, as profile and engine read it. Everything is an index; names are kept for messages and output. */
+/* The compiled catalog, as profile and engine read it. Everything is an index; names are kept for messages and output.
+ */
 #ifndef TAGD_CATALOG_COMPILED_H
 #define TAGD_CATALOG_COMPILED_H
 
 #include "tagd/catalog.h"
 
 /* Value types of expressions. A tag is the current tag of a dimension: a string that only compares for equality. */
-enum tagd_type { TAGD_T_NULL, TAGD_T_NUMBER, TAGD_T_DURATION, TAGD_T_BOOLEAN, TAGD_T_STRING, TAGD_T_TIME, TAGD_T_DATE, TAGD_T_TAG };
+enum tagd_type {
+    TAGD_T_NULL,
+    TAGD_T_NUMBER,
+    TAGD_T_DURATION,
+    TAGD_T_BOOLEAN,
+    TAGD_T_STRING,
+    TAGD_T_TIME,
+    TAGD_T_DATE,
+    TAGD_T_TAG
+};
 
 enum tagd_node_kind {
     TAGD_N_LITERAL,
-    TAGD_N_COUNT, TAGD_N_SUM, TAGD_N_AVG, /* of a window, or of the single pane of all time */
-    TAGD_N_SINCE, TAGD_N_SINCE_FIRST, TAGD_N_LATEST,
-    TAGD_N_DIMENSION, TAGD_N_METRIC,
-    TAGD_N_AND, TAGD_N_OR, TAGD_N_NOT,
-    TAGD_N_EQ, TAGD_N_NE, TAGD_N_LT, TAGD_N_LE, TAGD_N_GT, TAGD_N_GE, TAGD_N_IN,
-    TAGD_N_ADD, TAGD_N_SUB, TAGD_N_MUL, TAGD_N_DIV,
-    TAGD_N_IS_NULL, TAGD_N_IS_NOT_NULL
+    TAGD_N_COUNT,
+    TAGD_N_SUM,
+    TAGD_N_AVG, /* of a window, or of the single pane of all time */
+    TAGD_N_SINCE,
+    TAGD_N_SINCE_FIRST,
+    TAGD_N_LATEST,
+    TAGD_N_DIMENSION,
+    TAGD_N_METRIC,
+    TAGD_N_AND,
+    TAGD_N_OR,
+    TAGD_N_NOT,
+    TAGD_N_EQ,
+    TAGD_N_NE,
+    TAGD_N_LT,
+    TAGD_N_LE,
+    TAGD_N_GT,
+    TAGD_N_GE,
+    TAGD_N_IN,
+    TAGD_N_ADD,
+    TAGD_N_SUB,
+    TAGD_N_MUL,
+    TAGD_N_DIV,
+    TAGD_N_IS_NULL,
+    TAGD_N_IS_NOT_NULL
 };
 
 /* A value at run time. Numbers are exact (decimal, 4 places, in d) or double (in f). */
-enum tagd_val_kind { TAGD_V_NULL, TAGD_V_BOOL, TAGD_V_DECIMAL, TAGD_V_DOUBLE, TAGD_V_DURATION, TAGD_V_STRING, TAGD_V_TIME, TAGD_V_DATE };
+enum tagd_val_kind {
+    TAGD_V_NULL,
+    TAGD_V_BOOL,
+    TAGD_V_DECIMAL,
+    TAGD_V_DOUBLE,
+    TAGD_V_DURATION,
+    TAGD_V_STRING,
+    TAGD_V_TIME,
+    TAGD_V_DATE
+};
 struct tagd_val {
     enum tagd_val_kind kind;
     union {
@@ -36,11 +72,11 @@ struct tagd_val {
 struct tagd_node {
     enum tagd_node_kind kind;
     enum tagd_type type;
-    bool varies;           /* changes linearly with time between pane boundaries */
-    bool timed;            /* its value may change with time alone at all */
-    struct tagd_str text;  /* its source */
+    bool varies;          /* changes linearly with time between pane boundaries */
+    bool timed;           /* its value may change with time alone at all */
+    struct tagd_str text; /* its source */
     struct tagd_val literal;
-    uint32_t index;        /* window, mark, dimension or metric */
+    uint32_t index;                /* window, mark, dimension or metric */
     uint32_t column, count_column; /* of the window's store: SUM, AVG */
     struct tagd_node *a, *b;
     struct tagd_node **list; /* IN */
@@ -66,11 +102,11 @@ struct tagd_match { /* of one event type: any clause must hold */
     struct tagd_clause *clauses;
 };
 
-struct tagd_selector { /* which events; equal ones are one */
+struct tagd_selector {          /* which events; equal ones are one */
     const char *key;            /* canonical text */
     struct tagd_match *by_type; /* n_types; n_clauses 0: no event of this type */
     uint32_t *stores, n_stores, *marks, n_marks;
-    bool *dimensions;           /* whose tags an event of it may change, through other dimensions too */
+    bool *dimensions; /* whose tags an event of it may change, through other dimensions too */
 };
 
 enum tagd_column_kind { TAGD_COL_COUNT, TAGD_COL_FIELD_SUM, TAGD_COL_FIELD_COUNT };
@@ -88,14 +124,14 @@ struct tagd_store { /* panes of a selector; pane_ms 0: one pane for all time */
 };
 struct tagd_window {
     uint32_t store;
-    int64_t panes;     /* window / pane; 0: all time */
+    int64_t panes; /* window / pane; 0: all time */
     int64_t offset_ms;
 };
 enum tagd_mark_kind { TAGD_MARK_LATEST, TAGD_MARK_FIRST, TAGD_MARK_VALUE };
 struct tagd_mark {
     uint32_t selector;
     enum tagd_mark_kind kind;
-    struct tagd_str field;  /* VALUE */
+    struct tagd_str field; /* VALUE */
     enum tagd_field_type field_type;
     int32_t *by_type;
 };
@@ -120,7 +156,7 @@ struct tagd_dimension {
     const char *name;
     struct tagd_rule *rules; /* rule i gives tag i */
     uint32_t n_rules;
-    bool *needs;             /* dimensions it reads, through others too */
+    bool *needs; /* dimensions it reads, through others too */
     bool parsed;
 };
 struct tagd_metric {
@@ -141,7 +177,7 @@ struct tagd_catalog {
     struct tagd_group {
         struct tagd_str name;
         struct tagd_match *by_type;
-    } *groups;
+    } * groups;
     uint32_t n_groups;
     struct tagd_metric *metrics;
     uint32_t n_metrics;

@@ -17,7 +17,8 @@ struct load {
     struct tagd_error *error;
 };
 
-__attribute__((format(printf, 4, 5))) static bool fail_at(struct load *load, const char *pointer, bool key, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static bool fail_at(struct load *load, const char *pointer, bool key,
+                                                          const char *fmt, ...)
 {
     char text[600];
     va_list args;
@@ -53,8 +54,12 @@ static const char *below_index(struct load *load, const char *pointer, uint32_t 
 
 static const char *kind_name(const cJSON *node)
 {
-    return cJSON_IsObject(node) ? "an object" : cJSON_IsArray(node) ? "an array" : cJSON_IsString(node) ? "a string"
-         : cJSON_IsNumber(node) ? "a number" : cJSON_IsBool(node) ? "a boolean" : "null";
+    return cJSON_IsObject(node)   ? "an object"
+           : cJSON_IsArray(node)  ? "an array"
+           : cJSON_IsString(node) ? "a string"
+           : cJSON_IsNumber(node) ? "a number"
+           : cJSON_IsBool(node)   ? "a boolean"
+                                  : "null";
 }
 
 static bool known_keys(struct load *load, const cJSON *object, const char *pointer, const char *const *keys)
@@ -69,7 +74,8 @@ static bool known_keys(struct load *load, const cJSON *object, const char *point
         for (i = 0; keys[i]; i++)
             tagd_buf_printf(&buf, "%s%s", i ? ", " : "", keys[i]);
         tagd_buf_add_byte(&buf, 0);
-        fail_at(load, below(load, pointer, child->string), true, "unknown key '%s': expected one of %s", child->string, buf.p);
+        fail_at(load, below(load, pointer, child->string), true, "unknown key '%s': expected one of %s", child->string,
+                buf.p);
         tagd_buf_free(&buf);
         return false;
     }
@@ -154,7 +160,8 @@ static bool load_field(struct load *load, const cJSON *node, const char *pointer
         const cJSON *required = cJSON_GetObjectItemCaseSensitive(node, "required");
         if (!type)
             return fail_at(load, pointer, false, "key 'type' is missing");
-        if (required && !want(load, required, below(load, pointer, "required"), cJSON_IsBool(required), "true or false"))
+        if (required &&
+            !want(load, required, below(load, pointer, "required"), cJSON_IsBool(required), "true or false"))
             return false;
         field->required = cJSON_IsTrue(required);
         pointer = below(load, pointer, "type");
@@ -180,7 +187,9 @@ static bool load_fields(struct load *load, const cJSON *fields, const char *poin
         const char *at = below(load, pointer, node->string);
         struct tagd_field *field = &type->fields[type->n_fields];
         if (!name_ok(node->string, 1, 1) || strcmp(node->string, "source") == 0)
-            return fail_at(load, at, true, "expected a field's name of ASCII letters, digits, _ and - ('source' is one of every event)");
+            return fail_at(
+                load, at, true,
+                "expected a field's name of ASCII letters, digits, _ and - ('source' is one of every event)");
         field->name = tagd_str_of(keep(load, node->string));
         if (!load_field(load, node, at, field))
             return false;
@@ -198,8 +207,10 @@ static bool load_event(struct load *load, const cJSON *node, const char *pointer
     if (fields && !load_fields(load, fields, below(load, pointer, "fields"), type))
         return false;
     const cJSON *dedupe = cJSON_GetObjectItemCaseSensitive(node, "dedupe");
-    if (dedupe && (!cJSON_IsString(dedupe) || !tagd_duration_parse(tagd_str_of(dedupe->valuestring), &type->dedupe_ms) || type->dedupe_ms <= 0))
-        return fail_at(load, below(load, pointer, "dedupe"), false, "expected a duration longer than nothing, such as \"7d\"");
+    if (dedupe && (!cJSON_IsString(dedupe) ||
+                   !tagd_duration_parse(tagd_str_of(dedupe->valuestring), &type->dedupe_ms) || type->dedupe_ms <= 0))
+        return fail_at(load, below(load, pointer, "dedupe"), false,
+                       "expected a duration longer than nothing, such as \"7d\"");
     return true;
 }
 
@@ -234,10 +245,13 @@ static bool load_events(struct load *load, const cJSON *root)
         const char *pointer = below(load, "/events", node->string);
         struct tagd_event_type *type = &catalog->types[catalog->n_types];
         if (!name_ok(node->string, 1, 16))
-            return fail_at(load, pointer, true, "expected an event type's name of ASCII letters, digits, _, - and dots, at most %d bytes", NAME_BYTES_MAX);
+            return fail_at(load, pointer, true,
+                           "expected an event type's name of ASCII letters, digits, _, - and dots, at most %d bytes",
+                           NAME_BYTES_MAX);
         type->name = tagd_str_of(keep(load, node->string));
         if (tagd_catalog_type_reserved(type->name))
-            return fail_at(load, pointer, true, "'%s' is a reserved type: it needs no declaration and may not be declared", node->string);
+            return fail_at(load, pointer, true,
+                           "'%s' is a reserved type: it needs no declaration and may not be declared", node->string);
         if (!load_event(load, node, pointer, type))
             return false;
         catalog->n_types++;
@@ -248,8 +262,12 @@ static bool load_events(struct load *load, const cJSON *root)
 
 static struct parse parse_of(struct load *load, const char *pointer, const char *text)
 {
-    return (struct parse){.catalog = load->catalog, .jsonc = load->jsonc, .error = load->error, .pointer = pointer,
-                          .text = text, .n = strlen(text)};
+    return (struct parse){.catalog = load->catalog,
+                          .jsonc = load->jsonc,
+                          .error = load->error,
+                          .pointer = pointer,
+                          .text = text,
+                          .n = strlen(text)};
 }
 
 static bool load_groups(struct load *load, const cJSON *root)
@@ -260,7 +278,8 @@ static bool load_groups(struct load *load, const cJSON *root)
         return true;
     if (!want(load, groups, "/groups", cJSON_IsObject(groups), "an object of groups"))
         return false;
-    catalog->groups = tagd_arena_zalloc(&catalog->arena, ((size_t)cJSON_GetArraySize(groups) + 1) * sizeof *catalog->groups);
+    catalog->groups =
+        tagd_arena_zalloc(&catalog->arena, ((size_t)cJSON_GetArraySize(groups) + 1) * sizeof *catalog->groups);
     for (const cJSON *node = groups->child; node; node = node->next) {
         const char *pointer = below(load, "/groups", node->string);
         struct tagd_group *group = &catalog->groups[catalog->n_groups];
@@ -309,14 +328,16 @@ static bool name_metrics(struct load *load, const cJSON *root)
     if (!want(load, metrics, "/metrics", cJSON_IsObject(metrics), "an object of metrics"))
         return false;
     static const char *const words[] = {"and", "or", "not", "in", "is", "null", "true", "false", "offset", NULL};
-    catalog->metrics = tagd_arena_zalloc(&catalog->arena, ((size_t)cJSON_GetArraySize(metrics) + 1) * sizeof *catalog->metrics);
+    catalog->metrics =
+        tagd_arena_zalloc(&catalog->arena, ((size_t)cJSON_GetArraySize(metrics) + 1) * sizeof *catalog->metrics);
     for (const cJSON *node = metrics->child; node; node = node->next) {
         const char *pointer = below(load, "/metrics", node->string);
         if (!name_ok(node->string, 1, 1))
             return fail_at(load, pointer, true, "expected a metric's name of ASCII letters, digits, _ and -");
         for (int i = 0; words[i]; i++) {
             if (strcmp(words[i], node->string) == 0)
-                return fail_at(load, pointer, true, "'%s' is a word of the language: expected another name", node->string);
+                return fail_at(load, pointer, true, "'%s' is a word of the language: expected another name",
+                               node->string);
         }
         struct tagd_metric *metric = &catalog->metrics[catalog->n_metrics++];
         metric->name = keep(load, node->string);
@@ -342,22 +363,27 @@ static bool load_label(struct load *load, const cJSON *label, const char *pointe
 static bool name_rule(struct load *load, const cJSON *node, const char *pointer, struct tagd_dimension *dimension)
 {
     static const char *const keys[] = {"tag", "when", "label", "plan", NULL};
-    if (!want(load, node, pointer, cJSON_IsObject(node), "an object with 'tag' and 'when'") || !known_keys(load, node, pointer, keys))
+    if (!want(load, node, pointer, cJSON_IsObject(node), "an object with 'tag' and 'when'") ||
+        !known_keys(load, node, pointer, keys))
         return false;
-    const cJSON *tag = cJSON_GetObjectItemCaseSensitive(node, "tag"), *when = cJSON_GetObjectItemCaseSensitive(node, "when");
+    const cJSON *tag = cJSON_GetObjectItemCaseSensitive(node, "tag"),
+                *when = cJSON_GetObjectItemCaseSensitive(node, "when");
     if (!tag || !when)
         return fail_at(load, pointer, false, "key '%s' is missing", tag ? "when" : "tag");
     const char *tag_at = below(load, pointer, "tag");
     if (!cJSON_IsString(tag) || !tag->valuestring[0] || strlen(tag->valuestring) > NAME_BYTES_MAX)
         return fail_at(load, tag_at, false, "expected a tag's name of 1 to %d bytes", NAME_BYTES_MAX);
     for (const char *p = tag->valuestring; *p; p++) {
-        bool ok = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
+        bool ok =
+            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
         if (!ok)
-            return fail_at(load, tag_at, false, "a tag's name has ASCII letters, digits, _ and - (labels carry other scripts)");
+            return fail_at(load, tag_at, false,
+                           "a tag's name has ASCII letters, digits, _ and - (labels carry other scripts)");
     }
     for (uint32_t i = 0; i < dimension->n_rules; i++) {
         if (strcmp(dimension->rules[i].tag, tag->valuestring) == 0)
-            return fail_at(load, tag_at, false, "tag '%s' stands in this dimension already: join the rules with 'or'", tag->valuestring);
+            return fail_at(load, tag_at, false, "tag '%s' stands in this dimension already: join the rules with 'or'",
+                           tag->valuestring);
     }
     if (!load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label")))
         return false;
@@ -383,7 +409,8 @@ static bool name_dimension(struct load *load, const cJSON *node, const char *poi
         return false;
     for (int i = 0; later[i]; i++) {
         if (cJSON_GetObjectItemCaseSensitive(node, later[i]))
-            return fail_at(load, below(load, pointer, later[i]), true, "'%s' is not supported by this version", later[i]);
+            return fail_at(load, below(load, pointer, later[i]), true, "'%s' is not supported by this version",
+                           later[i]);
     }
     if (!known_keys(load, node, pointer, keys))
         return false;
@@ -420,7 +447,8 @@ static bool name_dimensions(struct load *load, const cJSON *root)
         return fail_at(load, "/dimensions", false, "%d dimensions: a catalog has at most %d", n, TAGD_DIMENSIONS_MAX);
     catalog->dimensions = tagd_arena_zalloc(&catalog->arena, ((size_t)n + 1) * sizeof *catalog->dimensions);
     for (const cJSON *node = dimensions->child; node; node = node->next) {
-        if (!name_dimension(load, node, below(load, "/dimensions", node->string), &catalog->dimensions[catalog->n_dimensions]))
+        if (!name_dimension(load, node, below(load, "/dimensions", node->string),
+                            &catalog->dimensions[catalog->n_dimensions]))
             return false;
         catalog->n_dimensions++;
     }
@@ -439,7 +467,8 @@ static void collect_values(const struct tagd_node *node, struct tagd_node **out,
 {
     if (!node)
         return;
-    bool shown = node->kind == TAGD_N_METRIC || node->kind == TAGD_N_DIMENSION || (node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_LATEST);
+    bool shown = node->kind == TAGD_N_METRIC || node->kind == TAGD_N_DIMENSION ||
+                 (node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_LATEST);
     if (shown) {
         for (uint32_t i = 0; i < *n; i++) {
             if (same_value(out[i], node))
@@ -514,7 +543,8 @@ static bool order_dimensions(struct load *load)
             while (done[d])
                 d++;
             const char *name = catalog->dimensions[d].name;
-            return fail_at(load, below(load, "/dimensions", name), true, "dimension '%s' depends on itself through others, or on one that does", name);
+            return fail_at(load, below(load, "/dimensions", name), true,
+                           "dimension '%s' depends on itself through others, or on one that does", name);
         }
         for (uint32_t i = 0; i < n; i++) {
             for (uint32_t j = 0; catalog->dimensions[next].needs[i] && j < n; j++)
@@ -618,8 +648,8 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
         const struct tagd_event_type *type = &catalog->types[i];
         tagd_buf_printf(out, "event %.*s %lld", (int)type->name.n, type->name.p, (long long)type->dedupe_ms);
         for (uint32_t j = 0; j < type->n_fields; j++)
-            tagd_buf_printf(out, " %.*s:%d:%d", (int)type->fields[j].name.n, type->fields[j].name.p, (int)type->fields[j].type,
-                            type->fields[j].required);
+            tagd_buf_printf(out, " %.*s:%d:%d", (int)type->fields[j].name.n, type->fields[j].name.p,
+                            (int)type->fields[j].type, type->fields[j].required);
         tagd_buf_add_byte(out, '\n');
     }
     for (uint32_t i = 0; i < catalog->n_selectors; i++)
@@ -636,8 +666,8 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
         tagd_buf_printf(out, "window %u %lld %lld\n", catalog->windows[i].store, (long long)catalog->windows[i].panes,
                         (long long)catalog->windows[i].offset_ms);
     for (uint32_t i = 0; i < catalog->n_marks; i++)
-        tagd_buf_printf(out, "mark %u %d %.*s\n", catalog->marks[i].selector, (int)catalog->marks[i].kind, (int)catalog->marks[i].field.n,
-                        catalog->marks[i].field.n ? catalog->marks[i].field.p : "");
+        tagd_buf_printf(out, "mark %u %d %.*s\n", catalog->marks[i].selector, (int)catalog->marks[i].kind,
+                        (int)catalog->marks[i].field.n, catalog->marks[i].field.n ? catalog->marks[i].field.p : "");
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         tagd_buf_printf(out, "dimension %s\n", catalog->dimensions[d].name);
         for (uint32_t i = 0; i < catalog->dimensions[d].n_rules; i++) {
@@ -650,7 +680,8 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
 
 static bool load_root(struct load *load)
 {
-    static const char *const keys[] = {"catalog", "version", "timezone", "label", "events", "groups", "metrics", "dimensions", NULL};
+    static const char *const keys[] = {"catalog", "version", "timezone",   "label", "events",
+                                       "groups",  "metrics", "dimensions", NULL};
     static const char *const later[] = {"attributes", "aliases", "churn", "goals", "tables", "alerts", NULL};
     const cJSON *root = tagd_jsonc_root(load->jsonc);
     if (!want(load, root, "", cJSON_IsObject(root), "an object"))
@@ -660,15 +691,16 @@ static bool load_root(struct load *load)
             return fail_at(load, below(load, "", later[i]), true, "'%s' is not supported by this version", later[i]);
     }
     if (!known_keys(load, root, "", keys) || !load_text(load, root, "catalog", &load->catalog->name) ||
-        !load_text(load, root, "version", &load->catalog->version) || !load_zone(load, root) || !load_events(load, root) ||
-        !load_groups(load, root) || !name_metrics(load, root) || !name_dimensions(load, root) || !load_rules(load) ||
-        !order_dimensions(load))
+        !load_text(load, root, "version", &load->catalog->version) || !load_zone(load, root) ||
+        !load_events(load, root) || !load_groups(load, root) || !name_metrics(load, root) ||
+        !name_dimensions(load, root) || !load_rules(load) || !order_dimensions(load))
         return false;
     link_state(load->catalog);
     struct tagd_buf meaning = {0};
     describe_meaning(load->catalog, &meaning);
     struct tagd_hash128 hash = tagd_hash_pair((struct tagd_str){meaning.p, meaning.n}, TAGD_STR(""));
-    snprintf(load->catalog->hash, sizeof load->catalog->hash, "%016llx%016llx", (unsigned long long)hash.hi, (unsigned long long)hash.lo);
+    snprintf(load->catalog->hash, sizeof load->catalog->hash, "%016llx%016llx", (unsigned long long)hash.hi,
+             (unsigned long long)hash.lo);
     tagd_buf_free(&meaning);
     return true;
 }

@@ -19,8 +19,9 @@
 static struct tagd_node *parse_or(struct parse *parse);
 
 static const char *const type_names[] = {
-    [TAGD_T_NULL] = "null",       [TAGD_T_NUMBER] = "a number", [TAGD_T_DURATION] = "a duration", [TAGD_T_BOOLEAN] = "a boolean",
-    [TAGD_T_STRING] = "a string", [TAGD_T_TIME] = "a time",     [TAGD_T_DATE] = "a date",         [TAGD_T_TAG] = "a tag",
+    [TAGD_T_NULL] = "null",         [TAGD_T_NUMBER] = "a number", [TAGD_T_DURATION] = "a duration",
+    [TAGD_T_BOOLEAN] = "a boolean", [TAGD_T_STRING] = "a string", [TAGD_T_TIME] = "a time",
+    [TAGD_T_DATE] = "a date",       [TAGD_T_TAG] = "a tag",
 };
 
 __attribute__((format(printf, 3, 4))) static void *fail(struct parse *parse, size_t at, const char *fmt, ...)
@@ -65,8 +66,9 @@ static struct tagd_str take_name(struct parse *parse)
     size_t start = parse->at;
     if (!is_letter(peek(parse)) && peek(parse) != '_')
         return (struct tagd_str){parse->text + start, 0};
-    while (parse->at < parse->n && (is_name(parse->text[parse->at]) ||
-                                    (parse->text[parse->at] == '.' && parse->at + 1 < parse->n && is_name(parse->text[parse->at + 1]))))
+    while (parse->at < parse->n &&
+           (is_name(parse->text[parse->at]) ||
+            (parse->text[parse->at] == '.' && parse->at + 1 < parse->n && is_name(parse->text[parse->at + 1]))))
         parse->at++;
     return (struct tagd_str){parse->text + start, parse->at - start};
 }
@@ -164,7 +166,8 @@ static struct tagd_val number_value(const char *text, size_t n)
     const char *dot = memchr(text, '.', n);
     bool places_fit = !dot || (size_t)(text + n - dot) <= 5;
     int64_t decimal;
-    if (places_fit && !memchr(text, 'e', n) && !memchr(text, 'E', n) && n <= 16 && tagd_decimal_from_double(f, &decimal))
+    if (places_fit && !memchr(text, 'e', n) && !memchr(text, 'E', n) && n <= 16 &&
+        tagd_decimal_from_double(f, &decimal))
         return (struct tagd_val){.kind = TAGD_V_DECIMAL, .u.d = decimal};
     return (struct tagd_val){.kind = TAGD_V_DOUBLE, .u.f = f};
 }
@@ -210,17 +213,21 @@ static struct tagd_node *parse_number(struct parse *parse)
     size_t n = number_length(parse->text + digits, parse->n - digits);
     size_t end = digits + n;
     if (n == 0)
-        return fail(parse, start, "expected a number after the minus; a minus between two values stands between spaces");
+        return fail(parse, start,
+                    "expected a number after the minus; a minus between two values stands between spaces");
     if (end < parse->n && is_letter(parse->text[end])) {
         size_t unit = end;
         while (unit < parse->n && is_name(parse->text[unit]))
             unit++;
         int64_t ms;
         if (!tagd_duration_parse((struct tagd_str){parse->text + digits, unit - digits}, &ms))
-            return fail(parse, start, "'%.*s' is not a duration: expected a whole number and one of ms, s, m, h, d, w, at most 100000d",
-                        (int)(unit - start < 60 ? unit - start : 60), parse->text + start);
+            return fail(
+                parse, start,
+                "'%.*s' is not a duration: expected a whole number and one of ms, s, m, h, d, w, at most 100000d",
+                (int)(unit - start < 60 ? unit - start : 60), parse->text + start);
         parse->at = unit;
-        return literal(parse, start, TAGD_T_DURATION, (struct tagd_val){.kind = TAGD_V_DURATION, .u.i = minus ? -ms : ms});
+        return literal(parse, start, TAGD_T_DURATION,
+                       (struct tagd_val){.kind = TAGD_V_DURATION, .u.i = minus ? -ms : ms});
     }
     if (n > 40)
         return fail(parse, start, "this number has %zu characters; at most 40 are read", n);
@@ -236,7 +243,8 @@ static struct tagd_node *parse_number(struct parse *parse)
 static const struct {
     const char *text;
     enum tagd_node_kind kind;
-} operators[] = {{"==", TAGD_N_EQ}, {"!=", TAGD_N_NE}, {"<=", TAGD_N_LE}, {">=", TAGD_N_GE}, {"<", TAGD_N_LT}, {">", TAGD_N_GT}};
+} operators[] = {{"==", TAGD_N_EQ}, {"!=", TAGD_N_NE}, {"<=", TAGD_N_LE},
+                 {">=", TAGD_N_GE}, {"<", TAGD_N_LT},  {">", TAGD_N_GT}};
 
 static bool take_operator(struct parse *parse, bool filter, enum tagd_node_kind *kind)
 {
@@ -253,8 +261,11 @@ static bool take_operator(struct parse *parse, bool filter, enum tagd_node_kind 
     return false;
 }
 
-static const char *const field_type_names[] = {[TAGD_DECIMAL] = "decimal", [TAGD_STRING] = "string", [TAGD_BOOLEAN] = "boolean",
-                                               [TAGD_TIME] = "time", [TAGD_DATE] = "date"};
+static const char *const field_type_names[] = {[TAGD_DECIMAL] = "decimal",
+                                               [TAGD_STRING] = "string",
+                                               [TAGD_BOOLEAN] = "boolean",
+                                               [TAGD_TIME] = "time",
+                                               [TAGD_DATE] = "date"};
 
 /* The type a field has in all members that declare it. */
 static bool field_type(struct parse *parse, const struct tagd_match *by_type, struct tagd_str field, size_t at,
@@ -274,8 +285,10 @@ static bool field_type(struct parse *parse, const struct tagd_match *by_type, st
             if (!tagd_str_eq(declared->name, field))
                 continue;
             if (any && declared->type != *type)
-                return fail(parse, at, "field '%.*s' is %s in one member of the group and %s in another: expected one type",
-                            (int)field.n, field.p, field_type_names[*type], field_type_names[declared->type]), false;
+                return fail(parse, at,
+                            "field '%.*s' is %s in one member of the group and %s in another: expected one type",
+                            (int)field.n, field.p, field_type_names[*type], field_type_names[declared->type]),
+                       false;
             any = true;
             *type = declared->type;
         }
@@ -295,7 +308,7 @@ static bool filter_literal(struct parse *parse, struct tagd_term *term)
     if (c == '"' || c == '\'') {
         if (!take_string(parse, &text))
             return false;
-        bool ok = term->field_type == TAGD_STRING   ? (term->literal.s = text, true)
+        bool ok = term->field_type == TAGD_STRING ? (term->literal.s = text, true)
                   : term->field_type == TAGD_TIME ? tagd_time_parse(text, &term->literal.i)
                   : term->field_type == TAGD_DATE ? tagd_date_parse(text, &term->literal.i)
                                                   : false;
@@ -308,7 +321,9 @@ static bool filter_literal(struct parse *parse, struct tagd_term *term)
         if (term->field_type != TAGD_DECIMAL || node->type != TAGD_T_NUMBER)
             return fail(parse, start, "the field is %s: found %s", wanted, type_names[node->type]), false;
         if (node->literal.kind != TAGD_V_DECIMAL)
-            return fail(parse, start, "a decimal field has 4 places and at most 100000000000: this number does not fit"), false;
+            return fail(parse, start,
+                        "a decimal field has 4 places and at most 100000000000: this number does not fit"),
+                   false;
         term->literal.i = (int64_t)node->literal.u.d;
         return true;
     }
@@ -360,7 +375,8 @@ static bool parse_terms(struct parse *parse, const struct tagd_match *by_type, s
 }
 
 /* Every clause of every type gets the terms as well; a clause whose type lacks a field can never hold and goes. */
-static void add_terms(struct tagd_catalog *catalog, struct tagd_match *by_type, const struct raw_term *terms, uint32_t n)
+static void add_terms(struct tagd_catalog *catalog, struct tagd_match *by_type, const struct raw_term *terms,
+                      uint32_t n)
 {
     for (uint32_t type = 0; type < catalog->n_types; type++) {
         struct tagd_match *match = &by_type[type];
@@ -388,7 +404,8 @@ static void add_terms(struct tagd_catalog *catalog, struct tagd_match *by_type, 
 
 static void add_match(struct tagd_catalog *catalog, struct tagd_match *to, const struct tagd_match *from)
 {
-    struct tagd_clause *clauses = tagd_arena_zalloc(&catalog->arena, (to->n_clauses + from->n_clauses) * sizeof *clauses);
+    struct tagd_clause *clauses =
+        tagd_arena_zalloc(&catalog->arena, (to->n_clauses + from->n_clauses) * sizeof *clauses);
     if (to->n_clauses)
         memcpy(clauses, to->clauses, to->n_clauses * sizeof *clauses);
     memcpy(clauses + to->n_clauses, from->clauses, from->n_clauses * sizeof *clauses);
@@ -414,7 +431,8 @@ static struct tagd_match *parse_events(struct parse *parse, bool groups)
     struct tagd_str name = take_name(parse);
     char what[80];
     if (!name.n)
-        return fail(parse, start, "expected an event type%s, found %s", groups ? " or a group" : "", found(parse, what));
+        return fail(parse, start, "expected an event type%s, found %s", groups ? " or a group" : "",
+                    found(parse, what));
     struct tagd_match *by_type = tagd_arena_zalloc(&catalog->arena, (catalog->n_types + 1) * sizeof *by_type);
     int32_t type = tagd_catalog_type_find(catalog, name);
     const struct tagd_group *group = groups ? find_group(catalog, name) : NULL;
@@ -506,8 +524,11 @@ static bool parse_range(struct parse *parse, uint32_t selector, uint32_t *window
     if (pane <= 0 || TAGD_MS_DAY % pane != 0)
         return fail(parse, pane_at, "a pane divides a day: expected one such as 1s, 1m, 15m, 1h, 1d"), false;
     if (window % pane != 0)
-        return fail(parse, pane_at, "the window (%lld ms) is not a multiple of its pane (%lld ms%s): name a pane that fits, as in [W:P]",
-                    (long long)window, (long long)pane, explicit_pane ? "" : ", the default"), false;
+        return fail(
+                   parse, pane_at,
+                   "the window (%lld ms) is not a multiple of its pane (%lld ms%s): name a pane that fits, as in [W:P]",
+                   (long long)window, (long long)pane, explicit_pane ? "" : ", the default"),
+               false;
     if (take_word(parse, "offset")) {
         skip_space(parse);
         size_t at = parse->at;
@@ -518,7 +539,8 @@ static bool parse_range(struct parse *parse, uint32_t selector, uint32_t *window
     }
     if ((window + offset) / pane > TAGD_WINDOW_PANES_MAX)
         return fail(parse, start, "window and offset have %lld panes; at most %d are kept: take a longer pane",
-                    (long long)((window + offset) / pane), TAGD_WINDOW_PANES_MAX), false;
+                    (long long)((window + offset) / pane), TAGD_WINDOW_PANES_MAX),
+               false;
     uint32_t store = tagd_state_store(catalog, selector, pane);
     *window_index = tagd_state_window(catalog, store, window / pane, offset);
     return true;
@@ -543,12 +565,18 @@ static const struct {
     enum tagd_node_kind kind;
     bool field, range;
 } functions[] = {
-    {"count", TAGD_N_COUNT, false, true},  {"sum", TAGD_N_SUM, true, true},       {"avg", TAGD_N_AVG, true, true},
-    {"since", TAGD_N_SINCE, false, false}, {"since_first", TAGD_N_SINCE_FIRST, false, false}, {"latest", TAGD_N_LATEST, true, false},
+    {"count", TAGD_N_COUNT, false, true},
+    {"sum", TAGD_N_SUM, true, true},
+    {"avg", TAGD_N_AVG, true, true},
+    {"since", TAGD_N_SINCE, false, false},
+    {"since_first", TAGD_N_SINCE_FIRST, false, false},
+    {"latest", TAGD_N_LATEST, true, false},
 };
-static const char *const later_functions[] = {"min", "max", "distinct", "top", "days", "first", "until", "days_until", "p_alive", "previous", "held"};
+static const char *const later_functions[] = {"min",   "max",        "distinct", "top",      "days", "first",
+                                              "until", "days_until", "p_alive",  "previous", "held"};
 
-static struct tagd_node *finish_aggregate(struct parse *parse, size_t f, size_t start, struct tagd_str field, uint32_t window)
+static struct tagd_node *finish_aggregate(struct parse *parse, size_t f, size_t start, struct tagd_str field,
+                                          uint32_t window)
 {
     struct tagd_catalog *catalog = parse->catalog;
     struct tagd_node *node = node_new(parse, functions[f].kind, TAGD_T_NUMBER, start);
@@ -587,7 +615,8 @@ static struct tagd_node *parse_function(struct parse *parse, size_t f, size_t st
     if (functions[f].field && !field_type(parse, by_type, field, field_at, &type))
         return NULL;
     if (functions[f].field && functions[f].range && type != TAGD_DECIMAL)
-        return fail(parse, field_at, "%s wants a decimal field: '%.*s' is %s", functions[f].name, (int)field.n, field.p, field_type_names[type]);
+        return fail(parse, field_at, "%s wants a decimal field: '%.*s' is %s", functions[f].name, (int)field.n, field.p,
+                    field_type_names[type]);
     uint32_t selector = tagd_state_selector(catalog, by_type), window = 0;
     skip_space(parse);
     if (functions[f].range) {
@@ -603,7 +632,9 @@ static struct tagd_node *parse_function(struct parse *parse, size_t f, size_t st
     bool latest = functions[f].kind == TAGD_N_LATEST;
     struct tagd_node *node = node_new(parse, functions[f].kind, latest ? value_type(type) : TAGD_T_DURATION, start);
     node->varies = node->timed = !latest;
-    enum tagd_mark_kind kind = latest ? TAGD_MARK_VALUE : functions[f].kind == TAGD_N_SINCE ? TAGD_MARK_LATEST : TAGD_MARK_FIRST;
+    enum tagd_mark_kind kind = latest                              ? TAGD_MARK_VALUE
+                               : functions[f].kind == TAGD_N_SINCE ? TAGD_MARK_LATEST
+                                                                   : TAGD_MARK_FIRST;
     node->index = tagd_state_mark(catalog, selector, kind, field, type);
     return node;
 }
@@ -677,7 +708,8 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
     }
     if (name.n > 5 && memcmp(name.p, "attr.", 5) == 0)
         return fail(parse, start, "attributes are not supported by this version");
-    return fail(parse, start, "'%.*s' is not known: expected a function, a metric or a dimension (a string stands in quotes)",
+    return fail(parse, start,
+                "'%.*s' is not known: expected a function, a metric or a dimension (a string stands in quotes)",
                 (int)name.n, name.p);
 }
 
@@ -700,7 +732,8 @@ static struct tagd_node *parse_word(struct parse *parse)
             if (tagd_str_eq(name, tagd_str_of(later_functions[i])))
                 return fail(parse, start, "function '%s' is not supported by this version", later_functions[i]);
         }
-        return fail(parse, start, "no function is named '%.*s': expected one of count, sum, avg, since, since_first, latest",
+        return fail(parse, start,
+                    "no function is named '%.*s': expected one of count, sum, avg, since, since_first, latest",
                     (int)name.n, name.p);
     }
     parse->at = end;
@@ -741,14 +774,17 @@ static struct tagd_node *binary(struct parse *parse, enum tagd_node_kind kind, e
     return node;
 }
 
-static struct tagd_node *arithmetic(struct parse *parse, enum tagd_node_kind kind, size_t at, struct tagd_node *a, struct tagd_node *b)
+static struct tagd_node *arithmetic(struct parse *parse, enum tagd_node_kind kind, size_t at, struct tagd_node *a,
+                                    struct tagd_node *b)
 {
     enum tagd_type l = a->type, r = b->type, type = TAGD_T_NULL;
     bool number = (l == TAGD_T_NUMBER || l == TAGD_T_NULL) && (r == TAGD_T_NUMBER || r == TAGD_T_NULL);
     if (number)
         type = TAGD_T_NUMBER;
     else if (kind == TAGD_N_ADD || kind == TAGD_N_SUB)
-        type = (l == TAGD_T_DURATION || l == TAGD_T_NULL) && (r == TAGD_T_DURATION || r == TAGD_T_NULL) ? TAGD_T_DURATION : TAGD_T_NULL;
+        type = (l == TAGD_T_DURATION || l == TAGD_T_NULL) && (r == TAGD_T_DURATION || r == TAGD_T_NULL)
+                   ? TAGD_T_DURATION
+                   : TAGD_T_NULL;
     else if (l == TAGD_T_DURATION && (r == TAGD_T_NUMBER || r == TAGD_T_NULL))
         type = TAGD_T_DURATION;
     else if (kind == TAGD_N_MUL && r == TAGD_T_DURATION && (l == TAGD_T_NUMBER || l == TAGD_T_NULL))
@@ -758,12 +794,20 @@ static struct tagd_node *arithmetic(struct parse *parse, enum tagd_node_kind kin
     else if (kind == TAGD_N_DIV && l == TAGD_T_NULL && r == TAGD_T_DURATION)
         type = TAGD_T_NUMBER;
     if (type == TAGD_T_NULL)
-        return fail(parse, at, "'%s' can't join %s and %s", kind == TAGD_N_ADD ? "+" : kind == TAGD_N_SUB ? "-" : kind == TAGD_N_MUL ? "*" : "/",
+        return fail(parse, at, "'%s' can't join %s and %s",
+                    kind == TAGD_N_ADD   ? "+"
+                    : kind == TAGD_N_SUB ? "-"
+                    : kind == TAGD_N_MUL ? "*"
+                                         : "/",
                     type_names[l], type_names[r]);
     if (kind == TAGD_N_MUL && a->varies && b->varies)
-        return fail(parse, at, "both sides of this product vary with time: expected at most one, so that the next instant can be computed");
+        return fail(parse, at,
+                    "both sides of this product vary with time: expected at most one, so that the next instant can be "
+                    "computed");
     if (kind == TAGD_N_DIV && b->varies)
-        return fail(parse, at, "the divisor varies with time: expected one that is constant between events, so that the next instant can be computed");
+        return fail(parse, at,
+                    "the divisor varies with time: expected one that is constant between events, so that the next "
+                    "instant can be computed");
     struct tagd_node *node = binary(parse, kind, type, a, b);
     node->varies = a->varies || b->varies;
     return node;
@@ -803,7 +847,8 @@ static struct tagd_node *parse_sum(struct parse *parse)
         bool add = take(parse, "+");
         if (!add && !take(parse, "-"))
             return a;
-        if (!add && (at == 0 || !strchr(" \t\r\n", parse->text[at - 1]) || parse->at >= parse->n || !strchr(" \t\r\n", parse->text[parse->at])))
+        if (!add && (at == 0 || !strchr(" \t\r\n", parse->text[at - 1]) || parse->at >= parse->n ||
+                     !strchr(" \t\r\n", parse->text[parse->at])))
             return fail(parse, at, "a minus between two values stands between spaces");
         struct tagd_node *b = parse_product(parse);
         a = b ? arithmetic(parse, add ? TAGD_N_ADD : TAGD_N_SUB, at, a, b) : NULL;
@@ -847,7 +892,8 @@ static bool tag_exists(struct parse *parse, const struct tagd_node *dimension, c
 }
 
 /* Whether two operands may be compared; makes literals fit. */
-static bool comparable(struct parse *parse, enum tagd_node_kind kind, size_t at, struct tagd_node *a, struct tagd_node *b)
+static bool comparable(struct parse *parse, enum tagd_node_kind kind, size_t at, struct tagd_node *a,
+                       struct tagd_node *b)
 {
     if (!coerce(parse, a, b->type) || !coerce(parse, b, a->type))
         return false;
@@ -855,13 +901,15 @@ static bool comparable(struct parse *parse, enum tagd_node_kind kind, size_t at,
         return false;
     if (b->kind == TAGD_N_DIMENSION && !tag_exists(parse, b, a))
         return false;
-    enum tagd_type l = a->type == TAGD_T_TAG ? TAGD_T_STRING : a->type, r = b->type == TAGD_T_TAG ? TAGD_T_STRING : b->type;
+    enum tagd_type l = a->type == TAGD_T_TAG ? TAGD_T_STRING : a->type,
+                   r = b->type == TAGD_T_TAG ? TAGD_T_STRING : b->type;
     bool ordering = kind != TAGD_N_EQ && kind != TAGD_N_NE && kind != TAGD_N_IN;
     if (l != r && l != TAGD_T_NULL && r != TAGD_T_NULL)
         return fail(parse, at, "%s can't be compared with %s", type_names[a->type], type_names[b->type]), false;
     if (ordering && (l == TAGD_T_BOOLEAN || r == TAGD_T_BOOLEAN || a->type == TAGD_T_TAG || b->type == TAGD_T_TAG))
         return fail(parse, at, "%s is only equal or different: expected == or !=",
-                    a->type == TAGD_T_TAG || b->type == TAGD_T_TAG ? "a tag" : "a boolean"), false;
+                    a->type == TAGD_T_TAG || b->type == TAGD_T_TAG ? "a tag" : "a boolean"),
+               false;
     return true;
 }
 
@@ -925,7 +973,8 @@ static struct tagd_node *parse_compare(struct parse *parse)
         char what[80];
         if (!take_word(parse, "null"))
             return fail(parse, parse->at, "expected 'null' after 'is', found %s", found(parse, what));
-        struct tagd_node *node = node_new(parse, not ? TAGD_N_IS_NOT_NULL : TAGD_N_IS_NULL, TAGD_T_BOOLEAN, start_of(parse, a));
+        struct tagd_node *node =
+            node_new(parse, not ? TAGD_N_IS_NOT_NULL : TAGD_N_IS_NULL, TAGD_T_BOOLEAN, start_of(parse, a));
         node->a = a;
         node->timed = a->timed;
         return node;

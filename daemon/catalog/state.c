@@ -20,7 +20,8 @@ static void describe_match(const struct tagd_match *match, struct tagd_buf *out)
         tagd_buf_add_byte(out, '|');
         for (uint32_t j = 0; j < match->clauses[i].n_terms; j++) {
             const struct tagd_term *term = &match->clauses[i].terms[j];
-            tagd_buf_printf(out, ";%d,%d,%d,%lld,", term->field, (int)term->field_type, (int)term->op, (long long)term->literal.i);
+            tagd_buf_printf(out, ";%d,%d,%d,%lld,", term->field, (int)term->field_type, (int)term->op,
+                            (long long)term->literal.i);
             if (term->field_type == TAGD_STRING)
                 tagd_buf_add_json(out, term->literal.s);
         }
@@ -60,7 +61,8 @@ uint32_t tagd_state_store(struct tagd_catalog *catalog, uint32_t selector, int64
         if (catalog->stores[i].selector == selector && catalog->stores[i].pane_ms == pane_ms)
             return i;
     }
-    catalog->stores = grow(&catalog->arena, catalog->stores, catalog->n_stores, &catalog->cap_stores, sizeof *catalog->stores);
+    catalog->stores =
+        grow(&catalog->arena, catalog->stores, catalog->n_stores, &catalog->cap_stores, sizeof *catalog->stores);
     catalog->stores[catalog->n_stores] = (struct tagd_store){
         .selector = selector, .pane_ms = pane_ms, .shift_ms = pane_ms == TAGD_MS_DAY ? catalog->zone_ms : 0};
     return catalog->n_stores++;
@@ -80,7 +82,8 @@ int32_t *tagd_field_by_type(struct tagd_catalog *catalog, struct tagd_str field)
     return by_type;
 }
 
-uint32_t tagd_state_column(struct tagd_catalog *catalog, uint32_t index, enum tagd_column_kind kind, struct tagd_str field)
+uint32_t tagd_state_column(struct tagd_catalog *catalog, uint32_t index, enum tagd_column_kind kind,
+                           struct tagd_str field)
 {
     struct tagd_store *store = &catalog->stores[index];
     for (uint32_t i = 0; i < store->n_columns; i++) {
@@ -114,15 +117,17 @@ uint32_t tagd_state_window(struct tagd_catalog *catalog, uint32_t store, int64_t
     return catalog->n_windows++;
 }
 
-uint32_t tagd_state_mark(struct tagd_catalog *catalog, uint32_t selector, enum tagd_mark_kind kind, struct tagd_str field,
-                         enum tagd_field_type type)
+uint32_t tagd_state_mark(struct tagd_catalog *catalog, uint32_t selector, enum tagd_mark_kind kind,
+                         struct tagd_str field, enum tagd_field_type type)
 {
     for (uint32_t i = 0; i < catalog->n_marks; i++) {
         const struct tagd_mark *mark = &catalog->marks[i];
-        if (mark->selector == selector && mark->kind == kind && (kind != TAGD_MARK_VALUE || tagd_str_eq(mark->field, field)))
+        if (mark->selector == selector && mark->kind == kind &&
+            (kind != TAGD_MARK_VALUE || tagd_str_eq(mark->field, field)))
             return i;
     }
-    catalog->marks = grow(&catalog->arena, catalog->marks, catalog->n_marks, &catalog->cap_marks, sizeof *catalog->marks);
+    catalog->marks =
+        grow(&catalog->arena, catalog->marks, catalog->n_marks, &catalog->cap_marks, sizeof *catalog->marks);
     catalog->marks[catalog->n_marks] =
         (struct tagd_mark){.selector = selector,
                            .kind = kind,

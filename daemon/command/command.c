@@ -55,10 +55,12 @@ int tagd_command_error(enum tagd_exit code, const char *fmt, ...)
 
 bool tagd_options_next(struct tagd_options *options)
 {
-    if (options->failed) return false;
+    if (options->failed)
+        return false;
     if (options->at + 1 >= options->argc) {
         if (options->attached != NULL && options->is_option) {
-            tagd_command_error(TAGD_EXIT_USAGE, "%s takes no value; leave out \"=%s\"", options->word, options->attached);
+            tagd_command_error(TAGD_EXIT_USAGE, "%s takes no value; leave out \"=%s\"", options->word,
+                               options->attached);
             options->failed = true;
         }
         return false;
@@ -86,7 +88,8 @@ bool tagd_options_next(struct tagd_options *options)
 
 bool tagd_options_is(const struct tagd_options *options, const char *name)
 {
-    if (name == NULL) return !options->is_option;
+    if (name == NULL)
+        return !options->is_option;
     return options->is_option && strcmp(options->word, name) == 0;
 }
 
@@ -97,7 +100,8 @@ char *tagd_options_value(struct tagd_options *options)
         options->attached = NULL;
         return value;
     }
-    if (options->at + 1 < options->argc) return options->argv[++options->at];
+    if (options->at + 1 < options->argc)
+        return options->argv[++options->at];
     tagd_command_error(TAGD_EXIT_USAGE, "%s needs a value; tagd %s --help shows how", options->word, options->argv[0]);
     options->failed = true;
     return NULL;

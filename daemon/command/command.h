@@ -1,6 +1,6 @@
-/* command: one file a subcommand. main.c picks it from the table here and answers --help and --version itself, so a command
- * sees only its own options. argv[0] is the command's name. A command returns its exit code and has written what went wrong
- * as one line to stderr (tagd_command_error), with what to do about it. */
+/* command: one file a subcommand. main.c picks it from the table here and answers --help and --version itself, so a
+ * command sees only its own options. argv[0] is the command's name. A command returns its exit code and has written
+ * what went wrong as one line to stderr (tagd_command_error), with what to do about it. */
 #ifndef TAGD_COMMAND_H
 #define TAGD_COMMAND_H
 
@@ -42,14 +42,14 @@ int tagd_command_error(enum tagd_exit code, const char *fmt, ...) __attribute__(
 struct tagd_options {
     int argc;
     char **argv;
-    int at;           /* the next word's index, less one */
-    char *word;       /* the present operand, or option's name */
-    char *attached;   /* the text after "=", or NULL */
+    int at;         /* the next word's index, less one */
+    char *word;     /* the present operand, or option's name */
+    char *attached; /* the text after "=", or NULL */
     bool is_option, only_operands, failed;
 };
-bool tagd_options_next(struct tagd_options *options); /* false at the end, or once failed */
+bool tagd_options_next(struct tagd_options *options);                       /* false at the end, or once failed */
 bool tagd_options_is(const struct tagd_options *options, const char *name); /* name NULL: an operand */
-char *tagd_options_value(struct tagd_options *options); /* NULL and failed if there is none */
-void tagd_options_unknown(struct tagd_options *options); /* says so; sets failed */
+char *tagd_options_value(struct tagd_options *options);                     /* NULL and failed if there is none */
+void tagd_options_unknown(struct tagd_options *options);                    /* says so; sets failed */
 
 #endif

@@ -1,4 +1,5 @@
-/* tagd explain: one customer's tags, the values behind each, why, and what changes next. Reads the store; owns nothing. */
+/* tagd explain: one customer's tags, the values behind each, why, and what changes next. Reads the store; owns nothing.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,24 +42,29 @@ static uint32_t shard_of(const struct tagd_config *config, struct tagd_str custo
 static int find_profile(struct explain *explain)
 {
     struct tagd_error error;
-    enum tagd_io_result result = tagd_io_peek(explain->config, 0, explain->customer, &explain->arena, &explain->peek, &error);
+    enum tagd_io_result result =
+        tagd_io_peek(explain->config, 0, explain->customer, &explain->arena, &explain->peek, &error);
     if (result != TAGD_IO_OK)
-        return tagd_command_error(result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG, "%s", error.text);
+        return tagd_command_error(result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG, "%s",
+                                  error.text);
     if (!explain->peek.head.exists || explain->peek.head.partitions == 0)
-        return tagd_command_error(TAGD_EXIT_DATA, "group %s keeps nothing under prefix %s yet; has tagd run with this configuration?",
+        return tagd_command_error(TAGD_EXIT_DATA,
+                                  "group %s keeps nothing under prefix %s yet; has tagd run with this configuration?",
                                   explain->config->group, explain->config->redis.prefix);
     uint32_t partitions = explain->peek.head.partitions;
     bool anywhere = explain->config->sources[0].partitioner == TAGD_NO_PARTITIONER;
-    uint32_t first = anywhere ? 0 : shard_of(explain->config, explain->customer, partitions), last = anywhere ? partitions - 1 : first;
+    uint32_t first = anywhere ? 0 : shard_of(explain->config, explain->customer, partitions),
+             last = anywhere ? partitions - 1 : first;
     for (explain->shard = first; explain->shard <= last; explain->shard++) {
-        result = tagd_io_peek(explain->config, explain->shard, explain->customer, &explain->arena, &explain->peek, &error);
+        result =
+            tagd_io_peek(explain->config, explain->shard, explain->customer, &explain->arena, &explain->peek, &error);
         if (result != TAGD_IO_OK)
             return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "%s", error.text);
         if (explain->peek.profile.n)
             return TAGD_EXIT_OK;
     }
-    return tagd_command_error(TAGD_EXIT_DATA, "customer %.*s is not known: no applied event of theirs was in %s", (int)explain->customer.n,
-                              explain->customer.p, anywhere ? "any shard" : "their shard");
+    return tagd_command_error(TAGD_EXIT_DATA, "customer %.*s is not known: no applied event of theirs was in %s",
+                              (int)explain->customer.n, explain->customer.p, anywhere ? "any shard" : "their shard");
 }
 
 static void print_head(const struct explain *explain)
@@ -67,8 +73,8 @@ static void print_head(const struct explain *explain)
     const struct tagd_head *head = &explain->peek.head;
     printf("customer   %.*s\n", (int)explain->customer.n, explain->customer.p);
     printf("as of      %s (latest event %s)\n", time_text(explain->at, text), time_text(explain->profile->last, last));
-    printf("shard      %u of %u, batch %llu, owner %s\n", explain->shard, head->partitions, (unsigned long long)head->batch,
-           head->owner[0] ? head->owner : "none: it was left cleanly");
+    printf("shard      %u of %u, batch %llu, owner %s\n", explain->shard, head->partitions,
+           (unsigned long long)head->batch, head->owner[0] ? head->owner : "none: it was left cleanly");
     printf("revision   %llu\n", (unsigned long long)explain->profile->revision);
     printf("state      %zu bytes\n", explain->peek.profile.n);
 }
@@ -80,13 +86,15 @@ static void print_dimension(const struct explain *explain, uint32_t d)
     char text[TAGD_TIME_TEXT];
     printf("\n%s: %s", dimension->name, state->tag < 0 ? "(none)" : dimension->rules[state->tag].tag);
     if (state->changed)
-        printf(", since %s, before %s", time_text(state->at, text), state->prev < 0 ? "(none)" : dimension->rules[state->prev].tag);
+        printf(", since %s, before %s", time_text(state->at, text),
+               state->prev < 0 ? "(none)" : dimension->rules[state->prev].tag);
     putchar('\n');
     uint32_t shown = state->tag < 0 ? dimension->n_rules : (uint32_t)state->tag + 1;
     for (uint32_t i = 0; i < shown; i++) {
         struct tagd_buf values = {0};
         tagd_engine_rule_values(explain->engine, d, i, &values);
-        printf("  %s %-12s %s   %.*s\n", (int32_t)i == state->tag ? "=>" : "no", dimension->rules[i].tag, dimension->rules[i].text, (int)values.n, values.p);
+        printf("  %s %-12s %s   %.*s\n", (int32_t)i == state->tag ? "=>" : "no", dimension->rules[i].tag,
+               dimension->rules[i].text, (int)values.n, values.p);
         tagd_buf_free(&values);
     }
     int64_t until;
@@ -95,7 +103,8 @@ static void print_dimension(const struct explain *explain, uint32_t d)
     if (until == TAGD_NEVER)
         printf("  stays so if nothing happens, as far as the horizon reaches\n");
     else
-        printf("  next: %s at %s, if nothing happens\n", then < 0 ? "(none)" : dimension->rules[then].tag, time_text(until, text));
+        printf("  next: %s at %s, if nothing happens\n", then < 0 ? "(none)" : dimension->rules[then].tag,
+               time_text(until, text));
 }
 
 static int print_profile(struct explain *explain)
@@ -146,7 +155,8 @@ int tagd_command_explain(int argc, char **argv)
     if (options.failed)
         return TAGD_EXIT_USAGE;
     if (!path || !customer)
-        return tagd_command_error(TAGD_EXIT_USAGE, "explain wants --config FILE and a customer; tagd explain --help shows how");
+        return tagd_command_error(TAGD_EXIT_USAGE,
+                                  "explain wants --config FILE and a customer; tagd explain --help shows how");
     struct explain explain = {.customer = tagd_str_of(customer)};
     int code = explain_customer(&explain, path);
     tagd_engine_free(explain.engine);

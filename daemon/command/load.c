@@ -56,7 +56,8 @@ struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error
     return config;
 }
 
-struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config, struct tagd_error *error)
+struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config,
+                                                  struct tagd_error *error)
 {
     const char *slash = strrchr(config_path, '/');
     if (config->catalog[0] == '/' || !slash)

@@ -12,6 +12,7 @@ struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_err
 /* The configuration, "${NAME}" from the environment, the instance by default the host's name. */
 struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error *error);
 /* The catalog that the configuration at config_path names, relative to it. */
-struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config, struct tagd_error *error);
+struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config,
+                                                  struct tagd_error *error);
 
 #endif

@@ -1,4 +1,5 @@
-/* tagd run: the daemon. One thread a worker, each with its own connections; this thread waits for signals and looks on. */
+/* tagd run: the daemon. One thread a worker, each with its own connections; this thread waits for signals and looks on.
+ */
 #include "command/command.h"
 #include "command/load.h"
 #include "http/http.h"
@@ -18,8 +19,8 @@
 #define START_TIMEOUT_MS 10000
 #define STOP_TIMEOUT_MS 4500
 #define STEP_MS 50
-#define WATCH_MS 1000    /* between looks at the counters, and at the shards */
-#define STUCK_MS 120000  /* without a step: /livez says so */
+#define WATCH_MS 1000   /* between looks at the counters, and at the shards */
+#define STUCK_MS 120000 /* without a step: /livez says so */
 
 struct run_worker {
     struct run *run;
@@ -27,10 +28,10 @@ struct run_worker {
     struct tagd_worker *worker;
     pthread_t thread;
     bool started;
-    bool finished;            /* atomic */
-    int64_t step_ms;          /* atomic: when the last step began */
-    struct tagd_error error;  /* read once finished */
-    pthread_mutex_t mutex;    /* of the two below */
+    bool finished;           /* atomic */
+    int64_t step_ms;         /* atomic: when the last step began */
+    struct tagd_error error; /* read once finished */
+    pthread_mutex_t mutex;   /* of the two below */
     struct tagd_metrics_shard *shards;
     size_t n_shards;
 };
@@ -53,7 +54,10 @@ struct run {
 static void log_note(void *to, enum tagd_note_level level, const char *text)
 {
     (void)to;
-    tagd_log_line(level == TAGD_NOTE_INFO ? TAGD_LOG_INFO : level == TAGD_NOTE_WARN ? TAGD_LOG_WARN : TAGD_LOG_ERROR, text);
+    tagd_log_line(level == TAGD_NOTE_INFO   ? TAGD_LOG_INFO
+                  : level == TAGD_NOTE_WARN ? TAGD_LOG_WARN
+                                            : TAGD_LOG_ERROR,
+                  text);
 }
 
 /* ---- HTTP ---- */
@@ -62,7 +66,8 @@ static bool is_ready(const struct run *run)
 {
     for (size_t i = 0; i < run->n_workers; i++) {
         const struct tagd_io_stats *io = tagd_io_stats(run->workers[i].io);
-        uint64_t running = __atomic_load_n(&tagd_worker_stats(run->workers[i].worker)->shards_running, __ATOMIC_RELAXED);
+        uint64_t running =
+            __atomic_load_n(&tagd_worker_stats(run->workers[i].worker)->shards_running, __ATOMIC_RELAXED);
         if (__atomic_load_n(&io->assignments, __ATOMIC_RELAXED) == 0 ||
             running < __atomic_load_n(&io->shards_assigned, __ATOMIC_RELAXED) ||
             __atomic_load_n(&run->workers[i].finished, __ATOMIC_ACQUIRE))
@@ -236,8 +241,9 @@ static int look_on(struct run *run, const sigset_t *signals)
         const struct run_worker *failed = failed_worker(run);
         if (failed != NULL)
             _exit(tagd_command_error(TAGD_EXIT_CONFIG, "%s", failed->error.text));
-        _exit(tagd_command_error(TAGD_EXIT_UNAVAILABLE, "a server does not answer, so not everything could be finished; the "
-                                                        "next owner finishes it"));
+        _exit(tagd_command_error(TAGD_EXIT_UNAVAILABLE,
+                                 "a server does not answer, so not everything could be finished; the "
+                                 "next owner finishes it"));
     }
     log_counters(run);
     const struct run_worker *failed = failed_worker(run);
@@ -263,7 +269,8 @@ static bool set_carry(struct run *run, struct tagd_error *error)
         while (dimension < n && strcmp(tagd_catalog_dimension(run->catalog, dimension), run->config->carry[i]) != 0)
             dimension++;
         if (dimension == n)
-            return tagd_fail(error, "\"carry\" names \"%s\", which is no dimension of the catalog; correct it", run->config->carry[i]);
+            return tagd_fail(error, "\"carry\" names \"%s\", which is no dimension of the catalog; correct it",
+                             run->config->carry[i]);
         run->carry[dimension] = true;
     }
     return true;
@@ -305,7 +312,8 @@ static int start_workers(struct run *run)
     run->workers = tagd_xcalloc(run->config->workers, sizeof(*run->workers));
     for (size_t i = 0; i < run->config->workers; i++) {
         struct run_worker *worker = &run->workers[i];
-        worker->io = tagd_io_new(run->config, (unsigned)i, run->partitions, START_TIMEOUT_MS, &run->notes, &result, &error);
+        worker->io =
+            tagd_io_new(run->config, (unsigned)i, run->partitions, START_TIMEOUT_MS, &run->notes, &result, &error);
         if (worker->io == NULL)
             return tagd_command_error(exit_of(result), "%s", error.text);
         worker->run = run;
@@ -411,8 +419,9 @@ int tagd_command_run(int argc, char **argv)
     if (path == NULL)
         return tagd_command_error(TAGD_EXIT_USAGE, "run wants --config FILE; tagd run --help shows how");
     if (rebuild)
-        return tagd_command_error(TAGD_EXIT_USAGE, "--rebuild is not in this version yet; a new \"group\" and \"redis.prefix\" read "
-                                                   "the topics again");
+        return tagd_command_error(TAGD_EXIT_USAGE,
+                                  "--rebuild is not in this version yet; a new \"group\" and \"redis.prefix\" read "
+                                  "the topics again");
     signal(SIGPIPE, SIG_IGN);
     struct run run = {.notes = {log_note, NULL}};
     int code = run_with(&run, path, create_topics);

@@ -1,5 +1,5 @@
-/* tagd simulate: a catalog tried on a file. One shard, "time": "events", grace 0; customers live in memory in the same binary
- * form that the daemon stores, behind the same engine. */
+/* tagd simulate: a catalog tried on a file. One shard, "time": "events", grace 0; customers live in memory in the same
+ * binary form that the daemon stores, behind the same engine. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -75,7 +75,8 @@ static uint32_t customer_of(struct simulation *sim, struct tagd_str id)
         sim->cap_customers = sim->cap_customers ? sim->cap_customers * 2 : 256;
         sim->customers = tagd_xrealloc(sim->customers, sim->cap_customers * sizeof *sim->customers);
     }
-    sim->customers[sim->n_customers] = (struct customer){.id = tagd_arena_copy(&sim->names, id.p, id.n), .armed = TAGD_NEVER};
+    sim->customers[sim->n_customers] =
+        (struct customer){.id = tagd_arena_copy(&sim->names, id.p, id.n), .armed = TAGD_NEVER};
     sim->slots[slot] = ++sim->n_customers;
     return sim->n_customers - 1;
 }
@@ -182,7 +183,8 @@ static void run_time(struct simulation *sim, int64_t to)
 static void report_bad(struct simulation *sim, const struct tagd_event *event)
 {
     struct tagd_buf line = {0};
-    tagd_buf_printf(&line, "{\"line\":%llu,\"error\":\"%s\",\"reason\":", (unsigned long long)sim->lines, tagd_event_code_name(event->code));
+    tagd_buf_printf(&line, "{\"line\":%llu,\"error\":\"%s\",\"reason\":", (unsigned long long)sim->lines,
+                    tagd_event_code_name(event->code));
     tagd_buf_add_json(&line, tagd_str_of(event->reason));
     tagd_buf_add_z(&line, "}\n");
     fwrite(line.p, 1, line.n, stderr);
@@ -199,8 +201,8 @@ static void show_progress(struct simulation *sim)
     char text[TAGD_TIME_TEXT] = "-";
     if (sim->time_ms != INT64_MIN)
         tagd_time_format(sim->time_ms, text);
-    fprintf(stderr, "\r%llu events, %u customers, %llu changes, at %s ", (unsigned long long)sim->lines, sim->n_customers,
-            (unsigned long long)sim->changes, text);
+    fprintf(stderr, "\r%llu events, %u customers, %llu changes, at %s ", (unsigned long long)sim->lines,
+            sim->n_customers, (unsigned long long)sim->changes, text);
 }
 
 static void take_line(struct simulation *sim, struct tagd_str line)
@@ -267,7 +269,8 @@ static int simulate(struct simulation *sim, const char *events, const int64_t *u
 {
     FILE *file = strcmp(events, "-") == 0 ? stdin : fopen(events, "r");
     if (!file)
-        return tagd_command_error(TAGD_EXIT_DATA, "%s: %s; name a readable file of events, one JSON a line", events, strerror(errno));
+        return tagd_command_error(TAGD_EXIT_DATA, "%s: %s; name a readable file of events, one JSON a line", events,
+                                  strerror(errno));
     bool read = read_lines(sim, file);
     if (file != stdin)
         fclose(file);
@@ -279,7 +282,8 @@ static int simulate(struct simulation *sim, const char *events, const int64_t *u
     if (sim->broken_pipe || fflush(stdout) != 0)
         return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write to standard output; see where it leads");
     if (!read)
-        return tagd_command_error(TAGD_EXIT_DATA, "%s: reading stopped in line %llu: %s", events, (unsigned long long)sim->lines, strerror(errno));
+        return tagd_command_error(TAGD_EXIT_DATA, "%s: reading stopped in line %llu: %s", events,
+                                  (unsigned long long)sim->lines, strerror(errno));
     return sim->bad ? TAGD_EXIT_DATA : TAGD_EXIT_OK;
 }
 
@@ -303,7 +307,8 @@ int tagd_command_simulate(int argc, char **argv)
     if (!catalog)
         return tagd_command_error(TAGD_EXIT_USAGE, "simulate wants --catalog FILE; tagd simulate --help shows how");
     if (until_text && !tagd_time_parse(tagd_str_of(until_text), &until))
-        return tagd_command_error(TAGD_EXIT_USAGE, "--until \"%s\": expected a time such as 2026-11-23T10:00:00Z", until_text);
+        return tagd_command_error(TAGD_EXIT_USAGE, "--until \"%s\": expected a time such as 2026-11-23T10:00:00Z",
+                                  until_text);
     struct tagd_error error;
     struct simulation sim = {.time_ms = INT64_MIN, .progress = isatty(2) && !isatty(1)};
     sim.catalog = tagd_command_load_catalog(catalog, &error);
@@ -311,9 +316,14 @@ int tagd_command_simulate(int argc, char **argv)
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     sim.engine = tagd_engine_new(sim.catalog, HORIZON_MS);
     sim.profile = tagd_profile_new(sim.catalog);
-    sim.rules = (struct tagd_event_rules){.catalog = sim.catalog, .max_bytes = TAGD_EVENT_BYTES_MAX, .past_ms = 631152000000, /* 1990 */
-                                          .future_ms = -1, .partitioner = TAGD_NO_PARTITIONER, .time_required = true,
-                                          .junk_subjects = tagd_junk_subjects, .n_junk_subjects = tagd_n_junk_subjects};
+    sim.rules = (struct tagd_event_rules){.catalog = sim.catalog,
+                                          .max_bytes = TAGD_EVENT_BYTES_MAX,
+                                          .past_ms = 631152000000, /* 1990 */
+                                          .future_ms = -1,
+                                          .partitioner = TAGD_NO_PARTITIONER,
+                                          .time_required = true,
+                                          .junk_subjects = tagd_junk_subjects,
+                                          .n_junk_subjects = tagd_n_junk_subjects};
     sim.emit = (struct tagd_emit){.catalog = sim.catalog, .group = "tagd", .recorded_ms = -1, .caught_up = true};
     int code = simulate(&sim, events ? events : "-", until_text ? &until : NULL);
     simulation_free(&sim);

@@ -73,8 +73,9 @@ static bool expand(struct reader *reader, const cJSON *node, const char **text)
         while (name_char(*end, end == p + 2))
             end++;
         if (*end != '}' || end == p + 2) {
-            ok = tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, (size_t)(p - node->valuestring), false,
-                                 "\"${\" begins a name from the environment: write \"${NAME}\" with letters, digits and \"_\"");
+            ok = tagd_jsonc_fail(
+                reader->jsonc, reader->error, node, NULL, (size_t)(p - node->valuestring), false,
+                "\"${\" begins a name from the environment: write \"${NAME}\" with letters, digits and \"_\"");
             break;
         }
         const char *name = tagd_arena_copy(&reader->config->arena, p + 2, (size_t)(end - p) - 2).p;
@@ -92,14 +93,16 @@ static bool expand(struct reader *reader, const cJSON *node, const char **text)
         tagd_buf_add_z(&out, value);
         p = end + 1;
     }
-    if (ok) *text = tagd_arena_copy(&reader->config->arena, out.n == 0 ? "" : out.p, out.n).p;
+    if (ok)
+        *text = tagd_arena_copy(&reader->config->arena, out.n == 0 ? "" : out.p, out.n).p;
     tagd_buf_free(&out);
     return ok;
 }
 
 static bool read_text(struct reader *reader, const cJSON *node, const char **text)
 {
-    if (!cJSON_IsString(node)) return fault(reader, node, "expected a string, found %s", tagd_json_kind(node));
+    if (!cJSON_IsString(node))
+        return fault(reader, node, "expected a string, found %s", tagd_json_kind(node));
     return expand(reader, node, text);
 }
 
@@ -111,10 +114,12 @@ static bool read_integer(struct reader *reader, const cJSON *node, int64_t least
     } else if (cJSON_IsString(node)) {
         const char *text;
         char *end;
-        if (!expand(reader, node, &text)) return false;
+        if (!expand(reader, node, &text))
+            return false;
         if (*text >= '0' && *text <= '9') {
             number = strtod(text, &end);
-            if (*end != '\0') number = NAN;
+            if (*end != '\0')
+                number = NAN;
         }
     } else {
         return fault(reader, node, "expected a whole number, found %s", tagd_json_kind(node));
@@ -128,9 +133,11 @@ static bool read_integer(struct reader *reader, const cJSON *node, int64_t least
 static bool read_duration(struct reader *reader, const cJSON *node, int64_t most, int64_t *value)
 {
     const char *text;
-    if (!read_text(reader, node, &text)) return false;
+    if (!read_text(reader, node, &text))
+        return false;
     if (!tagd_duration_parse(tagd_str_of(text), value))
-        return fault(reader, node, "\"%s\" is no duration; write one number and one of ms, s, m, h, d, w, as in \"2s\"", text);
+        return fault(reader, node, "\"%s\" is no duration; write one number and one of ms, s, m, h, d, w, as in \"2s\"",
+                     text);
     if (*value > most)
         return fault(reader, node, "\"%s\" is too long; at most %lld s", text, (long long)(most / 1000));
     return true;
@@ -140,9 +147,11 @@ static bool read_choice(struct reader *reader, const cJSON *node, const char *co
 {
     const char *text;
     struct tagd_buf list = {0};
-    if (!read_text(reader, node, &text)) return false;
+    if (!read_text(reader, node, &text))
+        return false;
     for (*choice = 0; *choice < n; (*choice)++)
-        if (strcmp(text, choices[*choice]) == 0) return true;
+        if (strcmp(text, choices[*choice]) == 0)
+            return true;
     for (size_t i = 0; i < n; i++)
         tagd_buf_printf(&list, "%s\"%s\"", i == 0 ? "" : ", ", choices[i]);
     fault(reader, node, "found \"%s\", expected one of %.*s", text, (int)list.n, list.p);
@@ -153,13 +162,17 @@ static bool read_choice(struct reader *reader, const cJSON *node, const char *co
 /* Letters, digits, '.', '_', '-': what a topic, a group and an instance may be called. */
 static bool read_name(struct reader *reader, const cJSON *node, const char *what, size_t max, const char **name)
 {
-    if (!read_text(reader, node, name)) return false;
+    if (!read_text(reader, node, name))
+        return false;
     size_t n = strlen(*name);
-    if (n == 0) return fault(reader, node, "the %s has no name; give it one", what);
-    if (n > max) return fault(reader, node, "the %s's name has %zu bytes; at most %zu are possible", what, n, max);
+    if (n == 0)
+        return fault(reader, node, "the %s has no name; give it one", what);
+    if (n > max)
+        return fault(reader, node, "the %s's name has %zu bytes; at most %zu are possible", what, n, max);
     for (const char *p = *name; *p != '\0'; p++)
         if (!name_char(*p, false) && *p != '.' && *p != '-')
-            return fault(reader, node, "\"%s\" can't name a %s; use letters, digits, \".\", \"_\" and \"-\"", *name, what);
+            return fault(reader, node, "\"%s\" can't name a %s; use letters, digits, \".\", \"_\" and \"-\"", *name,
+                         what);
     return true;
 }
 
@@ -173,7 +186,8 @@ struct key {
 
 static bool read_object(struct reader *reader, const cJSON *object, const struct key *keys, size_t n, void *into)
 {
-    if (!cJSON_IsObject(object)) return fault(reader, object, "expected an object, found %s", tagd_json_kind(object));
+    if (!cJSON_IsObject(object))
+        return fault(reader, object, "expected an object, found %s", tagd_json_kind(object));
     for (const cJSON *node = object->child; node != NULL; node = node->next) {
         size_t i = 0;
         while (i < n && strcmp(keys[i].name, node->string) != 0)
@@ -187,7 +201,8 @@ static bool read_object(struct reader *reader, const cJSON *object, const struct
             tagd_buf_free(&list);
             return false;
         }
-        if (!keys[i].read(reader, node, into)) return false;
+        if (!keys[i].read(reader, node, into))
+            return false;
     }
     for (size_t i = 0; i < n; i++)
         if (keys[i].required && cJSON_GetObjectItemCaseSensitive(object, keys[i].name) == NULL)
@@ -210,7 +225,8 @@ static bool source_partitioner(struct reader *reader, const cJSON *node, void *i
     static const enum tagd_partitioner values[] = {TAGD_MURMUR2, TAGD_CRC32, TAGD_NO_PARTITIONER};
     struct tagd_source *source = into;
     size_t choice;
-    if (!read_choice(reader, node, names, N_OF(names), &choice)) return false;
+    if (!read_choice(reader, node, names, N_OF(names), &choice))
+        return false;
     source->partitioner = values[choice];
     return true;
 }
@@ -218,8 +234,9 @@ static bool source_partitioner(struct reader *reader, const cJSON *node, void *i
 static bool source_map(struct reader *reader, const cJSON *node, void *into)
 {
     (void)into;
-    return tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, TAGD_JSONC_WHOLE, true,
-                           "\"map\" is not in this version yet; let the producer write CloudEvents, and take the key out");
+    return tagd_jsonc_fail(
+        reader->jsonc, reader->error, node, NULL, TAGD_JSONC_WHOLE, true,
+        "\"map\" is not in this version yet; let the producer write CloudEvents, and take the key out");
 }
 
 static bool config_sources(struct reader *reader, const cJSON *node, void *into)
@@ -227,16 +244,19 @@ static bool config_sources(struct reader *reader, const cJSON *node, void *into)
     static const struct key keys[] = {
         {"topic", source_topic, true}, {"partitioner", source_partitioner, false}, {"map", source_map, false}};
     struct tagd_config *config = into;
-    if (!cJSON_IsArray(node)) return fault(reader, node, "expected an array of sources, found %s", tagd_json_kind(node));
+    if (!cJSON_IsArray(node))
+        return fault(reader, node, "expected an array of sources, found %s", tagd_json_kind(node));
     size_t n = (size_t)cJSON_GetArraySize(node);
-    if (n == 0) return fault(reader, node, "there is no source; name at least one: {\"topic\": \"events\"}");
+    if (n == 0)
+        return fault(reader, node, "there is no source; name at least one: {\"topic\": \"events\"}");
     if (n > TAGD_TOPICS_MAX)
         return fault(reader, node, "there are %zu sources; at most %d are possible", n, TAGD_TOPICS_MAX);
     config->sources = tagd_arena_zalloc(&config->arena, n * sizeof(*config->sources));
     for (const cJSON *item = node->child; item != NULL; item = item->next) {
         struct tagd_source *source = &config->sources[config->n_sources];
         source->partitioner = TAGD_MURMUR2;
-        if (!read_object(reader, item, keys, N_OF(keys), source)) return false;
+        if (!read_object(reader, item, keys, N_OF(keys), source))
+            return false;
         for (size_t i = 0; i < config->n_sources; i++)
             if (strcmp(config->sources[i].topic, source->topic) == 0)
                 return fault(reader, item, "the topic \"%s\" stands twice among the sources; keep one", source->topic);
@@ -273,14 +293,16 @@ static bool topics_differ(struct reader *reader, const cJSON *root)
     struct tagd_config *config = reader->config;
     const char *outputs[] = {config->tag_changes, config->churn_risk, config->dead_letter};
     const cJSON *node = cJSON_GetObjectItemCaseSensitive(root, "outputs");
-    if (node == NULL) node = cJSON_GetObjectItemCaseSensitive(root, "sources");
+    if (node == NULL)
+        node = cJSON_GetObjectItemCaseSensitive(root, "sources");
     for (size_t i = 0; i < N_OF(outputs); i++) {
         for (size_t k = 0; k < i; k++)
             if (strcmp(outputs[i], outputs[k]) == 0)
                 return fault(reader, node, "two outputs are the topic \"%s\"; give each its own", outputs[i]);
         for (size_t k = 0; k < config->n_sources; k++)
             if (strcmp(outputs[i], config->sources[k].topic) == 0)
-                return fault(reader, node, "the topic \"%s\" is both source and output; give the output its own", outputs[i]);
+                return fault(reader, node, "the topic \"%s\" is both source and output; give the output its own",
+                             outputs[i]);
     }
     return true;
 }
@@ -290,9 +312,9 @@ static bool topics_differ(struct reader *reader, const cJSON *root)
 static bool config_kafka(struct reader *reader, const cJSON *node, void *into)
 {
     struct tagd_config *config = into;
-    if (!cJSON_IsObject(node)) return fault(reader, node, "expected an object, found %s", tagd_json_kind(node));
-    config->kafka =
-        tagd_arena_zalloc(&config->arena, ((size_t)cJSON_GetArraySize(node) + 1) * sizeof(*config->kafka));
+    if (!cJSON_IsObject(node))
+        return fault(reader, node, "expected an object, found %s", tagd_json_kind(node));
+    config->kafka = tagd_arena_zalloc(&config->arena, ((size_t)cJSON_GetArraySize(node) + 1) * sizeof(*config->kafka));
     for (const cJSON *item = node->child; item != NULL; item = item->next) {
         const char *value;
         for (size_t i = 0; i < N_OF(own_properties); i++)
@@ -301,10 +323,12 @@ static bool config_kafka(struct reader *reader, const cJSON *node, void *into)
                                        "\"%s\" is set by tagd itself, since its guarantees rest on it; take it out",
                                        item->string);
         if (cJSON_IsString(item)) {
-            if (!expand(reader, item, &value)) return false;
+            if (!expand(reader, item, &value))
+                return false;
         } else if (cJSON_IsBool(item)) {
             value = cJSON_IsTrue(item) ? "true" : "false";
-        } else if (cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) && fabs(item->valuedouble) < 1e15) {
+        } else if (cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) &&
+                   fabs(item->valuedouble) < 1e15) {
             value = tagd_arena_printf(&config->arena, "%lld", (long long)item->valuedouble);
         } else if (cJSON_IsNumber(item)) {
             value = tagd_arena_printf(&config->arena, "%.15g", item->valuedouble);
@@ -331,9 +355,12 @@ static bool config_kafka(struct reader *reader, const cJSON *node, void *into)
 
 static int hex_digit(char c)
 {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
     return -1;
 }
 
@@ -346,11 +373,13 @@ static const char *percent_decoded(struct tagd_arena *arena, const char *p, size
         out[k] = p[i];
         if (p[i] == '%') {
             int high = i + 2 < n ? hex_digit(p[i + 1]) : -1, low = i + 2 < n ? hex_digit(p[i + 2]) : -1;
-            if (high < 0 || low < 0) return NULL;
+            if (high < 0 || low < 0)
+                return NULL;
             out[k] = (char)(high * 16 + low);
             i += 2;
         }
-        if (out[k++] == '\0') return NULL;
+        if (out[k++] == '\0')
+            return NULL;
     }
     out[k] = '\0';
     return out;
@@ -358,10 +387,12 @@ static const char *percent_decoded(struct tagd_arena *arena, const char *p, size
 
 static bool decimal_number(const char *p, size_t n, int most, int *value)
 {
-    if (n == 0 || n > 9) return false;
+    if (n == 0 || n > 9)
+        return false;
     *value = 0;
     for (size_t i = 0; i < n; i++) {
-        if (p[i] < '0' || p[i] > '9') return false;
+        if (p[i] < '0' || p[i] > '9')
+            return false;
         *value = *value * 10 + (p[i] - '0');
     }
     return *value <= most;
@@ -373,13 +404,16 @@ static bool host_and_port(struct tagd_arena *arena, const char *p, size_t n, con
     const char *end = p + n, *colon;
     if (n > 0 && *p == '[') {
         const char *close = memchr(p, ']', n);
-        if (close == NULL || close == p + 1) return false;
+        if (close == NULL || close == p + 1)
+            return false;
         *host = tagd_arena_copy(arena, p + 1, (size_t)(close - p) - 1).p;
-        if (close + 1 == end) return true;
+        if (close + 1 == end)
+            return true;
         return close[1] == ':' && decimal_number(close + 2, (size_t)(end - close) - 2, 65535, port);
     }
     colon = memchr(p, ':', n);
-    if (colon == p || n == 0) return false;
+    if (colon == p || n == 0)
+        return false;
     *host = tagd_arena_copy(arena, p, colon == NULL ? n : (size_t)(colon - p)).p;
     return colon == NULL || decimal_number(colon + 1, (size_t)(end - colon) - 1, 65535, port);
 }
@@ -389,7 +423,8 @@ static bool redis_url(struct reader *reader, const cJSON *node, void *into)
     static const char tcp[] = "redis://", tls[] = "rediss://", local[] = "unix://";
     struct tagd_config *config = into;
     const char *url, *rest, *path, *at, *query;
-    if (!read_text(reader, node, &url)) return false;
+    if (!read_text(reader, node, &url))
+        return false;
     if (strncmp(url, tls, sizeof(tls) - 1) == 0)
         return fault(reader, node, "TLS to Redis (rediss://) is not in this version; use redis:// or a local tunnel");
     if (strncmp(url, local, sizeof(local) - 1) == 0) {
@@ -407,7 +442,8 @@ static bool redis_url(struct reader *reader, const cJSON *node, void *into)
     rest = url + sizeof(tcp) - 1;
     path = strchr(rest, '/');
     at = strrchr(rest, '@');
-    if (at != NULL && path != NULL && path < at) path = strchr(at, '/');
+    if (at != NULL && path != NULL && path < at)
+        path = strchr(at, '/');
     size_t n = path == NULL ? strlen(rest) : (size_t)(path - rest);
     if (at != NULL) {
         const char *colon = memchr(rest, ':', (size_t)(at - rest));
@@ -416,7 +452,8 @@ static bool redis_url(struct reader *reader, const cJSON *node, void *into)
         config->redis.password = percent_decoded(&config->arena, colon + 1, (size_t)(at - colon) - 1);
         config->redis.user = colon == rest ? NULL : percent_decoded(&config->arena, rest, (size_t)(colon - rest));
         if (config->redis.password == NULL || (colon != rest && config->redis.user == NULL))
-            return fault(reader, node, "user and password may hold %%XX with two hex digits; write a \"%%\" itself as \"%%25\"");
+            return fault(reader, node,
+                         "user and password may hold %%XX with two hex digits; write a \"%%\" itself as \"%%25\"");
         n -= (size_t)(at + 1 - rest);
         rest = at + 1;
     }
@@ -431,8 +468,10 @@ static bool redis_prefix(struct reader *reader, const cJSON *node, void *into)
 {
     struct tagd_config *config = into;
     const char *prefix;
-    if (!read_text(reader, node, &prefix)) return false;
-    if (strlen(prefix) > TAGD_PREFIX_MAX) return fault(reader, node, "at most %d bytes are possible", TAGD_PREFIX_MAX);
+    if (!read_text(reader, node, &prefix))
+        return false;
+    if (strlen(prefix) > TAGD_PREFIX_MAX)
+        return fault(reader, node, "at most %d bytes are possible", TAGD_PREFIX_MAX);
     if (strpbrk(prefix, "{}") != NULL)
         return fault(reader, node, "a prefix can't hold \"{\" or \"}\", which say where Redis keeps a shard's keys");
     config->redis.prefix = prefix;
@@ -451,13 +490,15 @@ static bool http_listen(struct reader *reader, const cJSON *node, void *into)
 {
     struct tagd_config *config = into;
     const char *text;
-    if (!read_text(reader, node, &text)) return false;
+    if (!read_text(reader, node, &text))
+        return false;
     if (strcmp(text, "off") == 0) {
         config->http_host = NULL;
         return true;
     }
     config->http_port = -1;
-    if (!host_and_port(&config->arena, text, strlen(text), &config->http_host, &config->http_port) || config->http_port < 0)
+    if (!host_and_port(&config->arena, text, strlen(text), &config->http_host, &config->http_port) ||
+        config->http_port < 0)
         return fault(reader, node, "expected \"address:port\", as in \"127.0.0.1:9464\", or \"off\"");
     return true;
 }
@@ -481,7 +522,8 @@ static bool config_instance(struct reader *reader, const cJSON *node, void *into
 static bool config_catalog(struct reader *reader, const cJSON *node, void *into)
 {
     struct tagd_config *config = into;
-    if (!read_text(reader, node, &config->catalog)) return false;
+    if (!read_text(reader, node, &config->catalog))
+        return false;
     return *config->catalog != '\0' || fault(reader, node, "expected the path of the catalog file");
 }
 
@@ -490,15 +532,18 @@ static bool config_delivery(struct reader *reader, const cJSON *node, void *into
     static const char *const names[] = {"exactly_once", "at_least_once"};
     size_t choice;
     (void)into;
-    if (!read_choice(reader, node, names, N_OF(names), &choice)) return false;
-    if (choice == 0) return true;
+    if (!read_choice(reader, node, names, N_OF(names), &choice))
+        return false;
+    if (choice == 0)
+        return true;
     return fault(reader, node, "\"at_least_once\" is not in this version yet; use \"exactly_once\"");
 }
 
 static bool config_workers(struct reader *reader, const cJSON *node, void *into)
 {
     int64_t workers;
-    if (!read_integer(reader, node, 1, TAGD_WORKERS_MAX, &workers)) return false;
+    if (!read_integer(reader, node, 1, TAGD_WORKERS_MAX, &workers))
+        return false;
     ((struct tagd_config *)into)->workers = (unsigned)workers;
     return true;
 }
@@ -507,7 +552,8 @@ static bool config_time(struct reader *reader, const cJSON *node, void *into)
 {
     static const char *const names[] = {"live", "events"};
     size_t choice;
-    if (!read_choice(reader, node, names, N_OF(names), &choice)) return false;
+    if (!read_choice(reader, node, names, N_OF(names), &choice))
+        return false;
     ((struct tagd_config *)into)->time_events = choice == 1;
     return true;
 }
@@ -537,8 +583,10 @@ static bool config_past(struct reader *reader, const cJSON *node, void *into)
     struct tagd_config *config = into;
     const char *text;
     int64_t days;
-    if (!read_text(reader, node, &text)) return false;
-    if (tagd_time_parse(tagd_str_of(text), &config->past_ms)) return true;
+    if (!read_text(reader, node, &text))
+        return false;
+    if (tagd_time_parse(tagd_str_of(text), &config->past_ms))
+        return true;
     if (!tagd_date_parse(tagd_str_of(text), &days))
         return fault(reader, node, "expected a time, as in \"1990-01-01T00:00:00Z\", found \"%s\"", text);
     config->past_ms = days * TAGD_MS_DAY;
@@ -550,17 +598,20 @@ static bool config_carry(struct reader *reader, const cJSON *node, void *into)
     struct tagd_config *config = into;
     const char *text;
     if (cJSON_IsString(node)) {
-        if (!read_text(reader, node, &text)) return false;
+        if (!read_text(reader, node, &text))
+            return false;
         return strcmp(text, "all") == 0 || fault(reader, node, "expected \"all\" or an array of dimensions");
     }
     if (!cJSON_IsArray(node))
         return fault(reader, node, "expected \"all\" or an array of dimensions, found %s", tagd_json_kind(node));
     size_t n = (size_t)cJSON_GetArraySize(node);
-    if (n > TAGD_CARRY_MAX) return fault(reader, node, "at most %d dimensions are possible", TAGD_CARRY_MAX);
+    if (n > TAGD_CARRY_MAX)
+        return fault(reader, node, "at most %d dimensions are possible", TAGD_CARRY_MAX);
     config->carry_all = false;
     config->carry = tagd_arena_zalloc(&config->arena, (n + 1) * sizeof(*config->carry));
     for (const cJSON *item = node->child; item != NULL; item = item->next)
-        if (!read_text(reader, item, &config->carry[config->n_carry++])) return false;
+        if (!read_text(reader, item, &config->carry[config->n_carry++]))
+            return false;
     return true;
 }
 
@@ -568,7 +619,8 @@ static bool config_on_data_gap(struct reader *reader, const cJSON *node, void *i
 {
     static const char *const names[] = {"stop", "continue"};
     size_t choice;
-    if (!read_choice(reader, node, names, N_OF(names), &choice)) return false;
+    if (!read_choice(reader, node, names, N_OF(names), &choice))
+        return false;
     ((struct tagd_config *)into)->continue_on_data_gap = choice == 1;
     return true;
 }
@@ -576,7 +628,8 @@ static bool config_on_data_gap(struct reader *reader, const cJSON *node, void *i
 static bool read_size(struct reader *reader, const cJSON *node, int64_t least, int64_t most, size_t *size)
 {
     int64_t value;
-    if (!read_integer(reader, node, least, most, &value)) return false;
+    if (!read_integer(reader, node, least, most, &value))
+        return false;
     *size = (size_t)value;
     return true;
 }
@@ -602,13 +655,16 @@ static bool config_junk_subjects(struct reader *reader, const cJSON *node, void 
 {
     struct tagd_config *config = into;
     const char *text;
-    if (!cJSON_IsArray(node)) return fault(reader, node, "expected an array of strings, found %s", tagd_json_kind(node));
+    if (!cJSON_IsArray(node))
+        return fault(reader, node, "expected an array of strings, found %s", tagd_json_kind(node));
     size_t n = (size_t)cJSON_GetArraySize(node);
-    if (n > TAGD_JUNK_SUBJECTS_MAX) return fault(reader, node, "at most %d are possible", TAGD_JUNK_SUBJECTS_MAX);
+    if (n > TAGD_JUNK_SUBJECTS_MAX)
+        return fault(reader, node, "at most %d are possible", TAGD_JUNK_SUBJECTS_MAX);
     config->junk_subjects = tagd_arena_zalloc(&config->arena, (n + 1) * sizeof(*config->junk_subjects));
     config->n_junk_subjects = 0;
     for (const cJSON *item = node->child; item != NULL; item = item->next) {
-        if (!read_text(reader, item, &text)) return false;
+        if (!read_text(reader, item, &text))
+            return false;
         config->junk_subjects[config->n_junk_subjects++] = tagd_str_of(text);
     }
     return true;
@@ -679,21 +735,24 @@ struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t
         return NULL;
     }
     struct tagd_jsonc *jsonc = tagd_jsonc_parse(name, text, n, error);
-    if (jsonc == NULL) return NULL;
+    if (jsonc == NULL)
+        return NULL;
     struct tagd_config *config = tagd_xcalloc(1, sizeof(*config));
     struct reader reader = {jsonc, config, lookup, to, error};
     const cJSON *root = tagd_jsonc_root(jsonc);
     set_defaults(config, default_instance);
     bool ok = read_object(&reader, root, keys, N_OF(keys), config) && topics_differ(&reader, root);
     tagd_jsonc_free(jsonc);
-    if (ok) return config;
+    if (ok)
+        return config;
     tagd_config_free(config);
     return NULL;
 }
 
 void tagd_config_free(struct tagd_config *config)
 {
-    if (config == NULL) return;
+    if (config == NULL)
+        return;
     tagd_arena_free(&config->arena);
     free(config);
 }

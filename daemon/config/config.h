@@ -1,8 +1,8 @@
 /* config: the text of a configuration file -> struct tagd_config, every value checked and every default filled in.
  * Reads no file and no environment: the text and a look-up function for "${NAME}" come in as arguments.
  *
- * "${NAME}" may stand anywhere in any string, and a string may stand for a number or a boolean; what is put in isn't looked
- * at again. Unknown keys are errors. */
+ * "${NAME}" may stand anywhere in any string, and a string may stand for a number or a boolean; what is put in isn't
+ * looked at again. Unknown keys are errors. */
 #ifndef TAGD_CONFIG_H
 #define TAGD_CONFIG_H
 
@@ -56,16 +56,16 @@ struct tagd_source {
 struct tagd_config {
     struct tagd_arena arena; /* owns all text below */
     const char *group, *instance;
-    const char *catalog; /* path as written: relative to the configuration file */
+    const char *catalog;         /* path as written: relative to the configuration file */
     struct tagd_source *sources; /* 1 to TAGD_TOPICS_MAX, all different */
     size_t n_sources;
     const char *tag_changes, *churn_risk, *dead_letter; /* all different, none a source */
-    struct tagd_property *kafka; /* without auto.offset.reset */
+    struct tagd_property *kafka;                        /* without auto.offset.reset */
     size_t n_kafka;
     const char *bootstrap_servers; /* also among kafka */
     bool start_latest;             /* auto.offset.reset: where a shard without offsets begins */
     struct {
-        const char *host;      /* NULL: unix_path */
+        const char *host; /* NULL: unix_path */
         const char *unix_path;
         int port;
         int db;
@@ -90,9 +90,9 @@ struct tagd_config {
 /* The value of an environment variable, or NULL. */
 typedef const char *(*tagd_config_lookup)(void *to, const char *name);
 
-/* Parses and checks n bytes of text; `name` is the file's name for messages, default_instance stands in for `instance` (what
- * can't be in a name becomes '-'). NULL: *error says FILE:LINE:COLUMN, the place as a JSON Pointer, what is wrong and what
- * to do, with the source line and a caret on lines of their own. */
+/* Parses and checks n bytes of text; `name` is the file's name for messages, default_instance stands in for `instance`
+ * (what can't be in a name becomes '-'). NULL: *error says FILE:LINE:COLUMN, the place as a JSON Pointer, what is wrong
+ * and what to do, with the source line and a caret on lines of their own. */
 struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t n, const char *default_instance,
                                       tagd_config_lookup lookup, void *to, struct tagd_error *error);
 void tagd_config_free(struct tagd_config *config); /* NULL is fine */

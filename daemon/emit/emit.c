@@ -116,7 +116,8 @@ static void add_data(struct tagd_buf *out, const struct tagd_emit *emit, const s
     tagd_buf_add_z(out, emit->caught_up ? ",\"caught_up\":true}" : ",\"caught_up\":false}");
 }
 
-void tagd_emit_change(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change, struct tagd_buf *out)
+void tagd_emit_change(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
+                      struct tagd_buf *out)
 {
     tagd_buf_add_z(out, "{\"specversion\":\"1.0\",\"id\":\"tag:");
     add_inside(out, subject);

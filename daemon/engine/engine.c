@@ -1,7 +1,8 @@
 /* Applying events and the passing of time to a profile.
  *
- * profile->due is a lower bound on the next instant at which time alone changes a tag. An event can bring it forward only
- * through the dimensions it touches, so after an event those alone are looked at; for the others the old bound stands. */
+ * profile->due is a lower bound on the next instant at which time alone changes a tag. An event can bring it forward
+ * only through the dimensions it touches, so after an event those alone are looked at; for the others the old bound
+ * stands. */
 #include "tagd/engine.h"
 
 #include <assert.h>
@@ -10,7 +11,7 @@
 
 #include "engine/eval.h"
 
-#define DUE_STEPS_MAX 64      /* instants looked at for `due`; past it the bound is early and is looked at again then */
+#define DUE_STEPS_MAX 64 /* instants looked at for `due`; past it the bound is early and is looked at again then */
 #define UNTIL_STEPS_MAX 200000 /* instants looked at for `valid_until`: far more than a horizon of minute panes has */
 
 struct tagd_engine {
@@ -32,7 +33,8 @@ static void view_new(struct view *view, const struct tagd_catalog *catalog)
     view->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->tags);
     view->stable = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->stable);
     for (uint32_t i = 0; i < catalog->n_windows; i++)
-        view->cursors[i].sums = tagd_xcalloc(catalog->stores[catalog->windows[i].store].n_columns + 1, sizeof *view->cursors[i].sums);
+        view->cursors[i].sums =
+            tagd_xcalloc(catalog->stores[catalog->windows[i].store].n_columns + 1, sizeof *view->cursors[i].sums);
 }
 
 static void view_free(struct view *view)
@@ -113,10 +115,10 @@ static void view_reset(struct tagd_engine *engine, const struct tagd_profile *pr
         engine->now.tags[d] = profile->tags[d].tag;
 }
 
-/* The first instant in (from, end] at which a tag of `flags` (or the tag of `target` alone, if >= 0) changes with time; at
- * most `steps` instants are looked at, then *exact is false and the instant is a lower bound. TAGD_NEVER: none. */
-static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *profile, const bool *flags, int64_t target,
-                         int64_t end, int steps, int32_t *then)
+/* The first instant in (from, end] at which a tag of `flags` (or the tag of `target` alone, if >= 0) changes with time;
+ * at most `steps` instants are looked at, then *exact is false and the instant is a lower bound. TAGD_NEVER: none. */
+static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *profile, const bool *flags,
+                         int64_t target, int64_t end, int steps, int32_t *then)
 {
     const struct tagd_catalog *catalog = engine->catalog;
     struct view *scan = &engine->scan;
@@ -155,7 +157,8 @@ static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *
     }
 }
 
-static void emit_changes(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause, struct tagd_sink sink)
+static void emit_changes(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause,
+                         struct tagd_sink sink)
 {
     int64_t at = engine->now.now;
     for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
@@ -164,8 +167,15 @@ static void emit_changes(struct tagd_engine *engine, struct tagd_profile *profil
             continue;
         profile->revision++;
         profile->changed_at = at;
-        struct tagd_change change = {.engine = engine, .profile = profile, .dimension = d, .from = engine->from[d], .to = state->tag,
-                                     .revision = profile->revision, .time_ms = at, .then = -1, .cause = cause};
+        struct tagd_change change = {.engine = engine,
+                                     .profile = profile,
+                                     .dimension = d,
+                                     .from = engine->from[d],
+                                     .to = state->tag,
+                                     .revision = profile->revision,
+                                     .time_ms = at,
+                                     .then = -1,
+                                     .cause = cause};
         tagd_engine_next(engine, profile, d, at, &change.valid_until_ms, &change.then);
         sink.change(sink.self, &change);
     }
@@ -269,7 +279,8 @@ static bool matches(const struct tagd_event *event, const struct tagd_match *mat
     return false;
 }
 
-static void add_to_store(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event, uint32_t index)
+static void add_to_store(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event,
+                         uint32_t index)
 {
     const struct tagd_store *store = &engine->catalog->stores[index];
     struct tagd_panes *panes = &profile->panes[index];
@@ -294,7 +305,8 @@ static void add_to_store(struct tagd_engine *engine, struct tagd_profile *profil
     }
 }
 
-static void add_to_mark(const struct tagd_catalog *catalog, struct tagd_profile *profile, const struct tagd_event *event, uint32_t index)
+static void add_to_mark(const struct tagd_catalog *catalog, struct tagd_profile *profile,
+                        const struct tagd_event *event, uint32_t index)
 {
     const struct tagd_mark *mark = &catalog->marks[index];
     struct tagd_mark_state *state = &profile->marks[index];
@@ -303,7 +315,8 @@ static void add_to_mark(const struct tagd_catalog *catalog, struct tagd_profile 
         value = field_value(event, mark->by_type[event->type]);
     if (!value.present)
         return;
-    bool older = state->present && (mark->kind == TAGD_MARK_FIRST ? event->time_ms >= state->at : event->time_ms < state->at);
+    bool older =
+        state->present && (mark->kind == TAGD_MARK_FIRST ? event->time_ms >= state->at : event->time_ms < state->at);
     if (older)
         return;
     state->present = true;
@@ -343,7 +356,8 @@ static bool is_duplicate(const struct tagd_profile *profile, const struct tagd_e
     return false;
 }
 
-static void remember_id(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event, int64_t clock)
+static void remember_id(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event,
+                        int64_t clock)
 {
     int64_t span = engine->catalog->types[event->type].dedupe_ms;
     uint32_t n = 0;
@@ -356,8 +370,8 @@ static void remember_id(struct tagd_engine *engine, struct tagd_profile *profile
         tagd_profile_add_id(profile, event->dedupe, event->time_ms + span, &engine->limits.dedupe_ids);
 }
 
-enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event,
-                                    int64_t watermark_ms, struct tagd_sink sink)
+enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_profile *profile,
+                                    const struct tagd_event *event, int64_t watermark_ms, struct tagd_sink sink)
 {
     assert(event->code == TAGD_EVENT_OK);
     bool first = !profile->exists;

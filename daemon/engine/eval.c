@@ -1,11 +1,11 @@
 /* Values and their stability.
  *
- * Between two instants at which a pane enters or leaves one of its windows, an expression changes with time only through
- * since() and its kin, linearly. Every operation (integer and IEEE arithmetic with rounding alike) is monotone in each
- * operand, so evaluating an expression on the two ends of a stretch of time bounds all values in between, rounding included.
- * The search for the instant at which a comparison changes halves a stretch until the bounds decide it: exact to the
- * millisecond, with no assumption on how rounding falls. The usual shapes (since against a constant, a count against a
- * constant) are solved directly. */
+ * Between two instants at which a pane enters or leaves one of its windows, an expression changes with time only
+ * through since() and its kin, linearly. Every operation (integer and IEEE arithmetic with rounding alike) is monotone
+ * in each operand, so evaluating an expression on the two ends of a stretch of time bounds all values in between,
+ * rounding included. The search for the instant at which a comparison changes halves a stretch until the bounds decide
+ * it: exact to the millisecond, with no assumption on how rounding falls. The usual shapes (since against a constant, a
+ * count against a constant) are solved directly. */
 #include "engine/eval.h"
 
 #include <assert.h>
@@ -235,13 +235,12 @@ struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node)
     case TAGD_N_DIMENSION:
         tag = view->tags[node->index];
         return tag < 0 ? null_val
-                       : (struct tagd_val){.kind = TAGD_V_STRING, .u.s = tagd_str_of(view->catalog->dimensions[node->index].rules[tag].tag)};
+                       : (struct tagd_val){.kind = TAGD_V_STRING,
+                                           .u.s = tagd_str_of(view->catalog->dimensions[node->index].rules[tag].tag)};
     case TAGD_N_METRIC: return tagd_eval(view, view->catalog->metrics[node->index].node);
     case TAGD_N_AND:
     case TAGD_N_OR: return eval_logic(view, node);
-    case TAGD_N_NOT:
-        a = tagd_eval(view, node->a);
-        return a.kind == TAGD_V_NULL ? a : bool_val(!a.u.b);
+    case TAGD_N_NOT: a = tagd_eval(view, node->a); return a.kind == TAGD_V_NULL ? a : bool_val(!a.u.b);
     case TAGD_N_IN: return eval_in(view, node);
     case TAGD_N_ADD:
     case TAGD_N_SUB:
@@ -430,7 +429,8 @@ static const struct tagd_node *behind_metric(const struct tagd_catalog *catalog,
 }
 
 /* since(E) against a literal: it crosses at latest + D, or one millisecond on. */
-static int64_t since_crossing(const struct view *view, const struct tagd_node *since, enum tagd_node_kind kind, int64_t duration)
+static int64_t since_crossing(const struct view *view, const struct tagd_node *since, enum tagd_node_kind kind,
+                              int64_t duration)
 {
     const struct tagd_mark_state *mark = &view->profile->marks[since->index];
     if (!mark->present)
@@ -445,15 +445,16 @@ static int64_t since_crossing(const struct view *view, const struct tagd_node *s
 }
 
 /* count or sum of a window against a literal: panes go by until the comparison turns. */
-static int64_t window_crossing(struct view *view, const struct tagd_node *node, const struct tagd_node *window, bool flipped,
-                               struct tagd_val literal)
+static int64_t window_crossing(struct view *view, const struct tagd_node *node, const struct tagd_node *window,
+                               bool flipped, struct tagd_val literal)
 {
     struct view *walk = view->walk;
     walk->profile = view->profile;
     walk->stamp++;
     walk->base = view;
     walk->now = view->now;
-    bool now = outcome(node->kind, compare(flipped ? literal : aggregate(walk, window), flipped ? aggregate(walk, window) : literal));
+    bool now = outcome(
+        node->kind, compare(flipped ? literal : aggregate(walk, window), flipped ? aggregate(walk, window) : literal));
     for (int i = 0; i < WALK_PANES_MAX; i++) {
         int64_t next = window_boundary(walk, window->index);
         if (next == TAGD_NEVER)

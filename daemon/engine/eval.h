@@ -5,7 +5,8 @@
 #include "catalog/compiled.h"
 #include "profile/state.h"
 
-/* Where a window stands on its panes: [lo, hi) are in it, sums are theirs. Moves forward only; begun anew when stale. */
+/* Where a window stands on its panes: [lo, hi) are in it, sums are theirs. Moves forward only; begun anew when stale.
+ */
 struct cursor {
     uint64_t stamp;
     int64_t at; /* pane number of (now - offset) */
@@ -29,8 +30,9 @@ struct view {
 struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node);
 /* True if the condition holds: neither false nor null. */
 bool tagd_holds(struct view *view, const struct tagd_node *node);
-/* An instant after now up to which (exclusive) the node's value stays what it is at now. Never too late; may be early where an
- * exact answer would take more than a bounded search: the caller looks again from there. TAGD_NEVER: for ever. */
+/* An instant after now up to which (exclusive) the node's value stays what it is at now. Never too late; may be early
+ * where an exact answer would take more than a bounded search: the caller looks again from there. TAGD_NEVER: for ever.
+ */
 int64_t tagd_stable(struct view *view, const struct tagd_node *node);
 
 #endif

@@ -6,16 +6,11 @@
 static const char *expected_of(enum tagd_field_type type)
 {
     switch (type) {
-    case TAGD_DECIMAL:
-        return "a number";
-    case TAGD_STRING:
-        return "a string";
-    case TAGD_BOOLEAN:
-        return "a boolean";
-    case TAGD_TIME:
-        return "a time as RFC 3339 writes it";
-    case TAGD_DATE:
-        return "a date as YYYY-MM-DD";
+    case TAGD_DECIMAL: return "a number";
+    case TAGD_STRING: return "a string";
+    case TAGD_BOOLEAN: return "a boolean";
+    case TAGD_TIME: return "a time as RFC 3339 writes it";
+    case TAGD_DATE: return "a date as YYYY-MM-DD";
     }
     return "a value";
 }
@@ -32,11 +27,8 @@ static const char *read_value(enum tagd_field_type type, const cJSON *node, stru
         return tagd_json_kind(node);
     value->present = true;
     switch (type) {
-    case TAGD_DECIMAL:
-        return tagd_decimal_from_double(node->valuedouble, &value->i) ? NULL : "one beyond 10^11";
-    case TAGD_BOOLEAN:
-        value->i = cJSON_IsTrue(node);
-        return NULL;
+    case TAGD_DECIMAL: return tagd_decimal_from_double(node->valuedouble, &value->i) ? NULL : "one beyond 10^11";
+    case TAGD_BOOLEAN: value->i = cJSON_IsTrue(node); return NULL;
     case TAGD_STRING:
         value->s = tagd_str_of(node->valuestring);
         return value->s.n <= TAGD_STRING_MAX ? NULL : "one of more than 1024 bytes";

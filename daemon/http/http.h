@@ -1,15 +1,18 @@
-/* http: a small server for on-call, in a thread of its own: GET and HEAD, answers from memory. What a path says is its user's. */
+/* http: a small server for on-call, in a thread of its own: GET and HEAD, answers from memory. What a path says is its
+ * user's. */
 #ifndef TAGD_HTTP_H
 #define TAGD_HTTP_H
 
 #include "tagd/base.h"
 
-/* Writes the body and the content type (static text); returns the status, 404 for a path it doesn't know. The server's thread. */
+/* Writes the body and the content type (static text); returns the status, 404 for a path it doesn't know. The server's
+ * thread. */
 typedef int (*tagd_http_answer)(void *to, const char *path, struct tagd_buf *body, const char **content_type);
 
 struct tagd_http;
 /* Listens on a numeric address; port 0 takes a free one. NULL: *error says why. */
-struct tagd_http *tagd_http_new(const char *host, int port, tagd_http_answer answer, void *to, struct tagd_error *error);
+struct tagd_http *tagd_http_new(const char *host, int port, tagd_http_answer answer, void *to,
+                                struct tagd_error *error);
 int tagd_http_port(const struct tagd_http *http);
 void tagd_http_free(struct tagd_http *http); /* waits for answers under way; NULL is fine */
 

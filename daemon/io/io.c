@@ -57,9 +57,7 @@ static void port_submit(void *self, struct tagd_op *op)
     switch (op->kind) {
     case TAGD_OP_FENCE:
     case TAGD_OP_LOAD:
-    case TAGD_OP_COMMIT:
-        tagd_redis_submit(io->redis, op);
-        return;
+    case TAGD_OP_COMMIT: tagd_redis_submit(io->redis, op); return;
     case TAGD_OP_COMMITTED:
         if (settled(io, op))
             tagd_kafka_committed(&io->kafka, op);
@@ -68,24 +66,16 @@ static void port_submit(void *self, struct tagd_op *op)
         if (settled(io, op))
             tagd_kafka_tail(&io->kafka, op);
         return;
-    case TAGD_OP_END_OWNER:
-        tagd_kafka_end_owner(&io->kafka, op);
-        return;
-    case TAGD_OP_START:
-        tagd_kafka_start(&io->kafka, op);
-        return;
-    case TAGD_OP_PUBLISH:
-        tagd_kafka_publish(&io->kafka, op);
-        return;
-    case TAGD_OP_REFETCH:
-        tagd_kafka_refetch(&io->kafka, op);
-        return;
+    case TAGD_OP_END_OWNER: tagd_kafka_end_owner(&io->kafka, op); return;
+    case TAGD_OP_START: tagd_kafka_start(&io->kafka, op); return;
+    case TAGD_OP_PUBLISH: tagd_kafka_publish(&io->kafka, op); return;
+    case TAGD_OP_REFETCH: tagd_kafka_refetch(&io->kafka, op); return;
     }
     abort();
 }
 
-static void port_poll(void *self, int timeout_ms, size_t max_records, void (*input)(void *to, const struct tagd_input *in),
-                      void *to)
+static void port_poll(void *self, int timeout_ms, size_t max_records,
+                      void (*input)(void *to, const struct tagd_input *in), void *to)
 {
     struct tagd_io *io = self;
     int wait_ms = io->completed > 0 ? 0 : timeout_ms;
@@ -122,7 +112,10 @@ static bool begin_producer(struct tagd_io *io, int64_t deadline, enum tagd_io_re
     for (;;) {
         int64_t left_ms = deadline - tagd_io_mono_ms();
         bool unreachable;
-        if (tagd_kafka_producer_ready(&io->kafka, left_ms < 100 ? 100 : left_ms < INIT_TIMEOUT_MS ? (int)left_ms : INIT_TIMEOUT_MS,
+        if (tagd_kafka_producer_ready(&io->kafka,
+                                      left_ms < 100               ? 100
+                                      : left_ms < INIT_TIMEOUT_MS ? (int)left_ms
+                                                                  : INIT_TIMEOUT_MS,
                                       &unreachable, error))
             return true;
         *result = unreachable ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;

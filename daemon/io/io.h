@@ -1,6 +1,7 @@
-/* io: the real world behind struct tagd_port: a Kafka consumer and transactional producer, a Redis connection, the clocks; one
- * of each a worker. Operations are carried out inside `submit`, which may block for some seconds when a server does not answer;
- * their completion is seen after the next `poll`. Everything here belongs to the worker's thread but where said otherwise. */
+/* io: the real world behind struct tagd_port: a Kafka consumer and transactional producer, a Redis connection, the
+ * clocks; one of each a worker. Operations are carried out inside `submit`, which may block for some seconds when a
+ * server does not answer; their completion is seen after the next `poll`. Everything here belongs to the worker's
+ * thread but where said otherwise. */
 #ifndef TAGD_IO_H
 #define TAGD_IO_H
 
@@ -20,15 +21,18 @@ struct tagd_notes {
     void *to;
 };
 
-/* Checks the topics: sources are there, with the same number of partitions, and so are the outputs. With `create`, makes those
- * that are missing. Writes the number. Also checks the librdkafka properties. Waits at most timeout_ms for a broker. */
+/* Checks the topics: sources are there, with the same number of partitions, and so are the outputs. With `create`,
+ * makes those that are missing. Writes the number. Also checks the librdkafka properties. Waits at most timeout_ms for
+ * a broker. */
 enum tagd_io_result tagd_io_check_topics(const struct tagd_config *config, bool create, int timeout_ms,
-                                         const struct tagd_notes *notes, uint32_t *partitions, struct tagd_error *error);
+                                         const struct tagd_notes *notes, uint32_t *partitions,
+                                         struct tagd_error *error);
 
 struct tagd_io;
 
 /* Connects to both servers and subscribes. The worker's transactional id is "<group>-<instance>-<worker>", and whatever
- * transaction it left open is ended before this returns. config must outlive the result. NULL: *result and *error say why. */
+ * transaction it left open is ended before this returns. config must outlive the result. NULL: *result and *error say
+ * why. */
 struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, uint32_t partitions, int timeout_ms,
                             const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error);
 void tagd_io_free(struct tagd_io *io); /* NULL is fine */

@@ -1,5 +1,5 @@
-/* Kafka, as io's own files share it: one consumer, one transactional producer and one reader (a consumer that belongs to no
- * group) of one worker. All but the callbacks marked so run in the worker's thread. */
+/* Kafka, as io's own files share it: one consumer, one transactional producer and one reader (a consumer that belongs
+ * to no group) of one worker. All but the callbacks marked so run in the worker's thread. */
 #ifndef TAGD_IO_KAFKA_H
 #define TAGD_IO_KAFKA_H
 
@@ -49,37 +49,37 @@ struct tagd_kafka {
     struct tagd_kafka_shard *shards;
     rd_kafka_consumer_group_metadata_t *membership; /* of the present assignment; NULL: none */
     bool closing;
-    bool assign_due;                /* running shards changed: rd_kafka_assign is to be called */
-    enum tagd_kafka_event event;    /* from the rebalance callback, not handed out yet */
-    bool revoking;                  /* REVOKE is handed out, `revoked` not called yet */
+    bool assign_due;             /* running shards changed: rd_kafka_assign is to be called */
+    enum tagd_kafka_event event; /* from the rebalance callback, not handed out yet */
+    bool revoking;               /* REVOKE is handed out, `revoked` not called yet */
     uint32_t *event_shards;
     size_t n_event_shards;
-    char fatal[512];                /* not empty: to hand out */
-    rd_kafka_message_t **stash;     /* consumed, not handed out yet */
+    char fatal[1024];           /* not empty: to hand out */
+    rd_kafka_message_t **stash; /* consumed, not handed out yet */
     size_t n_stash, at_stash;
     struct tagd_kafka_held *free_held;
-    int64_t confirm_ms;             /* when ends were last confirmed */
-    bool confirm_soon;              /* an end was seen that isn't confirmed */
+    int64_t confirm_ms; /* when ends were last confirmed */
+    bool confirm_soon;  /* an end was seen that isn't confirmed */
 
     /* producer */
     rd_kafka_t *producer;
     rd_kafka_topic_t *producer_topics[TAGD_OUTPUTS_MAX];
-    bool ready;                     /* init_transactions is done */
-    unsigned end_sent, end_failed;  /* EndTxn of the present transaction; written by broker threads, atomically */
-    rd_kafka_resp_err_t delivery;   /* first delivery error of the present transaction */
-    size_t message_bytes_max;       /* of a message with key and headers */
-    size_t dead_letter_bytes_max;   /* shrinks if the broker says too large */
+    bool ready;                    /* init_transactions is done */
+    unsigned end_sent, end_failed; /* EndTxn of the present transaction; written by broker threads, atomically */
+    rd_kafka_resp_err_t delivery;  /* first delivery error of the present transaction */
+    size_t message_bytes_max;      /* of a message with key and headers */
+    size_t dead_letter_bytes_max;  /* shrinks if the broker says too large */
 
     /* reader */
     rd_kafka_t *reader;
-    struct tagd_str *ended;         /* owners ended since the last assignment */
+    struct tagd_str *ended; /* owners ended since the last assignment */
     size_t n_ended;
 };
 
 /* kafka_client.c */
 enum tagd_kafka_side { TAGD_KAFKA_CONSUMER, TAGD_KAFKA_PRODUCER };
-/* A configuration with the user's properties that the side knows; the callbacks' opaque is kafka, of which config and notes
- * are used. NULL: *error names the property. */
+/* A configuration with the user's properties that the side knows; the callbacks' opaque is kafka, of which config and
+ * notes are used. NULL: *error names the property. */
 rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side side, struct tagd_error *error);
 /* Sets a property that is known to be right; aborts with a message if it isn't. */
 void tagd_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
@@ -87,7 +87,8 @@ void tagd_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 rd_kafka_t *tagd_kafka_client_new(enum tagd_kafka_side side, rd_kafka_conf_t *conf, struct tagd_error *error);
 void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* Offsets of partitions at `which` (-1: the end under read-committed, -2: the beginning), in place: one request a broker. */
+/* Offsets of partitions at `which` (-1: the end under read-committed, -2: the beginning), in place: one request a
+ * broker. */
 rd_kafka_resp_err_t tagd_kafka_list_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int64_t which,
                                             int timeout_ms);
 
@@ -102,15 +103,16 @@ void tagd_kafka_start(struct tagd_kafka *kafka, struct tagd_op *op);
 void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op);
 
 /* kafka_producer.c */
-/* A producer whose earlier transactions are all over. False: *error says why; *unreachable whether trying again may help. */
+/* A producer whose earlier transactions are all over. False: *error says why; *unreachable whether trying again may
+ * help. */
 bool tagd_kafka_producer_ready(struct tagd_kafka *kafka, int timeout_ms, bool *unreachable, struct tagd_error *error);
 void tagd_kafka_producer_close(struct tagd_kafka *kafka);
 void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op);
 void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op);
 
 /* kafka_reader.c */
-/* The reader, made if need be. Questions to partitions' leaders go by it: on the consumer's connections they would wait behind
- * a fetch that waits for records. NULL: *error says why. */
+/* The reader, made if need be. Questions to partitions' leaders go by it: on the consumer's connections they would wait
+ * behind a fetch that waits for records. NULL: *error says why. */
 rd_kafka_t *tagd_kafka_reader(struct tagd_kafka *kafka, struct tagd_error *error);
 void tagd_kafka_reader_close(struct tagd_kafka *kafka);
 void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op);

@@ -83,11 +83,8 @@ static const struct tagd_property defaults_of_both[] = {
     {"reconnect.backoff.max.ms", "2000"},
 };
 static const struct tagd_property defaults_of_consumer[] = {
-    {"session.timeout.ms", "10000"},
-    {"heartbeat.interval.ms", "2000"},
-    {"fetch.wait.max.ms", "100"},
-    {"fetch.error.backoff.ms", "50"},
-    {"queued.max.messages.kbytes", "32768"},
+    {"session.timeout.ms", "10000"},  {"heartbeat.interval.ms", "2000"},       {"fetch.wait.max.ms", "100"},
+    {"fetch.error.backoff.ms", "50"}, {"queued.max.messages.kbytes", "32768"},
 };
 static const struct tagd_property defaults_of_producer[] = {
     {"transaction.timeout.ms", "10000"},
@@ -115,17 +112,20 @@ rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side 
     tagd_kafka_set(conf, "client.id", "tagd");
     set_defaults(config, conf, defaults_of_both, sizeof(defaults_of_both) / sizeof(defaults_of_both[0]));
     if (side == TAGD_KAFKA_CONSUMER)
-        set_defaults(config, conf, defaults_of_consumer, sizeof(defaults_of_consumer) / sizeof(defaults_of_consumer[0]));
+        set_defaults(config, conf, defaults_of_consumer,
+                     sizeof(defaults_of_consumer) / sizeof(defaults_of_consumer[0]));
     else if (given(config, "compression.type"))
         set_defaults(config, conf, defaults_of_producer, 3);
     else
-        set_defaults(config, conf, defaults_of_producer, sizeof(defaults_of_producer) / sizeof(defaults_of_producer[0]));
+        set_defaults(config, conf, defaults_of_producer,
+                     sizeof(defaults_of_producer) / sizeof(defaults_of_producer[0]));
     for (size_t i = 0; i < config->n_kafka && ok; i++) {
         const struct tagd_property *property = &config->kafka[i];
         if (!property_fits(table, property->name, side))
             continue;
         if (rd_kafka_conf_set(conf, property->name, property->value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
-            ok = tagd_fail(error, "the configuration's \"kafka\" has \"%s\", which librdkafka refuses: %s", property->name, text);
+            ok = tagd_fail(error, "the configuration's \"kafka\" has \"%s\", which librdkafka refuses: %s",
+                           property->name, text);
     }
     free(table);
     if (!ok) {
@@ -140,7 +140,8 @@ rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side 
 rd_kafka_t *tagd_kafka_client_new(enum tagd_kafka_side side, rd_kafka_conf_t *conf, struct tagd_error *error)
 {
     char text[512];
-    rd_kafka_t *rk = rd_kafka_new(side == TAGD_KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    rd_kafka_t *rk =
+        rd_kafka_new(side == TAGD_KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (rk != NULL)
         return rk;
     rd_kafka_conf_destroy(conf);

@@ -1,13 +1,15 @@
 /* The consumer: rebalances, fetching, ends of partitions.
  *
  * What is fetched is the running shards' partitions, always assigned with offsets: rd_kafka_assign replaces the whole
- * assignment, so shards that run already go on from the offset after the last record handed out, and a record below that is
- * dropped. Rebalances are noted in the callback and handed out by the poll; rd_kafka_assign is called outside the callback.
+ * assignment, so shards that run already go on from the offset after the last record handed out, and a record below
+ * that is dropped. Rebalances are noted in the callback and handed out by the poll; rd_kafka_assign is called outside
+ * the callback.
  *
  * An end of partition is handed out at once, with the instant of the confirmation before it (or of the start), which it
- * certainly comes after. Then it is confirmed by asking the leaders for the ends, soon after an end is seen and every 250 ms
- * after that: confirmed_ms is the instant before the question was sent, so an answer that lay in a socket while the process
- * stood still proves nothing. Fetch answers can't serve for this: they don't say again that a partition is at its end. */
+ * certainly comes after. Then it is confirmed by asking the leaders for the ends, soon after an end is seen and every
+ * 250 ms after that: confirmed_ms is the instant before the question was sent, so an answer that lay in a socket while
+ * the process stood still proves nothing. Fetch answers can't serve for this: they don't say again that a partition is
+ * at its end. */
 #include "io/kafka.h"
 
 #include <stdio.h>
@@ -15,12 +17,12 @@
 #include <string.h>
 #include <time.h>
 
-#define BATCH_MAX 4096         /* messages of one call */
+#define BATCH_MAX 4096 /* messages of one call */
 #define CONFIRM_EVERY_MS 250
 #define CONFIRM_SOON_MS 25
 #define CONFIRM_TIMEOUT_MS 1000
 #define ASK_TIMEOUT_MS 4000
-#define OFFSETS_FRESH_MS 2000  /* beginnings and ends asked for by COMMITTED serve START for so long */
+#define OFFSETS_FRESH_MS 2000 /* beginnings and ends asked for by COMMITTED serve START for so long */
 
 static struct tagd_kafka_partition *partition_of(struct tagd_kafka *kafka, uint32_t shard, uint32_t topic)
 {
@@ -55,7 +57,8 @@ static void take_assignment(struct tagd_kafka *kafka, const rd_kafka_topic_parti
             continue;
         if (shard < 0 || (uint32_t)shard >= kafka->partitions) {
             snprintf(text, sizeof(text),
-                     "topic \"%s\" has got more partitions than the %u it had; a changed number needs a new group and prefix, "
+                     "topic \"%s\" has got more partitions than the %u it had; a changed number needs a new group and "
+                     "prefix, "
                      "which read the topics again",
                      list->elems[i].topic, kafka->partitions);
             set_fatal(kafka, text);
@@ -71,7 +74,8 @@ static void take_assignment(struct tagd_kafka *kafka, const rd_kafka_topic_parti
             if (seen[shard] & 1u << topic)
                 continue;
             snprintf(text, sizeof(text),
-                     "shard %u was assigned without its partition of topic \"%s\"; all members of group \"%s\" must have the same "
+                     "shard %u was assigned without its partition of topic \"%s\"; all members of group \"%s\" must "
+                     "have the same "
                      "sources and the assignor range",
                      shard, kafka->config->sources[topic].topic, kafka->config->group);
             set_fatal(kafka, text);
@@ -103,7 +107,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic
         return;
     }
     kafka->event = err == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS && !rd_kafka_assignment_lost(rk) ? TAGD_KAFKA_REVOKE
-                                                                                                 : TAGD_KAFKA_LOST;
+                                                                                                : TAGD_KAFKA_LOST;
 }
 
 static void drop_stash(struct tagd_kafka *kafka)
@@ -238,7 +242,8 @@ static void view_headers(struct tagd_kafka_held *held, struct tagd_record *recor
         size_t size;
         if (rd_kafka_header_get_all(headers, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
             break;
-        held->headers[i] = (struct tagd_header){tagd_str_of(name), {value == NULL ? "" : value, value == NULL ? 0 : size}};
+        held->headers[i] =
+            (struct tagd_header){tagd_str_of(name), {value == NULL ? "" : value, value == NULL ? 0 : size}};
         record->n_headers = i + 1;
     }
     record->headers = held->headers;
@@ -298,20 +303,20 @@ static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *messa
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
         snprintf(text, sizeof(text),
-                 "topic \"%s\" partition %d no longer has the records to be read next (%s): they were deleted before they were "
+                 "topic \"%s\" partition %d no longer has the records to be read next (%s): they were deleted before "
+                 "they were "
                  "read; raise the topic's retention, and set \"on_data_gap\": \"continue\" to go on without them",
                  name, message->partition, reason);
         set_fatal(kafka, text);
         return;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-        snprintf(text, sizeof(text), "Kafka doesn't allow it: topic \"%s\": %s; see the broker's access rules", name, reason);
+        snprintf(text, sizeof(text), "Kafka doesn't allow it: topic \"%s\": %s; see the broker's access rules", name,
+                 reason);
         set_fatal(kafka, text);
         return;
-    case RD_KAFKA_RESP_ERR__FATAL:
-        return; /* on_error has the text */
-    default:
-        tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: topic \"%s\": %s", name, reason);
+    case RD_KAFKA_RESP_ERR__FATAL: return; /* on_error has the text */
+    default: tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: topic \"%s\": %s", name, reason);
     }
 }
 
@@ -360,7 +365,8 @@ static void confirm_ends(struct tagd_kafka *kafka, void (*input)(void *to, const
     rd_kafka_resp_err_t err = tagd_kafka_list_offsets(reader, list, -1, CONFIRM_TIMEOUT_MS);
     for (int i = 0; err == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
         int32_t topic = topic_index(kafka, list->elems[i].topic);
-        struct tagd_kafka_partition *partition = partition_of(kafka, (uint32_t)list->elems[i].partition, (uint32_t)topic);
+        struct tagd_kafka_partition *partition =
+            partition_of(kafka, (uint32_t)list->elems[i].partition, (uint32_t)topic);
         if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR || list->elems[i].offset != partition->next)
             continue;
         partition->confirmed_ms = asked_ms;
@@ -402,7 +408,8 @@ static void consume(struct tagd_kafka *kafka, int timeout_ms, size_t max)
             pause_ms(timeout_ms);
             return;
         }
-        memmove(kafka->stash, kafka->stash + kafka->at_stash, (kafka->n_stash - kafka->at_stash) * sizeof(*kafka->stash));
+        memmove(kafka->stash, kafka->stash + kafka->at_stash,
+                (kafka->n_stash - kafka->at_stash) * sizeof(*kafka->stash));
         kafka->n_stash -= kafka->at_stash;
         kafka->at_stash = 0;
     }
@@ -511,7 +518,8 @@ void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op)
     }
     rd_kafka_topic_partition_list_destroy(list);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        tagd_fail(&op->error, "Kafka doesn't say the committed offsets of shard %u: %s", op->shard, rd_kafka_err2str(err));
+        tagd_fail(&op->error, "Kafka doesn't say the committed offsets of shard %u: %s", op->shard,
+                  rd_kafka_err2str(err));
         return;
     }
     if (!ask_offsets(kafka, op->shard, 0, &op->error))

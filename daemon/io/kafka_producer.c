@@ -1,7 +1,8 @@
-/* The transactional producer. The only doubtful moment is EndTxn: the client sends it again by itself when no answer comes, and
- * a late copy may end a later transaction. So EndTxn requests are counted by interceptors; one sent twice, or not answered in
- * order, taints the producer: it is made anew under the same id (init_transactions settles what is open and shuts out late
- * copies by a new epoch), and the outcome is called unknown, so that the shard compares batches. */
+/* The transactional producer. The only doubtful moment is EndTxn: the client sends it again by itself when no answer
+ * comes, and a late copy may end a later transaction. So EndTxn requests are counted by interceptors; one sent twice,
+ * or not answered in order, taints the producer: it is made anew under the same id (init_transactions settles what is
+ * open and shuts out late copies by a new epoch), and the outcome is called unknown, so that the shard compares
+ * batches. */
 #include "io/kafka.h"
 
 #include <inttypes.h>
@@ -16,12 +17,13 @@
 #define MESSAGE_BYTES_DEFAULT 1000000 /* librdkafka's message.max.bytes; the broker's default is a little more */
 #define MESSAGE_OVERHEAD 512          /* of a record batch with one record */
 #define DEAD_LETTER_BYTES_LEAST 1024
-#define QUEUE_FULL_TRIES_MAX 3000     /* of 10 ms */
+#define QUEUE_FULL_TRIES_MAX 3000 /* of 10 ms */
 
 /* ---- watching EndTxn: broker threads ---- */
 
-static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id, int16_t api_key,
-                                           int16_t api_version, int32_t correlation, size_t size, void *opaque)
+static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
+                                           int16_t api_key, int16_t api_version, int32_t correlation, size_t size,
+                                           void *opaque)
 {
     struct tagd_kafka *kafka = opaque;
     (void)rk, (void)socket, (void)broker, (void)broker_id, (void)api_version, (void)correlation, (void)size;
@@ -65,8 +67,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 {
     struct tagd_kafka *kafka = opaque;
     (void)rk;
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && (kafka->delivery == RD_KAFKA_RESP_ERR_NO_ERROR ||
-                                                       kafka->delivery == RD_KAFKA_RESP_ERR__PURGE_QUEUE))
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+        (kafka->delivery == RD_KAFKA_RESP_ERR_NO_ERROR || kafka->delivery == RD_KAFKA_RESP_ERR__PURGE_QUEUE))
         kafka->delivery = message->err;
 }
 
@@ -133,7 +135,8 @@ bool tagd_kafka_producer_ready(struct tagd_kafka *kafka, int timeout_ms, bool *u
         return true;
     }
     rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
-    tagd_fail(error, "Kafka doesn't let transactional id \"%s\" begin: %s", kafka->owner, rd_kafka_error_string(failure));
+    tagd_fail(error, "Kafka doesn't let transactional id \"%s\" begin: %s", kafka->owner,
+              rd_kafka_error_string(failure));
     *unreachable = rd_kafka_error_is_retriable(failure) || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
                    code == RD_KAFKA_RESP_ERR__TRANSPORT;
     if (!rd_kafka_error_is_retriable(failure))
@@ -142,7 +145,8 @@ bool tagd_kafka_producer_ready(struct tagd_kafka *kafka, int timeout_ms, bool *u
     return false;
 }
 
-/* After a taint, a fatal error or an abort that failed. It need not succeed now: nothing is asked of Kafka before it does. */
+/* After a taint, a fatal error or an abort that failed. It need not succeed now: nothing is asked of Kafka before it
+ * does. */
 static void producer_renew(struct tagd_kafka *kafka)
 {
     struct tagd_error error;
@@ -169,7 +173,8 @@ static rd_kafka_headers_t *make_headers(struct tagd_kafka *kafka, const struct t
                                         const struct tagd_output *output, size_t sent_bytes)
 {
     char batch[96], full[24];
-    int n = snprintf(batch, sizeof(batch), "%" PRIu64 ".%" PRIu64 ".%" PRIu32, shard->fence, shard->batch, output->index);
+    int n =
+        snprintf(batch, sizeof(batch), "%" PRIu64 ".%" PRIu64 ".%" PRIu32, shard->fence, shard->batch, output->index);
     rd_kafka_headers_t *headers = rd_kafka_headers_new(output->n_headers + 3);
     for (size_t i = 0; i < output->n_headers; i++)
         rd_kafka_header_add(headers, output->headers[i].name.p, (ssize_t)output->headers[i].name.n,
@@ -197,7 +202,8 @@ static bool produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *s
             kafka->producer, RD_KAFKA_V_RKT(kafka->producer_topics[topic]), RD_KAFKA_V_PARTITION((int32_t)shard->shard),
             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
             RD_KAFKA_V_KEY(output->has_key ? output->key.p : NULL, output->has_key ? output->key.n : 0),
-            RD_KAFKA_V_VALUE(output->has_value ? (void *)(uintptr_t)output->value.p : NULL, output->has_value ? bytes : 0),
+            RD_KAFKA_V_VALUE(output->has_value ? (void *)(uintptr_t)output->value.p : NULL,
+                             output->has_value ? bytes : 0),
             RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
@@ -240,10 +246,8 @@ static bool says_fenced(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
     case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
     case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
-        return true;
-    default:
-        return false;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID: return true;
+    default: return false;
     }
 }
 
@@ -274,9 +278,10 @@ static void give_up(struct tagd_kafka *kafka, struct tagd_op *op, rd_kafka_error
         return;
     if (kafka->dead_letter_bytes_max > DEAD_LETTER_BYTES_LEAST)
         kafka->dead_letter_bytes_max /= 2;
-    tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN,
-                    "Kafka finds a message too large; dead letters are now cut to %zu bytes (raise the topic's max.message.bytes)",
-                    kafka->dead_letter_bytes_max);
+    tagd_kafka_note(
+        kafka->notes, TAGD_NOTE_WARN,
+        "Kafka finds a message too large; dead letters are now cut to %zu bytes (raise the topic's max.message.bytes)",
+        kafka->dead_letter_bytes_max);
 }
 
 static void commit(struct tagd_kafka *kafka, struct tagd_op *op)
@@ -335,7 +340,8 @@ void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op)
         }
     }
     rd_kafka_topic_partition_list_t *offsets = make_offsets(kafka, op);
-    failure = rd_kafka_send_offsets_to_transaction(kafka->producer, offsets, kafka->membership, SEND_OFFSETS_TIMEOUT_MS);
+    failure =
+        rd_kafka_send_offsets_to_transaction(kafka->producer, offsets, kafka->membership, SEND_OFFSETS_TIMEOUT_MS);
     rd_kafka_topic_partition_list_destroy(offsets);
     if (failure != NULL) {
         give_up(kafka, op, failure);

@@ -1,5 +1,5 @@
-/* The reader: a consumer that belongs to no group, for a look at single records: the tail of the outputs, a source record
- * again, where a partition begins and ends. Made when first needed. */
+/* The reader: a consumer that belongs to no group, for a look at single records: the tail of the outputs, a source
+ * record again, where a partition begins and ends. Made when first needed. */
 #include "io/kafka.h"
 
 #include <inttypes.h>
@@ -22,7 +22,8 @@ rd_kafka_t *tagd_kafka_reader(struct tagd_kafka *kafka, struct tagd_error *error
     tagd_kafka_set(conf, "enable.partition.eof", "true");
     tagd_kafka_set(conf, "isolation.level", "read_committed");
     tagd_kafka_set(conf, "auto.offset.reset", "error");
-    tagd_kafka_set(conf, "fetch.wait.max.ms", "5"); /* a range ends with the partition's end, which is told only after that */
+    tagd_kafka_set(conf, "fetch.wait.max.ms",
+                   "5"); /* a range ends with the partition's end, which is told only after that */
     kafka->reader = tagd_kafka_client_new(TAGD_KAFKA_CONSUMER, conf, error);
     return kafka->reader;
 }
@@ -50,7 +51,8 @@ static bool ask(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int
 }
 
 /* The record's batch, if it is of our group. */
-static bool batch_of(const struct tagd_kafka *kafka, const rd_kafka_message_t *message, uint64_t *fence, uint64_t *batch)
+static bool batch_of(const struct tagd_kafka *kafka, const rd_kafka_message_t *message, uint64_t *fence,
+                     uint64_t *batch)
 {
     rd_kafka_headers_t *headers;
     const void *value;
@@ -75,7 +77,8 @@ static bool read_range(struct tagd_kafka *kafka, const char *topic, uint32_t sha
     bool going = true, ok = true;
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(kafka->reader, topic, NULL);
     if (rd_kafka_consume_start(rkt, (int32_t)shard, from) != 0) {
-        tagd_fail(error, "can't read topic \"%s\" partition %u: %s", topic, shard, rd_kafka_err2str(rd_kafka_last_error()));
+        tagd_fail(error, "can't read topic \"%s\" partition %u: %s", topic, shard,
+                  rd_kafka_err2str(rd_kafka_last_error()));
         rd_kafka_topic_destroy(rkt);
         return false;
     }
@@ -88,10 +91,12 @@ static bool read_range(struct tagd_kafka *kafka, const char *topic, uint32_t sha
         }
         if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
             going = false;
-        else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+        else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+                 message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
             going = false; /* gone meanwhile */
         else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-            ok = tagd_fail(error, "can't read topic \"%s\" partition %u: %s", topic, shard, rd_kafka_message_errstr(message));
+            ok = tagd_fail(error, "can't read topic \"%s\" partition %u: %s", topic, shard,
+                           rd_kafka_message_errstr(message));
         else if (message->offset >= end || !take(to, message) || message->offset == end - 1)
             going = false;
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -123,7 +128,8 @@ static bool take_tail(void *to, const rd_kafka_message_t *message)
     return true;
 }
 
-static bool tail_of(struct tagd_kafka *kafka, const char *topic, uint32_t shard, struct tail *tail, struct tagd_error *error)
+static bool tail_of(struct tagd_kafka *kafka, const char *topic, uint32_t shard, struct tail *tail,
+                    struct tagd_error *error)
 {
     int64_t low, end, length = CHUNK_FIRST;
     if (!ask(kafka, topic, shard, -2, &low, error) || !ask(kafka, topic, shard, -1, &end, error))
@@ -205,7 +211,8 @@ void tagd_kafka_refetch(struct tagd_kafka *kafka, struct tagd_op *op)
         !ask(kafka, topic, op->shard, -1, &high, &op->error))
         return;
     if (op->u.refetch.offset >= low && op->u.refetch.offset < high &&
-        !read_range(kafka, topic, op->shard, op->u.refetch.offset, op->u.refetch.offset + 1, take_record, op, &op->error))
+        !read_range(kafka, topic, op->shard, op->u.refetch.offset, op->u.refetch.offset + 1, take_record, op,
+                    &op->error))
         return;
     if (op->status == TAGD_DONE)
         return;

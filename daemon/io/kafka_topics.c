@@ -56,8 +56,8 @@ static enum tagd_io_result look(rd_kafka_t *rk, struct topics *topics, struct ta
     return TAGD_IO_OK;
 }
 
-static enum tagd_io_result look_until(rd_kafka_t *rk, struct topics *topics, const struct tagd_config *config, int timeout_ms,
-                                      struct tagd_error *error)
+static enum tagd_io_result look_until(rd_kafka_t *rk, struct topics *topics, const struct tagd_config *config,
+                                      int timeout_ms, struct tagd_error *error)
 {
     int64_t deadline = tagd_io_mono_ms() + timeout_ms;
     for (;;) {
@@ -118,7 +118,8 @@ static size_t n_missing(const struct topics *topics)
 static enum tagd_io_result create_missing(rd_kafka_t *rk, struct topics *topics, const struct tagd_config *config,
                                           const struct tagd_notes *notes, struct tagd_error *error)
 {
-    int partitions = PARTITIONS_DEFAULT, replication = topics->brokers > REPLICATION_MAX ? REPLICATION_MAX : topics->brokers;
+    int partitions = PARTITIONS_DEFAULT,
+        replication = topics->brokers > REPLICATION_MAX ? REPLICATION_MAX : topics->brokers;
     for (size_t i = topics->n_sources; i-- > 0;)
         if (topics->partitions[i] > 0)
             partitions = topics->partitions[i];
@@ -151,19 +152,22 @@ static enum tagd_io_result compare(const struct topics *topics, struct tagd_erro
     for (size_t i = 0; i < topics->n; i++) {
         if (topics->partitions[i] == 0) {
             if (partitions > 0)
-                tagd_fail(error, "topic \"%s\" does not exist; create it with %d partitions, or start with --create-topics",
+                tagd_fail(error,
+                          "topic \"%s\" does not exist; create it with %d partitions, or start with --create-topics",
                           topics->names[i], partitions);
             else
-                tagd_fail(error, "topic \"%s\" does not exist; create it, or start with --create-topics", topics->names[i]);
+                tagd_fail(error, "topic \"%s\" does not exist; create it, or start with --create-topics",
+                          topics->names[i]);
             return TAGD_IO_CONFIG;
         }
         if (topics->partitions[i] == partitions)
             continue;
         if (i < topics->n_sources)
-            tagd_fail(error,
-                      "source topic \"%s\" has %d partitions, \"%s\" has %d; all sources need the same number: create \"%s\" "
-                      "anew with %d",
-                      topics->names[i], topics->partitions[i], topics->names[0], partitions, topics->names[i], partitions);
+            tagd_fail(
+                error,
+                "source topic \"%s\" has %d partitions, \"%s\" has %d; all sources need the same number: create \"%s\" "
+                "anew with %d",
+                topics->names[i], topics->partitions[i], topics->names[0], partitions, topics->names[i], partitions);
         else
             tagd_fail(error, "output topic \"%s\" has %d partitions, the sources have %d; create it anew with %d",
                       topics->names[i], topics->partitions[i], partitions, partitions);

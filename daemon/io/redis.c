@@ -79,16 +79,18 @@ static void arg_u64(struct tagd_redis *redis, uint64_t v)
 static void arg_instant(struct tagd_redis *redis, int64_t ms)
 {
     char text[24];
-    if (ms == TAGD_NEVER) arg_z(redis, "+inf");
-    else arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRId64, ms)});
+    if (ms == TAGD_NEVER)
+        arg_z(redis, "+inf");
+    else
+        arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRId64, ms)});
 }
 
 /* A key of the shard: <prefix>{<group>:<shard>}:<name><customer>. */
 static void arg_key(struct tagd_redis *redis, uint32_t shard, const char *name, struct tagd_str customer)
 {
     char head[TAGD_PREFIX_MAX + TAGD_GROUP_MAX + 64];
-    int n = snprintf(head, sizeof(head), "%s{%s:%" PRIu32 "}:%s", redis->config->redis.prefix, redis->config->group, shard,
-                     name);
+    int n = snprintf(head, sizeof(head), "%s{%s:%" PRIu32 "}:%s", redis->config->redis.prefix, redis->config->group,
+                     shard, name);
     length(&redis->out, (size_t)n + customer.n);
     tagd_buf_add(&redis->out, head, (size_t)n);
     tagd_buf_add_str(&redis->out, customer);
@@ -115,7 +117,8 @@ static void arg_view_key(struct tagd_redis *redis, struct tagd_str customer)
 
 static void disconnect(struct tagd_redis *redis)
 {
-    if (redis->context != NULL) redisFree(redis->context);
+    if (redis->context != NULL)
+        redisFree(redis->context);
     redis->context = NULL;
     redis->out.n = 0;
     redis->n_out = 0;
@@ -128,14 +131,16 @@ static void send_commands(struct tagd_redis *redis)
     redisAppendFormattedCommand(redis->context, redis->out.p, redis->out.n);
     redis->out.n = 0;
     redis->n_out = 0;
-    if (redis->out.cap > 64 * 1024 * 1024) tagd_buf_free(&redis->out);
+    if (redis->out.cap > 64 * 1024 * 1024)
+        tagd_buf_free(&redis->out);
 }
 
 /* The next reply, or NULL: the connection is gone and closed. */
 static redisReply *receive(struct tagd_redis *redis, struct tagd_error *error)
 {
     void *reply = NULL;
-    if (redisGetReply(redis->context, &reply) == REDIS_OK && reply != NULL) return reply;
+    if (redisGetReply(redis->context, &reply) == REDIS_OK && reply != NULL)
+        return reply;
     bool timed_out = redis->context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK);
     tagd_fail(error, "Redis: %s", timed_out ? "no answer in time" : redis->context->errstr);
     disconnect(redis);
@@ -162,7 +167,8 @@ static bool receive_all(struct tagd_redis *redis, redisReply **replies, size_t n
 {
     for (size_t i = 0; i < n; i++) {
         replies[i] = receive(redis, error);
-        if (replies[i] != NULL) continue;
+        if (replies[i] != NULL)
+            continue;
         while (i-- > 0) {
             freeReplyObject(replies[i]);
             replies[i] = NULL;
@@ -170,14 +176,16 @@ static bool receive_all(struct tagd_redis *redis, redisReply **replies, size_t n
         return false;
     }
     for (size_t i = 0; i < n; i++)
-        if (is_error(replies[i])) return tagd_fail(error, "Redis: %s", replies[i]->str);
+        if (is_error(replies[i]))
+            return tagd_fail(error, "Redis: %s", replies[i]->str);
     return true;
 }
 
 static void free_all(redisReply **replies, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (replies[i] != NULL) freeReplyObject(replies[i]);
+        if (replies[i] != NULL)
+            freeReplyObject(replies[i]);
 }
 
 /* ---- connecting ---- */
@@ -189,7 +197,8 @@ static void info_value(const char *info, const char *name, char *value, size_t s
     value[0] = '\0';
     while (p != NULL && (p[n] != ':' || (p != info && p[-1] != '\n')))
         p = strstr(p + 1, name);
-    if (p == NULL) return;
+    if (p == NULL)
+        return;
     for (p += n + 1; *p != '\0' && *p != '\r' && *p != '\n' && k + 1 < size; p++)
         value[k++] = *p;
     value[k] = '\0';
@@ -205,7 +214,8 @@ static enum tagd_io_result check_info(struct tagd_redis *redis, const char *info
     }
     info_value(info, "redis_mode", value, sizeof(value));
     if (strcmp(value, "cluster") == 0) {
-        tagd_fail(error, "Redis runs as a cluster, which is not in this version yet; give \"redis.url\" a single server");
+        tagd_fail(error,
+                  "Redis runs as a cluster, which is not in this version yet; give \"redis.url\" a single server");
         return TAGD_IO_CONFIG;
     }
     info_value(info, "role", value, sizeof(value));
@@ -215,7 +225,8 @@ static enum tagd_io_result check_info(struct tagd_redis *redis, const char *info
     }
     info_value(info, "maxmemory_policy", value, sizeof(value));
     if (value[0] != '\0' && strcmp(value, "noeviction") != 0) {
-        tagd_fail(error, "Redis has maxmemory-policy %s, which would drop customers' state; set it to noeviction", value);
+        tagd_fail(error, "Redis has maxmemory-policy %s, which would drop customers' state; set it to noeviction",
+                  value);
         return TAGD_IO_CONFIG;
     }
     info_value(info, "aof_enabled", value, sizeof(value));
@@ -237,7 +248,8 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claim, struct ta
     if (config->redis.password != NULL) {
         command(redis, config->redis.user == NULL ? 2 : 3);
         arg_z(redis, "AUTH");
-        if (config->redis.user != NULL) arg_z(redis, config->redis.user);
+        if (config->redis.user != NULL)
+            arg_z(redis, config->redis.user);
         arg_z(redis, config->redis.password);
     }
     if (config->redis.db != 0) {
@@ -251,15 +263,18 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claim, struct ta
     send_commands(redis);
     if (!receive_all(redis, replies, n, error)) {
         for (size_t i = 0; i < n && replies[i] != NULL; i++) {
-            if (!is_error(replies[i])) continue;
-            if (strncmp(replies[i]->str, "LOADING", 7) != 0) result = TAGD_IO_CONFIG;
+            if (!is_error(replies[i]))
+                continue;
+            if (strncmp(replies[i]->str, "LOADING", 7) != 0)
+                result = TAGD_IO_CONFIG;
             tagd_fail(error, "Redis refuses us: %s; see \"redis.url\"", replies[i]->str);
             break;
         }
         goto out;
     }
     result = check_info(redis, reply_str(replies[n - 1]).p, error);
-    if (result != TAGD_IO_OK) goto out;
+    if (result != TAGD_IO_OK)
+        goto out;
     free_all(replies, n);
     memset(replies, 0, sizeof(replies));
     char key[TAGD_PREFIX_MAX + 8];
@@ -279,12 +294,14 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claim, struct ta
     n = 2;
     send_commands(redis);
     result = TAGD_IO_UNREACHABLE;
-    if (!receive_all(redis, replies, n, error)) goto out;
+    if (!receive_all(redis, replies, n, error))
+        goto out;
     struct tagd_str owner = reply_str(replies[1]);
     if (!tagd_str_eq(owner, tagd_str_of(config->group)) && (claim || owner.n > 0)) {
-        tagd_fail(error,
-                  "the Redis prefix \"%s\" belongs to group \"%.*s\", not \"%s\"; give this group its own \"redis.prefix\"",
-                  config->redis.prefix, (int)owner.n, owner.p, config->group);
+        tagd_fail(
+            error,
+            "the Redis prefix \"%s\" belongs to group \"%.*s\", not \"%s\"; give this group its own \"redis.prefix\"",
+            config->redis.prefix, (int)owner.n, owner.p, config->group);
         result = TAGD_IO_CONFIG;
         goto out;
     }
@@ -299,7 +316,8 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
     const struct tagd_config *config = redis->config;
     struct timeval connect_time = {CONNECT_TIMEOUT_MS / 1000, (CONNECT_TIMEOUT_MS % 1000) * 1000};
     struct timeval reply_time = {REPLY_TIMEOUT_MS / 1000, (REPLY_TIMEOUT_MS % 1000) * 1000};
-    if (redis->context != NULL) return TAGD_IO_OK;
+    if (redis->context != NULL)
+        return TAGD_IO_OK;
     int64_t pause_ms = redis->retry_ms - tagd_io_mono_ms();
     if (pause_ms > 0 && pause_ms <= RECONNECT_PAUSE_MS)
         nanosleep(&(struct timespec){pause_ms / 1000, pause_ms % 1000 * 1000000}, NULL);
@@ -310,11 +328,12 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
                          : redisConnectWithTimeout(config->redis.host, config->redis.port, connect_time);
     if (redis->context == NULL || redis->context->err != 0) {
         if (config->redis.host == NULL)
-            tagd_fail(error, "Redis at %s is out of reach: %s; start it, or correct \"redis.url\"", config->redis.unix_path,
-                      redis->context == NULL ? "no memory" : redis->context->errstr);
+            tagd_fail(error, "Redis at %s is out of reach: %s; start it, or correct \"redis.url\"",
+                      config->redis.unix_path, redis->context == NULL ? "no memory" : redis->context->errstr);
         else
-            tagd_fail(error, "Redis at %s:%d is out of reach: %s; start it, or correct \"redis.url\"", config->redis.host,
-                      config->redis.port, redis->context == NULL ? "no memory" : redis->context->errstr);
+            tagd_fail(error, "Redis at %s:%d is out of reach: %s; start it, or correct \"redis.url\"",
+                      config->redis.host, config->redis.port,
+                      redis->context == NULL ? "no memory" : redis->context->errstr);
         disconnect(redis);
         return TAGD_IO_UNREACHABLE;
     }
@@ -326,7 +345,8 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
         return result;
     }
     redis->serial++;
-    if (redis->stats != NULL) __atomic_fetch_add(&redis->stats->redis_connects, 1, __ATOMIC_RELAXED);
+    if (redis->stats != NULL)
+        __atomic_fetch_add(&redis->stats->redis_connects, 1, __ATOMIC_RELAXED);
     return TAGD_IO_OK;
 }
 
@@ -350,11 +370,13 @@ static bool outbox_entry_read(struct tagd_str batch, struct tagd_str value, stru
     char text[64];
     const char *line = memchr(value.p, '\n', value.n);
     size_t n = line == NULL ? 0 : (size_t)(line - value.p);
-    if (line == NULL || n >= sizeof(text) || batch.n == 0) return false;
+    if (line == NULL || n >= sizeof(text) || batch.n == 0)
+        return false;
     memcpy(text, value.p, n);
     text[n] = '\0';
     entry->batch = strtoull(batch.p, NULL, 10);
-    if (sscanf(text, "%" SCNu64 " %" SCNu64, &entry->fence, &entry->prev_fence) != 2) return false;
+    if (sscanf(text, "%" SCNu64 " %" SCNu64, &entry->fence, &entry->prev_fence) != 2)
+        return false;
     entry->bytes = tagd_arena_copy(arena, line + 1, value.n - n - 1);
     return true;
 }
@@ -362,7 +384,8 @@ static bool outbox_entry_read(struct tagd_str batch, struct tagd_str value, stru
 static int64_t reply_instant(const redisReply *reply)
 {
     double score = reply->type == REDIS_REPLY_STRING ? strtod(reply->str, NULL) : INFINITY;
-    if (!(score < 9e18)) return TAGD_NEVER;
+    if (!(score < 9e18))
+        return TAGD_NEVER;
     return score < -9e18 ? INT64_MIN : (int64_t)score;
 }
 
@@ -391,7 +414,8 @@ static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
         bool ok = receive_all(redis, replies, 2, &op->error);
         uint64_t stored = ok ? reply_u64(replies[1]) : 0;
         free_all(replies, 2);
-        if (!ok) return false;
+        if (!ok)
+            return false;
         uint64_t fence = (stored > op->u.fence.at_least ? stored : op->u.fence.at_least) + 1;
         command(redis, 1);
         arg_z(redis, "MULTI");
@@ -405,7 +429,8 @@ static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
         ok = receive_all(redis, replies, 3, &op->error);
         bool taken = ok && replies[2]->type == REDIS_REPLY_ARRAY;
         free_all(replies, 3);
-        if (!ok) return false;
+        if (!ok)
+            return false;
         if (taken) {
             op->u.fence.fence = fence;
             return true;
@@ -420,7 +445,8 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     redisReply *replies[3] = {0};
     op->status = TAGD_ABORTED;
     if (!take_fence(redis, op)) {
-        if (redis->context != NULL) op->status = TAGD_REFUSED;
+        if (redis->context != NULL)
+            op->status = TAGD_REFUSED;
         return;
     }
     command(redis, 2);
@@ -437,7 +463,8 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     arg_z(redis, "WITHSCORES");
     send_commands(redis);
     if (!receive_all(redis, replies, 3, &op->error)) {
-        if (redis->context != NULL) op->status = TAGD_REFUSED;
+        if (redis->context != NULL)
+            op->status = TAGD_REFUSED;
         goto out;
     }
     op->u.fence.head = (struct tagd_head){.watermark_ms = INT64_MIN, .latest_ms = INT64_MIN};
@@ -451,10 +478,11 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     op->u.fence.outbox = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.fence.outbox));
     op->u.fence.n_outbox = n;
     for (size_t i = 0; i < n; i++) {
-        if (outbox_entry_read(reply_str(replies[1]->element[2 * i]), reply_str(replies[1]->element[2 * i + 1]), op->arena,
-                              &op->u.fence.outbox[i]))
+        if (outbox_entry_read(reply_str(replies[1]->element[2 * i]), reply_str(replies[1]->element[2 * i + 1]),
+                              op->arena, &op->u.fence.outbox[i]))
             continue;
-        refuse(op, "shard %" PRIu32 ": its outbox in Redis can't be read; was it written by another version?", op->shard);
+        refuse(op, "shard %" PRIu32 ": its outbox in Redis can't be read; was it written by another version?",
+               op->shard);
         goto out;
     }
     qsort(op->u.fence.outbox, n, sizeof(*op->u.fence.outbox), by_batch);
@@ -493,7 +521,8 @@ static bool take_profiles(struct tagd_redis *redis, struct tagd_op *op, struct t
     for (size_t i = 0; i < n; i += LOAD_KEYS_MAX) {
         size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
         redisReply *reply = receive(redis, &op->error);
-        if (reply == NULL) return false;
+        if (reply == NULL)
+            return false;
         if (reply->type != REDIS_REPLY_ARRAY || reply->elements != some)
             ok = tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
         else
@@ -528,7 +557,8 @@ static struct asked asked_new(struct tagd_op *op)
 static struct tagd_load_item *asked_find(const struct asked *asked, struct tagd_str customer)
 {
     for (size_t at = tagd_hash64(customer) & asked->mask; asked->slots[at] != NULL; at = (at + 1) & asked->mask)
-        if (tagd_str_eq(asked->slots[at]->customer, customer)) return asked->slots[at];
+        if (tagd_str_eq(asked->slots[at]->customer, customer))
+            return asked->slots[at];
     return NULL;
 }
 
@@ -551,10 +581,13 @@ static bool load_due(struct tagd_redis *redis, struct tagd_op *op, redisReply *d
         struct tagd_str customer = reply_str(due->element[2 * i]);
         op->u.load.due[i].customer = tagd_arena_copy(op->arena, customer.p, customer.n);
         const struct tagd_load_item *known = asked_find(&asked, customer);
-        if (known != NULL) op->u.load.due[i].bytes = known->bytes;
-        else wanted[n_wanted++] = &op->u.load.due[i];
+        if (known != NULL)
+            op->u.load.due[i].bytes = known->bytes;
+        else
+            wanted[n_wanted++] = &op->u.load.due[i];
     }
-    if (n_wanted == 0) return true;
+    if (n_wanted == 0)
+        return true;
     ask_profiles(redis, op->shard, wanted, n_wanted);
     send_commands(redis);
     return take_profiles(redis, op, wanted, n_wanted);
@@ -563,7 +596,8 @@ static bool load_due(struct tagd_redis *redis, struct tagd_op *op, redisReply *d
 static void do_load(struct tagd_redis *redis, struct tagd_op *op)
 {
     bool ask_due = op->u.load.due_to_ms != INT64_MIN, ok = true;
-    struct tagd_load_item **items = tagd_arena_zalloc(op->arena, (op->u.load.n_items + 1) * sizeof(struct tagd_load_item *));
+    struct tagd_load_item **items =
+        tagd_arena_zalloc(op->arena, (op->u.load.n_items + 1) * sizeof(struct tagd_load_item *));
     redisReply *due = NULL, *after = NULL;
     op->u.load.due = NULL;
     op->u.load.n_due = 0;
@@ -602,8 +636,10 @@ static void do_load(struct tagd_redis *redis, struct tagd_op *op)
         after = due == NULL ? NULL : receive(redis, &op->error);
         ok = after != NULL && ok && load_due(redis, op, due, after);
     }
-    if (due != NULL) freeReplyObject(due);
-    if (after != NULL) freeReplyObject(after);
+    if (due != NULL)
+        freeReplyObject(due);
+    if (after != NULL)
+        freeReplyObject(after);
     op->status = ok ? TAGD_DONE : redis->context != NULL ? TAGD_REFUSED : TAGD_UNKNOWN;
 }
 
@@ -624,19 +660,23 @@ static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_wri
         command(redis, gone ? 2 : 3);
         arg_z(redis, gone ? "DEL" : "SET");
         arg_key(redis, writes->shard, "p:", profile->customer);
-        if (!gone) arg(redis, profile->bytes);
+        if (!gone)
+            arg(redis, profile->bytes);
         if (profile->due_changed || gone) {
             command(redis, gone ? 3 : 4);
             arg_z(redis, gone ? "ZREM" : "ZADD");
             arg_shard_key(redis, writes->shard, "timers");
-            if (!gone) arg_instant(redis, profile->due_ms);
+            if (!gone)
+                arg_instant(redis, profile->due_ms);
             arg(redis, profile->customer);
         }
-        if (!profile->view_changed) continue;
+        if (!profile->view_changed)
+            continue;
         command(redis, 2);
         arg_z(redis, "DEL");
         arg_view_key(redis, profile->customer);
-        if (profile->n_view == 0) continue;
+        if (profile->n_view == 0)
+            continue;
         command(redis, 2 + 2 * profile->n_view);
         arg_z(redis, "HSET");
         arg_view_key(redis, profile->customer);
@@ -672,12 +712,14 @@ static bool watch_and_compare(struct tagd_redis *redis, struct tagd_op *op, size
     command(redis, 1 + 2 * n);
     arg_z(redis, "WATCH");
     for (size_t i = 0; i < op->u.commit.n_shards; i++) {
-        if (shards[i].status != TAGD_PENDING) continue;
+        if (shards[i].status != TAGD_PENDING)
+            continue;
         arg_shard_key(redis, shards[i].shard, "fence");
         arg_shard_key(redis, shards[i].shard, "head");
     }
     for (size_t i = 0; i < op->u.commit.n_shards; i++) {
-        if (shards[i].status != TAGD_PENDING) continue;
+        if (shards[i].status != TAGD_PENDING)
+            continue;
         command(redis, 3);
         arg_z(redis, "MGET");
         arg_shard_key(redis, shards[i].shard, "fence");
@@ -685,14 +727,18 @@ static bool watch_and_compare(struct tagd_redis *redis, struct tagd_op *op, size
     }
     send_commands(redis);
     redisReply *reply = receive(redis, &op->error);
-    if (reply == NULL) return false;
-    if (is_error(reply)) ok = tagd_fail(&op->error, "Redis: %s", reply->str);
+    if (reply == NULL)
+        return false;
+    if (is_error(reply))
+        ok = tagd_fail(&op->error, "Redis: %s", reply->str);
     freeReplyObject(reply);
     for (size_t i = 0; i < op->u.commit.n_shards; i++) {
         struct tagd_head head = {0};
-        if (shards[i].status != TAGD_PENDING) continue;
+        if (shards[i].status != TAGD_PENDING)
+            continue;
         reply = receive(redis, &op->error);
-        if (reply == NULL) return false;
+        if (reply == NULL)
+            return false;
         if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
             ok = tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
         } else {
@@ -715,22 +761,26 @@ static enum exec_outcome exec(struct tagd_redis *redis, struct tagd_op *op)
     command(redis, 1);
     arg_z(redis, "MULTI");
     for (size_t i = 0; i < op->u.commit.n_shards; i++)
-        if (op->u.commit.shards[i].status == TAGD_PENDING) shard_commands(redis, &op->u.commit.shards[i]);
+        if (op->u.commit.shards[i].status == TAGD_PENDING)
+            shard_commands(redis, &op->u.commit.shards[i]);
     command(redis, 1);
     arg_z(redis, "EXEC");
     size_t n = redis->n_out;
     send_commands(redis);
     for (size_t i = 0; i < n; i++) {
         redisReply *reply = receive(redis, &op->error);
-        if (reply == NULL) return EXEC_LOST;
+        if (reply == NULL)
+            return EXEC_LOST;
         if (is_error(reply)) { /* one that isn't queued makes EXEC fail: keep the first text, it has the reason */
-            if (outcome != EXEC_REFUSED) tagd_fail(&op->error, "Redis: %s", reply->str);
+            if (outcome != EXEC_REFUSED)
+                tagd_fail(&op->error, "Redis: %s", reply->str);
             outcome = EXEC_REFUSED;
         } else if (i + 1 == n && reply->type != REDIS_REPLY_ARRAY) {
             outcome = EXEC_NIL;
         } else if (i + 1 == n) {
             for (size_t k = 0; k < reply->elements; k++) {
-                if (!is_error(reply->element[k])) continue;
+                if (!is_error(reply->element[k]))
+                    continue;
                 tagd_fail(&op->error, "Redis: part of a transaction failed: %s", reply->element[k]->str);
                 outcome = EXEC_PARTLY;
             }
@@ -746,13 +796,15 @@ static void commit_settle(struct tagd_redis *redis, struct tagd_op *op, enum tag
     for (size_t i = 0; i < op->u.commit.n_shards; i++) {
         struct tagd_shard_writes *writes = &op->u.commit.shards[i];
         struct shard_state *state = &redis->shards[writes->shard];
-        if (writes->status == TAGD_PENDING) writes->status = status;
+        if (writes->status == TAGD_PENDING)
+            writes->status = status;
         if (writes->status == TAGD_DONE && writes->outbox_drop_to >= state->outbox_low)
             state->outbox_low = writes->outbox_drop_to + 1;
         fenced = fenced || writes->status == TAGD_FENCED;
     }
     op->status = status == TAGD_DONE && fenced ? TAGD_FENCED : status;
-    if (op->status == TAGD_FENCED) tagd_fail(&op->error, "another owner has taken over");
+    if (op->status == TAGD_FENCED)
+        tagd_fail(&op->error, "another owner has taken over");
 }
 
 static void do_commit(struct tagd_redis *redis, struct tagd_op *op)
@@ -760,7 +812,8 @@ static void do_commit(struct tagd_redis *redis, struct tagd_op *op)
     for (size_t i = 0; i < op->u.commit.n_shards; i++)
         op->u.commit.shards[i].status = TAGD_PENDING;
     for (size_t i = 0; i < op->u.commit.n_shards; i++) {
-        if (redis->shards[op->u.commit.shards[i].shard].serial == redis->serial) continue;
+        if (redis->shards[op->u.commit.shards[i].shard].serial == redis->serial)
+            continue;
         tagd_fail(&op->error, "the Redis connection is a new one; a new fence is needed");
         commit_settle(redis, op, TAGD_UNKNOWN);
         return;
@@ -769,7 +822,8 @@ static void do_commit(struct tagd_redis *redis, struct tagd_op *op)
         size_t n = 0;
         for (size_t i = 0; i < op->u.commit.n_shards; i++)
             n += op->u.commit.shards[i].status == TAGD_PENDING;
-        if (n == 0) break;
+        if (n == 0)
+            break;
         if (!watch_and_compare(redis, op, n)) {
             commit_settle(redis, op, redis->context == NULL ? TAGD_ABORTED : TAGD_REFUSED);
             return;
@@ -777,20 +831,14 @@ static void do_commit(struct tagd_redis *redis, struct tagd_op *op)
         n = 0;
         for (size_t i = 0; i < op->u.commit.n_shards; i++)
             n += op->u.commit.shards[i].status == TAGD_PENDING;
-        if (n == 0) break;
+        if (n == 0)
+            break;
         switch (exec(redis, op)) {
-        case EXEC_DONE:
-            commit_settle(redis, op, TAGD_DONE);
-            return;
-        case EXEC_NIL:
-            break; /* the next round finds whose */
-        case EXEC_REFUSED:
-            commit_settle(redis, op, TAGD_REFUSED);
-            return;
+        case EXEC_DONE: commit_settle(redis, op, TAGD_DONE); return;
+        case EXEC_NIL: break; /* the next round finds whose */
+        case EXEC_REFUSED: commit_settle(redis, op, TAGD_REFUSED); return;
         case EXEC_PARTLY:
-        case EXEC_LOST:
-            commit_settle(redis, op, TAGD_UNKNOWN);
-            return;
+        case EXEC_LOST: commit_settle(redis, op, TAGD_UNKNOWN); return;
         }
     }
     /* All fenced, or nil again and again without a fence that changed: nothing took effect. */
@@ -833,7 +881,8 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
 {
     redisReply *replies[2] = {0};
     enum tagd_io_result result = connect_as(redis, false, error);
-    if (result != TAGD_IO_OK) return result;
+    if (result != TAGD_IO_OK)
+        return result;
     command(redis, 2);
     arg_z(redis, "GET");
     arg_shard_key(redis, shard, "head");
@@ -845,7 +894,8 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
     if (!receive_all(redis, replies, 2, error)) {
         result = TAGD_IO_UNREACHABLE;
     } else if (replies[0]->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(replies[0]), &peek->head)) {
-        tagd_fail(error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?", shard);
+        tagd_fail(error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?",
+                  shard);
         result = TAGD_IO_CONFIG;
     } else {
         peek->profile = keep(arena, replies[1]);
@@ -868,7 +918,8 @@ struct tagd_redis *tagd_redis_new(const struct tagd_config *config, uint32_t par
 
 void tagd_redis_free(struct tagd_redis *redis)
 {
-    if (redis == NULL) return;
+    if (redis == NULL)
+        return;
     disconnect(redis);
     tagd_buf_free(&redis->out);
     free(redis->shards);

@@ -1,12 +1,9 @@
-/* The store: one Redis connection of one worker. Keys, with TAG = {<group>:<shard>}, so that a shard's are in one hash slot:
- *   <prefix>TAG:fence       the fence last taken, decimal
- *   <prefix>TAG:head        struct tagd_head as one line of text (redis_head.c)
- *   <prefix>TAG:p:<customer>  the profile
- *   <prefix>TAG:timers      sorted set: customer by next due instant in ms, +inf if nothing is due
- *   <prefix>TAG:outbox      hash: batch -> "<fence> <prev_fence>\n" and the shard's bytes
- *   <prefix>tags:<customer> hash for readers
- *   <prefix>group           the group that owns the prefix
- * A fence counts for the connection it was taken on: after a reconnect, operations of shards fenced before are TAGD_UNKNOWN. */
+/* The store: one Redis connection of one worker. Keys, with TAG = {<group>:<shard>}, so that a shard's are in one hash
+ * slot: <prefix>TAG:fence       the fence last taken, decimal <prefix>TAG:head        struct tagd_head as one line of
+ * text (redis_head.c) <prefix>TAG:p:<customer>  the profile <prefix>TAG:timers      sorted set: customer by next due
+ * instant in ms, +inf if nothing is due <prefix>TAG:outbox      hash: batch -> "<fence> <prev_fence>\n" and the shard's
+ * bytes <prefix>tags:<customer> hash for readers <prefix>group           the group that owns the prefix A fence counts
+ * for the connection it was taken on: after a reconnect, operations of shards fenced before are TAGD_UNKNOWN. */
 #ifndef TAGD_IO_REDIS_H
 #define TAGD_IO_REDIS_H
 
@@ -24,7 +21,8 @@ void tagd_redis_submit(struct tagd_redis *redis, struct tagd_op *op);
 enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, struct tagd_str customer,
                                     struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error);
 
-/* The head's text: "1 fence batch prev_fence partitions watermark latest hash owner n_topics offset...", "-" for empty. */
+/* The head's text: "1 fence batch prev_fence partitions watermark latest hash owner n_topics offset...", "-" for empty.
+ */
 void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head);
 bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head);
 

@@ -20,7 +20,8 @@ bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
 {
     char copy[1024];
     int version, n = 0;
-    if (text.n >= sizeof(copy) || memchr(text.p, '\0', text.n) != NULL) return false;
+    if (text.n >= sizeof(copy) || memchr(text.p, '\0', text.n) != NULL)
+        return false;
     memcpy(copy, text.p, text.n);
     copy[text.n] = '\0';
     *head = (struct tagd_head){.exists = true};
@@ -32,8 +33,11 @@ bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
         return false;
     const char *p = copy + n;
     for (uint32_t i = 0; i < head->n_topics; i++, p += n)
-        if (sscanf(p, " %" SCNd64 "%n", &head->next_offset[i], &n) != 1) return false;
-    if (strcmp(head->catalog_hash, "-") == 0) head->catalog_hash[0] = '\0';
-    if (strcmp(head->owner, "-") == 0) head->owner[0] = '\0';
+        if (sscanf(p, " %" SCNd64 "%n", &head->next_offset[i], &n) != 1)
+            return false;
+    if (strcmp(head->catalog_hash, "-") == 0)
+        head->catalog_hash[0] = '\0';
+    if (strcmp(head->owner, "-") == 0)
+        head->owner[0] = '\0';
     return *p == '\0';
 }

@@ -9,17 +9,21 @@
 
 static bool plain(const char *value)
 {
-    if (*value == '\0') return false;
+    if (*value == '\0')
+        return false;
     for (const char *p = value; *p != '\0'; p++)
-        if ((unsigned char)*p <= ' ' || *p == '"' || *p == '=' || *p == '\\' || (unsigned char)*p == 0x7f) return false;
+        if ((unsigned char)*p <= ' ' || *p == '"' || *p == '=' || *p == '\\' || (unsigned char)*p == 0x7f)
+            return false;
     return true;
 }
 
 void tagd_log_text(struct tagd_log *log, const char *key, const char *value)
 {
     tagd_buf_printf(&log->line, " %s=", key);
-    if (plain(value)) tagd_buf_add_z(&log->line, value);
-    else tagd_buf_add_json(&log->line, tagd_str_of(value));
+    if (plain(value))
+        tagd_buf_add_z(&log->line, value);
+    else
+        tagd_buf_add_json(&log->line, tagd_str_of(value));
 }
 
 void tagd_log_number(struct tagd_log *log, const char *key, int64_t value)
@@ -41,12 +45,15 @@ void tagd_log_begin(struct tagd_log *log, enum tagd_log_level level, const char 
 
 void tagd_log_end(struct tagd_log *log)
 {
-    if (log->line.n > LINE_BYTES_MAX) log->line.n = LINE_BYTES_MAX;
+    if (log->line.n > LINE_BYTES_MAX)
+        log->line.n = LINE_BYTES_MAX;
     tagd_buf_add_byte(&log->line, '\n');
     for (size_t at = 0; at < log->line.n;) {
         ssize_t n = write(STDERR_FILENO, log->line.p + at, log->line.n - at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) break;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
         at += (size_t)n;
     }
     tagd_buf_free(&log->line);

@@ -1,4 +1,5 @@
-/* log: one line an event in logfmt, to stderr. Any thread may write; a line is one write. Never fails, never waits on purpose. */
+/* log: one line an event in logfmt, to stderr. Any thread may write; a line is one write. Never fails, never waits on
+ * purpose. */
 #ifndef TAGD_LOG_H
 #define TAGD_LOG_H
 

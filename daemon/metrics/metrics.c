@@ -20,32 +20,41 @@ static const struct counter counters[] = {
     {"tagd_duplicates_total", "", "Events ignored as duplicates.", WORKER(duplicates), "counter"},
     {"tagd_ignored_total", "", "Records of types the catalog does not declare.", WORKER(ignored), "counter"},
     {"tagd_late_total", "", "Events behind their customer's clock.", WORKER(late), "counter"},
-    {"tagd_tag_changes_total", "{origin=\"event\"}", "Tag changes, by what brought them about.", WORKER(changes_event), "counter"},
+    {"tagd_tag_changes_total", "{origin=\"event\"}", "Tag changes, by what brought them about.", WORKER(changes_event),
+     "counter"},
     {"tagd_tag_changes_total", "{origin=\"time\"}", NULL, WORKER(changes_time), "counter"},
-    {"tagd_limit_total", "{limit=\"panes\"}", "Things dropped at a limit of a customer's profile.", WORKER(limit_panes), "counter"},
+    {"tagd_limit_total", "{limit=\"panes\"}", "Things dropped at a limit of a customer's profile.", WORKER(limit_panes),
+     "counter"},
     {"tagd_limit_total", "{limit=\"dedupe_ids\"}", NULL, WORKER(limit_dedupe_ids), "counter"},
     {"tagd_batches_total", "", "Batches committed to Redis.", WORKER(batches), "counter"},
     {"tagd_batch_records_total", "", "Records in the batches committed to Redis.", WORKER(batch_records), "counter"},
-    {"tagd_commits_total", "{outcome=\"fenced\"}", "Commits to Redis that were not simply done.", WORKER(commits_fenced), "counter"},
+    {"tagd_commits_total", "{outcome=\"fenced\"}", "Commits to Redis that were not simply done.",
+     WORKER(commits_fenced), "counter"},
     {"tagd_commits_total", "{outcome=\"refused\"}", NULL, WORKER(commits_refused), "counter"},
     {"tagd_commits_total", "{outcome=\"unknown\"}", NULL, WORKER(commits_unknown), "counter"},
-    {"tagd_publishes_total", "{outcome=\"aborted\"}", "Kafka transactions that were not simply done.", WORKER(publish_aborted),
-     "counter"},
+    {"tagd_publishes_total", "{outcome=\"aborted\"}", "Kafka transactions that were not simply done.",
+     WORKER(publish_aborted), "counter"},
     {"tagd_publishes_total", "{outcome=\"unknown\"}", NULL, WORKER(publish_unknown), "counter"},
     {"tagd_publishes_total", "{outcome=\"fenced\"}", NULL, WORKER(publish_fenced), "counter"},
-    {"tagd_takeovers_total", "{found=\"new\"}", "Shards taken over, by what was found.", WORKER(takeover_new), "counter"},
+    {"tagd_takeovers_total", "{found=\"new\"}", "Shards taken over, by what was found.", WORKER(takeover_new),
+     "counter"},
     {"tagd_takeovers_total", "{found=\"level\"}", NULL, WORKER(takeover_level), "counter"},
     {"tagd_takeovers_total", "{found=\"outbox\"}", NULL, WORKER(takeover_outbox), "counter"},
     {"tagd_takeovers_total", "{found=\"refused\"}", NULL, WORKER(takeover_refused), "counter"},
-    {"tagd_takeover_outbox_batches_total", "", "Batches published from the outbox at takeovers.", WORKER(takeover_outbox_batches),
+    {"tagd_takeover_outbox_batches_total", "", "Batches published from the outbox at takeovers.",
+     WORKER(takeover_outbox_batches), "counter"},
+    {"tagd_takeover_owners_ended_total", "", "Other owners' transactional ids ended at takeovers.", IO(owners_ended),
      "counter"},
-    {"tagd_takeover_owners_ended_total", "", "Other owners' transactional ids ended at takeovers.", IO(owners_ended), "counter"},
-    {"tagd_data_gaps_total", "", "Gaps in the sources that were passed over (on_data_gap: continue).", WORKER(data_gaps), "counter"},
+    {"tagd_data_gaps_total", "", "Gaps in the sources that were passed over (on_data_gap: continue).",
+     WORKER(data_gaps), "counter"},
     {"tagd_assignments_total", "", "Assignments received from the consumer group.", IO(assignments), "counter"},
     {"tagd_assignments_lost_total", "", "Assignments lost without a word.", IO(lost), "counter"},
-    {"tagd_kafka_producers_total", "", "Transactional producers made, the first of each worker included.", IO(producers), "counter"},
-    {"tagd_kafka_tainted_total", "", "Transactions whose end was sent more than once or not answered.", IO(tainted), "counter"},
-    {"tagd_redis_connects_total", "", "Connections to Redis made, the first of each worker included.", IO(redis_connects), "counter"},
+    {"tagd_kafka_producers_total", "", "Transactional producers made, the first of each worker included.",
+     IO(producers), "counter"},
+    {"tagd_kafka_tainted_total", "", "Transactions whose end was sent more than once or not answered.", IO(tainted),
+     "counter"},
+    {"tagd_redis_connects_total", "", "Connections to Redis made, the first of each worker included.",
+     IO(redis_connects), "counter"},
     {"tagd_dead_letters_truncated_total", "", "Dead letters cut to the broker's limit.", IO(truncated), "counter"},
     {"tagd_shards_assigned", "", "Shards that are ours.", IO(shards_assigned), "gauge"},
     {"tagd_shards_running", "", "Shards that are ours and run.", WORKER(shards_running), "gauge"},
@@ -89,10 +98,9 @@ static void write_dead_letters(const struct tagd_metrics_worker *workers, size_t
 {
     head(out, "tagd_dead_letters_total", "Records that went to the dead-letter topic, by code.", "counter");
     for (int code = TAGD_EVENT_OK + 1; code < TAGD_EVENT_CODES; code++)
-        tagd_buf_printf(out, "tagd_dead_letters_total{code=\"%s\"} %" PRIu64 "\n",
-                        tagd_event_code_name((enum tagd_event_code)code),
-                        sum(workers, n, offsetof(struct tagd_worker_stats, dead_letters) + (size_t)code * sizeof(uint64_t),
-                            false));
+        tagd_buf_printf(
+            out, "tagd_dead_letters_total{code=\"%s\"} %" PRIu64 "\n", tagd_event_code_name((enum tagd_event_code)code),
+            sum(workers, n, offsetof(struct tagd_worker_stats, dead_letters) + (size_t)code * sizeof(uint64_t), false));
 }
 
 static void write_watermark(const struct tagd_metrics_worker *workers, size_t n, struct tagd_buf *out)
@@ -133,8 +141,8 @@ static void write_lag(const struct tagd_metrics_info *info, const struct tagd_me
         }
 }
 
-void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers, size_t n_workers,
-                        struct tagd_buf *out)
+void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers,
+                        size_t n_workers, struct tagd_buf *out)
 {
     head(out, "tagd_info", "What runs here.", "gauge");
     tagd_buf_add_z(out, "tagd_info{version=\"");

@@ -1,5 +1,5 @@
-/* metrics: the workers' counters as Prometheus text. Counters are read by relaxed atomic loads while the workers run; of the
- * shards it is given a copy. Only reads. */
+/* metrics: the workers' counters as Prometheus text. Counters are read by relaxed atomic loads while the workers run;
+ * of the shards it is given a copy. Only reads. */
 #ifndef TAGD_METRICS_H
 #define TAGD_METRICS_H
 
@@ -25,8 +25,8 @@ struct tagd_metrics_info {
     int64_t wall_ms;
 };
 
-void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers, size_t n_workers,
-                        struct tagd_buf *out);
+void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers,
+                        size_t n_workers, struct tagd_buf *out);
 
 /* Counters that only some faults move: their names and sums, for the log. */
 #define TAGD_METRICS_WATCHED 16

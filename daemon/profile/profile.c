@@ -7,8 +7,8 @@
  *   u       due: 0 never, else 1 + zigzag(due - last)
  *   u       revision
  *   d       changed_at
- *   for each dimension: u tag + 1; if its tag ever changed (revision > 0): u 0 not it, else 1 + zigzag(last - at); then u prev + 1
- *   for each store:     u number of panes; for each: u pane - previous pane (the first: z), then z128 a column
+ *   for each dimension: u tag + 1; if its tag ever changed (revision > 0): u 0 not it, else 1 + zigzag(last - at); then
+ * u prev + 1 for each store:     u number of panes; for each: u pane - previous pane (the first: z), then z128 a column
  *   for each mark:      u 0 absent, else 1 + zigzag(last - at); a VALUE then z (number) or u length and bytes (string)
  *   u       number of dedupe ids; for each: 16 bytes hash, d until
  *
@@ -309,8 +309,8 @@ bool tagd_profile_decode(struct tagd_profile *profile, struct tagd_str bytes, st
     if (reader.bad)
         return tagd_fail(error, "a profile of %zu bytes is cut short", bytes.n);
     if (head.p[0] != VERSION)
-        return tagd_fail(error, "a profile of format %d: this tagd reads format %d; run the version that wrote it", (unsigned char)head.p[0],
-                         VERSION);
+        return tagd_fail(error, "a profile of format %d: this tagd reads format %d; run the version that wrote it",
+                         (unsigned char)head.p[0], VERSION);
     if (memcmp(head.p + 1, profile->catalog->hash, 4) != 0)
         return tagd_fail(error, "a profile of another catalog: take a new group and prefix");
     profile->exists = true;

@@ -48,7 +48,8 @@ struct tagd_profile {
     uint32_t n_ids, cap_ids;
 };
 
-/* The pane's cells, made if need be. NULL and *dropped raised: the store is full and the pane is older than all of it. */
+/* The pane's cells, made if need be. NULL and *dropped raised: the store is full and the pane is older than all of it.
+ */
 tagd_i128 *tagd_panes_at(struct tagd_panes *panes, int64_t pane, uint32_t n_columns, uint64_t *dropped);
 /* Panes <= last go. */
 void tagd_panes_drop(struct tagd_panes *panes, int64_t last, uint32_t n_columns);

@@ -53,8 +53,8 @@ void tagd_buf_printf(struct tagd_buf *buf, const char *fmt, ...) __attribute__((
 /* A JSON string with its quotes; escapes what RFC 8259 asks for. */
 void tagd_buf_add_json(struct tagd_buf *buf, struct tagd_str s);
 void tagd_buf_add_i64(struct tagd_buf *buf, int64_t v);
-void tagd_buf_add_varint(struct tagd_buf *buf, uint64_t v);  /* LEB128 */
-void tagd_buf_add_zigzag(struct tagd_buf *buf, int64_t v);   /* zigzag LEB128 */
+void tagd_buf_add_varint(struct tagd_buf *buf, uint64_t v); /* LEB128 */
+void tagd_buf_add_zigzag(struct tagd_buf *buf, int64_t v);  /* zigzag LEB128 */
 void tagd_buf_add_zigzag128(struct tagd_buf *buf, tagd_i128 v);
 void tagd_buf_free(struct tagd_buf *buf); /* frees the bytes, zeroes the struct */
 
@@ -69,7 +69,7 @@ tagd_i128 tagd_read_zigzag128(struct tagd_reader *reader);
 struct tagd_str tagd_read_bytes(struct tagd_reader *reader, size_t n); /* a view */
 
 /* ---- time: milliseconds since 1970-01-01T00:00:00Z ---- */
-#define TAGD_NEVER INT64_MAX /* later than every instant */
+#define TAGD_NEVER INT64_MAX          /* later than every instant */
 #define TAGD_TIME_MAX 253402300799999 /* 9999-12-31T23:59:59.999Z */
 #define TAGD_MS_DAY 86400000
 /* RFC 3339 with any offset, cut to the millisecond. False: not a time. */
@@ -88,7 +88,8 @@ int64_t tagd_floor_div(int64_t a, int64_t b);
 /* ---- decimals: fixed-point, 4 places, so 1.5 is 15000 ---- */
 #define TAGD_DECIMAL_ONE 10000
 #define TAGD_DECIMAL_MAX 1000000000000000 /* 10^11 as a decimal */
-/* The double's decimal text with 15 digits, rounded half away from zero to 4 places. False: not finite or |v| > 10^11. */
+/* The double's decimal text with 15 digits, rounded half away from zero to 4 places. False: not finite or |v| > 10^11.
+ */
 bool tagd_decimal_from_double(double v, int64_t *decimal);
 double tagd_decimal_to_double(tagd_i128 decimal); /* correctly rounded */
 /* The exact quotient sum / count rounded once to a double; count > 0. */

@@ -11,14 +11,15 @@ struct tagd_catalog;
 /* Named limits of a catalog; past one it is refused. */
 #define TAGD_CATALOG_BYTES_MAX (4 * 1024 * 1024)
 #define TAGD_EVENT_TYPES_MAX 1000
-#define TAGD_FIELDS_MAX 64        /* a type */
+#define TAGD_FIELDS_MAX 64 /* a type */
 #define TAGD_DIMENSIONS_MAX 2000
-#define TAGD_TAGS_MAX 1000        /* a dimension */
+#define TAGD_TAGS_MAX 1000 /* a dimension */
 #define TAGD_EXPR_DEPTH_MAX 64
 #define TAGD_WINDOW_PANES_MAX 100000 /* (window + offset) / pane */
 
-/* Compiles the text (of n bytes; `name` is the file's name for messages). NULL: *error says file, JSON Pointer, line, column,
- * what was found and expected, with the source line and a caret on lines of their own. The catalog owns all it needs. */
+/* Compiles the text (of n bytes; `name` is the file's name for messages). NULL: *error says file, JSON Pointer, line,
+ * column, what was found and expected, with the source line and a caret on lines of their own. The catalog owns all it
+ * needs. */
 struct tagd_catalog *tagd_catalog_load(const char *name, const char *text, size_t n, struct tagd_error *error);
 void tagd_catalog_free(struct tagd_catalog *catalog);
 

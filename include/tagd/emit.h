@@ -6,9 +6,9 @@
 
 struct tagd_emit {
     const struct tagd_catalog *catalog;
-    const char *group;    /* source is tagd/<group> */
-    const bool *carry;    /* a flag a dimension; NULL: all */
-    int64_t recorded_ms;  /* < 0: the change's own time (simulate) */
+    const char *group;   /* source is tagd/<group> */
+    const bool *carry;   /* a flag a dimension; NULL: all */
+    int64_t recorded_ms; /* < 0: the change's own time (simulate) */
     bool caught_up;
 };
 /* Appends one JSON object, no newline. */

@@ -1,5 +1,5 @@
-/* engine: profile + event or time -> profile + changes. Evaluates dimensions, finds the next instant at which time alone
- * changes a tag, explains. No I/O, no clock. One engine serves one thread. */
+/* engine: profile + event or time -> profile + changes. Evaluates dimensions, finds the next instant at which time
+ * alone changes a tag, explains. No I/O, no clock. One engine serves one thread. */
 #ifndef TAGD_ENGINE_H
 #define TAGD_ENGINE_H
 
@@ -14,11 +14,11 @@ struct tagd_change {
     const struct tagd_engine *engine; /* for emit: rules and their values as of this evaluation */
     const struct tagd_profile *profile;
     size_t dimension;
-    int32_t from, to;      /* tag indexes, -1 for none */
-    uint64_t revision;     /* a customer's, from 1, no gap */
-    int64_t time_ms;       /* when it takes effect */
-    int64_t valid_until_ms; /* TAGD_NEVER: not within the horizon */
-    int32_t then;          /* -1: the tag ends (or valid_until is NEVER) */
+    int32_t from, to;               /* tag indexes, -1 for none */
+    uint64_t revision;              /* a customer's, from 1, no gap */
+    int64_t time_ms;                /* when it takes effect */
+    int64_t valid_until_ms;         /* TAGD_NEVER: not within the horizon */
+    int32_t then;                   /* -1: the tag ends (or valid_until is NEVER) */
     const struct tagd_event *cause; /* NULL: the passing of time */
 };
 struct tagd_sink {
@@ -38,18 +38,22 @@ const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine);
 
 /* Lets time run to `to_ms`, included: every instant at which a tag changes with no event, in order, each at its own
  * instant. Cheap if tagd_profile_due(profile) > to_ms. A profile that does not exist has no instants. */
-void tagd_engine_advance(struct tagd_engine *engine, struct tagd_profile *profile, int64_t to_ms, struct tagd_sink sink);
+void tagd_engine_advance(struct tagd_engine *engine, struct tagd_profile *profile, int64_t to_ms,
+                         struct tagd_sink sink);
 
-/* One decoded event (code OK). watermark_ms: the shard's, as this record has moved it. The customer's clock becomes the later
- * of its own latest event (this one included) and the watermark; time runs up to it first, then the event is applied and
- * evaluated at it. A duplicate or an ignored type changes nothing, but time still runs (due instants up to the watermark). */
-enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event,
-                                    int64_t watermark_ms, struct tagd_sink sink);
+/* One decoded event (code OK). watermark_ms: the shard's, as this record has moved it. The customer's clock becomes the
+ * later of its own latest event (this one included) and the watermark; time runs up to it first, then the event is
+ * applied and evaluated at it. A duplicate or an ignored type changes nothing, but time still runs (due instants up to
+ * the watermark). */
+enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_profile *profile,
+                                    const struct tagd_event *event, int64_t watermark_ms, struct tagd_sink sink);
 
-/* For emit and explain. The values of the rule `rule` of `dimension` (as {"text":value,...}, JSON) at the present evaluation. */
+/* For emit and explain. The values of the rule `rule` of `dimension` (as {"text":value,...}, JSON) at the present
+ * evaluation. */
 void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension, size_t rule, struct tagd_buf *out);
 const char *tagd_engine_rule_text(const struct tagd_engine *engine, size_t dimension, size_t rule);
-/* Sets the engine up to answer rule_values for this profile at this instant; valid_until and then per dimension on request. */
+/* Sets the engine up to answer rule_values for this profile at this instant; valid_until and then per dimension on
+ * request. */
 void tagd_engine_view(struct tagd_engine *engine, struct tagd_profile *profile, int64_t at_ms);
 void tagd_engine_next(struct tagd_engine *engine, struct tagd_profile *profile, size_t dimension, int64_t at_ms,
                       int64_t *valid_until_ms, int32_t *then);

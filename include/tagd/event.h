@@ -7,10 +7,10 @@
 
 struct tagd_catalog;
 
-#define TAGD_EVENT_DEPTH_MAX 64          /* levels of nesting in a record's JSON; deeper is malformed */
+#define TAGD_EVENT_DEPTH_MAX 64            /* levels of nesting in a record's JSON; deeper is malformed */
 #define TAGD_EVENT_BYTES_MAX (1024 * 1024) /* default of max_bytes */
-#define TAGD_STRING_MAX 1024             /* bytes of a declared string field; longer is invalid */
-#define TAGD_ATTRIBUTE_MAX 1024          /* bytes of id, source, type */
+#define TAGD_STRING_MAX 1024               /* bytes of a declared string field; longer is invalid */
+#define TAGD_ATTRIBUTE_MAX 1024            /* bytes of id, source, type */
 #define TAGD_SUBJECT_MAX 128
 
 /* Why a record can't be used; names and order are those of the dead-letter topic. */
@@ -48,10 +48,10 @@ struct tagd_record {
     bool has_key, has_value;
     const struct tagd_header *headers;
     size_t n_headers;
-    int64_t timestamp_ms;    /* record timestamp; -1: none */
-    bool log_append_time;    /* the topic stamps on append */
-    uint32_t topic;          /* index in the configuration's sources */
-    int32_t partition;       /* the shard */
+    int64_t timestamp_ms; /* record timestamp; -1: none */
+    bool log_append_time; /* the topic stamps on append */
+    uint32_t topic;       /* index in the configuration's sources */
+    int32_t partition;    /* the shard */
     int64_t offset;
 };
 
@@ -59,32 +59,33 @@ enum tagd_partitioner { TAGD_MURMUR2, TAGD_CRC32, TAGD_NO_PARTITIONER };
 
 struct tagd_event_rules {
     const struct tagd_catalog *catalog;
-    size_t max_bytes;           /* too_large above it */
-    int64_t past_ms;            /* earliest time */
-    int64_t future_ms;          /* how far ahead is allowed; < 0: not checked (time: events) */
+    size_t max_bytes;  /* too_large above it */
+    int64_t past_ms;   /* earliest time */
+    int64_t future_ms; /* how far ahead is allowed; < 0: not checked (time: events) */
     enum tagd_partitioner partitioner;
-    int32_t partitions;         /* 0: not checked */
-    bool time_required;         /* simulate: an event without `time` is invalid */
+    int32_t partitions; /* 0: not checked */
+    bool time_required; /* simulate: an event without `time` is invalid */
     const struct tagd_str *junk_subjects;
-    size_t n_junk_subjects;     /* compared ASCII case-insensitively */
+    size_t n_junk_subjects; /* compared ASCII case-insensitively */
 };
 extern const struct tagd_str tagd_junk_subjects[]; /* the default list */
 extern const size_t tagd_n_junk_subjects;
 
 struct tagd_event {
     enum tagd_event_code code;
-    char reason[256];      /* a sentence with the place, if code is not OK; cut at a character's border */
-    bool has_time;         /* the time was read and is neither past nor future: moves the shard's time */
+    char reason[256]; /* a sentence with the place, if code is not OK; cut at a character's border */
+    bool has_time;    /* the time was read and is neither past nor future: moves the shard's time */
     int64_t time_ms;
-    int32_t type;          /* index in the catalog's events; -1: a type the catalog does not declare */
+    int32_t type; /* index in the catalog's events; -1: a type the catalog does not declare */
     struct tagd_str id, source, subject, type_name;
     struct tagd_hash128 dedupe; /* of (source, id) */
     struct tagd_value *fields;  /* the type's declared fields in catalog order; n = catalog's count for type */
 };
 
 /* Decodes and checks one record: all memory it needs comes from arena, where the event's views may also point.
- * wall_ms: the clock, used for `future` where the topic doesn't stamp on append. Never fails: what can't be used has a code.
- * Codes are tried in the order of the enum; a record of an undeclared type that is otherwise sound has code OK and type -1. */
+ * wall_ms: the clock, used for `future` where the topic doesn't stamp on append. Never fails: what can't be used has a
+ * code. Codes are tried in the order of the enum; a record of an undeclared type that is otherwise sound has code OK
+ * and type -1. */
 void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
                        struct tagd_arena *arena, struct tagd_event *event);
 

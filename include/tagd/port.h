@@ -1,9 +1,10 @@
 /* port: what shard and worker need of the world, and nothing else of it. It speaks of the job, not of the servers.
  * Submit and completion: `submit` starts an operation, which the port owns until a later `poll` has set its status to
- * something other than TAGD_PENDING; results live until the operation is submitted again or its memory is released by its
- * owner (results are allocated from op->arena, which the worker owns and resets). One thread uses a port.
+ * something other than TAGD_PENDING; results live until the operation is submitted again or its memory is released by
+ * its owner (results are allocated from op->arena, which the worker owns and resets). One thread uses a port.
  *
- * A batch is identified by (fence, batch). The fence is taken anew by every FENCE operation and is larger than any before. */
+ * A batch is identified by (fence, batch). The fence is taken anew by every FENCE operation and is larger than any
+ * before. */
 #ifndef TAGD_PORT_H
 #define TAGD_PORT_H
 
@@ -14,7 +15,8 @@
 
 enum tagd_op_kind {
     TAGD_OP_FENCE,     /* take a fence for one shard, then read its head, outbox and first due instant */
-    TAGD_OP_COMMITTED, /* Kafka's committed offsets and metadata of one shard, every topic, and the topics' beginnings */
+    TAGD_OP_COMMITTED, /* Kafka's committed offsets and metadata of one shard, every topic, and the topics' beginnings
+                        */
     TAGD_OP_TAIL,      /* the last batch of this group on the shard's output partitions, read committed */
     TAGD_OP_END_OWNER, /* end any open transaction of another owner's transactional id */
     TAGD_OP_START,     /* begin to fetch a shard at given offsets */
@@ -37,25 +39,25 @@ enum tagd_op_status {
 /* head: what the store knows of a shard. Stored by the port as it likes; compared by the shard. */
 struct tagd_head {
     bool exists;
-    uint64_t fence, batch;       /* of the last committed batch; batch counts from 1, 0: none yet */
-    uint64_t prev_fence;         /* fence of batch - 1 */
+    uint64_t fence, batch; /* of the last committed batch; batch counts from 1, 0: none yet */
+    uint64_t prev_fence;   /* fence of batch - 1 */
     uint32_t n_topics, partitions;
     int64_t next_offset[TAGD_TOPICS_MAX]; /* next to read, by topic; -1: never read */
-    int64_t watermark_ms;        /* INT64_MIN: none yet */
-    int64_t latest_ms;           /* latest event time read; INT64_MIN: none yet */
+    int64_t watermark_ms;                 /* INT64_MIN: none yet */
+    int64_t latest_ms;                    /* latest event time read; INT64_MIN: none yet */
     char catalog_hash[33];
-    char owner[256];             /* transactional id of the owner; empty: it left cleanly */
+    char owner[256]; /* transactional id of the owner; empty: it left cleanly */
 };
 
-/* One thing to publish. A dead letter names its source record; value and key are there too when it is first published, and
- * are fetched again (REFETCH) when it comes out of an outbox. */
+/* One thing to publish. A dead letter names its source record; value and key are there too when it is first published,
+ * and are fetched again (REFETCH) when it comes out of an outbox. */
 struct tagd_output {
     enum { TAGD_OUT_CHANGE, TAGD_OUT_DEAD_LETTER } kind;
     struct tagd_str key, value;
     bool has_key, has_value;
     const struct tagd_header *headers; /* the port adds tagd_batch and tagd_group to changes and dead letters alike */
     size_t n_headers;
-    uint32_t index;                    /* within the shard's batch: tagd_batch is <fence>.<batch>.<index> */
+    uint32_t index; /* within the shard's batch: tagd_batch is <fence>.<batch>.<index> */
 };
 
 struct tagd_outbox_entry {
@@ -71,32 +73,32 @@ struct tagd_committed_topic {
 
 struct tagd_profile_write {
     struct tagd_str customer, bytes;
-    bool due_changed;       /* then the timer is set; */
-    int64_t due_ms;         /* TAGD_NEVER: stays listed at infinity */
-    bool view_changed;      /* then tags:<customer> is rewritten whole; */
+    bool due_changed;            /* then the timer is set; */
+    int64_t due_ms;              /* TAGD_NEVER: stays listed at infinity */
+    bool view_changed;           /* then tags:<customer> is rewritten whole; */
     const struct tagd_str *view; /* n_view pairs: dimension, tag, ..., and _revision, _at */
     size_t n_view;
 };
 
 struct tagd_shard_writes { /* COMMIT: one shard's share of a batch */
     uint32_t shard;
-    uint64_t fence;               /* ours */
+    uint64_t fence;                  /* ours */
     uint64_t base_fence, base_batch; /* the head this builds on: the commit is FENCED if the store's differs */
-    struct tagd_head head;        /* the new one */
+    struct tagd_head head;           /* the new one */
     const struct tagd_profile_write *profiles;
     size_t n_profiles;
-    struct tagd_str outbox;       /* entry of head.batch; empty: none */
-    uint64_t outbox_drop_to;      /* entries of batches <= this go; 0: none */
-    enum tagd_op_status status;   /* result: DONE or FENCED, or the operation's */
+    struct tagd_str outbox;     /* entry of head.batch; empty: none */
+    uint64_t outbox_drop_to;    /* entries of batches <= this go; 0: none */
+    enum tagd_op_status status; /* result: DONE or FENCED, or the operation's */
 };
 
 struct tagd_shard_outputs { /* PUBLISH: one shard's share */
     uint32_t shard;
     const struct tagd_output *outputs;
     size_t n_outputs;
-    uint64_t fence, batch;                 /* for tagd_batch headers */
-    int64_t offset[TAGD_TOPICS_MAX];       /* to commit, by topic; -1 as 0 where nothing was read */
-    struct tagd_str metadata;              /* NUL-free text, "<fence>,<batch>,<watermark>" */
+    uint64_t fence, batch;           /* for tagd_batch headers */
+    int64_t offset[TAGD_TOPICS_MAX]; /* to commit, by topic; -1 as 0 where nothing was read */
+    struct tagd_str metadata;        /* NUL-free text, "<fence>,<batch>,<watermark>" */
 };
 
 struct tagd_load_item {
@@ -109,7 +111,7 @@ struct tagd_op {
     enum tagd_op_status status;
     struct tagd_error error; /* where status is neither DONE nor PENDING */
     struct tagd_arena *arena;
-    uint32_t shard;          /* all but COMMIT and PUBLISH */
+    uint32_t shard; /* all but COMMIT and PUBLISH */
     union {
         struct {
             uint64_t at_least; /* the new fence is larger than this too */
@@ -135,7 +137,7 @@ struct tagd_op {
         struct {
             struct tagd_load_item *items;
             size_t n_items;
-            int64_t due_to_ms;   /* INT64_MIN: don't ask */
+            int64_t due_to_ms; /* INT64_MIN: don't ask */
             size_t due_max;
             struct tagd_load_item *due; /* results: customers due, their profiles, ascending by instant */
             size_t n_due;
@@ -157,14 +159,16 @@ struct tagd_op {
     } u;
 };
 
-/* What comes in. Records of a shard and topic come in offset order. Views live until `release` is called with the token. */
+/* What comes in. Records of a shard and topic come in offset order. Views live until `release` is called with the
+ * token. */
 enum tagd_input_kind {
     TAGD_IN_RECORD,
-    TAGD_IN_END,     /* the partition was at its end (next_offset) when the broker answered; confirmed_ms: monotonic time of the answer */
-    TAGD_IN_ASSIGN,  /* n_shards shards are ours now: take them over */
-    TAGD_IN_REVOKE,  /* they go: finish, then call `revoked` */
-    TAGD_IN_LOST,    /* they are gone already: drop everything in hand */
-    TAGD_IN_FATAL    /* error: the worker must stop */
+    TAGD_IN_END, /* the partition was at its end (next_offset) when the broker answered; confirmed_ms: monotonic time of
+                    the answer */
+    TAGD_IN_ASSIGN, /* n_shards shards are ours now: take them over */
+    TAGD_IN_REVOKE, /* they go: finish, then call `revoked` */
+    TAGD_IN_LOST,   /* they are gone already: drop everything in hand */
+    TAGD_IN_FATAL   /* error: the worker must stop */
 };
 struct tagd_input {
     enum tagd_input_kind kind;
@@ -179,9 +183,11 @@ struct tagd_input {
 struct tagd_port {
     void *self;
     void (*submit)(void *self, struct tagd_op *op);
-    /* Lets the world act: completes operations, and hands inputs (up to max_records records) to `input`, which may keep a
-     * record until it releases its token. Waits up to timeout_ms if there is nothing. max_records 0: no records are wanted. */
-    void (*poll)(void *self, int timeout_ms, size_t max_records, void (*input)(void *to, const struct tagd_input *in), void *to);
+    /* Lets the world act: completes operations, and hands inputs (up to max_records records) to `input`, which may keep
+     * a record until it releases its token. Waits up to timeout_ms if there is nothing. max_records 0: no records are
+     * wanted. */
+    void (*poll)(void *self, int timeout_ms, size_t max_records, void (*input)(void *to, const struct tagd_input *in),
+                 void *to);
     void (*release)(void *self, void *token);
     void (*revoked)(void *self); /* the shards of the last REVOKE are finished with */
     int64_t (*wall_ms)(void *self);

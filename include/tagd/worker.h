@@ -1,5 +1,6 @@
-/* worker: several shards, one thread's loop: rebalances, take-over, merging of topics by time, watermark, batches, commit,
- * publication. Pure: the world is struct tagd_port. Workers share nothing; counters are plain and read across by relaxed loads. */
+/* worker: several shards, one thread's loop: rebalances, take-over, merging of topics by time, watermark, batches,
+ * commit, publication. Pure: the world is struct tagd_port. Workers share nothing; counters are plain and read across
+ * by relaxed loads. */
 #ifndef TAGD_WORKER_H
 #define TAGD_WORKER_H
 
@@ -8,14 +9,14 @@
 
 struct tagd_worker_config {
     const struct tagd_catalog *catalog;
-    const char *group, *owner;      /* owner: this worker's transactional id */
+    const char *group, *owner; /* owner: this worker's transactional id */
     uint32_t n_topics;
-    const char *const *topics;      /* names, for messages and dead-letter headers */
-    struct tagd_event_rules rules;  /* partitioner by topic below replaces the one in here */
+    const char *const *topics;                 /* names, for messages and dead-letter headers */
+    struct tagd_event_rules rules;             /* partitioner by topic below replaces the one in here */
     const enum tagd_partitioner *partitioners; /* by topic */
-    bool time_events;               /* "time": "events" */
+    bool time_events;                          /* "time": "events" */
     int64_t grace_ms, max_idle_ms, horizon_ms;
-    const bool *carry;              /* a flag a dimension; NULL: all */
+    const bool *carry; /* a flag a dimension; NULL: all */
     bool continue_on_data_gap;
     size_t batch_events_max, batch_bytes_max; /* e.g. 10,000 and 8 MiB */
 };
@@ -28,10 +29,11 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
     uint64_t changes_event, changes_time;
     uint64_t batches, batch_records; /* committed */
     uint64_t commits_fenced, commits_refused, commits_unknown, publish_aborted, publish_unknown, publish_fenced;
-    uint64_t takeovers, takeover_new, takeover_level, takeover_outbox, takeover_outbox_batches, takeover_refused, data_gaps;
+    uint64_t takeovers, takeover_new, takeover_level, takeover_outbox, takeover_outbox_batches, takeover_refused,
+        data_gaps;
     uint64_t limit_panes, limit_dedupe_ids;
-    uint64_t shards_running;   /* gauge */
-    int64_t watermark_min_ms;  /* gauge; INT64_MIN: none */
+    uint64_t shards_running;  /* gauge */
+    int64_t watermark_min_ms; /* gauge; INT64_MIN: none */
 };
 struct tagd_shard_stats { /* a shard's, gauges */
     uint32_t shard;
@@ -45,7 +47,8 @@ struct tagd_worker;
 struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, struct tagd_port *port);
 void tagd_worker_free(struct tagd_worker *worker);
 /* One step of the loop; never blocks but in port.poll, for at most timeout_ms. False: the worker has stopped, for good
- * (a fatal error: *error says what and what to do; or the stop that was asked for is complete: error->text is empty). */
+ * (a fatal error: *error says what and what to do; or the stop that was asked for is complete: error->text is empty).
+ */
 bool tagd_worker_step(struct tagd_worker *worker, int timeout_ms, struct tagd_error *error);
 /* Asks for a stop: what is in flight is finished, heads are marked as left cleanly, nothing stays open. */
 void tagd_worker_stop(struct tagd_worker *worker);

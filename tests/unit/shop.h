@@ -19,15 +19,16 @@ struct shop {
 };
 
 #define SHOP_EVENTS                                                                                                    \
-    "\"events\":{\"order.paid\":{\"fields\":{\"amount\":\"decimal\",\"category\":\"string\",\"coupon\":\"boolean\"},"       \
-    "\"dedupe\":\"1h\"},\"login\":{},\"chat.message\":{\"fields\":{\"direction\":\"string\"}}},"                            \
+    "\"events\":{\"order.paid\":{\"fields\":{\"amount\":\"decimal\",\"category\":\"string\",\"coupon\":\"boolean\"},"  \
+    "\"dedupe\":\"1h\"},\"login\":{},\"chat.message\":{\"fields\":{\"direction\":\"string\"}}},"                       \
     "\"groups\":{\"interaction\":[\"login\",\"order.paid\",\"chat.message{direction=\\\"inbound\\\"}\"]}"
 
 /* dimensions: the inside of "dimensions":{...}; more: other members, with a comma at the end, or "" */
 static inline struct tagd_catalog *shop_catalog(const char *more, const char *dimensions, struct tagd_error *error)
 {
     struct tagd_buf text = {0};
-    tagd_buf_printf(&text, "{\"catalog\":\"shop\",\"version\":\"1\",%s%s,\"dimensions\":{%s}}", more, SHOP_EVENTS, dimensions);
+    tagd_buf_printf(&text, "{\"catalog\":\"shop\",\"version\":\"1\",%s%s,\"dimensions\":{%s}}", more, SHOP_EVENTS,
+                    dimensions);
     struct tagd_catalog *catalog = tagd_catalog_load("shop.json", text.p, text.n, error);
     tagd_buf_free(&text);
     return catalog;
@@ -36,7 +37,8 @@ static inline struct tagd_catalog *shop_catalog(const char *more, const char *di
 static inline void shop_change(void *self, const struct tagd_change *change)
 {
     struct shop *shop = self;
-    const char *from = change->from < 0 ? "-" : tagd_catalog_tag(shop->catalog, change->dimension, (size_t)change->from);
+    const char *from =
+        change->from < 0 ? "-" : tagd_catalog_tag(shop->catalog, change->dimension, (size_t)change->from);
     const char *to = change->to < 0 ? "-" : tagd_catalog_tag(shop->catalog, change->dimension, (size_t)change->to);
     tagd_buf_printf(&shop->seen, "%s %s>%s@%lld;", tagd_catalog_dimension(shop->catalog, change->dimension), from, to,
                     (long long)change->time_ms);
@@ -51,8 +53,11 @@ static inline struct shop shop_open(const char *more, const char *dimensions)
     CHECK(shop.catalog);
     shop.engine = tagd_engine_new(shop.catalog, 400 * (int64_t)TAGD_MS_DAY);
     shop.profile = tagd_profile_new(shop.catalog);
-    shop.rules = (struct tagd_event_rules){.catalog = shop.catalog, .max_bytes = TAGD_EVENT_BYTES_MAX, .past_ms = INT64_MIN,
-                                           .future_ms = -1, .partitioner = TAGD_NO_PARTITIONER};
+    shop.rules = (struct tagd_event_rules){.catalog = shop.catalog,
+                                           .max_bytes = TAGD_EVENT_BYTES_MAX,
+                                           .past_ms = INT64_MIN,
+                                           .future_ms = -1,
+                                           .partitioner = TAGD_NO_PARTITIONER};
     return shop;
 }
 
@@ -69,19 +74,22 @@ static inline void shop_reload(struct shop *shop)
     tagd_buf_free(&bytes);
 }
 
-static inline enum tagd_applied shop_event_id(struct shop *shop, const char *type, const char *id, int64_t time_ms, const char *data)
+static inline enum tagd_applied shop_event_id(struct shop *shop, const char *type, const char *id, int64_t time_ms,
+                                              const char *data)
 {
     char text[2048], time[TAGD_TIME_TEXT];
     tagd_time_format(time_ms, time);
     int n = snprintf(text, sizeof text,
-                     "{\"specversion\":\"1.0\",\"id\":\"%s\",\"source\":\"test\",\"type\":\"%s\",\"subject\":\"c\",\"time\":\"%s\",\"data\":%s}",
+                     "{\"specversion\":\"1.0\",\"id\":\"%s\",\"source\":\"test\",\"type\":\"%s\",\"subject\":\"c\","
+                     "\"time\":\"%s\",\"data\":%s}",
                      id, type, time, data);
     struct tagd_record record = {.value = {text, (size_t)n}, .has_value = true, .timestamp_ms = -1};
     struct tagd_event event;
     tagd_event_decode(&shop->rules, &record, 0, &shop->arena, &event);
     CHECK(event.code == TAGD_EVENT_OK);
     shop_reload(shop);
-    enum tagd_applied applied = tagd_engine_apply(shop->engine, shop->profile, &event, shop->watermark, (struct tagd_sink){shop, shop_change});
+    enum tagd_applied applied =
+        tagd_engine_apply(shop->engine, shop->profile, &event, shop->watermark, (struct tagd_sink){shop, shop_change});
     shop_reload(shop);
     tagd_arena_reset(&shop->arena);
     return applied;

@@ -47,7 +47,8 @@ static void an_error_names_the_place_and_shows_a_caret(void)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct tagd_buf dimensions = {0};
         struct tagd_error error = {0};
-        tagd_buf_add_z(&dimensions, "\"b.other\":{\"tags\":[{\"tag\":\"on\",\"when\":\"true\"}]},\n\"b.here\":{\"tags\":[{\"tag\":\"yes\",\"when\":\n");
+        tagd_buf_add_z(&dimensions, "\"b.other\":{\"tags\":[{\"tag\":\"on\",\"when\":\"true\"}]},\n\"b.here\":{"
+                                    "\"tags\":[{\"tag\":\"yes\",\"when\":\n");
         tagd_buf_add_json(&dimensions, tagd_str_of(wrong[i].when));
         tagd_buf_add_z(&dimensions, "}]}");
         tagd_buf_add_byte(&dimensions, 0);
@@ -77,10 +78,14 @@ static void an_error_names_the_place_and_shows_a_caret(void)
 static void labels_plans_and_layout_are_not_meaning(void)
 {
     struct tagd_error error;
-    struct tagd_catalog *a = shop_catalog("", "\"b.x\":{\"tags\":[{\"tag\":\"on\",\"when\":\"count(login[30d]) > 1\"}]}", &error);
+    struct tagd_catalog *a =
+        shop_catalog("", "\"b.x\":{\"tags\":[{\"tag\":\"on\",\"when\":\"count(login[30d]) > 1\"}]}", &error);
     struct tagd_catalog *b = shop_catalog("\"metrics\":{\"n\":\"count( login[30d:1h] )\"},",
-                                          "\"b.x\":{\"label\":\"X\",\"tags\":[{\"tag\":\"on\",\"label\":{\"en\":\"On\"},\"plan\":{\"a\":1},\"when\":\"n  >  1\"}]}", &error);
-    struct tagd_catalog *c = shop_catalog("", "\"b.x\":{\"tags\":[{\"tag\":\"on\",\"when\":\"count(login[30d]) > 2\"}]}", &error);
+                                          "\"b.x\":{\"label\":\"X\",\"tags\":[{\"tag\":\"on\",\"label\":{\"en\":\"On\"}"
+                                          ",\"plan\":{\"a\":1},\"when\":\"n  >  1\"}]}",
+                                          &error);
+    struct tagd_catalog *c =
+        shop_catalog("", "\"b.x\":{\"tags\":[{\"tag\":\"on\",\"when\":\"count(login[30d]) > 2\"}]}", &error);
     CHECK(a && b && c);
     CHECK(strcmp(tagd_catalog_hash(a), tagd_catalog_hash(b)) == 0);
     CHECK(strcmp(tagd_catalog_hash(a), tagd_catalog_hash(c)) != 0);
@@ -94,9 +99,13 @@ static void unknown_keys_and_cycles_are_errors(void)
     struct tagd_error error;
     CHECK(!shop_catalog("\"colour\":1,", "", &error) && strstr(error.text, "unknown key 'colour'"));
     CHECK(!shop_catalog("\"timezone\":\"Asia/Shanghai\",", "", &error) && strstr(error.text, "a fixed offset"));
-    CHECK(!shop_catalog("", "\"b.x\":{\"tags\":[{\"tag\":\"a\",\"when\":\"b.y == 'a'\"}]},\"b.y\":{\"tags\":[{\"tag\":\"a\",\"when\":\"b.x == 'a'\"}]}", &error));
+    CHECK(!shop_catalog("",
+                        "\"b.x\":{\"tags\":[{\"tag\":\"a\",\"when\":\"b.y == "
+                        "'a'\"}]},\"b.y\":{\"tags\":[{\"tag\":\"a\",\"when\":\"b.x == 'a'\"}]}",
+                        &error));
     CHECK(strstr(error.text, "depends on itself"));
-    CHECK(!shop_catalog("\"metrics\":{\"m\":\"n + 1\",\"n\":\"m + 1\"},", "", &error) && strstr(error.text, "depends on itself"));
+    CHECK(!shop_catalog("\"metrics\":{\"m\":\"n + 1\",\"n\":\"m + 1\"},", "", &error) &&
+          strstr(error.text, "depends on itself"));
 }
 
 static void a_nesting_at_the_limit_is_read_and_one_past_it_is_not(void)

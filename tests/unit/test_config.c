@@ -75,13 +75,16 @@ static void every_key_is_read(void)
     struct tagd_config *config = parse(
         "{ // a comment\n"
         "\"group\": \"g\", \"instance\": \"i\", \"catalog\": \"c.json\",\n"
-        "\"sources\": [{\"topic\": \"a\", \"partitioner\": \"crc32\"}, {\"topic\": \"b\", \"partitioner\": \"none\"}],\n"
+        "\"sources\": [{\"topic\": \"a\", \"partitioner\": \"crc32\"}, {\"topic\": \"b\", \"partitioner\": "
+        "\"none\"}],\n"
         "\"outputs\": {\"tag_changes\": \"x\", \"churn_risk\": \"y\", \"dead_letter\": \"z\"},\n"
         "\"kafka\": {\"bootstrap.servers\": \"k:1\", \"auto.offset.reset\": \"latest\", \"fetch.min.bytes\": 10,\n"
         "  \"socket.keepalive.enable\": true},\n"
         "\"redis\": {\"url\": \"redis://u:p%40w@[::1]:7000/3\", \"prefix\": \"t:\"},\n"
-        "\"delivery\": \"exactly_once\", \"workers\": 2, \"time\": \"events\", \"grace\": \"0s\", \"max_idle\": \"1s\",\n"
-        "\"carry\": [\"value.level\"], \"horizon\": \"30d\", \"on_data_gap\": \"continue\", \"http\": {\"listen\": \"[::1]:0\"},\n"
+        "\"delivery\": \"exactly_once\", \"workers\": 2, \"time\": \"events\", \"grace\": \"0s\", \"max_idle\": "
+        "\"1s\",\n"
+        "\"carry\": [\"value.level\"], \"horizon\": \"30d\", \"on_data_gap\": \"continue\", \"http\": {\"listen\": "
+        "\"[::1]:0\"},\n"
         "\"past\": \"2000-01-01\", \"future\": \"1h\", \"max_event_bytes\": 2048, \"junk_subjects\": [\"nobody\"],\n"
         "\"batch_events\": 5, \"batch_bytes\": 100000 }");
     CHECK(config != NULL);
@@ -134,27 +137,32 @@ static void a_missing_key_is_named(void)
 {
     CHECK(refused("{" LEAST_REST "}", "at the top", "\"catalog\" is missing"));
     CHECK(refused("{\"catalog\": \"c\", \"sources\": [{}]}", "/sources/0", "\"topic\" is missing"));
-    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\"}], \"kafka\": {}}", "/kafka", "bootstrap.servers"));
+    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\"}], \"kafka\": {}}", "/kafka",
+                  "bootstrap.servers"));
     CHECK(refused("{\"catalog\": \"c\", \"sources\": []}", "/sources", "no source"));
 }
 
 static void what_this_version_does_not_do_is_said(void)
 {
     CHECK(refused("{\"delivery\": \"at_least_once\", " LEAST "}", "/delivery", "not in this version yet"));
-    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\", \"map\": {}}]}", "/sources/0/map", "not in this version"));
+    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\", \"map\": {}}]}", "/sources/0/map",
+                  "not in this version"));
     CHECK(refused("{\"redis\": {\"url\": \"rediss://h\"}}", "/redis/url", "TLS"));
 }
 
 static void topics_must_differ(void)
 {
-    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\"}, {\"topic\": \"a\"}]}", "/sources/1", "twice"));
+    CHECK(
+        refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\"}, {\"topic\": \"a\"}]}", "/sources/1", "twice"));
     CHECK(refused("{\"outputs\": {\"tag_changes\": \"events\"}, " LEAST "}", "/outputs", "both source and output"));
-    CHECK(refused("{\"outputs\": {\"tag_changes\": \"x\", \"dead_letter\": \"x\"}, " LEAST "}", "/outputs", "two outputs"));
+    CHECK(refused("{\"outputs\": {\"tag_changes\": \"x\", \"dead_letter\": \"x\"}, " LEAST "}", "/outputs",
+                  "two outputs"));
 }
 
 static void what_the_guarantees_rest_on_cannot_be_set(void)
 {
-    CHECK(refused("{\"kafka\": {\"isolation.level\": \"read_uncommitted\"}}", "/kafka/isolation.level", "set by tagd itself"));
+    CHECK(refused("{\"kafka\": {\"isolation.level\": \"read_uncommitted\"}}", "/kafka/isolation.level",
+                  "set by tagd itself"));
     CHECK(refused("{\"kafka\": {\"transactional.id\": \"x\"}}", "/kafka/transactional.id", "set by tagd itself"));
     CHECK(refused("{\"kafka\": {\"auto.offset.reset\": \"none\"}}", "/kafka/auto.offset.reset", "earliest"));
 }
@@ -177,11 +185,23 @@ static void values_out_of_range_are_refused(void)
 
 static void redis_addresses(void)
 {
-    static const char *const good[] = {"redis://h", "redis://h:1", "redis://:pw@h/2", "redis://u:p/w@h:1/2", "unix:///r.sock",
-                                       "unix:///r.sock?db=2", "redis://[::1]"};
-    static const char *const bad[] = {"", "h:1", "redis://", "redis://:1", "redis://h:0", "redis://h:x", "redis://h/x",
-                                      "redis://pw@h", "redis://:%4@h", "redis://:%00@h", "unix://r", "unix:///r?db=x",
-                                      "redis://h:65536", "redis://[::1"};
+    static const char *const good[] = {"redis://h",           "redis://h:1",    "redis://:pw@h/2",
+                                       "redis://u:p/w@h:1/2", "unix:///r.sock", "unix:///r.sock?db=2",
+                                       "redis://[::1]"};
+    static const char *const bad[] = {"",
+                                      "h:1",
+                                      "redis://",
+                                      "redis://:1",
+                                      "redis://h:0",
+                                      "redis://h:x",
+                                      "redis://h/x",
+                                      "redis://pw@h",
+                                      "redis://:%4@h",
+                                      "redis://:%00@h",
+                                      "unix://r",
+                                      "unix:///r?db=x",
+                                      "redis://h:65536",
+                                      "redis://[::1"};
     char text[512];
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         snprintf(text, sizeof(text),

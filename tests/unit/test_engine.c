@@ -2,7 +2,9 @@
 
 #define T0 INT64_C(1700000000000) /* 2023-11-14T22:13:20Z */
 #define DAY ((int64_t)TAGD_MS_DAY)
-#define ACTIVITY "\"b.activity\":{\"tags\":[{\"tag\":\"lost\",\"when\":\"since(interaction) > 90d\"},{\"tag\":\"dormant\",\"when\":\"since(interaction) >= 30d\"},{\"tag\":\"fresh\",\"when\":\"true\"}]}"
+#define ACTIVITY                                                                                                       \
+    "\"b.activity\":{\"tags\":[{\"tag\":\"lost\",\"when\":\"since(interaction) > "                                     \
+    "90d\"},{\"tag\":\"dormant\",\"when\":\"since(interaction) >= 30d\"},{\"tag\":\"fresh\",\"when\":\"true\"}]}"
 
 static void silence_changes_a_tag_at_its_very_millisecond(void)
 {
@@ -33,7 +35,8 @@ static void time_comes_before_an_event_at_the_same_instant(void)
 
 static void a_pane_leaves_its_window_as_a_whole(void)
 {
-    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"two\",\"when\":\"count(login[2h:1h]) >= 2\"},{\"tag\":\"one\",\"when\":\"count(login[2h:1h]) >= 1\"}]}");
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"two\",\"when\":\"count(login[2h:1h]) >= "
+                                     "2\"},{\"tag\":\"one\",\"when\":\"count(login[2h:1h]) >= 1\"}]}");
     int64_t hour = 3600000, start = T0 / hour * hour;
     shop_event(&shop, "login", start + 10, "{}");
     shop_event(&shop, "login", start + hour, "{}");
@@ -47,7 +50,8 @@ static void a_pane_leaves_its_window_as_a_whole(void)
 
 static void a_day_pane_begins_at_local_midnight(void)
 {
-    struct shop shop = shop_open("\"timezone\":\"+08:00\",", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[1d:1d]) > 0\"}]}");
+    struct shop shop = shop_open("\"timezone\":\"+08:00\",",
+                                 "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[1d:1d]) > 0\"}]}");
     shop_event(&shop, "login", T0, "{}"); /* 06:13:20 local on the 15th */
     shop_time(&shop, T0 + 2 * DAY);
     CHECK(shop_saw(&shop, "b.n ->yes@1700000000000;b.n yes>-@1700064000000;")); /* 2023-11-15T16:00Z */
@@ -56,7 +60,8 @@ static void a_day_pane_begins_at_local_midnight(void)
 
 static void an_offset_window_fills_and_empties_later(void)
 {
-    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[1h:1h] offset 1h) > 0\"}]}");
+    struct shop shop =
+        shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[1h:1h] offset 1h) > 0\"}]}");
     int64_t hour = 3600000, start = T0 / hour * hour;
     shop_event(&shop, "login", start + 5, "{}");
     CHECK(shop_saw(&shop, ""));
@@ -91,10 +96,11 @@ static void a_duplicate_is_ignored_within_its_span_and_no_longer(void)
 
 static void null_decides_nothing(void)
 {
-    struct shop shop = shop_open("", "\"b.a\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"not (avg(amount, order.paid) > 5)\"}]},"
-                                     "\"b.b\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"avg(amount, order.paid) > 5 or true\"}]},"
-                                     "\"b.c\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"1 / sum(amount, order.paid) is null\"}]},"
-                                     "\"b.d\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"2 in (1, null)\"}]}");
+    struct shop shop =
+        shop_open("", "\"b.a\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"not (avg(amount, order.paid) > 5)\"}]},"
+                      "\"b.b\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"avg(amount, order.paid) > 5 or true\"}]},"
+                      "\"b.c\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"1 / sum(amount, order.paid) is null\"}]},"
+                      "\"b.d\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"2 in (1, null)\"}]}");
     shop_event(&shop, "login", T0, "{}");
     CHECK(shop_saw(&shop, "b.b ->yes@1700000000000;b.c ->yes@1700000000000;"));
     shop_close(&shop);
@@ -111,7 +117,8 @@ static void changes_of_one_evaluation_are_in_catalog_order(void)
 
 static void a_linear_comparison_turns_at_its_exact_millisecond(void)
 {
-    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"since(login) * 0.3 > since(order.paid) - 10s\"}]}");
+    struct shop shop = shop_open(
+        "", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"since(login) * 0.3 > since(order.paid) - 10s\"}]}");
     shop_event(&shop, "order.paid", T0, "{}");
     shop_event(&shop, "login", T0 + 1000, "{}");
     CHECK(shop_saw(&shop, "b.n ->yes@1700000001000;"));
