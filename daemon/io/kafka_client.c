@@ -70,11 +70,18 @@ void tagd_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value)
     abort();
 }
 
+/* Is the property, or another name of it, among the user's? */
 static bool given(const struct tagd_config *config, const char *name)
 {
-    for (size_t i = 0; i < config->n_kafka; i++)
+    static const char *const aliases[][2] = {{"compression.codec", "compression.type"},
+                                             {"linger.ms", "queue.buffering.max.ms"}};
+    for (size_t i = 0; i < config->n_kafka; i++) {
         if (strcmp(config->kafka[i].name, name) == 0)
             return true;
+        for (size_t k = 0; k < sizeof(aliases) / sizeof(aliases[0]); k++)
+            if (strcmp(name, aliases[k][0]) == 0 && strcmp(config->kafka[i].name, aliases[k][1]) == 0)
+                return true;
+    }
     return false;
 }
 
@@ -114,8 +121,6 @@ rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side 
     if (side == TAGD_KAFKA_CONSUMER)
         set_defaults(config, conf, defaults_of_consumer,
                      sizeof(defaults_of_consumer) / sizeof(defaults_of_consumer[0]));
-    else if (given(config, "compression.type"))
-        set_defaults(config, conf, defaults_of_producer, 3);
     else
         set_defaults(config, conf, defaults_of_producer,
                      sizeof(defaults_of_producer) / sizeof(defaults_of_producer[0]));

@@ -458,7 +458,7 @@ void tagd_kafka_poll(struct tagd_kafka *kafka, int timeout_ms, size_t max_record
 
 /* ---- operations ---- */
 
-/* Beginnings and ends of the shard's partitions, unless they were asked for just now. */
+/* Beginnings and ends of the shard's partitions, unless they were asked for within fresh_ms; -1: always. */
 static bool ask_offsets(struct tagd_kafka *kafka, uint32_t shard, int64_t fresh_ms, struct tagd_error *error)
 {
     int64_t now = tagd_io_mono_ms();
@@ -522,7 +522,7 @@ void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op)
                   rd_kafka_err2str(err));
         return;
     }
-    if (!ask_offsets(kafka, op->shard, 0, &op->error))
+    if (!ask_offsets(kafka, op->shard, -1, &op->error))
         return;
     for (uint32_t topic = 0; topic < kafka->n_topics; topic++) {
         op->u.committed.topics[topic].low = partition_of(kafka, op->shard, topic)->low;
@@ -548,6 +548,10 @@ void tagd_kafka_start(struct tagd_kafka *kafka, struct tagd_op *op)
         int64_t offset = op->u.start.offsets[topic];
         if (offset < 0)
             offset = kafka->config->start_latest ? partition->high : partition->low;
+        if (offset > partition->high && !ask_offsets(kafka, op->shard, -1, &op->error)) {
+            op->status = TAGD_ABORTED;
+            return;
+        }
         if (offset < partition->low || offset > partition->high) {
             op->status = TAGD_GONE;
             tagd_fail(&op->error, "topic \"%s\" partition %u has no offset %lld: it holds %lld to %lld",

@@ -26,7 +26,7 @@ static void nap(int64_t ms)
 }
 
 /* How many partitions each topic has. */
-static enum tagd_io_result look(rd_kafka_t *rk, struct topics *topics, struct tagd_error *error)
+static enum tagd_io_result look(rd_kafka_t *rk, struct topics *topics, int timeout_ms, struct tagd_error *error)
 {
     for (size_t i = 0; i < topics->n; i++) {
         const struct rd_kafka_metadata *metadata;
@@ -35,7 +35,7 @@ static enum tagd_io_result look(rd_kafka_t *rk, struct topics *topics, struct ta
             tagd_fail(error, "\"%s\" can't be a topic's name", topics->names[i]);
             return TAGD_IO_CONFIG;
         }
-        rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, rkt, &metadata, ASK_TIMEOUT_MS);
+        rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, rkt, &metadata, timeout_ms);
         rd_kafka_topic_destroy(rkt);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             tagd_fail(error, "%s", rd_kafka_err2str(err));
@@ -62,7 +62,9 @@ static enum tagd_io_result look_until(rd_kafka_t *rk, struct topics *topics, con
     int64_t deadline = tagd_io_mono_ms() + timeout_ms;
     for (;;) {
         struct tagd_error reason;
-        enum tagd_io_result result = look(rk, topics, &reason);
+        int64_t left_ms = deadline - tagd_io_mono_ms();
+        int ask_ms = left_ms > ASK_TIMEOUT_MS ? ASK_TIMEOUT_MS : left_ms < 100 ? 100 : (int)left_ms;
+        enum tagd_io_result result = look(rk, topics, ask_ms, &reason);
         if (result == TAGD_IO_CONFIG)
             tagd_fail(error, "%s", reason.text);
         if (result != TAGD_IO_UNREACHABLE)

@@ -136,8 +136,75 @@ static void an_ignored_event_begins_no_customer(void)
     shop_close(&shop);
 }
 
+static void a_difference_of_two_silences_turns_when_the_faster_has_caught_up(void)
+{
+    struct shop shop = shop_open(
+        "", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"since(order.paid) - since(login) * 0.5 > 10s\"}]}");
+    shop_event(&shop, "order.paid", T0, "{}");
+    shop_event(&shop, "login", T0 + 4000, "{}");
+    shop_time(&shop, T0 + DAY);
+    /* t - trunc((t - 4000) / 2) > 10000 first holds at t = 16001 */
+    CHECK(shop_saw(&shop, "b.n ->yes@1700000016001;"));
+    shop_close(&shop);
+}
+
+static void a_duration_may_be_negative(void)
+{
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"since(login) - 30s > -10s\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    shop_time(&shop, T0 + DAY);
+    CHECK(shop_saw(&shop, "b.n ->yes@1700000020001;"));
+    shop_close(&shop);
+}
+
+static void an_hour_has_panes_of_a_minute(void)
+{
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[1h]) > 0\"}]}");
+    shop_event(&shop, "login", T0, "{}"); /* 20 s into its minute */
+    shop_time(&shop, T0 + DAY);
+    CHECK(shop_saw(&shop, "b.n ->yes@1700000000000;b.n yes>-@1700003580000;"));
+    shop_close(&shop);
+}
+
+static void an_id_is_remembered_to_the_end_of_its_span_whatever_comes_between(void)
+{
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"two\",\"when\":\"count(order.paid) >= 2\"}]}");
+    CHECK(shop_event_id(&shop, "order.paid", "x", T0, "{}") == TAGD_APPLIED);
+    CHECK(shop_event_id(&shop, "login", "y", T0 + 3599500, "{}") == TAGD_APPLIED);
+    CHECK(shop_event_id(&shop, "order.paid", "x", T0 + 3600000, "{}") == TAGD_DUPLICATE);
+    shop_close(&shop);
+}
+
+static void valid_until_reaches_to_the_horizon_and_no_further(void)
+{
+    static const struct {
+        const char *days;
+        bool within;
+    } cases[] = {{"since(login) >= 400d", true}, {"since(login) > 400d", false}};
+    for (int i = 0; i < 2; i++) {
+        struct tagd_buf rule = {0};
+        tagd_buf_printf(&rule, "\"b.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"%s\"}]}", cases[i].days);
+        tagd_buf_add_byte(&rule, 0);
+        struct shop shop = shop_open("", rule.p);
+        int64_t until;
+        int32_t then;
+        shop_event(&shop, "login", T0, "{}");
+        tagd_engine_view(shop.engine, shop.profile, T0);
+        tagd_engine_next(shop.engine, shop.profile, 0, T0, &until, &then);
+        CHECK(until == (cases[i].within ? T0 + 400 * DAY : TAGD_NEVER));
+        CHECK(then == (cases[i].within ? 0 : -1));
+        tagd_buf_free(&rule);
+        shop_close(&shop);
+    }
+}
+
 int main(void)
 {
+    RUN(a_difference_of_two_silences_turns_when_the_faster_has_caught_up);
+    RUN(a_duration_may_be_negative);
+    RUN(an_hour_has_panes_of_a_minute);
+    RUN(an_id_is_remembered_to_the_end_of_its_span_whatever_comes_between);
+    RUN(valid_until_reaches_to_the_horizon_and_no_further);
     RUN(silence_changes_a_tag_at_its_very_millisecond);
     RUN(time_comes_before_an_event_at_the_same_instant);
     RUN(a_pane_leaves_its_window_as_a_whole);
