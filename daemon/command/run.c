@@ -31,6 +31,8 @@ struct run_worker {
     bool finished;           /* atomic */
     int64_t step_ms;         /* atomic: when the last step began */
     struct tagd_error error; /* read once finished */
+    char last_note[256];
+    int64_t noted_ms;
     pthread_mutex_t mutex;   /* of the two below */
     struct tagd_metrics_shard *shards;
     size_t n_shards;
@@ -58,6 +60,19 @@ static void log_note(void *to, enum tagd_note_level level, const char *text)
                   : level == TAGD_NOTE_WARN ? TAGD_LOG_WARN
                                             : TAGD_LOG_ERROR,
                   text);
+}
+
+/* A worker's word: the same one again and again is told every ten seconds. */
+#define SAME_NOTE_MS 10000
+static void worker_note(void *to, const char *text)
+{
+    struct run_worker *worker = to;
+    int64_t now = tagd_io_mono_ms();
+    if (strncmp(worker->last_note, text, sizeof(worker->last_note) - 1) == 0 && now - worker->noted_ms < SAME_NOTE_MS)
+        return;
+    snprintf(worker->last_note, sizeof(worker->last_note), "%s", text);
+    worker->noted_ms = now;
+    tagd_log_line(TAGD_LOG_WARN, text);
 }
 
 /* ---- HTTP ---- */
@@ -276,13 +291,13 @@ static bool set_carry(struct run *run, struct tagd_error *error)
     return true;
 }
 
-static struct tagd_worker *make_worker(struct run *run, struct tagd_io *io)
+static struct tagd_worker *make_worker(struct run *run, struct run_worker *worker)
 {
     const struct tagd_config *config = run->config;
     struct tagd_worker_config with = {
         .catalog = run->catalog,
         .group = config->group,
-        .owner = tagd_io_owner(io),
+        .owner = tagd_io_owner(worker->io),
         .n_topics = (uint32_t)config->n_sources,
         .topics = run->topics,
         .rules = {.catalog = run->catalog,
@@ -301,8 +316,10 @@ static struct tagd_worker *make_worker(struct run *run, struct tagd_io *io)
         .continue_on_data_gap = config->continue_on_data_gap,
         .batch_events_max = config->batch_events,
         .batch_bytes_max = config->batch_bytes,
+        .note = worker_note,
+        .note_to = worker,
     };
-    return tagd_worker_new(&with, tagd_io_port(io));
+    return tagd_worker_new(&with, tagd_io_port(worker->io));
 }
 
 static int start_workers(struct run *run)
@@ -317,7 +334,7 @@ static int start_workers(struct run *run)
         if (worker->io == NULL)
             return tagd_command_error(exit_of(result), "%s", error.text);
         worker->run = run;
-        worker->worker = make_worker(run, worker->io);
+        worker->worker = make_worker(run, worker);
         worker->shards = tagd_xcalloc(run->partitions, sizeof(*worker->shards));
         worker->step_ms = tagd_io_mono_ms();
         pthread_mutex_init(&worker->mutex, NULL);

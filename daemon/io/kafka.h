@@ -14,6 +14,7 @@
 struct tagd_kafka_partition {
     int64_t next;         /* the offset after the last record handed out, or where to start */
     int64_t low, high;    /* as last asked for */
+    int64_t known_end;    /* as the fetches tell; looked up when it is passed */
     int64_t asked_ms;     /* when; 0: never */
     int64_t confirmed_ms; /* at its end then, or it had not begun to be read then */
     bool at_end;          /* end of partition seen at next, no record since */

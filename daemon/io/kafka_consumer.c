@@ -277,6 +277,13 @@ static bool hand_out_record(struct tagd_kafka *kafka, rd_kafka_message_t *messag
     in.record.partition = message->partition;
     in.record.offset = message->offset;
     view_headers(held, &in.record);
+    if (partition->known_end <= message->offset + 1) {
+        int64_t low, high;
+        if (rd_kafka_get_watermark_offsets(kafka->consumer, kafka->config->sources[topic].topic, message->partition,
+                                           &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            partition->known_end = high;
+    }
+    in.end_offset = partition->known_end;
     partition->next = message->offset + 1;
     partition->at_end = false;
     input(to, &in);

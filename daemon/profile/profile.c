@@ -337,6 +337,11 @@ bool tagd_profile_exists(const struct tagd_profile *profile)
 {
     return profile->exists;
 }
+int64_t tagd_profile_latest(const struct tagd_profile *profile)
+{
+    return profile->last;
+}
+
 int64_t tagd_profile_due(const struct tagd_profile *profile)
 {
     return profile->due;

@@ -174,6 +174,7 @@ struct tagd_input {
     enum tagd_input_kind kind;
     struct tagd_record record; /* RECORD; END: topic, partition, offset = next offset */
     void *token;               /* RECORD: for release */
+    int64_t end_offset;        /* RECORD: the partition holds records up to here, as last heard; -1: not known */
     int64_t confirmed_ms;      /* END, by mono_ms */
     const uint32_t *shards;    /* ASSIGN, REVOKE, LOST */
     size_t n_shards;

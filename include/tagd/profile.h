@@ -26,6 +26,8 @@ int64_t tagd_profile_due(const struct tagd_profile *profile);
 /* The last tag change's revision (0: none yet) and effective time. */
 uint64_t tagd_profile_revision(const struct tagd_profile *profile);
 int64_t tagd_profile_changed_at(const struct tagd_profile *profile);
+/* The customer's own latest event time, ms; INT64_MIN: none yet. */
+int64_t tagd_profile_latest(const struct tagd_profile *profile);
 /* The tag of a dimension: index, or -1 for none. */
 int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension);
 /* Asserts the struct's invariants (sorted panes, bounds, counts); for tests. */

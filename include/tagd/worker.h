@@ -19,6 +19,9 @@ struct tagd_worker_config {
     const bool *carry; /* a flag a dimension; NULL: all */
     bool continue_on_data_gap;
     size_t batch_events_max, batch_bytes_max; /* e.g. 10,000 and 8 MiB */
+    /* What on-call may want to read, a sentence; may be NULL. */
+    void (*note)(void *to, const char *text);
+    void *note_to;
 };
 
 enum tagd_shard_status { TAGD_SHARD_IDLE, TAGD_SHARD_RECOVERING, TAGD_SHARD_RUNNING, TAGD_SHARD_STOPPED };

@@ -1,0 +1,426 @@
+/* A batch of one shard: its events by customer, one profile read and one written a customer, the outputs, the next
+ * head. The order of the outputs is a customer's own order; dead letters come first. */
+#include "shard/shard.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOTS_LEAST 64
+
+/* ---- metadata ---- */
+
+size_t tagd_metadata_write(char out[TAGD_METADATA_MAX], uint64_t fence, uint64_t batch, int64_t watermark_ms)
+{
+    int n = watermark_ms == INT64_MIN
+                ? snprintf(out, TAGD_METADATA_MAX, "%" PRIu64 ",%" PRIu64 ",-", fence, batch)
+                : snprintf(out, TAGD_METADATA_MAX, "%" PRIu64 ",%" PRIu64 ",%" PRId64, fence, batch, watermark_ms);
+    return (size_t)n;
+}
+
+bool tagd_metadata_read(struct tagd_str text, uint64_t *fence, uint64_t *batch, int64_t *watermark_ms)
+{
+    char copy[TAGD_METADATA_MAX];
+    int n = 0;
+    if (text.n == 0 || text.n >= sizeof(copy) || memchr(text.p, '\0', text.n) != NULL)
+        return false;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    if (copy[0] < '0' || copy[0] > '9' || sscanf(copy, "%20" SCNu64 ",%20" SCNu64 ",%n", fence, batch, &n) != 2 ||
+        n == 0)
+        return false;
+    if (strcmp(copy + n, "-") == 0) {
+        *watermark_ms = INT64_MIN;
+        return true;
+    }
+    int end = 0;
+    return sscanf(copy + n, "%20" SCNd64 "%n", watermark_ms, &end) == 1 && copy[n + end] == '\0';
+}
+
+/* ---- outputs ---- */
+
+static const struct tagd_header change_headers[] = {
+    {{"content-type", 12}, {"application/cloudevents+json; charset=UTF-8", 43}}};
+
+void tagd_change_output(struct tagd_str key, struct tagd_str value, uint32_t index, struct tagd_output *output)
+{
+    *output = (struct tagd_output){.kind = TAGD_OUT_CHANGE,
+                                   .key = key,
+                                   .value = value,
+                                   .has_key = true,
+                                   .has_value = true,
+                                   .headers = change_headers,
+                                   .n_headers = 1,
+                                   .index = index};
+}
+
+void tagd_dead_letter(const struct tagd_record *record, enum tagd_event_code code, struct tagd_str reason,
+                      const char *topic, uint32_t shard, int64_t offset, uint32_t index, struct tagd_arena *arena,
+                      struct tagd_output *output)
+{
+    struct tagd_header *headers = tagd_arena_alloc(arena, (record->n_headers + 5) * sizeof(*headers));
+    size_t n = record->n_headers;
+    if (n > 0)
+        memcpy(headers, record->headers, n * sizeof(*headers));
+    headers[n++] = (struct tagd_header){TAGD_STR("tagd_error"), tagd_str_of(tagd_event_code_name(code))};
+    headers[n++] = (struct tagd_header){TAGD_STR("tagd_reason"), reason};
+    headers[n++] = (struct tagd_header){TAGD_STR("tagd_topic"), tagd_str_of(topic)};
+    headers[n++] = (struct tagd_header){TAGD_STR("tagd_partition"),
+                                        tagd_str_of(tagd_arena_printf(arena, "%" PRIu32, shard))};
+    headers[n++] =
+        (struct tagd_header){TAGD_STR("tagd_offset"), tagd_str_of(tagd_arena_printf(arena, "%" PRId64, offset))};
+    *output = (struct tagd_output){.kind = TAGD_OUT_DEAD_LETTER,
+                                   .key = record->key,
+                                   .value = record->value,
+                                   .has_key = record->has_key,
+                                   .has_value = record->has_value,
+                                   .headers = headers,
+                                   .n_headers = n,
+                                   .index = index};
+}
+
+static struct tagd_batch_output *add_output(struct tagd_batch *batch)
+{
+    if (batch->n_outputs == batch->cap_outputs) {
+        batch->cap_outputs = batch->cap_outputs ? batch->cap_outputs * 2 : 256;
+        batch->pending = tagd_xrealloc(batch->pending, batch->cap_outputs * sizeof(*batch->pending));
+        batch->outputs = tagd_xrealloc(batch->outputs, batch->cap_outputs * sizeof(*batch->outputs));
+    }
+    return &batch->pending[batch->n_outputs++];
+}
+
+static void on_change(void *self, const struct tagd_change *change)
+{
+    struct tagd_batch *batch = self;
+    struct tagd_batch_output *output = add_output(batch);
+    *output = (struct tagd_batch_output){TAGD_OUT_CHANGE, batch->subject, batch->text.n, 0, 0};
+    tagd_emit_change(&batch->context->emit, batch->subject, change, &batch->text);
+    output->n = batch->text.n - output->at;
+    if (change->cause != NULL)
+        batch->n_event++;
+    else
+        batch->n_time++;
+}
+
+/* ---- in ---- */
+
+void tagd_batch_begin(struct tagd_batch *batch, struct tagd_shard *shard)
+{
+    batch->shard = shard;
+    batch->n_items = batch->n_customers = batch->n_writes = batch->n_outputs = 0;
+    batch->profile_bytes.n = batch->text.n = batch->outbox.n = 0;
+    batch->n_event = batch->n_time = 0;
+    batch->watermark_ms = shard->watermark_ms;
+    batch->latest_ms = shard->latest_ms;
+    batch->caught_up = false;
+    memcpy(batch->next_offset, shard->head.next_offset, sizeof(batch->next_offset));
+}
+
+void tagd_batch_add(struct tagd_batch *batch, const struct tagd_record *record, const struct tagd_event *event,
+                    int64_t watermark_ms)
+{
+    if (batch->n_items == batch->cap_items) {
+        batch->cap_items = batch->cap_items ? batch->cap_items * 2 : 256;
+        batch->items = tagd_xrealloc(batch->items, batch->cap_items * sizeof(*batch->items));
+    }
+    batch->items[batch->n_items++] = (struct tagd_batch_item){record, event, watermark_ms, 0};
+    batch->next_offset[record->topic] = record->offset + 1;
+}
+
+/* ---- by customer ---- */
+
+static void clear_slots(struct tagd_batch *batch, size_t n)
+{
+    size_t wanted = SLOTS_LEAST;
+    while (wanted < 2 * n)
+        wanted *= 2;
+    if (wanted > batch->n_slots) {
+        free(batch->slots);
+        batch->slots = tagd_xmalloc(wanted * sizeof(*batch->slots));
+        batch->n_slots = wanted;
+    }
+    memset(batch->slots, 0, batch->n_slots * sizeof(*batch->slots));
+}
+
+/* The customer's place, made if need be. */
+static struct tagd_batch_customer *customer_of(struct tagd_batch *batch, struct tagd_str id)
+{
+    size_t at = tagd_hash64(id) & (batch->n_slots - 1);
+    for (; batch->slots[at] != 0; at = (at + 1) & (batch->n_slots - 1))
+        if (tagd_str_eq(batch->customers[batch->slots[at] - 1].id, id))
+            return &batch->customers[batch->slots[at] - 1];
+    if (batch->n_customers == batch->cap_customers) {
+        batch->cap_customers = batch->cap_customers ? batch->cap_customers * 2 : 256;
+        batch->customers = tagd_xrealloc(batch->customers, batch->cap_customers * sizeof(*batch->customers));
+    }
+    batch->customers[batch->n_customers] = (struct tagd_batch_customer){.id = id};
+    batch->slots[at] = (uint32_t)++batch->n_customers;
+    return &batch->customers[batch->n_customers - 1];
+}
+
+static bool is_applied(const struct tagd_event *event)
+{
+    return event->code == TAGD_EVENT_OK && event->type >= 0;
+}
+
+void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
+{
+    clear_slots(batch, batch->n_items + TAGD_DUE_MAX);
+    for (uint32_t i = 0; i < batch->n_items; i++) {
+        if (!is_applied(batch->items[i].event))
+            continue;
+        struct tagd_batch_customer *customer = customer_of(batch, batch->items[i].event->subject);
+        if (customer->first == 0)
+            customer->first = i + 1;
+        else
+            batch->items[customer->last - 1].next = i + 1;
+        customer->last = i + 1;
+    }
+    if (batch->n_customers > batch->cap_loads) {
+        batch->cap_loads = batch->n_customers + batch->n_customers / 2;
+        free(batch->loads);
+        batch->loads = tagd_xmalloc(batch->cap_loads * sizeof(*batch->loads));
+    }
+    for (size_t i = 0; i < batch->n_customers; i++)
+        batch->loads[i] = (struct tagd_load_item){batch->customers[i].id, {NULL, 0}};
+    bool due = batch->shard->next_due_ms <= batch->watermark_ms && batch->watermark_ms != INT64_MIN;
+    op->kind = TAGD_OP_LOAD;
+    op->shard = batch->shard->number;
+    op->u.load.items = batch->loads;
+    op->u.load.n_items = batch->n_customers;
+    op->u.load.due_to_ms = due ? batch->watermark_ms : INT64_MIN;
+    op->u.load.due_max = TAGD_DUE_MAX;
+    op->u.load.due = NULL;
+    op->u.load.n_due = 0;
+    op->u.load.next_due_ms = batch->shard->next_due_ms;
+}
+
+/* ---- the engine's turn ---- */
+
+static void reserve_writes(struct tagd_batch *batch, size_t n)
+{
+    if (n <= batch->cap_writes)
+        return;
+    batch->cap_writes = n + n / 2;
+    free(batch->writes);
+    batch->writes = tagd_xmalloc(batch->cap_writes * sizeof(*batch->writes));
+}
+
+static void take_dead_letters(struct tagd_batch *batch)
+{
+    struct tagd_worker_stats *stats = batch->context->stats;
+    for (uint32_t i = 0; i < batch->n_items; i++) {
+        const struct tagd_event *event = batch->items[i].event;
+        if (event->code != TAGD_EVENT_OK) {
+            *add_output(batch) = (struct tagd_batch_output){.kind = TAGD_OUT_DEAD_LETTER, .item = i};
+            TAGD_COUNT(stats, dead_letters[event->code], 1);
+        } else if (event->type < 0) {
+            TAGD_COUNT(stats, ignored, 1);
+        }
+    }
+}
+
+static void apply_items(struct tagd_batch *batch, const struct tagd_batch_customer *customer)
+{
+    struct tagd_shard_context *context = batch->context;
+    struct tagd_sink sink = {batch, on_change};
+    for (uint32_t i = customer->first; i != 0; i = batch->items[i - 1].next) {
+        const struct tagd_batch_item *item = &batch->items[i - 1];
+        bool known = tagd_profile_exists(context->profile);
+        bool late = item->event->time_ms < item->watermark_ms ||
+                    (known && item->event->time_ms < tagd_profile_latest(context->profile));
+        switch (tagd_engine_apply(context->engine, context->profile, item->event, item->watermark_ms, sink)) {
+        case TAGD_APPLIED:
+            TAGD_COUNT(context->stats, events, 1);
+            TAGD_COUNT(context->stats, late, late);
+            break;
+        case TAGD_DUPLICATE: TAGD_COUNT(context->stats, duplicates, 1); break;
+        case TAGD_IGNORED: TAGD_COUNT(context->stats, ignored, 1); break;
+        }
+    }
+}
+
+/* All tags, _revision and _at. */
+static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct tagd_profile_write *write)
+{
+    const struct tagd_catalog *catalog = batch->context->config->catalog;
+    const struct tagd_profile *profile = batch->context->profile;
+    size_t n_dimensions = tagd_catalog_n_dimensions(catalog), n = 0;
+    struct tagd_str *view = tagd_arena_alloc(arena, (n_dimensions + 2) * 2 * sizeof(*view));
+    for (size_t i = 0; i < n_dimensions; i++) {
+        int32_t tag = tagd_profile_tag(profile, i);
+        if (tag < 0)
+            continue;
+        view[n++] = tagd_str_of(tagd_catalog_dimension(catalog, i));
+        view[n++] = tagd_str_of(tagd_catalog_tag(catalog, i, (size_t)tag));
+    }
+    view[n++] = TAGD_STR("_revision");
+    view[n++] = tagd_str_of(tagd_arena_printf(arena, "%" PRIu64, tagd_profile_revision(profile)));
+    view[n++] = TAGD_STR("_at");
+    view[n++] = tagd_str_of(tagd_arena_printf(arena, "%" PRId64, tagd_profile_changed_at(profile)));
+    write->view_changed = true;
+    write->view = view;
+    write->n_view = n / 2;
+}
+
+static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_customer *customer, struct tagd_str bytes,
+                           struct tagd_arena *arena, struct tagd_error *error)
+{
+    struct tagd_shard_context *context = batch->context;
+    struct tagd_profile *profile = context->profile;
+    struct tagd_error why;
+    batch->subject = customer->id;
+    if (bytes.n == 0)
+        tagd_profile_clear(profile);
+    else if (!tagd_profile_decode(profile, bytes, &why))
+        return tagd_fail(error, "shard %" PRIu32 ": the stored profile of customer \"%.*s\" can't be read: %s",
+                         batch->shard->number, (int)customer->id.n, customer->id.p, why.text);
+    uint64_t revision = tagd_profile_revision(profile);
+    int64_t due = tagd_profile_due(profile);
+    bool known = tagd_profile_exists(profile);
+    apply_items(batch, customer);
+    if (!tagd_profile_exists(profile)) /* a first event that applied to nothing makes no customer */
+        return true;
+    if (batch->watermark_ms != INT64_MIN)
+        tagd_engine_advance(context->engine, profile, batch->watermark_ms, (struct tagd_sink){batch, on_change});
+    struct tagd_profile_write *write = &batch->writes[batch->n_writes++];
+    *write = (struct tagd_profile_write){.customer = customer->id, .due_ms = tagd_profile_due(profile)};
+    write->due_changed = !known || customer->fired || write->due_ms < due;
+    if (write->due_changed && write->due_ms < batch->next_due_ms)
+        batch->next_due_ms = write->due_ms;
+    if (tagd_profile_revision(profile) != revision)
+        make_view(batch, arena, write);
+    size_t at = batch->profile_bytes.n;
+    tagd_profile_encode(profile, &batch->profile_bytes);
+    write->bytes = (struct tagd_str){NULL, batch->profile_bytes.n - at}; /* its place is known when the buffer rests */
+    return true;
+}
+
+/* The buffers don't grow any more: views into them can be made. */
+static void settle_bytes(struct tagd_batch *batch, struct tagd_arena *arena)
+{
+    const struct tagd_worker_config *config = batch->context->config;
+    size_t at = 0;
+    for (size_t i = 0; i < batch->n_writes; i++) {
+        batch->writes[i].bytes.p = batch->profile_bytes.p + at;
+        at += batch->writes[i].bytes.n;
+    }
+    tagd_outbox_begin(&batch->outbox, batch->watermark_ms, config->n_topics, batch->next_offset, batch->n_outputs);
+    for (uint32_t i = 0; i < batch->n_outputs; i++) {
+        const struct tagd_batch_output *from = &batch->pending[i];
+        if (from->kind == TAGD_OUT_CHANGE) {
+            tagd_change_output(from->key, (struct tagd_str){batch->text.p + from->at, from->n}, i, &batch->outputs[i]);
+            tagd_outbox_add_change(&batch->outbox, from->key, batch->outputs[i].value);
+            continue;
+        }
+        const struct tagd_record *record = batch->items[from->item].record;
+        const struct tagd_event *event = batch->items[from->item].event;
+        struct tagd_str reason = tagd_str_of(event->reason);
+        tagd_dead_letter(record, event->code, reason, config->topics[record->topic], batch->shard->number,
+                         record->offset, i, arena, &batch->outputs[i]);
+        tagd_outbox_add_dead_letter(&batch->outbox, record->topic, record->offset, event->code, reason);
+    }
+}
+
+bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *context, struct tagd_op *op,
+                      struct tagd_error *error)
+{
+    size_t n_loaded = batch->n_customers;
+    const struct tagd_limits *limits = tagd_engine_limits(context->engine);
+    batch->context = context;
+    batch->next_due_ms = op->u.load.next_due_ms;
+    context->emit.caught_up = batch->caught_up;
+    reserve_writes(batch, n_loaded + op->u.load.n_due);
+    take_dead_letters(batch);
+    /* Those due among the loaded ones first: customers may move as more are added. */
+    for (size_t i = 0; i < op->u.load.n_due; i++)
+        customer_of(batch, op->u.load.due[i].customer)->fired = true;
+    for (size_t i = 0; i < n_loaded; i++)
+        if (!apply_customer(batch, &batch->customers[i], op->u.load.items[i].bytes, op->arena, error))
+            return false;
+    for (size_t i = n_loaded, due = 0; i < batch->n_customers; i++) {
+        while (!tagd_str_eq(op->u.load.due[due].customer, batch->customers[i].id))
+            due++; /* those not loaded were added in the order of the due ones */
+        if (!apply_customer(batch, &batch->customers[i], op->u.load.due[due].bytes, op->arena, error))
+            return false;
+    }
+    settle_bytes(batch, op->arena);
+    __atomic_store_n(&context->stats->limit_panes, limits->panes, __ATOMIC_RELAXED);
+    __atomic_store_n(&context->stats->limit_dedupe_ids, limits->dedupe_ids, __ATOMIC_RELAXED);
+    return true;
+}
+
+/* ---- out ---- */
+
+void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, bool drop_outbox,
+                          struct tagd_shard_writes *writes)
+{
+    *writes = (struct tagd_shard_writes){.shard = shard->number,
+                                         .fence = shard->fence,
+                                         .base_fence = shard->head.fence,
+                                         .base_batch = shard->head.batch,
+                                         .head = shard->head,
+                                         .outbox_drop_to = drop_outbox ? shard->head.batch : 0};
+    snprintf(writes->head.owner, sizeof(writes->head.owner), "%s", owner);
+}
+
+void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context *context,
+                       struct tagd_shard_writes *writes)
+{
+    const struct tagd_shard *shard = batch->shard;
+    tagd_shard_head_only(shard, context->config->owner, true, writes);
+    writes->head.exists = true;
+    writes->head.prev_fence = shard->head.fence;
+    writes->head.fence = shard->fence;
+    writes->head.batch = shard->head.batch + 1;
+    writes->head.watermark_ms = batch->watermark_ms;
+    writes->head.latest_ms = batch->latest_ms;
+    memcpy(writes->head.next_offset, batch->next_offset, sizeof(writes->head.next_offset));
+    writes->profiles = batch->writes;
+    writes->n_profiles = batch->n_writes;
+    writes->outbox = (struct tagd_str){batch->outbox.p, batch->outbox.n};
+}
+
+void tagd_batch_outputs(struct tagd_batch *batch, struct tagd_shard_outputs *outputs)
+{
+    const struct tagd_head *head = &batch->shard->head;
+    size_t n = tagd_metadata_write(batch->metadata, head->fence, head->batch, head->watermark_ms);
+    *outputs = (struct tagd_shard_outputs){.shard = batch->shard->number,
+                                           .outputs = batch->outputs,
+                                           .n_outputs = batch->n_outputs,
+                                           .fence = head->fence,
+                                           .batch = head->batch,
+                                           .metadata = {batch->metadata, n}};
+    for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
+        outputs->offset[i] = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
+}
+
+void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writes *writes,
+                          struct tagd_shard_context *context)
+{
+    struct tagd_shard *shard = batch->shard;
+    shard->head = writes->head;
+    shard->watermark_ms = batch->watermark_ms;
+    shard->latest_ms = batch->latest_ms;
+    shard->next_due_ms = batch->next_due_ms;
+    TAGD_COUNT(context->stats, batches, 1);
+    TAGD_COUNT(context->stats, batch_records, batch->n_items);
+    TAGD_COUNT(context->stats, changes_event, batch->n_event);
+    TAGD_COUNT(context->stats, changes_time, batch->n_time);
+}
+
+void tagd_batch_free(struct tagd_batch *batch)
+{
+    free(batch->items);
+    free(batch->customers);
+    free(batch->slots);
+    free(batch->loads);
+    free(batch->writes);
+    free(batch->pending);
+    free(batch->outputs);
+    tagd_buf_free(&batch->profile_bytes);
+    tagd_buf_free(&batch->text);
+    tagd_buf_free(&batch->outbox);
+    *batch = (struct tagd_batch){0};
+}

@@ -1,0 +1,104 @@
+/* The outbox entry: what a batch publishes, so that a later owner can do it.
+ *
+ *   u8      version, 1
+ *   d       watermark; INT64_MIN: none
+ *   u       topics; for each  d  next offset to commit, -1: never read
+ *   u       outputs; for each
+ *     u8    0: a change        u key bytes, key, u value bytes, value
+ *           1: a dead letter   u topic, u offset, u8 code, u reason bytes, reason   (its record is fetched again)
+ *
+ * u: LEB128; d: zigzag LEB128. The output's place in the list is the index of its tagd_batch header. */
+#include "shard/shard.h"
+
+#define VERSION 1
+
+void tagd_outbox_begin(struct tagd_buf *out, int64_t watermark_ms, uint32_t n_topics, const int64_t *offset,
+                       size_t n_outputs)
+{
+    tagd_buf_add_byte(out, VERSION);
+    tagd_buf_add_zigzag(out, watermark_ms);
+    tagd_buf_add_varint(out, n_topics);
+    for (uint32_t i = 0; i < n_topics; i++)
+        tagd_buf_add_zigzag(out, offset[i]);
+    tagd_buf_add_varint(out, n_outputs);
+}
+
+static void add_bytes(struct tagd_buf *out, struct tagd_str s)
+{
+    tagd_buf_add_varint(out, s.n);
+    tagd_buf_add_str(out, s);
+}
+
+void tagd_outbox_add_change(struct tagd_buf *out, struct tagd_str key, struct tagd_str value)
+{
+    tagd_buf_add_byte(out, 0);
+    add_bytes(out, key);
+    add_bytes(out, value);
+}
+
+void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t offset, enum tagd_event_code code,
+                                 struct tagd_str reason)
+{
+    tagd_buf_add_byte(out, 1);
+    tagd_buf_add_varint(out, topic);
+    tagd_buf_add_varint(out, (uint64_t)offset);
+    tagd_buf_add_byte(out, (unsigned char)code);
+    add_bytes(out, reason);
+}
+
+static unsigned char read_byte(struct tagd_reader *reader)
+{
+    struct tagd_str s = tagd_read_bytes(reader, 1);
+    return s.n == 1 ? (unsigned char)s.p[0] : 0;
+}
+
+static struct tagd_str read_bytes(struct tagd_reader *reader)
+{
+    uint64_t n = tagd_read_varint(reader);
+    if (n > (size_t)(reader->end - reader->p))
+        reader->bad = true;
+    return reader->bad ? (struct tagd_str){"", 0} : tagd_read_bytes(reader, (size_t)n);
+}
+
+static void read_output(struct tagd_reader *reader, struct tagd_outbox_output *output)
+{
+    unsigned char kind = read_byte(reader);
+    if (kind > 1)
+        reader->bad = true;
+    output->dead_letter = kind == 1;
+    if (kind == 0) {
+        output->key = read_bytes(reader);
+        output->value = read_bytes(reader);
+        return;
+    }
+    output->topic = (uint32_t)tagd_read_varint(reader);
+    output->offset = (int64_t)tagd_read_varint(reader);
+    unsigned char code = read_byte(reader);
+    output->code = (enum tagd_event_code)code;
+    output->reason = read_bytes(reader);
+    if (output->topic >= TAGD_TOPICS_MAX || output->offset < 0 || code == TAGD_EVENT_OK || code >= TAGD_EVENT_CODES)
+        reader->bad = true;
+}
+
+bool tagd_outbox_read(struct tagd_str bytes, struct tagd_arena *arena, struct tagd_outbox_content *content)
+{
+    struct tagd_reader reader = {(const unsigned char *)bytes.p, (const unsigned char *)bytes.p + bytes.n, false};
+    *content = (struct tagd_outbox_content){0};
+    if (read_byte(&reader) != VERSION)
+        return false;
+    content->watermark_ms = tagd_read_zigzag(&reader);
+    uint64_t n_topics = tagd_read_varint(&reader);
+    if (reader.bad || n_topics > TAGD_TOPICS_MAX)
+        return false;
+    content->n_topics = (uint32_t)n_topics;
+    for (uint32_t i = 0; i < content->n_topics; i++)
+        content->offset[i] = tagd_read_zigzag(&reader);
+    uint64_t n = tagd_read_varint(&reader);
+    if (reader.bad || n > bytes.n) /* an output has a byte at least */
+        return false;
+    content->n_outputs = (size_t)n;
+    content->outputs = tagd_arena_zalloc(arena, (content->n_outputs + 1) * sizeof(*content->outputs));
+    for (size_t i = 0; i < content->n_outputs && !reader.bad; i++)
+        read_output(&reader, &content->outputs[i]);
+    return !reader.bad && reader.p == reader.end;
+}

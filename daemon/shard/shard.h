@@ -1,0 +1,213 @@
+/* shard: the commit protocol of one partition number: a batch of events -> profiles, outputs and the next head; and
+ * taking over. It submits nothing itself: the worker does, since one transaction carries all its shards. */
+#ifndef TAGD_SHARD_SHARD_H
+#define TAGD_SHARD_SHARD_H
+
+#include "tagd/emit.h"
+#include "tagd/engine.h"
+#include "tagd/port.h"
+#include "tagd/worker.h"
+
+#define TAGD_DUE_MAX 5000 /* customers looked at for time alone, a batch and shard; more wait for the next batch */
+
+struct tagd_shard {
+    uint32_t number;
+    enum tagd_shard_status status;
+    uint64_t fence;        /* ours; 0: none */
+    struct tagd_head head; /* as the store has it */
+    int64_t next_due_ms;   /* no timer is earlier; TAGD_NEVER: none */
+    int64_t watermark_ms;  /* never back; INT64_MIN: none yet */
+    int64_t latest_ms;     /* latest event time read; INT64_MIN: none yet */
+};
+
+/* What all shards of a worker share while they work on batches. */
+struct tagd_shard_context {
+    const struct tagd_worker_config *config;
+    struct tagd_engine *engine;
+    struct tagd_profile *profile;
+    struct tagd_emit emit;
+    struct tagd_worker_stats *stats;
+};
+
+#define TAGD_COUNT(stats, field, by)                                                                                   \
+    __atomic_store_n(&(stats)->field, (stats)->field + (uint64_t)(by), __ATOMIC_RELAXED)
+
+/* ---- a batch of one shard (batch.c) ---- */
+
+struct tagd_batch_item {
+    const struct tagd_record *record;
+    const struct tagd_event *event;
+    int64_t watermark_ms; /* as this record has moved it */
+    uint32_t next;        /* of the same customer, + 1; 0: the last */
+};
+
+struct tagd_batch_customer {
+    struct tagd_str id;
+    uint32_t first, last; /* items + 1; 0: only time */
+    bool fired;           /* its timer is due */
+};
+
+struct tagd_batch_output { /* an output before its bytes stand still */
+    int kind;
+    struct tagd_str key;
+    size_t at, n;     /* a change's value in text */
+    uint32_t item;    /* a dead letter's */
+};
+
+/* Reused from batch to batch, so warm use allocates nothing. */
+struct tagd_batch {
+    struct tagd_shard *shard;
+    /* in */
+    struct tagd_batch_item *items;
+    size_t n_items, cap_items;
+    int64_t next_offset[TAGD_TOPICS_MAX]; /* after this batch */
+    int64_t watermark_ms, latest_ms;      /* after this batch */
+    bool caught_up;
+    /* by customer */
+    struct tagd_batch_customer *customers;
+    size_t n_customers, cap_customers;
+    uint32_t *slots; /* customer + 1 */
+    size_t n_slots;
+    struct tagd_load_item *loads;
+    size_t cap_loads;
+    /* out */
+    struct tagd_buf profile_bytes, text, outbox;
+    struct tagd_profile_write *writes;
+    size_t n_writes, cap_writes;
+    struct tagd_batch_output *pending;
+    struct tagd_output *outputs;
+    size_t n_outputs, cap_outputs;
+    int64_t next_due_ms;
+    char metadata[96];
+    /* while it is applied */
+    struct tagd_str subject;
+    uint64_t n_event, n_time;
+    struct tagd_shard_context *context;
+};
+
+void tagd_batch_begin(struct tagd_batch *batch, struct tagd_shard *shard);
+/* The record's own offset is passed; the event and the record must live until the batch is over. */
+void tagd_batch_add(struct tagd_batch *batch, const struct tagd_record *record, const struct tagd_event *event,
+                    int64_t watermark_ms);
+/* Fills a LOAD: the customers of the items, and those whose timers are due at the batch's watermark. */
+void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op);
+/* After the LOAD: runs the engine, makes writes, outputs and the outbox entry. Memory: op->arena, until the batch is
+ * over. False: a stored profile can't be read. */
+bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *context, struct tagd_op *op,
+                      struct tagd_error *error);
+void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context *context,
+                       struct tagd_shard_writes *writes);
+void tagd_batch_outputs(struct tagd_batch *batch, struct tagd_shard_outputs *outputs);
+/* The COMMIT is done: the shard's head is the batch's. */
+void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writes *writes,
+                          struct tagd_shard_context *context);
+void tagd_batch_free(struct tagd_batch *batch);
+
+/* The commit's metadata: "<fence>,<batch>,<watermark>", the watermark "-" while there is none. */
+#define TAGD_METADATA_MAX 96
+size_t tagd_metadata_write(char out[TAGD_METADATA_MAX], uint64_t fence, uint64_t batch, int64_t watermark_ms);
+bool tagd_metadata_read(struct tagd_str text, uint64_t *fence, uint64_t *batch, int64_t *watermark_ms);
+
+/* The writes that say that the shard is left cleanly (owner ""), or is ours (owner): nothing else changes. */
+void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, bool drop_outbox,
+                          struct tagd_shard_writes *writes);
+
+/* Headers of a dead letter: the record's own, then why and where. All in the arena but the record's. */
+void tagd_dead_letter(const struct tagd_record *record, enum tagd_event_code code, struct tagd_str reason,
+                      const char *topic, uint32_t shard, int64_t offset, uint32_t index, struct tagd_arena *arena,
+                      struct tagd_output *output);
+void tagd_change_output(struct tagd_str key, struct tagd_str value, uint32_t index, struct tagd_output *output);
+
+/* ---- the outbox entry (outbox.c) ---- */
+
+struct tagd_outbox_output {
+    bool dead_letter;
+    struct tagd_str key, value; /* a change's */
+    uint32_t topic;             /* a dead letter's source */
+    int64_t offset;
+    enum tagd_event_code code;
+    struct tagd_str reason;
+};
+struct tagd_outbox_content {
+    int64_t watermark_ms;
+    uint32_t n_topics;
+    int64_t offset[TAGD_TOPICS_MAX];
+    struct tagd_outbox_output *outputs;
+    size_t n_outputs;
+};
+void tagd_outbox_begin(struct tagd_buf *out, int64_t watermark_ms, uint32_t n_topics, const int64_t *offset,
+                       size_t n_outputs);
+void tagd_outbox_add_change(struct tagd_buf *out, struct tagd_str key, struct tagd_str value);
+void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t offset, enum tagd_event_code code,
+                                 struct tagd_str reason);
+/* Views point into bytes. False: damaged, or of another version. */
+bool tagd_outbox_read(struct tagd_str bytes, struct tagd_arena *arena, struct tagd_outbox_content *content);
+
+/* ---- taking over (takeover.c) ---- */
+
+enum tagd_takeover_verdict { TAGD_TAKEOVER_NEW, TAGD_TAKEOVER_LEVEL, TAGD_TAKEOVER_OUTBOX, TAGD_TAKEOVER_REFUSE };
+
+struct tagd_takeover_found { /* what was read, of one shard */
+    uint32_t shard;
+    const struct tagd_head *head;
+    const struct tagd_outbox_entry *outbox;
+    size_t n_outbox;
+    const struct tagd_committed_topic *committed; /* by topic */
+    bool tail_found;
+    uint64_t tail_fence, tail_batch;
+};
+struct tagd_takeover_decision {
+    enum tagd_takeover_verdict verdict;
+    size_t first; /* OUTBOX: entries first..n_outbox-1 are to be published */
+    int64_t start[TAGD_TOPICS_MAX];
+    unsigned gaps; /* topics whose next records are gone, and passed over */
+};
+/* The table of take-overs, as a pure function. REFUSE: *error says what was found and what can be done. */
+void tagd_takeover_decide(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                          struct tagd_takeover_decision *decision, struct tagd_error *error);
+
+enum tagd_takeover_step {
+    TAGD_TAKEOVER_FENCE,
+    TAGD_TAKEOVER_END_OWNER,
+    TAGD_TAKEOVER_CLAIM,
+    TAGD_TAKEOVER_COMMITTED,
+    TAGD_TAKEOVER_TAIL,
+    TAGD_TAKEOVER_REFETCH,
+    TAGD_TAKEOVER_PUBLISH,
+    TAGD_TAKEOVER_START,
+    TAGD_TAKEOVER_DONE
+};
+
+struct tagd_takeover {
+    struct tagd_shard *shard;
+    enum tagd_takeover_step step;
+    uint64_t at_least; /* the fence to come is larger */
+    struct tagd_head head;
+    struct tagd_outbox_entry *outbox;
+    size_t n_outbox;
+    int64_t next_due_ms;
+    struct tagd_committed_topic *committed;
+    struct tagd_takeover_decision decision;
+    /* while the outbox is published */
+    size_t entry, letter;
+    struct tagd_outbox_content content;
+    struct tagd_output *outputs;
+    char metadata[TAGD_METADATA_MAX];
+    struct tagd_shard_writes writes;
+    struct tagd_shard_outputs publish;
+};
+
+enum tagd_takeover_result {
+    TAGD_TAKEOVER_SUBMIT, /* op is filled in for the next step */
+    TAGD_TAKEOVER_AGAIN,  /* *error says what went wrong; begin again after a pause */
+    TAGD_TAKEOVER_STOP,   /* refused: *error says what was found and what can be done */
+    TAGD_TAKEOVER_RUNNING /* the shard runs */
+};
+/* Fills op (arena set by the caller, not reset until the take-over is over) for the first step. */
+void tagd_takeover_begin(struct tagd_takeover *takeover, struct tagd_shard *shard, struct tagd_op *op);
+/* op is completed. */
+enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                             struct tagd_worker_stats *stats, struct tagd_op *op,
+                                             struct tagd_error *error);
+
+#endif

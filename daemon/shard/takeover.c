@@ -1,0 +1,411 @@
+/* Taking over a shard.
+ *
+ *   FENCE      a new fence, the store's head, outbox and first timer: from here no other owner can commit
+ *   END_OWNER  if head names another owner: its open transaction is ended, and it can't begin another
+ *   CLAIM      head names us, so that whoever comes after ends our transactions before it compares
+ *   COMMITTED  Kafka's offsets and their metadata
+ *   TAIL       the last batch on the output partitions
+ *   ...        the table below decides
+ *   REFETCH, PUBLISH   batches of the outbox that Kafka doesn't have, in order
+ *   START      fetching begins at head's offsets
+ *
+ * h: the store's (fence, batch); k: Kafka's, the later of the committed metadata and the tail.
+ *
+ *   nothing anywhere                            new
+ *   h = k                                       level
+ *   h > k, the outbox reaches back to k + 1     outbox
+ *   all else                                    refused, with what was found and what can be done */
+#include "shard/shard.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the table ---- */
+
+struct position {
+    bool found;
+    uint64_t fence, batch;
+};
+
+static bool later(struct position a, struct position b)
+{
+    return a.fence != b.fence ? a.fence > b.fence : a.batch > b.batch;
+}
+
+#define NEW_GROUP "a new \"group\" and \"redis.prefix\" read the topics again"
+
+static void refuse(struct tagd_takeover_decision *decision)
+{
+    decision->verdict = TAGD_TAKEOVER_REFUSE;
+}
+
+/* Kafka's position by the committed metadata. False: an offset is not of our making. */
+static bool committed_position(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                               struct position *k, struct tagd_error *error)
+{
+    for (uint32_t i = 0; i < config->n_topics; i++) {
+        const struct tagd_committed_topic *topic = &found->committed[i];
+        struct position p = {.found = true};
+        int64_t watermark;
+        if (topic->offset < 0)
+            continue;
+        if (!tagd_metadata_read(topic->metadata, &p.fence, &p.batch, &watermark))
+            return tagd_fail(error,
+                             "shard %" PRIu32 ": topic \"%s\" has a committed offset (%" PRId64
+                             ") that tagd did not write: somebody reset group \"%s\" or used its name; put the offset "
+                             "back with its metadata, or take a group name of its own: " NEW_GROUP,
+                             found->shard, config->topics[i], topic->offset, config->group);
+        if (!k->found || later(p, *k))
+            *k = p;
+    }
+    return true;
+}
+
+/* The same state, still: the number of partitions, the sources, the catalog. */
+static bool same_meaning(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                         struct tagd_error *error)
+{
+    const struct tagd_head *head = found->head;
+    if (head->partitions != (uint32_t)config->rules.partitions)
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": its state was made with %" PRIu32 " partitions and the topics have %" PRId32
+                         ": customers would sit in other shards; go back to %" PRIu32 " partitions, or " NEW_GROUP,
+                         found->shard, head->partitions, config->rules.partitions, head->partitions);
+    if (head->n_topics != config->n_topics)
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": its state was made with %" PRIu32 " source topics and now there are %" PRIu32
+                         "; go back to the same \"sources\", or " NEW_GROUP,
+                         found->shard, head->n_topics, config->n_topics);
+    if (strcmp(head->catalog_hash, tagd_catalog_hash(config->catalog)) != 0)
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": its state was made by another catalog (%s, now %s); run that one, or give "
+                         "this one a group of its own: " NEW_GROUP,
+                         found->shard, head->catalog_hash, tagd_catalog_hash(config->catalog));
+    return true;
+}
+
+/* Kafka knows no offset (any more): what the output partitions and the outbox say. */
+static bool position_without_offsets(const struct tagd_takeover_found *found, struct position *k,
+                                     struct tagd_error *error)
+{
+    const struct tagd_head *head = found->head;
+    uint64_t known = found->n_outbox > 0 ? found->outbox[0].batch - 1 : head->batch; /* dropped only once published */
+    uint64_t fence = found->n_outbox > 0 ? found->outbox[0].prev_fence : head->fence;
+    if (k->found && k->batch >= known)
+        return true;
+    if (!k->found && known > 0 && found->n_outbox > 0)
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": its committed offsets are gone and the output topics hold nothing of it, "
+                         "so nobody knows whether its batch %" PRIu64 " was published; " NEW_GROUP,
+                         found->shard, found->outbox[0].batch);
+    *k = (struct position){known > 0, fence, known};
+    return true;
+}
+
+/* Where to go on, and whether the broker still has it. */
+static bool find_start(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                       struct tagd_takeover_decision *decision, struct tagd_error *error)
+{
+    for (uint32_t i = 0; i < config->n_topics; i++) {
+        const struct tagd_committed_topic *topic = &found->committed[i];
+        int64_t next = found->head->exists ? found->head->next_offset[i] : -1;
+        decision->start[i] = next;
+        if (next < 0)
+            continue;
+        if (next > topic->high)
+            return tagd_fail(error,
+                             "shard %" PRIu32 ": topic \"%s\" ends at offset %" PRId64 ", before the next one to read, %" PRId64
+                             ": the topic was made anew or lost its end; " NEW_GROUP,
+                             found->shard, config->topics[i], topic->high, next);
+        if (next >= topic->low)
+            continue;
+        if (!config->continue_on_data_gap)
+            return tagd_fail(error,
+                             "shard %" PRIu32 ": topic \"%s\" begins at offset %" PRId64 " and the next to read was %" PRId64
+                             ": %" PRId64 " records were deleted before they were read; raise the topic's retention, and "
+                             "set \"on_data_gap\": \"continue\" to go on without them",
+                             found->shard, config->topics[i], topic->low, next, topic->low - next);
+        decision->start[i] = topic->low;
+        decision->gaps++;
+    }
+    return true;
+}
+
+/* The entries after batch k, without a hole, each built on the one before. */
+static bool find_entries(const struct tagd_takeover_found *found, struct position k,
+                         struct tagd_takeover_decision *decision, struct tagd_error *error)
+{
+    const struct tagd_head *head = found->head;
+    size_t first = 0;
+    while (first < found->n_outbox && found->outbox[first].batch <= k.batch)
+        first++;
+    uint64_t fence = k.fence, batch = k.batch;
+    for (size_t i = first; i < found->n_outbox; i++) {
+        const struct tagd_outbox_entry *entry = &found->outbox[i];
+        if (entry->batch != batch + 1 || entry->prev_fence != fence)
+            break;
+        fence = entry->fence;
+        batch = entry->batch;
+    }
+    if (batch != head->batch || fence != head->fence)
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64 "), Kafka at %" PRIu64
+                         " (fence %" PRIu64 "), and the outbox does not fill what lies between; was Redis restored from "
+                         "a copy? " NEW_GROUP,
+                         found->shard, head->batch, head->fence, k.batch, k.fence);
+    decision->first = first;
+    return true;
+}
+
+static bool decide(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                   struct tagd_takeover_decision *decision, struct tagd_error *error)
+{
+    const struct tagd_head *head = found->head;
+    struct position tail = {found->tail_found, found->tail_fence, found->tail_batch}, k = {0};
+    struct position h = {head->exists, head->fence, head->batch};
+    if (head->exists && !same_meaning(config, found, error))
+        return false;
+    if (!committed_position(config, found, &k, error))
+        return false;
+    bool has_offsets = k.found;
+    if (tail.found && (!k.found || later(tail, k)))
+        k = tail;
+    if (!head->exists && k.found)
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": Redis has no state of it, but Kafka says that batch %" PRIu64
+                         " (fence %" PRIu64 ") was published: Redis was emptied, or it is another one; bring its data "
+                         "back, or " NEW_GROUP " (rebuilding is not in this version)",
+                         found->shard, k.batch, k.fence);
+    if (!find_start(config, found, decision, error))
+        return false;
+    if (!head->exists) {
+        decision->verdict = TAGD_TAKEOVER_NEW;
+        return true;
+    }
+    if (!has_offsets && !position_without_offsets(found, &k, error))
+        return false;
+    if (k.found && (k.batch > h.batch || (k.batch == h.batch && k.fence != h.fence)))
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64
+                         ") and Kafka already at %" PRIu64 " (fence %" PRIu64
+                         "): Redis lost its last writes; bring back a newer copy of its data, or " NEW_GROUP
+                         " (repair is not in this version)",
+                         found->shard, h.batch, h.fence, k.batch, k.fence);
+    if (!k.found || k.batch < h.batch) {
+        decision->verdict = TAGD_TAKEOVER_OUTBOX;
+        return find_entries(found, k, decision, error);
+    }
+    decision->verdict = TAGD_TAKEOVER_LEVEL;
+    for (uint32_t i = 0; i < config->n_topics; i++) {
+        int64_t is = found->committed[i].offset, next = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
+        if (is >= 0 && is != next)
+            return tagd_fail(error,
+                             "shard %" PRIu32 ": topic \"%s\" has the committed offset %" PRId64
+                             " and its state the next offset %" PRId64 ", both of batch %" PRIu64
+                             ": somebody reset group \"%s\"; put the offset back, or " NEW_GROUP,
+                             found->shard, config->topics[i], is, next, h.batch, config->group);
+    }
+    return true;
+}
+
+void tagd_takeover_decide(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                          struct tagd_takeover_decision *decision, struct tagd_error *error)
+{
+    *decision = (struct tagd_takeover_decision){0};
+    if (!decide(config, found, decision, error))
+        refuse(decision);
+}
+
+/* ---- the steps ---- */
+
+static enum tagd_takeover_result submit(struct tagd_takeover *takeover, struct tagd_op *op,
+                                        enum tagd_takeover_step step, enum tagd_op_kind kind)
+{
+    takeover->step = step;
+    op->kind = kind;
+    op->shard = takeover->shard->number;
+    return TAGD_TAKEOVER_SUBMIT;
+}
+
+void tagd_takeover_begin(struct tagd_takeover *takeover, struct tagd_shard *shard, struct tagd_op *op)
+{
+    uint64_t at_least = shard->fence;
+    *takeover = (struct tagd_takeover){.shard = shard};
+    shard->status = TAGD_SHARD_RECOVERING;
+    op->u.fence.at_least = at_least;
+    submit(takeover, op, TAGD_TAKEOVER_FENCE, TAGD_OP_FENCE);
+}
+
+static enum tagd_takeover_result ask_committed(struct tagd_takeover *takeover, struct tagd_op *op)
+{
+    return submit(takeover, op, TAGD_TAKEOVER_COMMITTED, TAGD_OP_COMMITTED);
+}
+
+static enum tagd_takeover_result claim(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                       struct tagd_op *op)
+{
+    takeover->shard->head = takeover->head;
+    tagd_shard_head_only(takeover->shard, config->owner, false, &takeover->writes);
+    takeover->head = takeover->writes.head;
+    op->u.commit.shards = &takeover->writes;
+    op->u.commit.n_shards = 1;
+    return submit(takeover, op, TAGD_TAKEOVER_CLAIM, TAGD_OP_COMMIT);
+}
+
+static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                        struct tagd_op *op)
+{
+    takeover->shard->fence = op->u.fence.fence;
+    takeover->head = op->u.fence.head;
+    takeover->outbox = op->u.fence.outbox;
+    takeover->n_outbox = op->u.fence.n_outbox;
+    takeover->next_due_ms = op->u.fence.next_due_ms;
+    if (!takeover->head.exists || strcmp(takeover->head.owner, config->owner) == 0)
+        return ask_committed(takeover, op);
+    if (takeover->head.owner[0] == '\0')
+        return claim(takeover, config, op);
+    op->u.end_owner.owner = tagd_str_of(takeover->head.owner);
+    return submit(takeover, op, TAGD_TAKEOVER_END_OWNER, TAGD_OP_END_OWNER);
+}
+
+static enum tagd_takeover_result start(struct tagd_takeover *takeover, struct tagd_op *op)
+{
+    op->u.start.offsets = takeover->decision.start;
+    return submit(takeover, op, TAGD_TAKEOVER_START, TAGD_OP_START);
+}
+
+static enum tagd_takeover_result publish(struct tagd_takeover *takeover, struct tagd_op *op)
+{
+    const struct tagd_outbox_entry *entry = &takeover->outbox[takeover->entry];
+    struct tagd_outbox_content *content = &takeover->content;
+    size_t n = tagd_metadata_write(takeover->metadata, entry->fence, entry->batch, content->watermark_ms);
+    takeover->publish = (struct tagd_shard_outputs){.shard = takeover->shard->number,
+                                                    .outputs = takeover->outputs,
+                                                    .n_outputs = content->n_outputs,
+                                                    .fence = entry->fence,
+                                                    .batch = entry->batch,
+                                                    .metadata = {takeover->metadata, n}};
+    for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
+        takeover->publish.offset[i] = i < content->n_topics && content->offset[i] > 0 ? content->offset[i] : 0;
+    op->u.publish.shards = &takeover->publish;
+    op->u.publish.n_shards = 1;
+    return submit(takeover, op, TAGD_TAKEOVER_PUBLISH, TAGD_OP_PUBLISH);
+}
+
+/* The dead letters of the entry are fetched again, one after the other; then it is published. */
+static enum tagd_takeover_result fetch_letters(struct tagd_takeover *takeover, struct tagd_op *op)
+{
+    struct tagd_outbox_content *content = &takeover->content;
+    while (takeover->letter < content->n_outputs && !content->outputs[takeover->letter].dead_letter)
+        takeover->letter++;
+    if (takeover->letter == content->n_outputs)
+        return publish(takeover, op);
+    op->u.refetch.topic = content->outputs[takeover->letter].topic;
+    op->u.refetch.offset = content->outputs[takeover->letter].offset;
+    return submit(takeover, op, TAGD_TAKEOVER_REFETCH, TAGD_OP_REFETCH);
+}
+
+static enum tagd_takeover_result open_entry(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                            struct tagd_op *op, struct tagd_error *error)
+{
+    struct tagd_outbox_content *content = &takeover->content;
+    if (takeover->entry == takeover->n_outbox)
+        return start(takeover, op);
+    if (!tagd_outbox_read(takeover->outbox[takeover->entry].bytes, op->arena, content) ||
+        content->n_topics != config->n_topics) {
+        tagd_fail(error,
+                  "shard %" PRIu32 ": the outbox entry of batch %" PRIu64
+                  " can't be read: it is damaged, or of another version of tagd; run that version, or " NEW_GROUP,
+                  takeover->shard->number, takeover->outbox[takeover->entry].batch);
+        return TAGD_TAKEOVER_STOP;
+    }
+    takeover->outputs = tagd_arena_zalloc(op->arena, (content->n_outputs + 1) * sizeof(*takeover->outputs));
+    takeover->letter = 0;
+    for (uint32_t i = 0; i < content->n_outputs; i++)
+        if (!content->outputs[i].dead_letter)
+            tagd_change_output(content->outputs[i].key, content->outputs[i].value, i, &takeover->outputs[i]);
+    return fetch_letters(takeover, op);
+}
+
+static enum tagd_takeover_result fetched(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                         struct tagd_op *op)
+{
+    const struct tagd_outbox_output *from = &takeover->content.outputs[takeover->letter];
+    struct tagd_record gone = {0};
+    const char *topic = from->topic < config->n_topics ? config->topics[from->topic] : "?";
+    tagd_dead_letter(op->status == TAGD_GONE ? &gone : &op->u.refetch.record, from->code, from->reason, topic,
+                     takeover->shard->number, from->offset, (uint32_t)takeover->letter, op->arena,
+                     &takeover->outputs[takeover->letter]);
+    takeover->letter++;
+    return fetch_letters(takeover, op);
+}
+
+static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                         struct tagd_worker_stats *stats, struct tagd_op *op, struct tagd_error *error)
+{
+    struct tagd_takeover_found found = {takeover->shard->number, &takeover->head,    takeover->outbox,
+                                        takeover->n_outbox,      takeover->committed, op->u.tail.found,
+                                        op->u.tail.fence,        op->u.tail.batch};
+    tagd_takeover_decide(config, &found, &takeover->decision, error);
+    switch (takeover->decision.verdict) {
+    case TAGD_TAKEOVER_REFUSE: TAGD_COUNT(stats, takeover_refused, 1); return TAGD_TAKEOVER_STOP;
+    case TAGD_TAKEOVER_NEW: TAGD_COUNT(stats, takeover_new, 1); break;
+    case TAGD_TAKEOVER_LEVEL: TAGD_COUNT(stats, takeover_level, 1); break;
+    case TAGD_TAKEOVER_OUTBOX:
+        TAGD_COUNT(stats, takeover_outbox, 1);
+        takeover->entry = takeover->decision.first;
+        TAGD_COUNT(stats, data_gaps, takeover->decision.gaps);
+        return open_entry(takeover, config, op, error);
+    }
+    TAGD_COUNT(stats, data_gaps, takeover->decision.gaps);
+    return start(takeover, op);
+}
+
+static enum tagd_takeover_result started(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                         struct tagd_worker_stats *stats)
+{
+    struct tagd_shard *shard = takeover->shard;
+    shard->head = takeover->head;
+    if (!shard->head.exists) {
+        shard->head = (struct tagd_head){.n_topics = config->n_topics, .partitions = (uint32_t)config->rules.partitions};
+        shard->head.watermark_ms = shard->head.latest_ms = INT64_MIN;
+        snprintf(shard->head.catalog_hash, sizeof(shard->head.catalog_hash), "%s", tagd_catalog_hash(config->catalog));
+    }
+    memcpy(shard->head.next_offset, takeover->decision.start, sizeof(shard->head.next_offset));
+    shard->watermark_ms = shard->head.watermark_ms;
+    shard->latest_ms = shard->head.latest_ms;
+    shard->next_due_ms = takeover->next_due_ms;
+    shard->status = TAGD_SHARD_RUNNING;
+    takeover->step = TAGD_TAKEOVER_DONE;
+    TAGD_COUNT(stats, takeovers, 1);
+    return TAGD_TAKEOVER_RUNNING;
+}
+
+enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                             struct tagd_worker_stats *stats, struct tagd_op *op,
+                                             struct tagd_error *error)
+{
+    bool letter_gone = takeover->step == TAGD_TAKEOVER_REFETCH && op->status == TAGD_GONE;
+    if (op->status != TAGD_DONE && !letter_gone) {
+        tagd_fail(error, "shard %" PRIu32 ": %s", takeover->shard->number, op->error.text);
+        return TAGD_TAKEOVER_AGAIN;
+    }
+    switch (takeover->step) {
+    case TAGD_TAKEOVER_FENCE: return fenced(takeover, config, op);
+    case TAGD_TAKEOVER_END_OWNER: return claim(takeover, config, op);
+    case TAGD_TAKEOVER_CLAIM: return ask_committed(takeover, op);
+    case TAGD_TAKEOVER_COMMITTED:
+        takeover->committed = op->u.committed.topics;
+        return submit(takeover, op, TAGD_TAKEOVER_TAIL, TAGD_OP_TAIL);
+    case TAGD_TAKEOVER_TAIL: return compare(takeover, config, stats, op, error);
+    case TAGD_TAKEOVER_REFETCH: return fetched(takeover, config, op);
+    case TAGD_TAKEOVER_PUBLISH:
+        TAGD_COUNT(stats, takeover_outbox_batches, 1);
+        takeover->entry++;
+        return open_entry(takeover, config, op, error);
+    case TAGD_TAKEOVER_START: return started(takeover, config, stats);
+    case TAGD_TAKEOVER_DONE: break;
+    }
+    return TAGD_TAKEOVER_RUNNING;
+}

@@ -1,0 +1,68 @@
+/* lane: what a worker holds of one shard: the records that wait, by topic, merged by event time; its watermark. */
+#ifndef TAGD_WORKER_LANE_H
+#define TAGD_WORKER_LANE_H
+
+#include "shard/shard.h"
+
+struct tagd_queued {
+    struct tagd_record record;
+    void *token;
+    struct tagd_event *event; /* in the intake arena of this generation */
+    uint64_t generation;
+    bool has_time;
+    int64_t time_ms;
+    int64_t wall_ms; /* when it came in: what `future` is measured by, also if it is decoded again */
+};
+
+struct tagd_lane_topic {
+    struct tagd_queued *ring;
+    size_t first, n, cap; /* cap: a power of two */
+    int64_t next;         /* after the last record or end seen; -1: not known yet */
+    int64_t known_end;    /* the partition holds records up to here, as last heard */
+    int64_t latest_ms;    /* of its records taken; INT64_MIN: none since the shard runs */
+    bool at_end;          /* seen at its end, no record since; */
+    int64_t end_since_ms; /* since then, monotonic, */
+    int64_t confirmed_ms; /* and confirmed last by an answer to a question of this instant */
+};
+
+struct tagd_lane {
+    struct tagd_shard shard;
+    bool lost, again; /* lost: to be dropped; again: assigned since */
+    int64_t retry_ms; /* monotonic: not taken over before */
+    struct tagd_lane_topic topics[TAGD_TOPICS_MAX];
+    size_t queued, queued_bytes;
+    int64_t waiting_since_ms; /* for a topic that holds more; 0: not waiting */
+    struct tagd_batch batch;
+    struct tagd_op load;
+};
+
+struct tagd_lane_clock {
+    int64_t wall_ms, mono_ms;
+};
+
+/* Forgets positions and ends, as a shard that begins to run. The queues must be empty. */
+void tagd_lane_reset(struct tagd_lane *lane, const struct tagd_takeover *takeover, uint32_t n_topics);
+void tagd_lane_push(struct tagd_lane *lane, const struct tagd_queued *queued, int64_t known_end);
+void tagd_lane_end(struct tagd_lane *lane, const struct tagd_input *in, int64_t mono_ms);
+/* The next record in the shard's order, out of the queue; false: none is there, or one must be waited for. Start a
+ * batch with tagd_lane_begin. */
+bool tagd_lane_take(struct tagd_lane *lane, const struct tagd_worker_config *config, const struct tagd_lane_clock *now,
+                    struct tagd_queued *taken);
+/* A batch's watermarks: begin, then moved by each record taken, then at the end. */
+struct tagd_lane_watermark {
+    int64_t watermark_ms, latest_ms;
+    uint32_t lagging; /* topics, as bits */
+};
+void tagd_lane_begin(const struct tagd_lane *lane, const struct tagd_worker_config *config,
+                     const struct tagd_lane_clock *now, struct tagd_lane_watermark *watermark);
+void tagd_lane_move(struct tagd_lane *lane, const struct tagd_worker_config *config, const struct tagd_lane_clock *now,
+                    const struct tagd_queued *taken, struct tagd_lane_watermark *watermark);
+void tagd_lane_settle(const struct tagd_lane *lane, const struct tagd_worker_config *config,
+                      const struct tagd_lane_clock *now, struct tagd_lane_watermark *watermark);
+/* Whether the shard has read all there was, as far as is known. A partition that is one record behind counts as read:
+ * that may be the end of a producer's transaction, which takes up an offset. */
+bool tagd_lane_caught_up(const struct tagd_lane *lane, uint32_t n_topics);
+bool tagd_lane_lagging(const struct tagd_lane *lane, uint32_t topic, int64_t grace_ms, int64_t mono_ms);
+void tagd_lane_free(struct tagd_lane *lane);
+
+#endif

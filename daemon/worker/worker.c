@@ -1,0 +1,756 @@
+/* One thread's loop over its shards. One thing is in hand at a time:
+ *
+ *   IDLE -> TAKEOVER   a shard that is ours and doesn't run; step by step until it runs, or a pause and again
+ *        -> LOADING    a batch over all shards that have records or due timers: profiles and due customers are read;
+ *        -> COMMITTING the engine has run; one transaction of the store;
+ *        -> PUBLISHING one Kafka transaction: outputs and offsets
+ *        -> RELEASING  shards that go: heads say that they are left cleanly
+ *
+ * Answers:  FENCED   that shard's share is dropped, and it is taken over again after a pause if it is still ours
+ *           REFUSED, ABORTED   the same is sent again after a pause
+ *           UNKNOWN  the shards of the operation are taken over again: a new fence, then the comparison tells
+ * A shard that was committed but not published is never left as clean: the next owner finds its outbox. */
+#include "worker/lane.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_MS 100          /* before the same operation is sent again */
+#define RETAKE_MS 200         /* before a shard is taken over again */
+#define RETAKE_FENCED_MS 2000 /* after another owner was met: time for the group to tell us */
+#define LEAVE_MS 3000         /* what is in flight gets so long when shards go */
+#define BLOCKED_EXTRA 1000    /* records let in past the limit while all wait for one topic */
+
+enum activity { IDLE, TAKEOVER, LOADING, COMMITTING, PUBLISHING, RELEASING };
+
+struct tagd_worker {
+    struct tagd_worker_config config;
+    struct tagd_event_rules rules[TAGD_TOPICS_MAX];
+    struct tagd_port *port;
+    struct tagd_shard_context context;
+    struct tagd_worker_stats stats;
+    struct tagd_lane **by_number; /* by partition number; NULL: not ours */
+    struct tagd_lane **lanes;     /* those that are ours */
+    size_t n_lanes, turn;
+    size_t queued, queued_bytes;
+
+    /* records: two generations, the batch's and the intake's */
+    struct tagd_arena intake[2];
+    uint64_t generation;
+
+    /* what is in hand */
+    enum activity activity;
+    int64_t retry_ms; /* monotonic: the operation is sent again then; 0: it is under way */
+    int64_t leave_ms; /* monotonic: when leaving began; 0: not leaving */
+    struct tagd_arena arena;
+    struct tagd_op op;
+    struct tagd_takeover takeover;
+    struct tagd_lane **batch; /* lanes of the batch */
+    size_t n_batch;
+    void **tokens;
+    size_t n_tokens, cap_tokens;
+    struct tagd_shard_writes *writes;
+    struct tagd_shard_outputs *outputs;
+
+    bool revoking, stopping, stopped, any_lost;
+    struct tagd_error failure; /* text: why the worker must stop */
+};
+
+static int64_t mono_of(struct tagd_worker *worker)
+{
+    return worker->port->mono_ms(worker->port->self);
+}
+
+static struct tagd_lane_clock clock_of(struct tagd_worker *worker)
+{
+    return (struct tagd_lane_clock){worker->port->wall_ms(worker->port->self), mono_of(worker)};
+}
+
+static void note(struct tagd_worker *worker, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void note(struct tagd_worker *worker, const char *fmt, ...)
+{
+    char text[1200];
+    va_list args;
+    if (worker->config.note == NULL)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    worker->config.note(worker->config.note_to, text);
+}
+
+static void fail(struct tagd_worker *worker, const char *text)
+{
+    if (worker->failure.text[0] == '\0')
+        tagd_fail(&worker->failure, "%s", text);
+    worker->stopping = true;
+}
+
+static void set_status(struct tagd_worker *worker, struct tagd_lane *lane, enum tagd_shard_status status)
+{
+    uint64_t running = 0;
+    lane->shard.status = status;
+    for (size_t i = 0; i < worker->n_lanes; i++)
+        running += worker->lanes[i]->shard.status == TAGD_SHARD_RUNNING;
+    __atomic_store_n(&worker->stats.shards_running, running, __ATOMIC_RELAXED);
+}
+
+/* ---- lanes ---- */
+
+static void empty_queues(struct tagd_worker *worker, struct tagd_lane *lane)
+{
+    for (uint32_t i = 0; i < worker->config.n_topics; i++) {
+        struct tagd_lane_topic *topic = &lane->topics[i];
+        for (; topic->n > 0; topic->n--) {
+            worker->port->release(worker->port->self, topic->ring[topic->first].token);
+            topic->first = (topic->first + 1) & (topic->cap - 1);
+        }
+    }
+    worker->queued -= lane->queued;
+    worker->queued_bytes -= lane->queued_bytes;
+    lane->queued = lane->queued_bytes = 0;
+}
+
+static void add_lane(struct tagd_worker *worker, uint32_t number)
+{
+    struct tagd_lane *lane = worker->by_number[number];
+    if (lane != NULL) {
+        lane->again = true;
+        return;
+    }
+    lane = tagd_xcalloc(1, sizeof(*lane));
+    lane->shard.number = number;
+    lane->shard.status = TAGD_SHARD_IDLE;
+    lane->shard.watermark_ms = lane->shard.latest_ms = INT64_MIN;
+    lane->shard.next_due_ms = TAGD_NEVER;
+    worker->by_number[number] = lane;
+    worker->lanes[worker->n_lanes++] = lane;
+}
+
+static void drop_lane(struct tagd_worker *worker, size_t index)
+{
+    struct tagd_lane *lane = worker->lanes[index];
+    empty_queues(worker, lane);
+    worker->by_number[lane->shard.number] = NULL;
+    worker->lanes[index] = worker->lanes[--worker->n_lanes];
+    tagd_lane_free(lane);
+}
+
+/* Nothing of the shard in memory counts any more; it is to be taken over again. */
+static void retake(struct tagd_worker *worker, struct tagd_lane *lane, int64_t pause_ms)
+{
+    empty_queues(worker, lane);
+    lane->retry_ms = mono_of(worker) + pause_ms;
+    set_status(worker, lane, TAGD_SHARD_RECOVERING);
+}
+
+/* ---- inputs ---- */
+
+static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
+{
+    struct tagd_lane *lane = worker->by_number[in->record.partition];
+    if (lane == NULL || lane->lost || lane->shard.status != TAGD_SHARD_RUNNING) {
+        worker->port->release(worker->port->self, in->token);
+        return;
+    }
+    struct tagd_arena *arena = &worker->intake[worker->generation & 1];
+    struct tagd_queued queued = {.record = in->record,
+                                 .token = in->token,
+                                 .generation = worker->generation,
+                                 .wall_ms = worker->port->wall_ms(worker->port->self)};
+    queued.event = tagd_arena_alloc(arena, sizeof(*queued.event));
+    tagd_event_decode(&worker->rules[in->record.topic], &in->record, queued.wall_ms, arena, queued.event);
+    queued.has_time = queued.event->has_time;
+    queued.time_ms = queued.event->time_ms;
+    size_t bytes = lane->queued_bytes;
+    tagd_lane_push(lane, &queued, in->end_offset);
+    worker->queued++;
+    worker->queued_bytes += lane->queued_bytes - bytes;
+    TAGD_COUNT(&worker->stats, records, 1);
+}
+
+static void on_input(void *to, const struct tagd_input *in)
+{
+    struct tagd_worker *worker = to;
+    switch (in->kind) {
+    case TAGD_IN_RECORD: take_record(worker, in); return;
+    case TAGD_IN_END: {
+        struct tagd_lane *lane = worker->by_number[in->record.partition];
+        if (lane != NULL && !lane->lost && lane->shard.status == TAGD_SHARD_RUNNING)
+            tagd_lane_end(lane, in, mono_of(worker));
+        return;
+    }
+    case TAGD_IN_ASSIGN:
+        for (size_t i = 0; i < in->n_shards; i++)
+            add_lane(worker, in->shards[i]);
+        return;
+    case TAGD_IN_REVOKE: worker->revoking = true; return;
+    case TAGD_IN_LOST:
+        for (size_t i = 0; i < in->n_shards; i++)
+            if (worker->by_number[in->shards[i]] != NULL) {
+                worker->by_number[in->shards[i]]->lost = true;
+                worker->by_number[in->shards[i]]->again = false;
+            }
+        worker->any_lost = true;
+        return;
+    case TAGD_IN_FATAL: fail(worker, in->error); return;
+    }
+}
+
+/* ---- operations ---- */
+
+static void submit(struct tagd_worker *worker, struct tagd_op *op)
+{
+    op->arena = &worker->arena;
+    op->status = TAGD_PENDING;
+    worker->port->submit(worker->port->self, op);
+}
+
+static bool pending(const struct tagd_worker *worker)
+{
+    if (worker->retry_ms != 0)
+        return false;
+    switch (worker->activity) {
+    case IDLE: return false;
+    case LOADING:
+        for (size_t i = 0; i < worker->n_batch; i++)
+            if (worker->batch[i]->load.status == TAGD_PENDING)
+                return true;
+        return false;
+    case TAKEOVER:
+    case COMMITTING:
+    case PUBLISHING:
+    case RELEASING: return worker->op.status == TAGD_PENDING;
+    }
+    return false;
+}
+
+static bool leaving(const struct tagd_worker *worker)
+{
+    return worker->revoking || worker->stopping;
+}
+
+/* What is in hand may be given up: leaving has taken too long. */
+static bool overdue(struct tagd_worker *worker)
+{
+    return worker->leave_ms != 0 && mono_of(worker) - worker->leave_ms >= LEAVE_MS;
+}
+
+static void retry_later(struct tagd_worker *worker, const char *what, const char *why)
+{
+    note(worker, "%s: %s; trying again", what, why);
+    worker->retry_ms = mono_of(worker) + RETRY_MS;
+}
+
+/* ---- take-over ---- */
+
+static void advance_takeover(struct tagd_worker *worker)
+{
+    struct tagd_error error = {""};
+    struct tagd_lane *lane = worker->by_number[worker->takeover.shard->number];
+    if (leaving(worker)) {
+        set_status(worker, lane, TAGD_SHARD_RECOVERING);
+        worker->activity = IDLE;
+        return;
+    }
+    switch (tagd_takeover_next(&worker->takeover, &worker->config, &worker->stats, &worker->op, &error)) {
+    case TAGD_TAKEOVER_SUBMIT: submit(worker, &worker->op); return;
+    case TAGD_TAKEOVER_AGAIN:
+        note(worker, "taking over: %s; trying again", error.text);
+        retake(worker, lane, worker->op.status == TAGD_FENCED ? RETAKE_FENCED_MS : RETAKE_MS);
+        break;
+    case TAGD_TAKEOVER_STOP:
+        set_status(worker, lane, TAGD_SHARD_STOPPED);
+        fail(worker, error.text);
+        break;
+    case TAGD_TAKEOVER_RUNNING:
+        tagd_lane_reset(lane, &worker->takeover, worker->config.n_topics);
+        set_status(worker, lane, TAGD_SHARD_RUNNING);
+        break;
+    }
+    worker->activity = IDLE;
+}
+
+static bool begin_takeover(struct tagd_worker *worker)
+{
+    int64_t now = mono_of(worker);
+    for (size_t i = 0; i < worker->n_lanes; i++) {
+        struct tagd_lane *lane = worker->lanes[i];
+        bool wants = lane->shard.status == TAGD_SHARD_IDLE || lane->shard.status == TAGD_SHARD_RECOVERING;
+        if (!wants || now < lane->retry_ms)
+            continue;
+        tagd_arena_reset(&worker->arena);
+        tagd_takeover_begin(&worker->takeover, &lane->shard, &worker->op);
+        submit(worker, &worker->op);
+        worker->activity = TAKEOVER;
+        return true;
+    }
+    return false;
+}
+
+/* ---- a batch ---- */
+
+static void keep_token(struct tagd_worker *worker, void *token)
+{
+    if (worker->n_tokens == worker->cap_tokens) {
+        worker->cap_tokens = worker->cap_tokens ? worker->cap_tokens * 2 : 1024;
+        worker->tokens = tagd_xrealloc(worker->tokens, worker->cap_tokens * sizeof(*worker->tokens));
+    }
+    worker->tokens[worker->n_tokens++] = token;
+}
+
+/* The batch is over, one way or another. */
+static void end_batch(struct tagd_worker *worker)
+{
+    for (size_t i = 0; i < worker->n_tokens; i++)
+        worker->port->release(worker->port->self, worker->tokens[i]);
+    worker->n_tokens = 0;
+    worker->n_batch = 0;
+    worker->activity = IDLE;
+}
+
+static void add_item(struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_queued *taken,
+                     int64_t watermark_ms)
+{
+    struct tagd_arena *arena = &worker->intake[worker->generation & 1];
+    struct tagd_record *record = tagd_arena_alloc(arena, sizeof(*record));
+    struct tagd_event *event = taken->event;
+    *record = taken->record;
+    if (taken->generation != worker->generation) { /* it waited through a batch, whose arena is gone */
+        event = tagd_arena_alloc(arena, sizeof(*event));
+        tagd_event_decode(&worker->rules[record->topic], record, taken->wall_ms, arena, event);
+    }
+    tagd_batch_add(&lane->batch, record, event, watermark_ms);
+    keep_token(worker, taken->token);
+}
+
+/* Takes what the lane has, up to the limits; true: there is work. */
+static bool collect_lane(struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_lane_clock *now,
+                         size_t *events_left, size_t *bytes_left)
+{
+    const struct tagd_worker_config *config = &worker->config;
+    struct tagd_batch *batch = &lane->batch;
+    struct tagd_lane_watermark watermark;
+    struct tagd_queued taken;
+    tagd_batch_begin(batch, &lane->shard);
+    tagd_lane_begin(lane, config, now, &watermark);
+    size_t queued = lane->queued, queued_bytes = lane->queued_bytes;
+    while (*events_left > 0 && *bytes_left > 0 && tagd_lane_take(lane, config, now, &taken)) {
+        size_t bytes = taken.record.key.n + taken.record.value.n;
+        tagd_lane_move(lane, config, now, &taken, &watermark);
+        add_item(worker, lane, &taken, watermark.watermark_ms);
+        (*events_left)--;
+        *bytes_left -= bytes < *bytes_left ? bytes : *bytes_left;
+    }
+    worker->queued -= queued - lane->queued;
+    worker->queued_bytes -= queued_bytes - lane->queued_bytes;
+    tagd_lane_settle(lane, config, now, &watermark);
+    batch->watermark_ms = watermark.watermark_ms;
+    batch->latest_ms = watermark.latest_ms;
+    batch->caught_up = tagd_lane_caught_up(lane, config->n_topics);
+    for (uint32_t i = 0; i < config->n_topics; i++)
+        if (lane->topics[i].n == 0 && lane->topics[i].at_end)
+            batch->next_offset[i] = lane->topics[i].next;
+    bool due = batch->watermark_ms != INT64_MIN && lane->shard.next_due_ms <= batch->watermark_ms;
+    if (batch->n_items > 0 || due)
+        return true;
+    lane->shard.watermark_ms = watermark.watermark_ms; /* nothing to commit for it */
+    return false;
+}
+
+static bool begin_batch(struct tagd_worker *worker)
+{
+    struct tagd_lane_clock now = clock_of(worker);
+    size_t events_left = worker->config.batch_events_max, bytes_left = worker->config.batch_bytes_max;
+    worker->n_batch = 0;
+    for (size_t i = 0; i < worker->n_lanes; i++) {
+        struct tagd_lane *lane = worker->lanes[(worker->turn + i) % worker->n_lanes];
+        if (lane->shard.status == TAGD_SHARD_RUNNING && collect_lane(worker, lane, &now, &events_left, &bytes_left))
+            worker->batch[worker->n_batch++] = lane;
+    }
+    if (worker->n_batch == 0)
+        return false;
+    worker->turn = (worker->turn + 1) % worker->n_lanes;
+    worker->generation++;
+    tagd_arena_reset(&worker->intake[worker->generation & 1]);
+    tagd_arena_reset(&worker->arena);
+    worker->context.emit.recorded_ms = now.wall_ms;
+    for (size_t i = 0; i < worker->n_batch; i++) {
+        tagd_batch_load(&worker->batch[i]->batch, &worker->batch[i]->load);
+        submit(worker, &worker->batch[i]->load);
+    }
+    worker->activity = LOADING;
+    return true;
+}
+
+static void commit_batch(struct tagd_worker *worker)
+{
+    for (size_t i = 0; i < worker->n_batch; i++)
+        tagd_batch_writes(&worker->batch[i]->batch, &worker->context, &worker->writes[i]);
+    worker->op.kind = TAGD_OP_COMMIT;
+    worker->op.u.commit.shards = worker->writes;
+    worker->op.u.commit.n_shards = worker->n_batch;
+    submit(worker, &worker->op);
+    worker->activity = COMMITTING;
+}
+
+/* All lanes of the batch are taken over again. */
+static void retake_batch(struct tagd_worker *worker, int64_t pause_ms)
+{
+    for (size_t i = 0; i < worker->n_batch; i++)
+        retake(worker, worker->batch[i], pause_ms);
+    end_batch(worker);
+}
+
+static void advance_loading(struct tagd_worker *worker)
+{
+    struct tagd_error error;
+    if (leaving(worker)) { /* nothing of it has taken effect */
+        retake_batch(worker, 0);
+        return;
+    }
+    for (size_t i = 0; i < worker->n_batch; i++) {
+        const struct tagd_op *load = &worker->batch[i]->load;
+        if (load->status == TAGD_DONE)
+            continue;
+        note(worker, "shard %" PRIu32 ": reading profiles: %s; taking it over again", load->shard, load->error.text);
+        retake_batch(worker, RETAKE_MS);
+        return;
+    }
+    for (size_t i = 0; i < worker->n_batch; i++) {
+        struct tagd_lane *lane = worker->batch[i];
+        if (tagd_batch_apply(&lane->batch, &worker->context, &lane->load, &error))
+            continue;
+        fail(worker, error.text);
+        retake_batch(worker, 0);
+        return;
+    }
+    commit_batch(worker);
+}
+
+static void publish_batch(struct tagd_worker *worker)
+{
+    for (size_t i = 0; i < worker->n_batch; i++)
+        tagd_batch_outputs(&worker->batch[i]->batch, &worker->outputs[i]);
+    worker->op.kind = TAGD_OP_PUBLISH;
+    worker->op.u.publish.shards = worker->outputs;
+    worker->op.u.publish.n_shards = worker->n_batch;
+    submit(worker, &worker->op);
+    worker->activity = PUBLISHING;
+}
+
+static void advance_committing(struct tagd_worker *worker)
+{
+    switch (worker->op.status) {
+    case TAGD_REFUSED:
+    case TAGD_ABORTED:
+        if (worker->op.status == TAGD_REFUSED)
+            TAGD_COUNT(&worker->stats, commits_refused, 1);
+        if (leaving(worker)) {
+            retake_batch(worker, 0);
+            return;
+        }
+        retry_later(worker, "committing to Redis", worker->op.error.text);
+        return;
+    case TAGD_UNKNOWN:
+        TAGD_COUNT(&worker->stats, commits_unknown, 1);
+        note(worker, "committing to Redis: %s; comparing", worker->op.error.text);
+        retake_batch(worker, 0);
+        return;
+    case TAGD_DONE:
+    case TAGD_FENCED:
+    case TAGD_PENDING:
+    case TAGD_GONE: break;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < worker->n_batch; i++) {
+        struct tagd_lane *lane = worker->batch[i];
+        if (worker->writes[i].status == TAGD_DONE) {
+            tagd_batch_committed(&lane->batch, &worker->writes[i], &worker->context);
+            worker->batch[n++] = lane;
+            continue;
+        }
+        TAGD_COUNT(&worker->stats, commits_fenced, 1);
+        note(worker, "shard %" PRIu32 ": another owner has taken it over", lane->shard.number);
+        retake(worker, lane, RETAKE_FENCED_MS);
+    }
+    worker->n_batch = n;
+    if (n == 0)
+        end_batch(worker);
+    else
+        publish_batch(worker);
+}
+
+static void advance_publishing(struct tagd_worker *worker)
+{
+    switch (worker->op.status) {
+    case TAGD_DONE: end_batch(worker); return;
+    case TAGD_FENCED:
+        TAGD_COUNT(&worker->stats, publish_fenced, 1);
+        note(worker, "publishing: %s", worker->op.error.text);
+        retake_batch(worker, RETAKE_FENCED_MS);
+        return;
+    case TAGD_ABORTED:
+    case TAGD_REFUSED:
+        TAGD_COUNT(&worker->stats, publish_aborted, 1);
+        if (overdue(worker)) {
+            retake_batch(worker, 0);
+            return;
+        }
+        retry_later(worker, "publishing to Kafka", worker->op.error.text);
+        return;
+    case TAGD_PENDING:
+    case TAGD_GONE:
+    case TAGD_UNKNOWN: break;
+    }
+    TAGD_COUNT(&worker->stats, publish_unknown, 1);
+    note(worker, "publishing to Kafka: %s; comparing", worker->op.error.text);
+    retake_batch(worker, 0);
+}
+
+/* ---- leaving ---- */
+
+static void finish_release(struct tagd_worker *worker)
+{
+    while (worker->n_lanes > 0)
+        drop_lane(worker, worker->n_lanes - 1);
+    __atomic_store_n(&worker->stats.shards_running, 0, __ATOMIC_RELAXED);
+    worker->activity = IDLE;
+    worker->leave_ms = 0;
+    if (worker->revoking)
+        worker->port->revoked(worker->port->self);
+    worker->revoking = false;
+    worker->stopped = worker->stopping;
+}
+
+static void begin_release(struct tagd_worker *worker)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < worker->n_lanes; i++)
+        if (worker->lanes[i]->shard.status == TAGD_SHARD_RUNNING && worker->lanes[i]->shard.head.exists)
+            tagd_shard_head_only(&worker->lanes[i]->shard, "", true, &worker->writes[n++]);
+    if (n == 0) {
+        finish_release(worker);
+        return;
+    }
+    tagd_arena_reset(&worker->arena);
+    worker->op.kind = TAGD_OP_COMMIT;
+    worker->op.u.commit.shards = worker->writes;
+    worker->op.u.commit.n_shards = n;
+    submit(worker, &worker->op);
+    worker->activity = RELEASING;
+}
+
+/* ---- the loop ---- */
+
+static void drop_lost(struct tagd_worker *worker)
+{
+    bool in_hand = worker->activity != IDLE;
+    if (worker->activity == LOADING || worker->activity == COMMITTING || worker->activity == PUBLISHING)
+        end_batch(worker);
+    worker->activity = IDLE;
+    worker->retry_ms = 0;
+    for (size_t i = worker->n_lanes; i-- > 0;) {
+        struct tagd_lane *lane = worker->lanes[i];
+        uint32_t number = lane->shard.number;
+        bool again = lane->again;
+        if (lane->lost) {
+            drop_lane(worker, i);
+            if (again)
+                add_lane(worker, number);
+        } else if (in_hand) {
+            retake(worker, lane, 0); /* what it had in hand went with the others' */
+        }
+    }
+    worker->any_lost = false;
+    worker->revoking = worker->revoking && worker->n_lanes > 0;
+    if (worker->n_lanes > 0)
+        set_status(worker, worker->lanes[0], worker->lanes[0]->shard.status);
+    else
+        __atomic_store_n(&worker->stats.shards_running, 0, __ATOMIC_RELAXED);
+}
+
+static void resubmit(struct tagd_worker *worker)
+{
+    worker->retry_ms = 0;
+    if (worker->activity == COMMITTING && leaving(worker))
+        retake_batch(worker, 0);
+    else if (worker->activity == PUBLISHING && overdue(worker))
+        retake_batch(worker, 0);
+    else
+        submit(worker, &worker->op);
+}
+
+static void begin_something(struct tagd_worker *worker)
+{
+    if (leaving(worker)) {
+        begin_release(worker);
+        return;
+    }
+    if (!begin_takeover(worker))
+        begin_batch(worker);
+}
+
+static void advance(struct tagd_worker *worker)
+{
+    if (!leaving(worker))
+        worker->leave_ms = 0;
+    else if (worker->leave_ms == 0)
+        worker->leave_ms = mono_of(worker);
+    if (pending(worker))
+        return;
+    if (worker->any_lost)
+        drop_lost(worker);
+    if (worker->retry_ms != 0) {
+        if (mono_of(worker) >= worker->retry_ms || leaving(worker))
+            resubmit(worker);
+        return;
+    }
+    switch (worker->activity) {
+    case IDLE: break;
+    case TAKEOVER: advance_takeover(worker); break;
+    case LOADING: advance_loading(worker); break;
+    case COMMITTING: advance_committing(worker); break;
+    case PUBLISHING: advance_publishing(worker); break;
+    case RELEASING: finish_release(worker); break;
+    }
+    if (worker->activity == IDLE && !worker->stopped)
+        begin_something(worker);
+}
+
+/* How many records are welcome. When the limit is reached and yet nothing can be done, all wait for a topic whose
+ * records are behind others' in the client's queue: some more are let in. */
+static size_t room(const struct tagd_worker *worker)
+{
+    const struct tagd_worker_config *config = &worker->config;
+    bool full = worker->queued >= config->batch_events_max || worker->queued_bytes >= config->batch_bytes_max;
+    if (leaving(worker))
+        return 0;
+    if (!full)
+        return config->batch_events_max - worker->queued;
+    return worker->activity == IDLE ? BLOCKED_EXTRA : 0;
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Until when nothing will have to be done, if nothing comes. */
+static int wait_ms(struct tagd_worker *worker, int timeout_ms)
+{
+    struct tagd_lane_clock now = clock_of(worker);
+    int64_t wait = timeout_ms;
+    if (worker->retry_ms != 0)
+        return (int)sooner(wait, worker->retry_ms > now.mono_ms ? worker->retry_ms - now.mono_ms : 0);
+    if (worker->activity != IDLE)
+        return timeout_ms;
+    for (size_t i = 0; i < worker->n_lanes; i++) {
+        const struct tagd_lane *lane = worker->lanes[i];
+        if (lane->shard.status != TAGD_SHARD_RUNNING) {
+            wait = sooner(wait, lane->retry_ms - now.mono_ms);
+        } else if (!worker->config.time_events) {
+            if (lane->shard.next_due_ms != TAGD_NEVER)
+                wait = sooner(wait, lane->shard.next_due_ms > now.wall_ms - worker->config.grace_ms
+                                        ? lane->shard.next_due_ms - (now.wall_ms - worker->config.grace_ms)
+                                        : wait); /* due, but the watermark waits for an end: that comes by itself */
+            if (lane->waiting_since_ms != 0)
+                wait = sooner(wait, lane->waiting_since_ms + worker->config.max_idle_ms - now.mono_ms);
+        }
+    }
+    return wait < 0 ? 0 : (int)wait;
+}
+
+bool tagd_worker_step(struct tagd_worker *worker, int timeout_ms, struct tagd_error *error)
+{
+    if (worker->stopped) {
+        *error = worker->failure;
+        return false;
+    }
+    worker->port->poll(worker->port->self, wait_ms(worker, timeout_ms), room(worker), on_input, worker);
+    advance(worker);
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < worker->n_lanes; i++)
+        if (worker->lanes[i]->shard.status == TAGD_SHARD_RUNNING && worker->lanes[i]->shard.watermark_ms < least)
+            least = worker->lanes[i]->shard.watermark_ms;
+    __atomic_store_n(&worker->stats.watermark_min_ms, least == INT64_MAX ? INT64_MIN : least, __ATOMIC_RELAXED);
+    *error = worker->failure;
+    return !worker->stopped;
+}
+
+void tagd_worker_stop(struct tagd_worker *worker)
+{
+    worker->stopping = true;
+}
+
+struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, struct tagd_port *port)
+{
+    struct tagd_worker *worker = tagd_xcalloc(1, sizeof(*worker));
+    size_t n = (size_t)config->rules.partitions;
+    worker->config = *config;
+    worker->port = port;
+    for (uint32_t i = 0; i < config->n_topics; i++) {
+        worker->rules[i] = config->rules;
+        worker->rules[i].partitioner = config->partitioners[i];
+    }
+    worker->by_number = tagd_xcalloc(n + 1, sizeof(*worker->by_number));
+    worker->lanes = tagd_xcalloc(n + 1, sizeof(*worker->lanes));
+    worker->batch = tagd_xcalloc(n + 1, sizeof(*worker->batch));
+    worker->writes = tagd_xcalloc(n + 1, sizeof(*worker->writes));
+    worker->outputs = tagd_xcalloc(n + 1, sizeof(*worker->outputs));
+    worker->context = (struct tagd_shard_context){.config = &worker->config, .stats = &worker->stats};
+    worker->context.engine = tagd_engine_new(config->catalog, config->horizon_ms);
+    worker->context.profile = tagd_profile_new(config->catalog);
+    worker->context.emit = (struct tagd_emit){config->catalog, config->group, config->carry, 0, false};
+    worker->stats.watermark_min_ms = INT64_MIN;
+    return worker;
+}
+
+void tagd_worker_free(struct tagd_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    for (size_t i = 0; i < worker->n_tokens; i++)
+        worker->port->release(worker->port->self, worker->tokens[i]);
+    while (worker->n_lanes > 0)
+        drop_lane(worker, worker->n_lanes - 1);
+    free(worker->by_number);
+    free(worker->lanes);
+    free(worker->batch);
+    free(worker->writes);
+    free(worker->outputs);
+    free(worker->tokens);
+    tagd_arena_free(&worker->intake[0]);
+    tagd_arena_free(&worker->intake[1]);
+    tagd_arena_free(&worker->arena);
+    tagd_profile_free(worker->context.profile);
+    tagd_engine_free(worker->context.engine);
+    free(worker);
+}
+
+const struct tagd_worker_stats *tagd_worker_stats(const struct tagd_worker *worker)
+{
+    return &worker->stats;
+}
+
+size_t tagd_worker_shards(const struct tagd_worker *worker, struct tagd_shard_stats *out, size_t max)
+{
+    size_t n = worker->n_lanes < max ? worker->n_lanes : max;
+    for (size_t i = 0; i < n; i++) {
+        const struct tagd_lane *lane = worker->lanes[i];
+        out[i] = (struct tagd_shard_stats){.shard = lane->shard.number,
+                                           .status = lane->shard.status,
+                                           .fence = lane->shard.fence,
+                                           .batch = lane->shard.head.batch,
+                                           .watermark_ms = lane->shard.watermark_ms};
+        for (uint32_t t = 0; t < TAGD_TOPICS_MAX; t++) {
+            bool passed = lane->topics[t].n == 0 && lane->topics[t].at_end;
+            out[i].next_offset[t] = passed ? lane->topics[t].next : lane->shard.head.next_offset[t];
+            out[i].end_offset[t] = lane->topics[t].known_end;
+        }
+    }
+    return n;
+}
