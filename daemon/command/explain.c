@@ -47,11 +47,11 @@ static int find_profile(struct explain *explain)
     if (result != TAGD_IO_OK)
         return tagd_command_error(result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG, "%s",
                                   error.text);
-    if (!explain->peek.head.exists || explain->peek.head.partitions == 0)
+    if (explain->peek.partitions == 0)
         return tagd_command_error(TAGD_EXIT_DATA,
                                   "group %s keeps nothing under prefix %s yet; has tagd run with this configuration?",
                                   explain->config->group, explain->config->redis.prefix);
-    uint32_t partitions = explain->peek.head.partitions;
+    uint32_t partitions = explain->peek.partitions;
     bool anywhere = explain->config->sources[0].partitioner == TAGD_NO_PARTITIONER;
     uint32_t first = anywhere ? 0 : shard_of(explain->config, explain->customer, partitions),
              last = anywhere ? partitions - 1 : first;

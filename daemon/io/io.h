@@ -62,6 +62,7 @@ int64_t tagd_io_mono_ms(void);
 struct tagd_io_peek {
     struct tagd_head head;
     struct tagd_str profile; /* n = 0: not there */
+    uint32_t partitions;     /* 0: the group keeps nothing here yet */
 };
 /* Redis alone: takes no fence, writes nothing. Results live in the arena. */
 enum tagd_io_result tagd_io_peek(const struct tagd_config *config, uint32_t shard, struct tagd_str customer,

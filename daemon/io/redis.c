@@ -292,6 +292,17 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claim, struct ta
     arg_z(redis, "GET");
     arg_z(redis, key);
     n = 2;
+    if (claim) {
+        snprintf(key, sizeof(key), "%sshards", config->redis.prefix);
+        command(redis, 3);
+        arg_z(redis, "SETNX");
+        arg_z(redis, key);
+        arg_u64(redis, redis->partitions);
+        command(redis, 2);
+        arg_z(redis, "GET");
+        arg_z(redis, key);
+        n = 4;
+    }
     send_commands(redis);
     result = TAGD_IO_UNREACHABLE;
     if (!receive_all(redis, replies, n, error))
@@ -302,6 +313,15 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claim, struct ta
             error,
             "the Redis prefix \"%s\" belongs to group \"%.*s\", not \"%s\"; give this group its own \"redis.prefix\"",
             config->redis.prefix, (int)owner.n, owner.p, config->group);
+        result = TAGD_IO_CONFIG;
+        goto out;
+    }
+    if (claim && reply_u64(replies[3]) != redis->partitions) {
+        tagd_fail(error,
+                  "the state under Redis prefix \"%s\" was made with %" PRIu64
+                  " partitions and the topics have %" PRIu32 ": customers would sit in other shards; go back to %" PRIu64
+                  " partitions, or a new \"group\" and \"redis.prefix\" read the topics again",
+                  config->redis.prefix, reply_u64(replies[3]), redis->partitions, reply_u64(replies[3]));
         result = TAGD_IO_CONFIG;
         goto out;
     }
@@ -879,7 +899,8 @@ void tagd_redis_submit(struct tagd_redis *redis, struct tagd_op *op)
 enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, struct tagd_str customer,
                                     struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error)
 {
-    redisReply *replies[2] = {0};
+    redisReply *replies[3] = {0};
+    char shards[TAGD_PREFIX_MAX + 8];
     enum tagd_io_result result = connect_as(redis, false, error);
     if (result != TAGD_IO_OK)
         return result;
@@ -889,9 +910,13 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
     command(redis, 2);
     arg_z(redis, "GET");
     arg_key(redis, shard, "p:", customer);
+    command(redis, 2);
+    arg_z(redis, "GET");
+    snprintf(shards, sizeof(shards), "%sshards", redis->config->redis.prefix);
+    arg_z(redis, shards);
     send_commands(redis);
     *peek = (struct tagd_io_peek){0};
-    if (!receive_all(redis, replies, 2, error)) {
+    if (!receive_all(redis, replies, 3, error)) {
         result = TAGD_IO_UNREACHABLE;
     } else if (replies[0]->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(replies[0]), &peek->head)) {
         tagd_fail(error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?",
@@ -899,8 +924,9 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
         result = TAGD_IO_CONFIG;
     } else {
         peek->profile = keep(arena, replies[1]);
+        peek->partitions = (uint32_t)reply_u64(replies[2]);
     }
-    free_all(replies, 2);
+    free_all(replies, 3);
     return result;
 }
 
