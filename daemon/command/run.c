@@ -33,7 +33,7 @@ struct run_worker {
     struct tagd_error error; /* read once finished */
     char last_note[256];
     int64_t noted_ms;
-    pthread_mutex_t mutex;   /* of the two below */
+    pthread_mutex_t mutex; /* of the two below */
     struct tagd_metrics_shard *shards;
     size_t n_shards;
 };

@@ -319,7 +319,8 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claim, struct ta
     if (claim && reply_u64(replies[3]) != redis->partitions) {
         tagd_fail(error,
                   "the state under Redis prefix \"%s\" was made with %" PRIu64
-                  " partitions and the topics have %" PRIu32 ": customers would sit in other shards; go back to %" PRIu64
+                  " partitions and the topics have %" PRIu32
+                  ": customers would sit in other shards; go back to %" PRIu64
                   " partitions, or a new \"group\" and \"redis.prefix\" read the topics again",
                   config->redis.prefix, reply_u64(replies[3]), redis->partitions, reply_u64(replies[3]));
         result = TAGD_IO_CONFIG;

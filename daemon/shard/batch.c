@@ -66,8 +66,8 @@ void tagd_dead_letter(const struct tagd_record *record, enum tagd_event_code cod
     headers[n++] = (struct tagd_header){TAGD_STR("tagd_error"), tagd_str_of(tagd_event_code_name(code))};
     headers[n++] = (struct tagd_header){TAGD_STR("tagd_reason"), reason};
     headers[n++] = (struct tagd_header){TAGD_STR("tagd_topic"), tagd_str_of(topic)};
-    headers[n++] = (struct tagd_header){TAGD_STR("tagd_partition"),
-                                        tagd_str_of(tagd_arena_printf(arena, "%" PRIu32, shard))};
+    headers[n++] =
+        (struct tagd_header){TAGD_STR("tagd_partition"), tagd_str_of(tagd_arena_printf(arena, "%" PRIu32, shard))};
     headers[n++] =
         (struct tagd_header){TAGD_STR("tagd_offset"), tagd_str_of(tagd_arena_printf(arena, "%" PRId64, offset))};
     *output = (struct tagd_output){.kind = TAGD_OUT_DEAD_LETTER,

@@ -50,8 +50,8 @@ struct tagd_batch_customer {
 struct tagd_batch_output { /* an output before its bytes stand still */
     int kind;
     struct tagd_str key;
-    size_t at, n;     /* a change's value in text */
-    uint32_t item;    /* a dead letter's */
+    size_t at, n;  /* a change's value in text */
+    uint32_t item; /* a dead letter's */
 };
 
 /* Reused from batch to batch, so warm use allocates nothing. */

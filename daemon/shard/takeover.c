@@ -69,13 +69,14 @@ static bool same_meaning(const struct tagd_worker_config *config, const struct t
     const struct tagd_head *head = found->head;
     if (head->partitions != (uint32_t)config->rules.partitions)
         return tagd_fail(error,
-                         "shard %" PRIu32 ": its state was made with %" PRIu32 " partitions and the topics have %" PRId32
+                         "shard %" PRIu32 ": its state was made with %" PRIu32
+                         " partitions and the topics have %" PRId32
                          ": customers would sit in other shards; go back to %" PRIu32 " partitions, or " NEW_GROUP,
                          found->shard, head->partitions, config->rules.partitions, head->partitions);
     if (head->n_topics != config->n_topics)
         return tagd_fail(error,
-                         "shard %" PRIu32 ": its state was made with %" PRIu32 " source topics and now there are %" PRIu32
-                         "; go back to the same \"sources\", or " NEW_GROUP,
+                         "shard %" PRIu32 ": its state was made with %" PRIu32
+                         " source topics and now there are %" PRIu32 "; go back to the same \"sources\", or " NEW_GROUP,
                          found->shard, head->n_topics, config->n_topics);
     if (strcmp(head->catalog_hash, tagd_catalog_hash(config->catalog)) != 0)
         return tagd_fail(error,
@@ -115,15 +116,17 @@ static bool find_start(const struct tagd_worker_config *config, const struct tag
             continue;
         if (next > topic->high)
             return tagd_fail(error,
-                             "shard %" PRIu32 ": topic \"%s\" ends at offset %" PRId64 ", before the next one to read, %" PRId64
+                             "shard %" PRIu32 ": topic \"%s\" ends at offset %" PRId64
+                             ", before the next one to read, %" PRId64
                              ": the topic was made anew or lost its end; " NEW_GROUP,
                              found->shard, config->topics[i], topic->high, next);
         if (next >= topic->low)
             continue;
         if (!config->continue_on_data_gap)
             return tagd_fail(error,
-                             "shard %" PRIu32 ": topic \"%s\" begins at offset %" PRId64 " and the next to read was %" PRId64
-                             ": %" PRId64 " records were deleted before they were read; raise the topic's retention, and "
+                             "shard %" PRIu32 ": topic \"%s\" begins at offset %" PRId64
+                             " and the next to read was %" PRId64 ": %" PRId64
+                             " records were deleted before they were read; raise the topic's retention, and "
                              "set \"on_data_gap\": \"continue\" to go on without them",
                              found->shard, config->topics[i], topic->low, next, topic->low - next);
         decision->start[i] = topic->low;
@@ -151,7 +154,8 @@ static bool find_entries(const struct tagd_takeover_found *found, struct positio
     if (batch != head->batch || fence != head->fence)
         return tagd_fail(error,
                          "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64 "), Kafka at %" PRIu64
-                         " (fence %" PRIu64 "), and the outbox does not fill what lies between; was Redis restored from "
+                         " (fence %" PRIu64
+                         "), and the outbox does not fill what lies between; was Redis restored from "
                          "a copy? " NEW_GROUP,
                          found->shard, head->batch, head->fence, k.batch, k.fence);
     decision->first = first;
@@ -344,9 +348,8 @@ static enum tagd_takeover_result fetched(struct tagd_takeover *takeover, const s
 static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                          struct tagd_worker_stats *stats, struct tagd_op *op, struct tagd_error *error)
 {
-    struct tagd_takeover_found found = {takeover->shard->number, &takeover->head,    takeover->outbox,
-                                        takeover->n_outbox,      takeover->committed, op->u.tail.found,
-                                        op->u.tail.fence,        op->u.tail.batch};
+    struct tagd_takeover_found found = {takeover->shard->number, &takeover->head,  takeover->outbox, takeover->n_outbox,
+                                        takeover->committed,     op->u.tail.found, op->u.tail.fence, op->u.tail.batch};
     tagd_takeover_decide(config, &found, &takeover->decision, error);
     switch (takeover->decision.verdict) {
     case TAGD_TAKEOVER_REFUSE: TAGD_COUNT(stats, takeover_refused, 1); return TAGD_TAKEOVER_STOP;
@@ -368,7 +371,8 @@ static enum tagd_takeover_result started(struct tagd_takeover *takeover, const s
     struct tagd_shard *shard = takeover->shard;
     shard->head = takeover->head;
     if (!shard->head.exists) {
-        shard->head = (struct tagd_head){.n_topics = config->n_topics, .partitions = (uint32_t)config->rules.partitions};
+        shard->head =
+            (struct tagd_head){.n_topics = config->n_topics, .partitions = (uint32_t)config->rules.partitions};
         shard->head.watermark_ms = shard->head.latest_ms = INT64_MIN;
         snprintf(shard->head.catalog_hash, sizeof(shard->head.catalog_hash), "%s", tagd_catalog_hash(config->catalog));
     }

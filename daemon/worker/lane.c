@@ -88,7 +88,8 @@ bool tagd_lane_take(struct tagd_lane *lane, const struct tagd_worker_config *con
         if (topic->n == 0)
             continue;
         const struct tagd_queued *head = &topic->ring[topic->first];
-        int64_t at = head->has_time ? head->time_ms : INT64_MIN; /* without a usable time there is nothing to wait for */
+        int64_t at =
+            head->has_time ? head->time_ms : INT64_MIN; /* without a usable time there is nothing to wait for */
         if (best != NULL && at >= best_ms)
             continue;
         best = topic;
@@ -138,9 +139,9 @@ static int64_t live_bound(const struct tagd_lane *lane, const struct tagd_worker
     int64_t bound = now->wall_ms - config->grace_ms;
     for (uint32_t i = 0; i < config->n_topics; i++) {
         const struct tagd_lane_topic *topic = &lane->topics[i];
-        int64_t of = lagging == 0            ? now->wall_ms - (now->mono_ms - topic->confirmed_ms)
+        int64_t of = lagging == 0          ? now->wall_ms - (now->mono_ms - topic->confirmed_ms)
                      : (lagging & 1u << i) ? minus(topic->latest_ms, config->grace_ms)
-                                             : bound;
+                                           : bound;
         if (of < bound)
             bound = of;
     }
