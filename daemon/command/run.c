@@ -416,6 +416,13 @@ static int run_with(struct run *run, const char *path, bool create_topics)
     return start_and_look_on(run);
 }
 
+/* While it starts nothing is in flight, so a signal ends it at once. */
+static void leave(int signal)
+{
+    (void)signal;
+    _exit(TAGD_EXIT_OK);
+}
+
 int tagd_command_run(int argc, char **argv)
 {
     struct tagd_options options = {.argc = argc, .argv = argv};
@@ -440,6 +447,8 @@ int tagd_command_run(int argc, char **argv)
                                   "--rebuild is not in this version yet; a new \"group\" and \"redis.prefix\" read "
                                   "the topics again");
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, leave);
+    signal(SIGINT, leave);
     struct run run = {.notes = {log_note, NULL}};
     int code = run_with(&run, path, create_topics);
     tagd_http_free(run.http);

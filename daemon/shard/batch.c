@@ -193,7 +193,6 @@ void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
     op->u.load.due_max = TAGD_DUE_MAX;
     op->u.load.due = NULL;
     op->u.load.n_due = 0;
-    op->u.load.next_due_ms = batch->shard->next_due_ms;
 }
 
 /* ---- the engine's turn ---- */
@@ -329,7 +328,7 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
     size_t n_loaded = batch->n_customers;
     const struct tagd_limits *limits = tagd_engine_limits(context->engine);
     batch->context = context;
-    batch->next_due_ms = op->u.load.next_due_ms;
+    batch->next_due_ms = op->u.load.due_to_ms != INT64_MIN ? op->u.load.next_due_ms : batch->shard->next_due_ms;
     context->emit.caught_up = batch->caught_up;
     reserve_writes(batch, n_loaded + op->u.load.n_due);
     take_dead_letters(batch);

@@ -149,10 +149,22 @@ static void retake(struct tagd_worker *worker, struct tagd_lane *lane, int64_t p
 
 /* ---- inputs ---- */
 
-static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
+/* The lane that what came in is for; NULL: it isn't wanted. Records may come as soon as START was submitted, before its
+ * completion is seen here. */
+static struct tagd_lane *lane_for(const struct tagd_worker *worker, const struct tagd_input *in)
 {
     struct tagd_lane *lane = worker->by_number[in->record.partition];
-    if (lane == NULL || lane->lost || lane->shard.status != TAGD_SHARD_RUNNING) {
+    if (lane == NULL || lane->lost)
+        return NULL;
+    bool starting = worker->activity == TAKEOVER && worker->takeover.shard == &lane->shard &&
+                    worker->takeover.step == TAGD_TAKEOVER_START;
+    return starting || lane->shard.status == TAGD_SHARD_RUNNING ? lane : NULL;
+}
+
+static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
+{
+    struct tagd_lane *lane = lane_for(worker, in);
+    if (lane == NULL) {
         worker->port->release(worker->port->self, in->token);
         return;
     }
@@ -178,8 +190,8 @@ static void on_input(void *to, const struct tagd_input *in)
     switch (in->kind) {
     case TAGD_IN_RECORD: take_record(worker, in); return;
     case TAGD_IN_END: {
-        struct tagd_lane *lane = worker->by_number[in->record.partition];
-        if (lane != NULL && !lane->lost && lane->shard.status == TAGD_SHARD_RUNNING)
+        struct tagd_lane *lane = lane_for(worker, in);
+        if (lane != NULL)
             tagd_lane_end(lane, in, mono_of(worker));
         return;
     }
@@ -257,7 +269,11 @@ static void advance_takeover(struct tagd_worker *worker)
         return;
     }
     switch (tagd_takeover_next(&worker->takeover, &worker->config, &worker->stats, &worker->op, &error)) {
-    case TAGD_TAKEOVER_SUBMIT: submit(worker, &worker->op); return;
+    case TAGD_TAKEOVER_SUBMIT:
+        if (worker->takeover.step == TAGD_TAKEOVER_START)
+            tagd_lane_reset(lane, &worker->takeover, worker->config.n_topics);
+        submit(worker, &worker->op);
+        return;
     case TAGD_TAKEOVER_AGAIN:
         note(worker, "taking over: %s; trying again", error.text);
         retake(worker, lane, worker->op.status == TAGD_FENCED ? RETAKE_FENCED_MS : RETAKE_MS);
@@ -266,10 +282,7 @@ static void advance_takeover(struct tagd_worker *worker)
         set_status(worker, lane, TAGD_SHARD_STOPPED);
         fail(worker, error.text);
         break;
-    case TAGD_TAKEOVER_RUNNING:
-        tagd_lane_reset(lane, &worker->takeover, worker->config.n_topics);
-        set_status(worker, lane, TAGD_SHARD_RUNNING);
-        break;
+    case TAGD_TAKEOVER_RUNNING: set_status(worker, lane, TAGD_SHARD_RUNNING); break;
     }
     worker->activity = IDLE;
 }

@@ -19,7 +19,7 @@ enum tagd_op_kind {
                         */
     TAGD_OP_TAIL,      /* the last batch of this group on the shard's output partitions, read committed */
     TAGD_OP_END_OWNER, /* end any open transaction of another owner's transactional id */
-    TAGD_OP_START,     /* begin to fetch a shard at given offsets */
+    TAGD_OP_START,     /* begin to fetch a shard at given offsets; its records may come before the completion is seen */
     TAGD_OP_LOAD,      /* profiles, and customers due */
     TAGD_OP_COMMIT,    /* writes of one batch, several shards, one transaction of the store */
     TAGD_OP_PUBLISH,   /* outputs and offsets of one batch, several shards, one Kafka transaction */
@@ -141,7 +141,7 @@ struct tagd_op {
             size_t due_max;
             struct tagd_load_item *due; /* results: customers due, their profiles, ascending by instant */
             size_t n_due;
-            int64_t next_due_ms; /* first instant after those returned */
+            int64_t next_due_ms; /* first instant after those returned; nothing if due_to_ms doesn't ask */
         } load;
         struct {
             struct tagd_shard_writes *shards;

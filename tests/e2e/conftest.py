@@ -30,3 +30,5 @@ def daemon(stack, request):
     for d in made:
         if d.process is not None and d.process.poll() is None:
             d.kill()
+        for reader in d.readers:
+            reader.stop()

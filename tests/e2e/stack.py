@@ -66,10 +66,11 @@ class Stack:
             future.result(20)
 
     def producer(self, **more):
-        return Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random", "linger.ms": 5, **more})
+        # idempotent: without it a retry puts records behind later ones
+        return Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random", "linger.ms": 5, "enable.idempotence": True, **more})
 
     def ends(self, topic, partitions, committed=True):
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "ends",
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "ends", "log_level": 0,
                              "isolation.level": "read_committed" if committed else "read_uncommitted"})
         out = [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in range(partitions)]
         consumer.close()
@@ -85,10 +86,10 @@ class Reader:
     def __init__(self, stack, topic, partitions):
         self.messages = []
         self.stopping = False
-        self.consumer = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": "reader", "enable.auto.commit": False,
+        self.consumer = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": "reader", "enable.auto.commit": False, "log_level": 0,
                                   "isolation.level": "read_committed", "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50})
         self.consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
@@ -98,9 +99,10 @@ class Reader:
                 self.messages.append(message)
 
     def stop(self):
-        self.stopping = True
-        self.thread.join()
-        self.consumer.close()
+        if not self.stopping:
+            self.stopping = True
+            self.thread.join()
+            self.consumer.close()
 
     def wait(self, n, seconds):
         """At least n messages, and half a second in which no more come."""
@@ -135,6 +137,7 @@ class Daemon:
         self.path = self.folder + "/tagd.json"
         self.log = self.folder + "/tagd.log"
         self.process = None
+        self.readers = []
         self.write()
 
     def write(self):
@@ -145,7 +148,8 @@ class Daemon:
         self.stack.create([s["topic"] for s in self.config["sources"]] + list(self.config["outputs"].values()), partitions)
 
     def reader(self, output="tag_changes"):
-        return Reader(self.stack, self.config["outputs"][output], self.partitions)
+        self.readers.append(Reader(self.stack, self.config["outputs"][output], self.partitions))
+        return self.readers[-1]
 
     def start(self, *arguments, ready=True):
         self.process = subprocess.Popen([TAGD, "run", "--config", self.path, *arguments], stderr=open(self.log, "a"))
