@@ -82,6 +82,9 @@ every=40
 [ $full = no ] || every=1
 python3 tests/reference/cdnow.py --tagd build/release/tagd --data $data --every $every --jobs "$(nproc)"
 
+step "end to end: a real broker, a real Redis, the daemon as a process"
+TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -rA --show-capture=no --durations=0 --durations-min=20 tests/e2e | grep -v '^PASSED'
+
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
   step "mutants"

@@ -48,7 +48,7 @@ def test_killed_at_random_moments(stack, daemon, tmp_path):
     seed = int(os.environ.get("TAGD_SEED", random.randrange(10**6)))
     print(f"TAGD_SEED={seed}")
     rng = random.Random(seed)
-    events = shop_events(400000, 500, seed, step_ms=9)
+    events = shop_events(200000, 500, seed, step_ms=34)
     d = daemon(CATALOG, time="events", grace="0s", workers=2)
     d.create_topics(4)
     reader = d.reader()
