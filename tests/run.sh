@@ -19,30 +19,8 @@ started=$SECONDS
 step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
 
 step "packages"
-wanted=(gcc clang clang-format clang-tidy libclang-rt-14-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libcjson-dev
-  libmicrohttpd-dev libxxhash-dev redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat procps)
-missing=()
-for package in "${wanted[@]}"; do
-  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  echo "installing ${missing[*]}"
-  sudo=$([ "$(id -u)" = 0 ] || echo sudo)
-  # Debian starts a Redis of its own on installation; the tests start theirs, so none is wanted.
-  policy=/usr/sbin/policy-rc.d
-  made_policy=no
-  if [ ! -e $policy ]; then
-    printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
-    $sudo chmod +x $policy
-    made_policy=yes
-  fi
-  $sudo apt-get update -qq
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >"$scratch/apt.log" 2>&1 || { cat "$scratch/apt.log"; exit 1; }
-  [ $made_policy = no ] || $sudo rm -f $policy
-else
-  echo "all there"
-fi
-
+deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libcjson-dev \
+  libmicrohttpd-dev libxxhash-dev redis-server valgrind python3 python3-venv default-jdk-headless maven jq kcat procps
 for preset in release clang asan; do
   step "build: $preset"
   cmake --preset "$preset" >"$scratch/cmake.log" 2>&1 || { cat "$scratch/cmake.log"; exit 1; }
@@ -83,7 +61,7 @@ every=40
 python3 tests/reference/cdnow.py --tagd build/release/tagd --data $data --every $every --jobs "$(nproc)"
 
 step "end to end: a real broker, a real Redis, the daemon as a process"
-TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -rA --show-capture=no --durations=0 --durations-min=20 tests/e2e | grep -v '^PASSED'
+TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -s tests/e2e
 
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state

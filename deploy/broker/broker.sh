@@ -5,13 +5,14 @@
 #   broker.sh stop DIR       stops it (and waits); data stays
 #   broker.sh kill DIR       kills it, as a crash would
 #   broker.sh address DIR    prints host:port
+#   broker.sh port           prints a free port of loopback
 # Wants java (17 or later) and mvn. The cache is ${TAGD_CACHE:-$HOME/.cache/tagd}.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${TAGD_CACHE:-$HOME/.cache/tagd}
 libs=$cache/kafka-4.1.0
 
-usage() { sed -n '3,7s/^# *//p' "$0" >&2; exit 64; }
+usage() { sed -n '3,8s/^# *//p' "$0" >&2; exit 64; }
 checked() { (cd "$libs" 2>/dev/null && sha256sum --quiet --strict -c "$here/SHA256SUMS" >/dev/null 2>&1); }
 
 fetch() {
@@ -105,5 +106,6 @@ case "${1:-} $#" in
   "stop 2") finish "$2" TERM ;;
   "kill 2") finish "$2" KILL ;;
   "address 2") cat "$2/address" ;;
+  "port 1") free_port ;;
   *) usage ;;
 esac

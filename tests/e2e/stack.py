@@ -67,7 +67,7 @@ class Stack:
 
     def producer(self, **more):
         # idempotent: without it a retry puts records behind later ones
-        return Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random", "linger.ms": 5, "enable.idempotence": True, **more})
+        return Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random", "linger.ms": 5, "enable.idempotence": True, "log_level": 0, **more})
 
     def ends(self, topic, partitions, committed=True):
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "ends", "log_level": 0,
