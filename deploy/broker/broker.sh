@@ -20,7 +20,8 @@ fetch() {
   local new=$libs.$$
   rm -rf "$libs" "$new"
   mkdir -p "$new"
-  mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$new" >&2
+  echo "fetching Kafka's jars from Maven Central into $libs" >&2
+  mvn -q -B -Dstyle.color=never -f "$here/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$new" >&2
   mv "$new" "$libs"
   rm -rf "$here/target"
   checked || { echo "the jars in $libs are not those of $here/SHA256SUMS; remove the folder and try again" >&2; exit 69; }
