@@ -343,23 +343,128 @@ static enum verdict range_compare(enum tagd_node_kind kind, const struct range *
     return UNDECIDED;
 }
 
+/* The two sides' difference is bounded more sharply than each side: both are linear but for rounding, so that what they
+ * have in common cancels. Values at both ends of the stretch, and by how much rounding may move any value in it. */
+struct line {
+    double from, to, error;
+};
+#define ROUNDING 0x1p-50 /* relative, of one operation and its operands' conversion to double; generous */
+
+static double magnitude(const struct line *line)
+{
+    double a = fabs(line->from), b = fabs(line->to);
+    return a > b ? a : b;
+}
+
+static bool constant_line(struct tagd_val val, struct line *line)
+{
+    double v;
+    switch (val.kind) {
+    case TAGD_V_DURATION: *line = (struct line){(double)val.u.i, (double)val.u.i, 0}; return true;
+    case TAGD_V_DECIMAL: v = tagd_decimal_to_double(val.u.d); break;
+    case TAGD_V_DOUBLE: v = val.u.f; break;
+    default: return false;
+    }
+    *line = (struct line){v, v, fabs(v) * ROUNDING};
+    return true;
+}
+
+/* False: null, not a duration or a number, or so large that it may become null. */
+static bool line_of(struct view *view, const struct tagd_node *node, int64_t from, int64_t to, struct line *line)
+{
+    struct line a, b;
+    if (!node->varies)
+        return constant_line(tagd_eval(view, node), line);
+    if (node->kind == TAGD_N_METRIC)
+        return line_of(view, view->catalog->metrics[node->index].node, from, to, line);
+    if (node->kind == TAGD_N_SINCE || node->kind == TAGD_N_SINCE_FIRST) {
+        const struct tagd_mark_state *mark = &view->profile->marks[node->index];
+        if (mark->present)
+            *line = (struct line){(double)(from - mark->at), (double)(to - mark->at), 0};
+        return mark->present;
+    }
+    if (!line_of(view, node->a, from, to, &a) || !line_of(view, node->b, from, to, &b))
+        return false;
+    bool exact = node->type == TAGD_T_DURATION; /* sums of whole milliseconds below 2^53 */
+    switch (node->kind) {
+    case TAGD_N_ADD: *line = (struct line){a.from + b.from, a.to + b.to, a.error + b.error}; break;
+    case TAGD_N_SUB: *line = (struct line){a.from - b.from, a.to - b.to, a.error + b.error}; break;
+    case TAGD_N_MUL:
+        *line = (struct line){a.from * b.from, a.to * b.to,
+                              a.error * magnitude(&b) + b.error * magnitude(&a) + a.error * b.error};
+        break;
+    case TAGD_N_DIV:
+        if (b.from != b.to || fabs(b.from) <= 2 * b.error)
+            return false;
+        *line = (struct line){a.from / b.from, a.to / b.to, 2 * a.error / fabs(b.from)};
+        break;
+    default: return false;
+    }
+    if (node->kind == TAGD_N_MUL || node->kind == TAGD_N_DIV) {
+        line->error += exact ? 1 : 0; /* cut to a whole millisecond */
+        exact = false;
+    }
+    if (!exact)
+        line->error += magnitude(line) * ROUNDING;
+    return magnitude(line) + line->error < (double)TAGD_DURATION_MAX;
+}
+
+/* Whether two expressions have one value at every instant of a stretch: the same operations on the same values. */
+static bool same_value(struct view *view, const struct tagd_node *a, const struct tagd_node *b)
+{
+    while (a->kind == TAGD_N_METRIC)
+        a = view->catalog->metrics[a->index].node;
+    while (b->kind == TAGD_N_METRIC)
+        b = view->catalog->metrics[b->index].node;
+    if (!a->varies && !b->varies) {
+        struct tagd_val x = tagd_eval(view, a), y = tagd_eval(view, b);
+        return x.kind != TAGD_V_NULL && x.kind == y.kind && compare(x, y) == 0;
+    }
+    if (!a->varies || !b->varies)
+        return false;
+    bool a_since = a->kind == TAGD_N_SINCE || a->kind == TAGD_N_SINCE_FIRST;
+    if (a_since && (b->kind == TAGD_N_SINCE || b->kind == TAGD_N_SINCE_FIRST)) {
+        const struct tagd_mark_state *x = &view->profile->marks[a->index], *y = &view->profile->marks[b->index];
+        return x->present && y->present && x->at == y->at;
+    }
+    return !a_since && a->kind == b->kind && same_value(view, a->a, b->a) && same_value(view, a->b, b->b);
+}
+
+/* What a comparison is throughout [from, to]. */
+static enum verdict compare_over(struct view *view, enum tagd_node_kind kind, const struct tagd_node *left,
+                                 const struct tagd_node *right, int64_t from, int64_t to)
+{
+    struct range a = range_of(view, left, from, to), b = range_of(view, right, from, to);
+    enum verdict verdict = range_compare(kind, &a, &b);
+    struct line x, y;
+    if (verdict != UNDECIDED || !line_of(view, left, from, to, &x) || !line_of(view, right, from, to, &y))
+        return verdict;
+    double first = x.from - y.from, last = x.to - y.to, error = x.error + y.error;
+    if (error > 0)
+        error += (magnitude(&x) + magnitude(&y)) * ROUNDING;
+    if (first > error && last > error)
+        return outcome(kind, 1) ? IS_TRUE : IS_FALSE;
+    if (first < -error && last < -error)
+        return outcome(kind, -1) ? IS_TRUE : IS_FALSE;
+    if ((error == 0 && first == 0 && last == 0) || same_value(view, left, right))
+        return outcome(kind, 0) ? IS_TRUE : IS_FALSE;
+    return UNDECIDED;
+}
+
 /* What the comparison, `in` or null test is throughout [from, to]. */
 static enum verdict decide(struct view *view, const struct tagd_node *node, int64_t from, int64_t to)
 {
-    struct range a = range_of(view, node->a, from, to), b;
     if (node->kind == TAGD_N_IS_NULL || node->kind == TAGD_N_IS_NOT_NULL) {
+        struct range a = range_of(view, node->a, from, to);
         if (a.open)
             return UNDECIDED;
         return (a.lo.kind == TAGD_V_NULL) == (node->kind == TAGD_N_IS_NULL) ? IS_TRUE : IS_FALSE;
     }
-    if (node->kind != TAGD_N_IN) {
-        b = range_of(view, node->b, from, to);
-        return range_compare(node->kind, &a, &b);
-    }
+    if (node->kind != TAGD_N_IN)
+        return compare_over(view, node->kind, node->a, node->b, from, to);
     enum verdict all = IS_FALSE;
     for (uint32_t i = 0; i < node->n_list; i++) {
-        b = range_of(view, node->list[i], from, to);
-        enum verdict one = range_compare(TAGD_N_EQ, &a, &b);
+        enum verdict one = compare_over(view, TAGD_N_EQ, node->a, node->list[i], from, to);
         if (one == IS_TRUE || one == UNDECIDED)
             return one;
         if (one == IS_NULL)

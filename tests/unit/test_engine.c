@@ -198,6 +198,34 @@ static void valid_until_reaches_to_the_horizon_and_no_further(void)
     }
 }
 
+/* They fall together, so which of two silences is the longer is settled until an event comes: no search through time.
+ */
+static void two_silences_are_compared_once_not_at_every_instant(void)
+{
+    static const char *const rules[] = {"since(order.paid) < since(login)",
+                                        "since(order.paid) / 1d < since(login) / 1d",
+                                        "since(order.paid) * 3 - 1s < since(login) * 3",
+                                        "since(order.paid) - since(login) < 0s",
+                                        "since(order.paid) / 1d == since(interaction) / 1d",
+                                        "since(order.paid) * 2 <= since(interaction) * 2",
+                                        "since(order.paid) in (since(interaction), 1ms)"};
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        char text[256];
+        snprintf(text, sizeof text,
+                 "\"b.last\":{\"tags\":[{\"tag\":\"order\",\"when\":\"%s\"},{\"tag\":\"login\",\"when\":\"true\"}]}",
+                 rules[i]);
+        struct shop shop = shop_open("", text);
+        shop_event(&shop, "login", T0, "{}");
+        shop_event(&shop, "order.paid", T0 + 2000, "{}");
+        shop_time(&shop, T0 + 300 * DAY);
+        shop_event(&shop, "login", T0 + 300 * DAY, "{}");
+        shop_time(&shop, T0 + 600 * DAY);
+        CHECK(shop_saw(
+            &shop, "b.last ->login@1700000000000;b.last login>order@1700000002000;b.last order>login@1725920000000;"));
+        shop_close(&shop);
+    }
+}
+
 int main(void)
 {
     RUN(a_difference_of_two_silences_turns_when_the_faster_has_caught_up);
@@ -216,5 +244,6 @@ int main(void)
     RUN(changes_of_one_evaluation_are_in_catalog_order);
     RUN(a_linear_comparison_turns_at_its_exact_millisecond);
     RUN(an_ignored_event_begins_no_customer);
+    RUN(two_silences_are_compared_once_not_at_every_instant);
     return DONE();
 }

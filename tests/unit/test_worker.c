@@ -1,0 +1,310 @@
+/* Worker and shard over a world in memory. */
+#include "world.h"
+
+#define T0 INT64_C(1700000000000)
+#define ACTIVITY                                                                                                       \
+    "\"b.activity\":{\"tags\":[{\"tag\":\"silent\",\"when\":\"since(interaction) >= 10s\"},"                           \
+    "{\"tag\":\"busy\",\"when\":\"true\"}]}"
+
+static struct tagd_worker *start(struct world *world, const char *owner, bool time_events)
+{
+    struct tagd_worker_config config = world_config(world, owner, time_events);
+    return tagd_worker_new(&config, &world->port);
+}
+
+static void an_event_becomes_a_change_a_view_a_timer_and_an_offset(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world_event(&world, 1, 0, "login", "c", T0);
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    CHECK(strcmp(world.shards[1].customers[0].view, "b.activity=busy _revision=1 _at=1700000000000 ") == 0);
+    CHECK(world.shards[1].customers[0].due_ms == T0 + 10000);
+    CHECK(world.shards[1].topics[0].committed == 1 && world.shards[1].topics[1].committed == 0);
+    CHECK(tagd_str_eq(world.shards[1].topics[1].metadata, TAGD_STR("1,1,1700000000000")));
+    CHECK(!world.shards[0].head.exists && strcmp(world.shards[1].head.owner, "a") == 0);
+    CHECK(tagd_worker_stats(worker)->takeover_new == 2);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void a_timer_fires_though_batches_since_had_none_due(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_event(&world, 0, 0, "login", "c", T0);
+    world_run(&world, worker, 60);
+    world_event(&world, 0, 0, "login", "d", T0 + 5000);
+    world_run(&world, worker, 20);
+    world_event(&world, 0, 0, "unheard.of", "e", T0 + 10000);
+    world_run(&world, worker, 20);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;tag:d:1 b.activity>busy;tag:c:2 b.activity>silent;"));
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void records_that_come_with_the_completion_of_START_are_kept(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    for (uint32_t i = 0; i < 20; i++)
+        world_event(&world, i % 2, 0, "login", i < 2 ? "first" : "others", T0 + i);
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 100);
+    CHECK(tagd_worker_stats(worker)->events == 20);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void topics_are_merged_by_time_and_one_that_holds_more_is_waited_for(void)
+{
+    struct world world;
+    world_open(&world, "\"b.last\":{\"tags\":[{\"tag\":\"order\",\"when\":\"since(order.paid) < since(login)\"},"
+                       "{\"tag\":\"login\",\"when\":\"true\"}]}");
+    for (int i = 0; i < 20; i++)
+        world_event(&world, 0, (uint32_t)(i % 2), i % 2 ? "login" : "order.paid", "c", T0 + 1000 * i);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    config.batch_events_max = 3; /* the first topic's records fill all there is room for before the second's come */
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 400);
+    CHECK(tagd_worker_stats(worker)->events == 20 && tagd_worker_stats(worker)->late == 0);
+    CHECK(tagd_worker_stats(worker)->changes_event == 19);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+/* ---- faults ---- */
+
+static void what_was_committed_and_not_published_comes_from_the_outbox_once(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world_event(&world, 0, 0, "login", "c", T0);
+    world_append(&world, 0, 0, "{nonsense");
+    world.faults[TAGD_OP_PUBLISH] = (struct world_fault){1, TAGD_PENDING, false}; /* it never answers */
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 100);
+    CHECK(world_saw(&world.published, "") && world.shards[0].n_outbox == 1);
+    world_kill(&world, worker);
+    worker = start(&world, "b", true);
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    CHECK(world_saw(&world.letters, "malformed {nonsense;")); /* fetched again */
+    CHECK(tagd_worker_stats(worker)->takeover_outbox == 1 && tagd_worker_stats(worker)->takeover_outbox_batches == 1);
+    CHECK(world.shards[0].topics[0].committed == 2);
+    world_event(&world, 0, 0, "login", "c", T0 + 10000);
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "tag:c:2 b.activity>silent;tag:c:3 b.activity>busy;"));
+    CHECK(tagd_worker_stats(worker)->events == 1); /* the first one was not applied again */
+    world_kill(&world, worker);
+    world_close(&world);
+}
+
+static void what_was_published_before_the_death_is_not_published_again(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world_event(&world, 0, 0, "login", "c", T0);
+    world.faults[TAGD_OP_PUBLISH] = (struct world_fault){1, TAGD_PENDING, true};
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 100);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    world_kill(&world, worker);
+    worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "") && tagd_worker_stats(worker)->takeover_level == 1);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+/* Every answer of COMMIT and PUBLISH that is not DONE, with and without effect, ends in each change published once. */
+static void no_answer_loses_or_doubles_a_change(void)
+{
+    static const struct {
+        enum tagd_op_kind kind;
+        enum tagd_op_status status;
+        bool effect;
+    } answers[] = {{TAGD_OP_FENCE, TAGD_ABORTED, false},     {TAGD_OP_FENCE, TAGD_ABORTED, true},
+                   {TAGD_OP_COMMITTED, TAGD_ABORTED, false}, {TAGD_OP_TAIL, TAGD_ABORTED, false},
+                   {TAGD_OP_START, TAGD_ABORTED, false},     {TAGD_OP_LOAD, TAGD_UNKNOWN, false},
+                   {TAGD_OP_LOAD, TAGD_REFUSED, false},      {TAGD_OP_COMMIT, TAGD_REFUSED, false},
+                   {TAGD_OP_COMMIT, TAGD_ABORTED, false},    {TAGD_OP_COMMIT, TAGD_UNKNOWN, false},
+                   {TAGD_OP_COMMIT, TAGD_UNKNOWN, true},     {TAGD_OP_PUBLISH, TAGD_ABORTED, false},
+                   {TAGD_OP_PUBLISH, TAGD_REFUSED, false},   {TAGD_OP_PUBLISH, TAGD_UNKNOWN, false},
+                   {TAGD_OP_PUBLISH, TAGD_UNKNOWN, true},    {TAGD_OP_PUBLISH, TAGD_FENCED, false}};
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+        for (int count = 1; count <= 3; count++) {
+            struct world world;
+            world_open(&world, ACTIVITY);
+            world.faults[answers[i].kind] = (struct world_fault){count, answers[i].status, answers[i].effect};
+            struct tagd_worker_config config = world_config(&world, "a", true);
+            config.batch_events_max = 1;
+            struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+            for (int k = 0; k < 4; k++) {
+                world_event(&world, 0, 0, "login", "c", T0 + 20000 * k);
+                world_run(&world, worker, 40);
+            }
+            world_run(
+                &world, worker,
+                6000); /* the pause before a shard is taken over again after another owner was met is the longest */
+            CHECK(world_saw(
+                &world.published,
+                "tag:c:1 b.activity>busy;tag:c:2 b.activity>silent;tag:c:3 b.activity>busy;tag:c:4 b.activity>silent;"
+                "tag:c:5 b.activity>busy;tag:c:6 b.activity>silent;tag:c:7 b.activity>busy;"));
+            CHECK(world.shards[0].topics[0].committed == 4);
+            CHECK(strcmp(world.shards[0].customers[0].view, "b.activity=busy _revision=7 _at=1700000060000 ") == 0);
+            tagd_worker_free(worker);
+            world_close(&world);
+        }
+}
+
+static void a_worker_whose_fence_was_taken_publishes_nothing_more(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world_event(&world, 0, 0, "login", "c", T0);
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    world.shards[0].fence += 5; /* somebody took it */
+    world_event(&world, 0, 0, "login", "c", T0 + 20000);
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "") && tagd_worker_stats(worker)->commits_fenced == 1);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void shards_that_were_lost_are_dropped_with_all_in_hand(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world_event(&world, 0, 0, "login", "c", T0);
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    world_event(&world, 0, 0, "login", "c", T0 + 20000);
+    world.lost = true;
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;") && tagd_worker_stats(worker)->shards_running == 0);
+    world.assign = true;
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "tag:c:2 b.activity>silent;tag:c:3 b.activity>busy;"));
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void shards_that_are_revoked_are_left_cleanly(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world_event(&world, 0, 0, "login", "c", T0);
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    world.revoke = true;
+    world_run(&world, worker, 20);
+    CHECK(world.revoked == 1 && world.shards[0].head.owner[0] == '\0' && world.shards[0].n_outbox == 0);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void a_stop_ends_with_nothing_open(void)
+{
+    struct world world;
+    struct tagd_error error = {"?"};
+    world_open(&world, ACTIVITY);
+    world_event(&world, 0, 0, "login", "c", T0);
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    tagd_worker_stop(worker);
+    int steps = 0;
+    while (tagd_worker_step(worker, 0, &error) && steps < 50)
+        steps++;
+    CHECK(steps < 50 && error.text[0] == '\0' && world.shards[0].head.owner[0] == '\0');
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void a_state_of_another_catalog_is_refused(void)
+{
+    struct world world;
+    struct tagd_error error = {""};
+    world_open(&world, ACTIVITY);
+    world_event(&world, 0, 0, "login", "c", T0);
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    world_kill(&world, worker);
+    snprintf(world.shards[0].head.catalog_hash, sizeof(world.shards[0].head.catalog_hash), "another");
+    worker = start(&world, "a", true);
+    int steps = 0;
+    while (tagd_worker_step(worker, 0, &error) && steps < 100)
+        steps++;
+    CHECK(steps < 100 && strstr(error.text, "catalog") != NULL && strstr(error.text, "\"group\"") != NULL);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+/* ---- live time ---- */
+
+static void silence_changes_a_tag_when_the_end_was_seen_and_grace_has_passed(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    int64_t at = world.wall_ms;
+    world_event(&world, 0, 0, "login", "c", at);
+    struct tagd_worker *worker = start(&world, "a", false);
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    while (world.wall_ms < at + 12000 - 1)
+        world_run(&world, worker, 1);
+    CHECK(world_saw(&world.published, ""));
+    world_run(&world, worker, 20);
+    CHECK(world_saw(&world.published, "tag:c:2 b.activity>silent;"));
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void after_a_stall_an_old_end_proves_nothing(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    int64_t at = world.wall_ms;
+    world_event(&world, 0, 0, "login", "c", at);
+    struct tagd_worker *worker = start(&world, "a", false);
+    world_run(&world, worker, 3000);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    world.ends_confirmed = false; /* the process stood still; meanwhile the customer has come */
+    world.wall_ms += 20000;
+    world.mono_ms += 20000;
+    world_run(&world, worker, 50);
+    CHECK(world_saw(&world.published, ""));
+    world_event(&world, 0, 0, "login", "c", at + 9000);
+    world.ends_confirmed = true;
+    world_run(&world, worker, 50);
+    CHECK(world_saw(&world.published, ""));
+    world_run(&world, worker, 3000);
+    CHECK(world_saw(&world.published, "tag:c:2 b.activity>silent;"));
+    CHECK(strstr(world.shards[0].customers[0].view, "_at=1700000019000") != NULL);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+int main(void)
+{
+    RUN(an_event_becomes_a_change_a_view_a_timer_and_an_offset);
+    RUN(a_timer_fires_though_batches_since_had_none_due);
+    RUN(records_that_come_with_the_completion_of_START_are_kept);
+    RUN(topics_are_merged_by_time_and_one_that_holds_more_is_waited_for);
+    RUN(what_was_committed_and_not_published_comes_from_the_outbox_once);
+    RUN(what_was_published_before_the_death_is_not_published_again);
+    RUN(no_answer_loses_or_doubles_a_change);
+    RUN(a_worker_whose_fence_was_taken_publishes_nothing_more);
+    RUN(shards_that_were_lost_are_dropped_with_all_in_hand);
+    RUN(shards_that_are_revoked_are_left_cleanly);
+    RUN(a_stop_ends_with_nothing_open);
+    RUN(a_state_of_another_catalog_is_refused);
+    RUN(silence_changes_a_tag_when_the_end_was_seen_and_grace_has_passed);
+    RUN(after_a_stall_an_old_end_proves_nothing);
+    return DONE();
+}

@@ -1,0 +1,453 @@
+/* A world in memory behind struct tagd_port: topics, a consumer group of one, a store and a transactional producer. An
+ * operation takes effect in the poll that completes it; in that same poll records of running shards are handed out. A
+ * planted fault answers one operation otherwise, with or without its effect. Memory is freed with the world. */
+#ifndef TAGD_TEST_WORLD_H
+#define TAGD_TEST_WORLD_H
+
+#include <inttypes.h>
+
+#include "shard/shard.h"
+#include "shop.h"
+#include "tagd/worker.h"
+
+#define WORLD_TOPICS 2
+#define WORLD_SHARDS 2
+#define WORLD_RECORDS 64
+#define WORLD_CUSTOMERS 16
+#define WORLD_OPS 8
+
+struct world_partition {
+    struct tagd_record records[WORLD_RECORDS]; /* by offset */
+    int64_t end, low, next;
+    bool told_end;
+    int64_t committed; /* -1: none */
+    struct tagd_str metadata;
+};
+struct world_customer {
+    struct tagd_str id, bytes;
+    int64_t due_ms;
+    char view[256];
+};
+struct world_shard {
+    struct world_partition topics[WORLD_TOPICS];
+    uint64_t fence;
+    struct tagd_head head;
+    struct world_customer customers[WORLD_CUSTOMERS];
+    size_t n_customers;
+    struct tagd_outbox_entry outbox[WORLD_RECORDS];
+    size_t n_outbox;
+    bool running, tail_found;
+    uint64_t tail_fence, tail_batch;
+};
+struct world_fault { /* the count-th operation of this kind from now on answers so; 0: none */
+    int count;
+    enum tagd_op_status status;
+    bool effect;
+};
+
+struct world {
+    struct tagd_port port;
+    int64_t wall_ms, mono_ms;
+    bool ends_confirmed; /* at each poll the ends are confirmed anew */
+    struct world_shard shards[WORLD_SHARDS];
+    struct world_fault faults[TAGD_OP_REFETCH + 1];
+    struct tagd_op *ops[WORLD_OPS];
+    size_t n_ops;
+    bool assign, revoke, lost; /* all shards, at the next poll */
+    unsigned revoked;
+    int held; /* tokens not released */
+    struct tagd_arena memory;
+    struct tagd_buf published; /* "c tag:c:1 dimension>to;" */
+    struct tagd_buf letters;   /* "code@offset;" */
+    struct tagd_buf notes;
+    struct tagd_catalog *catalog;
+};
+
+static const uint32_t world_all_shards[WORLD_SHARDS] = {0, 1};
+
+static inline struct world_customer *world_customer(struct world_shard *shard, struct tagd_str id)
+{
+    for (size_t i = 0; i < shard->n_customers; i++)
+        if (tagd_str_eq(shard->customers[i].id, id))
+            return &shard->customers[i];
+    return NULL;
+}
+
+static inline struct tagd_str world_keep(struct world *world, struct tagd_str s)
+{
+    return tagd_arena_copy(&world->memory, s.p, s.n);
+}
+
+/* ---- operations ---- */
+
+static inline void world_fence(struct world_shard *shard, struct tagd_op *op)
+{
+    shard->fence = (op->u.fence.at_least > shard->fence ? op->u.fence.at_least : shard->fence) + 1;
+    op->u.fence.fence = shard->fence;
+    op->u.fence.head = shard->head;
+    op->u.fence.outbox = shard->outbox;
+    op->u.fence.n_outbox = shard->n_outbox;
+    op->u.fence.next_due_ms = TAGD_NEVER;
+    for (size_t i = 0; i < shard->n_customers; i++)
+        if (shard->customers[i].due_ms < op->u.fence.next_due_ms)
+            op->u.fence.next_due_ms = shard->customers[i].due_ms;
+}
+
+static inline void world_load(struct world_shard *shard, struct tagd_op *op)
+{
+    for (size_t i = 0; i < op->u.load.n_items; i++) {
+        const struct world_customer *known = world_customer(shard, op->u.load.items[i].customer);
+        op->u.load.items[i].bytes = known == NULL ? (struct tagd_str){NULL, 0} : known->bytes;
+    }
+    op->u.load.n_due = 0;
+    op->u.load.next_due_ms = TAGD_NEVER;
+    if (op->u.load.due_to_ms == INT64_MIN)
+        return;
+    op->u.load.due = tagd_arena_zalloc(op->arena, (shard->n_customers + 1) * sizeof(*op->u.load.due));
+    for (size_t i = 0; i < shard->n_customers; i++) {
+        const struct world_customer *customer = &shard->customers[i];
+        if (customer->due_ms <= op->u.load.due_to_ms)
+            op->u.load.due[op->u.load.n_due++] = (struct tagd_load_item){customer->id, customer->bytes};
+        else if (customer->due_ms < op->u.load.next_due_ms)
+            op->u.load.next_due_ms = customer->due_ms;
+    }
+}
+
+static inline void world_write(struct world *world, struct world_shard *shard, const struct tagd_shard_writes *writes)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < shard->n_outbox; i++)
+        if (shard->outbox[i].batch > writes->outbox_drop_to)
+            shard->outbox[kept++] = shard->outbox[i];
+    shard->n_outbox = kept;
+    if (writes->outbox.n > 0)
+        shard->outbox[shard->n_outbox++] = (struct tagd_outbox_entry){
+            writes->head.fence, writes->head.batch, writes->head.prev_fence, world_keep(world, writes->outbox)};
+    shard->head = writes->head;
+    shard->head.exists = true;
+    for (size_t i = 0; i < writes->n_profiles; i++) {
+        const struct tagd_profile_write *write = &writes->profiles[i];
+        struct world_customer *customer = world_customer(shard, write->customer);
+        if (customer == NULL) {
+            CHECK(shard->n_customers < WORLD_CUSTOMERS && write->due_changed);
+            customer = &shard->customers[shard->n_customers++];
+            customer->id = world_keep(world, write->customer);
+        }
+        customer->bytes = world_keep(world, write->bytes);
+        if (write->due_changed)
+            customer->due_ms = write->due_ms;
+        size_t at = 0;
+        for (size_t k = 0; write->view_changed && k < write->n_view; k++)
+            at += (size_t)snprintf(customer->view + at, sizeof(customer->view) - at, "%.*s=%.*s ",
+                                   (int)write->view[2 * k].n, write->view[2 * k].p, (int)write->view[2 * k + 1].n,
+                                   write->view[2 * k + 1].p);
+    }
+}
+
+static inline void world_commit(struct world *world, struct tagd_op *op, bool effect)
+{
+    bool fenced = false;
+    for (size_t i = 0; i < op->u.commit.n_shards; i++) {
+        struct tagd_shard_writes *writes = &op->u.commit.shards[i];
+        struct world_shard *shard = &world->shards[writes->shard];
+        bool ours = shard->fence == writes->fence && shard->head.fence == writes->base_fence &&
+                    shard->head.batch == writes->base_batch;
+        writes->status = ours ? TAGD_DONE : TAGD_FENCED;
+        fenced = fenced || !ours;
+        if (ours && effect)
+            world_write(world, shard, writes);
+    }
+    op->status = fenced ? TAGD_FENCED : TAGD_DONE;
+}
+
+static inline void world_see_change(struct world *world, struct tagd_str value)
+{
+    static const char *const names[] = {"\"id\":\"", "\"dimension\":\"", "\"to\":\""};
+    const char *text = tagd_arena_copy(&world->memory, value.p, value.n).p;
+    for (size_t i = 0; i < 3; i++) {
+        const char *at = strstr(text, names[i]);
+        CHECK(at != NULL);
+        at += strlen(names[i]);
+        tagd_buf_printf(&world->published, "%s%.*s", i == 0 ? "" : i == 1 ? " " : ">", (int)strcspn(at, "\""), at);
+    }
+    tagd_buf_add_z(&world->published, ";");
+}
+
+static inline void world_see_letter(struct world *world, const struct tagd_output *output)
+{
+    for (size_t i = 0; i < output->n_headers; i++)
+        if (tagd_str_eq(output->headers[i].name, TAGD_STR("tagd_error")))
+            tagd_buf_printf(&world->letters, "%.*s", (int)output->headers[i].value.n, output->headers[i].value.p);
+    tagd_buf_printf(&world->letters, " %.*s;", (int)output->value.n, output->value.p);
+}
+
+static inline void world_publish(struct world *world, struct tagd_op *op)
+{
+    for (size_t i = 0; i < op->u.publish.n_shards; i++) {
+        const struct tagd_shard_outputs *from = &op->u.publish.shards[i];
+        struct world_shard *shard = &world->shards[from->shard];
+        for (size_t k = 0; k < from->n_outputs; k++) {
+            if (from->outputs[k].kind == TAGD_OUT_CHANGE)
+                world_see_change(world, from->outputs[k].value);
+            else
+                world_see_letter(world, &from->outputs[k]);
+            shard->tail_found = true;
+            shard->tail_fence = from->fence;
+            shard->tail_batch = from->batch;
+        }
+        for (uint32_t topic = 0; topic < WORLD_TOPICS; topic++) {
+            shard->topics[topic].committed = from->offset[topic];
+            shard->topics[topic].metadata = world_keep(world, from->metadata);
+        }
+    }
+}
+
+static inline void world_committed(struct world_shard *shard, struct tagd_op *op)
+{
+    op->u.committed.topics = tagd_arena_zalloc(op->arena, WORLD_TOPICS * sizeof(*op->u.committed.topics));
+    for (uint32_t topic = 0; topic < WORLD_TOPICS; topic++) {
+        const struct world_partition *partition = &shard->topics[topic];
+        op->u.committed.topics[topic] =
+            (struct tagd_committed_topic){partition->committed, partition->metadata, partition->low, partition->end};
+    }
+}
+
+static inline void world_start(struct world_shard *shard, struct tagd_op *op)
+{
+    shard->running = true;
+    for (uint32_t topic = 0; topic < WORLD_TOPICS; topic++) {
+        shard->topics[topic].next =
+            op->u.start.offsets[topic] < 0 ? shard->topics[topic].low : op->u.start.offsets[topic];
+        shard->topics[topic].told_end = false;
+    }
+}
+
+static inline void world_complete(struct world *world, struct tagd_op *op)
+{
+    struct world_shard *shard = &world->shards[op->shard < WORLD_SHARDS ? op->shard : 0];
+    struct world_fault *fault = &world->faults[op->kind];
+    bool planted = fault->count > 0 && --fault->count == 0, effect = !planted || fault->effect;
+    op->status = TAGD_DONE;
+    if (op->kind == TAGD_OP_COMMIT)
+        world_commit(world, op, effect);
+    if (effect)
+        switch (op->kind) {
+        case TAGD_OP_FENCE: world_fence(shard, op); break;
+        case TAGD_OP_COMMITTED: world_committed(shard, op); break;
+        case TAGD_OP_TAIL:
+            op->u.tail.found = shard->tail_found;
+            op->u.tail.fence = shard->tail_fence;
+            op->u.tail.batch = shard->tail_batch;
+            break;
+        case TAGD_OP_START: world_start(shard, op); break;
+        case TAGD_OP_LOAD: world_load(shard, op); break;
+        case TAGD_OP_PUBLISH: world_publish(world, op); break;
+        case TAGD_OP_REFETCH:
+            op->u.refetch.record = shard->topics[op->u.refetch.topic].records[op->u.refetch.offset];
+            break;
+        case TAGD_OP_END_OWNER:
+        case TAGD_OP_COMMIT: break;
+        }
+    if (planted) {
+        op->status = fault->status;
+        tagd_fail(&op->error, "planted");
+    }
+}
+
+/* ---- the port ---- */
+
+static inline void world_submit(void *self, struct tagd_op *op)
+{
+    struct world *world = self;
+    CHECK(world->n_ops < WORLD_OPS && op->status == TAGD_PENDING);
+    world->ops[world->n_ops++] = op;
+}
+
+static inline size_t world_hand_out(struct world *world, uint32_t shard, uint32_t topic, size_t max,
+                                    void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    struct world_partition *partition = &world->shards[shard].topics[topic];
+    size_t n = 0;
+    for (; n < max && partition->next < partition->end; n++, partition->next++) {
+        struct tagd_input in = {TAGD_IN_RECORD, .record = partition->records[partition->next], .token = world,
+                                .end_offset = partition->end};
+        world->held++;
+        input(to, &in);
+    }
+    if (partition->next < partition->end || (partition->told_end && !world->ends_confirmed))
+        return n;
+    partition->told_end = true;
+    struct tagd_input in = {TAGD_IN_END, .confirmed_ms = world->mono_ms};
+    in.record.topic = topic;
+    in.record.partition = (int32_t)shard;
+    in.record.offset = partition->end;
+    input(to, &in);
+    return n;
+}
+
+static inline void world_poll(void *self, int timeout_ms, size_t max_records,
+                              void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    struct world *world = self;
+    (void)timeout_ms;
+    size_t n = world->n_ops;
+    world->n_ops = 0;
+    for (size_t i = 0; i < n; i++)
+        world_complete(world, world->ops[i]);
+    struct tagd_input in = {.shards = world_all_shards, .n_shards = WORLD_SHARDS};
+    if (world->assign || world->revoke || world->lost) {
+        in.kind = world->assign ? TAGD_IN_ASSIGN : world->revoke ? TAGD_IN_REVOKE : TAGD_IN_LOST;
+        for (uint32_t shard = 0; world->lost && shard < WORLD_SHARDS; shard++)
+            world->shards[shard].running = false;
+        world->assign = world->revoke = world->lost = false;
+        input(to, &in);
+    }
+    for (uint32_t shard = 0; shard < WORLD_SHARDS; shard++)
+        for (uint32_t topic = 0; topic < WORLD_TOPICS && world->shards[shard].running; topic++)
+            max_records -= world_hand_out(world, shard, topic, max_records, input, to);
+}
+
+static inline void world_release(void *self, void *token)
+{
+    struct world *world = self;
+    CHECK(token == world && world->held > 0);
+    world->held--;
+}
+
+static inline void world_revoked(void *self)
+{
+    struct world *world = self;
+    world->revoked++;
+    for (uint32_t shard = 0; shard < WORLD_SHARDS; shard++)
+        world->shards[shard].running = false;
+}
+
+static inline int64_t world_wall(void *self)
+{
+    return ((struct world *)self)->wall_ms;
+}
+
+static inline int64_t world_mono(void *self)
+{
+    return ((struct world *)self)->mono_ms;
+}
+
+/* ---- for the tests ---- */
+
+static inline void world_open(struct world *world, const char *dimensions)
+{
+    struct tagd_error error;
+    *world = (struct world){.wall_ms = INT64_C(1700000000000), .mono_ms = 1000, .assign = true, .ends_confirmed = true};
+    world->port =
+        (struct tagd_port){world, world_submit, world_poll, world_release, world_revoked, world_wall, world_mono};
+    world->catalog = shop_catalog("", dimensions, &error);
+    CHECK(world->catalog != NULL);
+    for (size_t i = 0; i < WORLD_SHARDS; i++) {
+        world->shards[i].head.watermark_ms = world->shards[i].head.latest_ms = INT64_MIN;
+        for (size_t topic = 0; topic < TAGD_TOPICS_MAX; topic++)
+            world->shards[i].head.next_offset[topic] = -1;
+        for (size_t topic = 0; topic < WORLD_TOPICS; topic++)
+            world->shards[i].topics[topic].committed = -1;
+    }
+}
+
+static inline void world_close(struct world *world)
+{
+    CHECK(world->held == 0);
+    tagd_catalog_free(world->catalog);
+    tagd_arena_free(&world->memory);
+    tagd_buf_free(&world->published);
+    tagd_buf_free(&world->letters);
+    tagd_buf_free(&world->notes);
+}
+
+static inline void world_append(struct world *world, uint32_t shard, uint32_t topic, const char *value)
+{
+    struct world_partition *partition = &world->shards[shard].topics[topic];
+    CHECK(partition->end < WORLD_RECORDS);
+    partition->records[partition->end] = (struct tagd_record){.value = world_keep(world, tagd_str_of(value)),
+                                                              .has_value = true,
+                                                              .timestamp_ms = -1,
+                                                              .topic = topic,
+                                                              .partition = (int32_t)shard,
+                                                              .offset = partition->end};
+    partition->end++;
+    partition->told_end = false;
+}
+
+static inline void world_event(struct world *world, uint32_t shard, uint32_t topic, const char *type,
+                               const char *subject, int64_t time_ms)
+{
+    char time[TAGD_TIME_TEXT];
+    static unsigned n;
+    tagd_time_format(time_ms, time);
+    world_append(world, shard, topic,
+                 tagd_arena_printf(&world->memory,
+                                   "{\"specversion\":\"1.0\",\"id\":\"e%u\",\"source\":\"test\",\"type\":\"%s\","
+                                   "\"subject\":\"%s\",\"time\":\"%s\",\"data\":{}}",
+                                   n++, type, subject, time));
+}
+
+static inline void world_note(void *to, const char *text)
+{
+    struct world *world = to;
+    tagd_buf_printf(&world->notes, "%s\n", text);
+}
+
+static inline struct tagd_worker_config world_config(struct world *world, const char *owner, bool time_events)
+{
+    static const char *const topics[WORLD_TOPICS] = {"first", "second"};
+    static const enum tagd_partitioner partitioners[WORLD_TOPICS] = {TAGD_NO_PARTITIONER, TAGD_NO_PARTITIONER};
+    return (struct tagd_worker_config){.catalog = world->catalog,
+                                       .group = "g",
+                                       .owner = owner,
+                                       .n_topics = WORLD_TOPICS,
+                                       .topics = topics,
+                                       .rules = {.catalog = world->catalog,
+                                                 .max_bytes = TAGD_EVENT_BYTES_MAX,
+                                                 .past_ms = INT64_MIN,
+                                                 .future_ms = -1,
+                                                 .partitions = WORLD_SHARDS},
+                                       .partitioners = partitioners,
+                                       .time_events = time_events,
+                                       .grace_ms = time_events ? 0 : 2000,
+                                       .max_idle_ms = 100,
+                                       .horizon_ms = 400 * (int64_t)TAGD_MS_DAY,
+                                       .batch_events_max = 1000,
+                                       .batch_bytes_max = 1 << 20,
+                                       .note = world_note,
+                                       .note_to = world};
+}
+
+/* So many steps, each taking a millisecond of both clocks. */
+static inline void world_run(struct world *world, struct tagd_worker *worker, int steps)
+{
+    struct tagd_error error = {""};
+    for (int i = 0; i < steps; i++) {
+        world->mono_ms++;
+        world->wall_ms++;
+        CHECK(tagd_worker_step(worker, 0, &error));
+    }
+}
+
+/* The process is gone, with all it knew; what it held, the client library's memory, goes too. */
+static inline void world_kill(struct world *world, struct tagd_worker *worker)
+{
+    world->n_ops = 0;
+    tagd_worker_free(worker);
+    world->held = 0;
+    for (uint32_t shard = 0; shard < WORLD_SHARDS; shard++)
+        world->shards[shard].running = false;
+    world->assign = true;
+}
+
+static inline bool world_saw(struct tagd_buf *seen, const char *expected)
+{
+    bool same = tagd_str_eq((struct tagd_str){seen->p ? seen->p : "", seen->n}, tagd_str_of(expected));
+    if (!same)
+        fprintf(stderr, "saw      %.*s\nexpected %s\n", (int)seen->n, seen->p ? seen->p : "", expected);
+    seen->n = 0;
+    return same;
+}
+
+#endif
