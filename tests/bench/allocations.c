@@ -1,5 +1,5 @@
-/* Interposed over malloc and its kin (LD_PRELOAD): counts the calls by the object they come from, and prints the counts on
- * stderr at the end, a line an object: "allocations <n> <object>". glibc's own functions do the work. */
+/* Interposed over malloc and its kin (LD_PRELOAD): counts the calls by the object they come from, and prints the counts
+ * on stderr at the end, a line an object: "allocations <n> <object>". glibc's own functions do the work. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>
