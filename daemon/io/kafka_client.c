@@ -6,6 +6,9 @@
 #include <string.h>
 #include <syslog.h>
 
+#define LOG_WINDOW_MS 10000
+#define LOG_LINES_MAX 3 /* of librdkafka's, a window */
+
 void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level, const char *fmt, ...)
 {
     char text[1024];
@@ -18,18 +21,18 @@ void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level,
     notes->note(notes->to, level, text);
 }
 
-/* Any thread. A broker that is away is told of again and again: at most a few lines a second get through. */
+/* Any thread. A broker that is away is told of again and again: only a few lines get through. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    static int64_t second;
-    static unsigned in_second;
-    int64_t now = tagd_io_mono_ms() / 1000;
+    static int64_t window;
+    static unsigned in_window;
+    int64_t now = tagd_io_mono_ms() / LOG_WINDOW_MS;
     const struct tagd_kafka *kafka = rd_kafka_opaque(rk);
     if (level > LOG_WARNING || strcmp(facility, "CONFWARN") == 0)
         return;
-    if (__atomic_exchange_n(&second, now, __ATOMIC_RELAXED) != now)
-        __atomic_store_n(&in_second, 0, __ATOMIC_RELAXED);
-    if (__atomic_add_fetch(&in_second, 1, __ATOMIC_RELAXED) > 3)
+    if (__atomic_exchange_n(&window, now, __ATOMIC_RELAXED) != now)
+        __atomic_store_n(&in_window, 0, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&in_window, 1, __ATOMIC_RELAXED) > LOG_LINES_MAX)
         return;
     tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: %s: %s", facility, text);
 }

@@ -8,6 +8,7 @@ usage: reference.py --catalog F [--until TIME] [--grid] EVENTS.jsonl
 import argparse
 import json
 import math
+import operator
 import re
 import sys
 from bisect import bisect_left, bisect_right
@@ -249,6 +250,9 @@ def dimensions_in(node, catalog):
 
 # ---- values ----
 
+COMPARE = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
 def compare(op, a, b):
     if a is None or b is None:
         return None
@@ -256,7 +260,7 @@ def compare(op, a, b):
         a, b = float(a), float(b)
     if isinstance(a, str):
         a, b = a.encode(), b.encode()
-    return {"==": a == b, "!=": a != b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[op]
+    return COMPARE[op](a, b)
 
 
 def limited(ms):
@@ -319,6 +323,8 @@ class Customer:
 
     def value(self, node, now, tags):
         kind = node[0]
+        if kind in COMPARE:
+            return compare(kind, self.value(node[2], now, tags), self.value(node[3], now, tags))
         if kind == "literal":
             return node[2]
         if kind == "metric":
@@ -351,8 +357,7 @@ class Customer:
             a = self.value(node[2], now, tags)
             each = [compare("==", a, self.value(item, now, tags)) for item in node[3]]
             return True if True in each else None if None in each else False
-        a, b = self.value(node[2], now, tags), self.value(node[3], now, tags)
-        return arithmetic(kind, a, b) if kind in "+-*/" else compare(kind, a, b)
+        return arithmetic(kind, self.value(node[2], now, tags), self.value(node[3], now, tags))
 
     def evaluate(self, now, only=None):
         tags = {}
