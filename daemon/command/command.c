@@ -11,7 +11,7 @@ const struct tagd_command tagd_commands[] = {
      "\n"
      "  --config FILE     the configuration (JSON, comments allowed)\n"
      "  --create-topics   creates source and output topics that are missing\n"
-     "  --rebuild         makes the state anew from the earliest records, if Redis was lost\n"
+     "  --rebuild         not in this version yet: refused\n"
      "\n"
      "SIGTERM and SIGINT stop it; what is in flight is finished first.\n",
      tagd_command_run},

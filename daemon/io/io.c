@@ -194,7 +194,7 @@ const struct tagd_io_stats *tagd_io_stats(const struct tagd_io *io)
 int64_t tagd_io_end_offset(const struct tagd_io *io, uint32_t topic, uint32_t shard)
 {
     int64_t low, high;
-    if (topic >= io->kafka.n_topics || shard >= io->kafka.partitions ||
+    if (topic >= io->kafka.n_topics || shard >= io->kafka.partitions || io->kafka.consumer == NULL ||
         rd_kafka_get_watermark_offsets(io->kafka.consumer, io->kafka.config->sources[topic].topic, (int32_t)shard, &low,
                                        &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return -1;

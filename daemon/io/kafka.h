@@ -59,8 +59,12 @@ struct tagd_kafka {
     rd_kafka_message_t **stash; /* consumed, not handed out yet */
     size_t n_stash, at_stash;
     struct tagd_kafka_held *free_held;
-    int64_t confirm_ms; /* when ends were last confirmed */
-    bool confirm_soon;  /* an end was seen that isn't confirmed */
+    size_t n_held; /* by the worker */
+    bool dead;     /* the client had a fatal error and is to be made anew */
+    unsigned deaths;
+    int64_t first_death_ms; /* of the present window */
+    int64_t confirm_ms;     /* when ends were last confirmed */
+    bool confirm_soon;      /* an end was seen that isn't confirmed */
 
     /* producer */
     rd_kafka_t *producer;

@@ -22,7 +22,12 @@
 #define CONFIRM_SOON_MS 25
 #define CONFIRM_TIMEOUT_MS 1000
 #define ASK_TIMEOUT_MS 4000
+#define DEATHS_MAX 3 /* of the client, in the window; more are somebody else's doing */
+#define DEATHS_WINDOW_MS 60000
 #define OFFSETS_FRESH_MS 2000 /* beginnings and ends asked for by COMMITTED serve START for so long */
+
+static bool client_open(struct tagd_kafka *kafka, struct tagd_error *error);
+static void client_close(struct tagd_kafka *kafka);
 
 static struct tagd_kafka_partition *partition_of(struct tagd_kafka *kafka, uint32_t shard, uint32_t topic)
 {
@@ -127,6 +132,8 @@ static void unassign(struct tagd_kafka *kafka)
     __atomic_store_n(&kafka->stats->shards_assigned, 0, __ATOMIC_RELAXED);
     kafka->assign_due = false;
     kafka->revoking = false;
+    if (kafka->dead)
+        return;
     rd_kafka_resp_err_t err = rd_kafka_assign(kafka->consumer, NULL);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: unassigning: %s", rd_kafka_err2str(err));
@@ -214,6 +221,7 @@ static struct tagd_kafka_held *hold(struct tagd_kafka *kafka, rd_kafka_message_t
     else
         held = tagd_xcalloc(1, sizeof(*held));
     held->message = message;
+    kafka->n_held++;
     return held;
 }
 
@@ -222,6 +230,7 @@ void tagd_kafka_release(struct tagd_kafka *kafka, void *token)
     struct tagd_kafka_held *held = token;
     rd_kafka_message_destroy(held->message);
     held->message = NULL;
+    kafka->n_held--;
     held->next = kafka->free_held;
     kafka->free_held = held;
 }
@@ -322,7 +331,7 @@ static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *messa
                  reason);
         set_fatal(kafka, text);
         return;
-    case RD_KAFKA_RESP_ERR__FATAL: return; /* on_error has the text */
+    case RD_KAFKA_RESP_ERR__FATAL: return; /* the next poll sees to it */
     default: tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: topic \"%s\": %s", name, reason);
     }
 }
@@ -398,6 +407,52 @@ static void confirm_if_due(struct tagd_kafka *kafka, void (*input)(void *to, con
     kafka->confirm_ms = tagd_io_mono_ms();
 }
 
+/* ---- death of the client ---- */
+
+/* After a fatal error: all shards are lost, and once nothing of the old client is held a new one is made. The usual
+ * error is that the group fenced our instance id off: after a broken connection that may have been ourselves,
+ * rejoining; again and again, it is another daemon. */
+static void bury(struct tagd_kafka *kafka, const char *why, void (*input)(void *to, const struct tagd_input *in),
+                 void *to)
+{
+    char text[512];
+    int64_t now = tagd_io_mono_ms();
+    if (now - kafka->first_death_ms > DEATHS_WINDOW_MS) {
+        kafka->first_death_ms = now;
+        kafka->deaths = 0;
+    }
+    kafka->dead = true;
+    kafka->event = TAGD_KAFKA_LOST;
+    tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "the Kafka consumer can't go on and is made anew: %s", why);
+    hand_out_event(kafka, input, to);
+    if (++kafka->deaths <= DEATHS_MAX)
+        return;
+    snprintf(text, sizeof(text),
+             "the Kafka consumer can't go on: %s; does another daemon run as instance \"%s\" of group \"%s\"? Give "
+             "each its own "
+             "\"instance\"",
+             why, kafka->config->instance, kafka->config->group);
+    set_fatal(kafka, text);
+}
+
+/* Whether the client can be polled. */
+static bool alive(struct tagd_kafka *kafka, void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    struct tagd_error error;
+    char why[256];
+    if (!kafka->dead && rd_kafka_fatal_error(kafka->consumer, why, sizeof(why)) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        bury(kafka, why, input, to);
+    if (!kafka->dead)
+        return true;
+    if (kafka->n_held > 0 || kafka->fatal[0] != '\0')
+        return false;
+    client_close(kafka);
+    kafka->dead = false;
+    if (!client_open(kafka, &error))
+        set_fatal(kafka, error.text);
+    return kafka->fatal[0] == '\0';
+}
+
 /* ---- the poll ---- */
 
 static void pause_ms(int timeout_ms)
@@ -440,6 +495,10 @@ void tagd_kafka_poll(struct tagd_kafka *kafka, int timeout_ms, size_t max_record
     if (kafka->fatal[0] != '\0') {
         input(to, &(struct tagd_input){.kind = TAGD_IN_FATAL, .error = kafka->fatal});
         pause_ms(timeout_ms);
+        return;
+    }
+    if (!alive(kafka, input, to)) {
+        pause_ms(timeout_ms < 10 ? timeout_ms : 10);
         return;
     }
     if (kafka->assign_due && !kafka->revoking)
@@ -510,7 +569,8 @@ void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op)
     for (uint32_t topic = 0; topic < kafka->n_topics; topic++)
         rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)op->shard);
     op->status = TAGD_ABORTED;
-    rd_kafka_resp_err_t err = rd_kafka_committed(kafka->consumer, list, ASK_TIMEOUT_MS);
+    rd_kafka_resp_err_t err = kafka->consumer == NULL ? RD_KAFKA_RESP_ERR__DESTROY
+                                                      : rd_kafka_committed(kafka->consumer, list, ASK_TIMEOUT_MS);
     op->u.committed.topics = tagd_arena_zalloc(op->arena, kafka->n_topics * sizeof(*op->u.committed.topics));
     for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *from = &list->elems[i];
@@ -577,24 +637,7 @@ void tagd_kafka_start(struct tagd_kafka *kafka, struct tagd_op *op)
 
 /* ---- opening and closing ---- */
 
-/* The worker's thread, from within a poll. */
-static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
-{
-    struct tagd_kafka *kafka = opaque;
-    char text[512], why[256];
-    if (err != RD_KAFKA_RESP_ERR__FATAL)
-        return; /* temporary, and in the log */
-    rd_kafka_resp_err_t code = rd_kafka_fatal_error(rk, why, sizeof(why));
-    if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
-        snprintf(text, sizeof(text),
-                 "another daemon runs as instance \"%s\" of group \"%s\"; give each its own \"instance\"",
-                 kafka->config->instance, kafka->config->group);
-    else
-        snprintf(text, sizeof(text), "the Kafka consumer can't go on: %s (%s)", why, reason);
-    set_fatal(kafka, text);
-}
-
-bool tagd_kafka_consumer_open(struct tagd_kafka *kafka, struct tagd_error *error)
+static bool client_open(struct tagd_kafka *kafka, struct tagd_error *error)
 {
     rd_kafka_conf_t *conf = tagd_kafka_conf(kafka, TAGD_KAFKA_CONSUMER, error);
     if (conf == NULL)
@@ -608,17 +651,11 @@ bool tagd_kafka_consumer_open(struct tagd_kafka *kafka, struct tagd_error *error
     tagd_kafka_set(conf, "partition.assignment.strategy", "range");
     tagd_kafka_set(conf, "auto.offset.reset", "error");
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    rd_kafka_conf_set_error_cb(conf, on_error);
     kafka->consumer = tagd_kafka_client_new(TAGD_KAFKA_CONSUMER, conf, error);
     if (kafka->consumer == NULL)
         return false;
     rd_kafka_poll_set_consumer(kafka->consumer);
     kafka->queue = rd_kafka_queue_get_consumer(kafka->consumer);
-    kafka->stash = tagd_xcalloc(BATCH_MAX, sizeof(rd_kafka_message_t *));
-    kafka->event_shards = tagd_xcalloc(kafka->partitions, sizeof(*kafka->event_shards));
-    kafka->shards = tagd_xcalloc(kafka->partitions, sizeof(*kafka->shards));
-    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
-        kafka->shards[shard].topics = tagd_xcalloc(kafka->n_topics, sizeof(*kafka->shards[shard].topics));
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)kafka->n_topics);
     for (uint32_t i = 0; i < kafka->n_topics; i++) {
         kafka->topics[i] = rd_kafka_topic_new(kafka->consumer, kafka->config->sources[i].topic, NULL);
@@ -629,10 +666,8 @@ bool tagd_kafka_consumer_open(struct tagd_kafka *kafka, struct tagd_error *error
     return err == RD_KAFKA_RESP_ERR_NO_ERROR || tagd_fail(error, "can't subscribe: %s", rd_kafka_err2str(err));
 }
 
-void tagd_kafka_consumer_close(struct tagd_kafka *kafka)
+static void client_close(struct tagd_kafka *kafka)
 {
-    if (kafka->consumer == NULL)
-        return;
     kafka->closing = true;
     forget_membership(kafka);
     drop_stash(kafka);
@@ -644,6 +679,26 @@ void tagd_kafka_consumer_close(struct tagd_kafka *kafka)
             rd_kafka_topic_destroy(kafka->topics[i]);
     rd_kafka_queue_destroy(kafka->queue);
     rd_kafka_destroy(kafka->consumer);
+    kafka->consumer = NULL;
+    kafka->closing = false;
+}
+
+bool tagd_kafka_consumer_open(struct tagd_kafka *kafka, struct tagd_error *error)
+{
+    kafka->stash = tagd_xcalloc(BATCH_MAX, sizeof(rd_kafka_message_t *));
+    kafka->event_shards = tagd_xcalloc(kafka->partitions, sizeof(*kafka->event_shards));
+    kafka->shards = tagd_xcalloc(kafka->partitions, sizeof(*kafka->shards));
+    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
+        kafka->shards[shard].topics = tagd_xcalloc(kafka->n_topics, sizeof(*kafka->shards[shard].topics));
+    return client_open(kafka, error);
+}
+
+void tagd_kafka_consumer_close(struct tagd_kafka *kafka)
+{
+    if (kafka->shards == NULL)
+        return;
+    if (kafka->consumer != NULL)
+        client_close(kafka);
     for (uint32_t shard = 0; shard < kafka->partitions; shard++)
         free(kafka->shards[shard].topics);
     while (kafka->free_held != NULL) {
@@ -655,5 +710,5 @@ void tagd_kafka_consumer_close(struct tagd_kafka *kafka)
     free(kafka->shards);
     free(kafka->event_shards);
     free(kafka->stash);
-    kafka->consumer = NULL;
+    kafka->shards = NULL;
 }

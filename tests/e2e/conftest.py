@@ -21,8 +21,8 @@ def daemon(stack, request):
     made = []
 
     def make(catalog, sources=("events",), **settings):
-        name = f"{request.node.name}-{len(made)}".replace("[", "-").replace("]", "")
-        name = "".join(c if c.isalnum() or c in "-." else "-" for c in name)[:60]
+        name = request.node.name.replace("[", "-").replace("]", "")
+        name = "".join(c if c.isalnum() or c in "-." else "-" for c in name)[:50] + f"-{len(made)}"
         d = stack_module.Daemon(stack, name, catalog, [f"{name}.{s}" for s in sources], **settings)
         made.append(d)
         return d
