@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The engine against the reference on random pairs, change by change, member by member.
 
-usage: pairs.py --tagd BINARY --seeds A:B [--jobs N] [--state FILE]
+usage: pairs.py --tagd BINARY --seeds A:B [--jobs N] [--state FILE] [--quick]
 
 On a difference: the seed, the pair shrunk while it still differs, and both sides. --state FILE makes a long range resumable:
-finished blocks of seeds are written there and skipped."""
+finished blocks of seeds are written there and skipped. --quick ends at the first difference and doesn't show it."""
 import argparse
 import json
 import os
@@ -84,10 +84,13 @@ def shrink(tagd, catalog, records, until, grid):
 
 
 def block(job):
-    tagd, first, last = job
+    global SECONDS
+    tagd, first, last, quick = job
+    if quick:
+        SECONDS = 5
     total = {"pairs": 0, "changes": [], "time": 0, "late": 0, "event": 0, "used": {}, "failed": []}
     for seed in range(first, last):
-        if len(total["failed"]) == 3:
+        if len(total["failed"]) == (1 if quick else 3):
             break
         catalog, records, until, grid, used = generate.pair(seed)
         expected, difference = differs(tagd, catalog, records, until, grid)
@@ -119,6 +122,7 @@ def main():
     parser.add_argument("--seeds", required=True)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--state")
+    parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     first, last = map(int, args.seeds.split(":"))
     finished = {}
@@ -130,12 +134,13 @@ def main():
     totals, started = [finished[x] for x in wanted if x in finished], time.time()
     resumed = len(totals)
     with ProcessPoolExecutor(args.jobs) as pool:
-        for a, b, total in pool.map(block, [(args.tagd, a, b) for a, b in wanted if (a, b) not in finished]):
+        for a, b, total in pool.map(block, [(args.tagd, a, b, args.quick) for a, b in wanted if (a, b) not in finished]):
             totals.append(total)
             if args.state:
                 with open(args.state, "a") as file:
                     file.write(json.dumps({"first": a, "last": b, "total": total}) + "\n")
             if total["failed"] and not args.state:
+                pool.shutdown(wait=True, cancel_futures=True)
                 break
     changes = [n for t in totals for n in t["changes"]]
     by_time, late = sum(t["time"] for t in totals), sum(t["late"] for t in totals)
@@ -144,7 +149,7 @@ def main():
     for t in totals:
         for name, n in t["used"].items():
             used[name] = used.get(name, 0) + n
-    if failed:
+    if failed and not args.quick:
         report(args.tagd, failed[0])
     print(f"pairs {len(changes)} ({resumed} blocks from the state file), changes compared {sum(changes)}, median a pair {statistics.median(changes)}, "
           f"by time alone {by_time / max(1, sum(changes)):.1%}, from late events {late / max(1, sum(changes)):.1%}, {time.time() - started:.0f} s")
