@@ -208,6 +208,7 @@ static void two_silences_are_compared_once_not_at_every_instant(void)
                                         "since(order.paid) - since(login) < 0s",
                                         "since(order.paid) / 1d == since(interaction) / 1d",
                                         "since(order.paid) * 2 <= since(interaction) * 2",
+                                        "since(order.paid) * 2 - since(login) < since(interaction) + 1s",
                                         "since(order.paid) in (since(interaction), 1ms)"};
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         char text[256];
@@ -224,6 +225,18 @@ static void two_silences_are_compared_once_not_at_every_instant(void)
             &shop, "b.last ->login@1700000000000;b.last login>order@1700000002000;b.last order>login@1725920000000;"));
         shop_close(&shop);
     }
+}
+
+static void halves_of_two_silences_a_millisecond_apart_agree_at_every_other_one(void)
+{
+    struct shop shop = shop_open("", "\"b.x\":{\"tags\":[{\"tag\":\"same\",\"when\":\"since(order.paid) * 0.5 == "
+                                     "since(login) * 0.5\"},{\"tag\":\"apart\",\"when\":\"true\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    shop_event(&shop, "order.paid", T0 + 1, "{}");
+    shop_time(&shop, T0 + 4);
+    CHECK(shop_saw(&shop, "b.x ->apart@1700000000000;b.x apart>same@1700000000001;b.x same>apart@1700000000002;"
+                          "b.x apart>same@1700000000003;b.x same>apart@1700000000004;"));
+    shop_close(&shop);
 }
 
 int main(void)
@@ -245,5 +258,6 @@ int main(void)
     RUN(a_linear_comparison_turns_at_its_exact_millisecond);
     RUN(an_ignored_event_begins_no_customer);
     RUN(two_silences_are_compared_once_not_at_every_instant);
+    RUN(halves_of_two_silences_a_millisecond_apart_agree_at_every_other_one);
     return DONE();
 }

@@ -46,6 +46,25 @@ static void a_timer_fires_though_batches_since_had_none_due(void)
     world_close(&world);
 }
 
+static void a_timer_that_fires_arms_the_next_one(void)
+{
+    struct world world;
+    world_open(&world,
+               "\"b.activity\":{\"tags\":[{\"tag\":\"lost\",\"when\":\"since(interaction) > 20s\"},"
+               "{\"tag\":\"silent\",\"when\":\"since(interaction) >= 10s\"},{\"tag\":\"busy\",\"when\":\"true\"}]}");
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_event(&world, 0, 0, "login", "c", T0);
+    world_run(&world, worker, 60);
+    for (int i = 1; i <= 3; i++) {
+        world_event(&world, 0, 0, "unheard.of", "d", T0 + 10000 * i);
+        world_run(&world, worker, 20);
+    }
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;tag:c:2 b.activity>silent;tag:c:3 b.activity>lost;"));
+    CHECK(world.shards[0].customers[0].due_ms == TAGD_NEVER);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void records_that_come_with_the_completion_of_START_are_kept(void)
 {
     struct world world;
@@ -100,6 +119,28 @@ static void what_was_committed_and_not_published_comes_from_the_outbox_once(void
     CHECK(world_saw(&world.published, "tag:c:2 b.activity>silent;tag:c:3 b.activity>busy;"));
     CHECK(tagd_worker_stats(worker)->events == 1); /* the first one was not applied again */
     world_kill(&world, worker);
+    world_close(&world);
+}
+
+static void a_batch_built_on_another_owners_batch_comes_from_the_outbox_too(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world_event(&world, 0, 0, "login", "c", T0);
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    world_kill(&world, worker);
+    world_event(&world, 0, 0, "login", "c", T0 + 20000);
+    world.faults[TAGD_OP_PUBLISH] = (struct world_fault){1, TAGD_PENDING, false};
+    worker = start(&world, "b", true);
+    world_run(&world, worker, 100);
+    world_kill(&world, worker);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    worker = start(&world, "c", true);
+    world_run(&world, worker, 100);
+    CHECK(world_saw(&world.published, "tag:c:2 b.activity>silent;tag:c:3 b.activity>busy;"));
+    CHECK(tagd_worker_stats(worker)->takeover_outbox == 1);
+    tagd_worker_free(worker);
     world_close(&world);
 }
 
@@ -294,9 +335,11 @@ int main(void)
 {
     RUN(an_event_becomes_a_change_a_view_a_timer_and_an_offset);
     RUN(a_timer_fires_though_batches_since_had_none_due);
+    RUN(a_timer_that_fires_arms_the_next_one);
     RUN(records_that_come_with_the_completion_of_START_are_kept);
     RUN(topics_are_merged_by_time_and_one_that_holds_more_is_waited_for);
     RUN(what_was_committed_and_not_published_comes_from_the_outbox_once);
+    RUN(a_batch_built_on_another_owners_batch_comes_from_the_outbox_too);
     RUN(what_was_published_before_the_death_is_not_published_again);
     RUN(no_answer_loses_or_doubles_a_change);
     RUN(a_worker_whose_fence_was_taken_publishes_nothing_more);

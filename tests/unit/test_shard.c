@@ -1,0 +1,239 @@
+/* The table of take-overs, and the forms of outbox and metadata. */
+#include "shop.h"
+#include "shard/shard.h"
+
+static const char *const topics[] = {"orders", "logins"};
+
+struct found {
+    struct tagd_takeover_found found;
+    struct tagd_head head;
+    struct tagd_committed_topic committed[2];
+    struct tagd_outbox_entry outbox[3];
+    char metadata[TAGD_METADATA_MAX];
+    struct tagd_worker_config config;
+    struct tagd_takeover_decision decision;
+    struct tagd_error error;
+    struct shop shop;
+};
+
+/* Redis at batch 7 of fence 3, offsets 10 and 20, and Kafka the same. */
+static void level(struct found *found)
+{
+    *found = (struct found){.shop = shop_open("", "\"a.b\":{\"tags\":[{\"tag\":\"x\",\"when\":\"true\"}]}")};
+    found->config = (struct tagd_worker_config){
+        .catalog = found->shop.catalog, .group = "g", .owner = "me", .n_topics = 2, .topics = topics};
+    found->config.rules.partitions = 4;
+    found->head = (struct tagd_head){.exists = true,
+                                     .fence = 3,
+                                     .batch = 7,
+                                     .prev_fence = 3,
+                                     .n_topics = 2,
+                                     .partitions = 4,
+                                     .next_offset = {10, 20}};
+    snprintf(found->head.catalog_hash, sizeof(found->head.catalog_hash), "%s", tagd_catalog_hash(found->shop.catalog));
+    size_t n = tagd_metadata_write(found->metadata, 3, 7, 1000);
+    for (int i = 0; i < 2; i++)
+        found->committed[i] = (struct tagd_committed_topic){found->head.next_offset[i], {found->metadata, n}, 0, 100};
+}
+
+static void kafka_at(struct found *found, uint64_t fence, uint64_t batch)
+{
+    size_t n = tagd_metadata_write(found->metadata, fence, batch, 1000);
+    for (int i = 0; i < 2; i++)
+        found->committed[i].metadata = (struct tagd_str){found->metadata, n};
+}
+
+static enum tagd_takeover_verdict decide(struct found *found)
+{
+    found->found.shard = 2;
+    found->found.head = &found->head;
+    found->found.committed = found->committed;
+    found->found.outbox = found->outbox;
+    tagd_takeover_decide(&found->config, &found->found, &found->decision, &found->error);
+    return found->decision.verdict;
+}
+
+/* Refused, and the text names the shard, what was found and a remedy. */
+static bool refused(struct found *found, const char *why)
+{
+    bool is = decide(found) == TAGD_TAKEOVER_REFUSE && strstr(found->error.text, why) != NULL &&
+              strstr(found->error.text, "shard 2") != NULL;
+    if (!is)
+        fprintf(stderr, "verdict %d, %s\n", found->decision.verdict, found->error.text);
+    return is;
+}
+
+#define FOUND(name)                                                                                                    \
+    struct found name;                                                                                                 \
+    level(&name)
+
+static void nothing_anywhere_is_a_new_shard(void)
+{
+    FOUND(found);
+    found.head = (struct tagd_head){.next_offset = {-1, -1}};
+    found.committed[0] = found.committed[1] = (struct tagd_committed_topic){.offset = -1, .low = 5, .high = 9};
+    CHECK(decide(&found) == TAGD_TAKEOVER_NEW && found.decision.gaps == 0);
+    shop_close(&found.shop);
+}
+
+static void equal_batches_go_on_at_the_heads_offsets(void)
+{
+    FOUND(found);
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL && found.decision.start[0] == 10 && found.decision.start[1] == 20);
+    found.found.tail_found = true; /* an older batch's outputs are the last ones */
+    found.found.tail_fence = 3;
+    found.found.tail_batch = 5;
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL);
+    shop_close(&found.shop);
+}
+
+static void what_kafka_lacks_comes_from_the_outbox(void)
+{
+    FOUND(found);
+    kafka_at(&found, 2, 5);
+    found.outbox[0] = (struct tagd_outbox_entry){.fence = 2, .batch = 5, .prev_fence = 2};
+    found.outbox[1] = (struct tagd_outbox_entry){.fence = 3, .batch = 6, .prev_fence = 2};
+    found.outbox[2] = (struct tagd_outbox_entry){.fence = 3, .batch = 7, .prev_fence = 3};
+    found.found.n_outbox = 3;
+    CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 1);
+    found.outbox[1].prev_fence = 1; /* it was built on another batch 5 */
+    CHECK(refused(&found, "outbox"));
+    found.outbox[1] = found.outbox[2]; /* batch 6 is missing */
+    found.found.n_outbox = 2;
+    CHECK(refused(&found, "outbox"));
+    found.found.n_outbox = 0;
+    CHECK(refused(&found, "outbox"));
+    shop_close(&found.shop);
+}
+
+static void outputs_say_more_than_offsets_that_expired(void)
+{
+    FOUND(found);
+    found.committed[0].offset = found.committed[1].offset = -1;
+    found.committed[0].metadata = found.committed[1].metadata = (struct tagd_str){"", 0};
+    found.found.tail_found = true;
+    found.found.tail_fence = 3;
+    found.found.tail_batch = 7;
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL);
+    shop_close(&found.shop);
+}
+
+static void a_redis_behind_kafka_is_refused(void)
+{
+    FOUND(found);
+    kafka_at(&found, 3, 8);
+    CHECK(refused(&found, "lost its last writes"));
+    kafka_at(&found, 4, 7); /* equal numbers under different fences */
+    CHECK(refused(&found, "lost its last writes"));
+    kafka_at(&found, 3, 7);
+    found.found.tail_found = true;
+    found.found.tail_fence = 3;
+    found.found.tail_batch = 8;
+    CHECK(refused(&found, "lost its last writes"));
+    found.head = (struct tagd_head){.next_offset = {-1, -1}};
+    CHECK(refused(&found, "Redis was emptied"));
+    shop_close(&found.shop);
+}
+
+static void offsets_of_another_hand_are_refused(void)
+{
+    FOUND(found);
+    found.committed[1].metadata = (struct tagd_str){"", 0};
+    CHECK(refused(&found, "\"logins\" has a committed offset (20) that tagd did not write"));
+    kafka_at(&found, 3, 7);
+    found.committed[1].offset = 4;
+    CHECK(refused(&found, "somebody reset"));
+    shop_close(&found.shop);
+}
+
+static void another_number_of_partitions_topics_or_another_catalog_is_refused(void)
+{
+    FOUND(found);
+    found.config.rules.partitions = 5;
+    CHECK(refused(&found, "4 partitions"));
+    found.config.rules.partitions = 4;
+    found.config.n_topics = 1;
+    CHECK(refused(&found, "source topics"));
+    found.config.n_topics = 2;
+    found.head.catalog_hash[0] = '?';
+    CHECK(refused(&found, "catalog"));
+    shop_close(&found.shop);
+}
+
+static void a_gap_in_a_topic_is_refused_unless_it_may_be_passed_over(void)
+{
+    FOUND(found);
+    found.committed[1].low = 21;
+    CHECK(refused(&found, "1 records were deleted"));
+    found.config.continue_on_data_gap = true;
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL && found.decision.gaps == 1 && found.decision.start[1] == 21 &&
+          found.decision.start[0] == 10);
+    found.committed[1].low = 20;
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL && found.decision.gaps == 0);
+    found.committed[0].high = 9; /* the topic was made anew */
+    CHECK(refused(&found, "made anew"));
+    shop_close(&found.shop);
+}
+
+static void metadata_reads_back_and_nothing_else_does(void)
+{
+    char text[TAGD_METADATA_MAX];
+    uint64_t fence, batch;
+    int64_t watermark;
+    size_t n = tagd_metadata_write(text, UINT64_MAX, 12, -5);
+    CHECK(tagd_metadata_read((struct tagd_str){text, n}, &fence, &batch, &watermark) && fence == UINT64_MAX &&
+          batch == 12 && watermark == -5);
+    n = tagd_metadata_write(text, 1, 2, INT64_MIN);
+    CHECK(tagd_metadata_read((struct tagd_str){text, n}, &fence, &batch, &watermark) && watermark == INT64_MIN);
+    static const char *const wrong[] = {"",       "1",      "1,2",    "1,2,",    "1,2,3x",
+                                        "x1,2,3", "-1,2,3", " 1,2,3", "1,2,3,4", "1;2;3"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        CHECK(!tagd_metadata_read(tagd_str_of(wrong[i]), &fence, &batch, &watermark));
+}
+
+static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
+{
+    struct tagd_buf bytes = {0};
+    struct tagd_arena arena = {0};
+    struct tagd_outbox_content content;
+    tagd_outbox_begin(&bytes, 1000, 2, (const int64_t[]){-1, 77}, 2);
+    tagd_outbox_add_change(&bytes, TAGD_STR("c"), TAGD_STR("{}"));
+    tagd_outbox_add_dead_letter(&bytes, 1, 5, TAGD_EVENT_MALFORMED, TAGD_STR("why"));
+    CHECK(tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+    CHECK(content.watermark_ms == 1000 && content.n_topics == 2 && content.offset[0] == -1 && content.offset[1] == 77 &&
+          content.n_outputs == 2);
+    CHECK(!content.outputs[0].dead_letter && tagd_str_eq(content.outputs[0].key, TAGD_STR("c")) &&
+          tagd_str_eq(content.outputs[0].value, TAGD_STR("{}")));
+    CHECK(content.outputs[1].dead_letter && content.outputs[1].topic == 1 && content.outputs[1].offset == 5 &&
+          content.outputs[1].code == TAGD_EVENT_MALFORMED && tagd_str_eq(content.outputs[1].reason, TAGD_STR("why")));
+    for (size_t n = 0; n < bytes.n; n++) {
+        char *cut = tagd_xmalloc(n + 1); /* its own memory, so that a read past the end is seen */
+        memcpy(cut, bytes.p, n);
+        CHECK(!tagd_outbox_read((struct tagd_str){cut, n}, &arena, &content));
+        free(cut);
+    }
+    for (size_t i = 0; i < bytes.n; i++) { /* any byte damaged: read or not, but never past the end */
+        bytes.p[i] = (char)(bytes.p[i] ^ 0xff);
+        tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content);
+        bytes.p[i] = (char)(bytes.p[i] ^ 0xff);
+    }
+    tagd_buf_add_byte(&bytes, 0);
+    CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+    tagd_buf_free(&bytes);
+    tagd_arena_free(&arena);
+}
+
+int main(void)
+{
+    RUN(nothing_anywhere_is_a_new_shard);
+    RUN(equal_batches_go_on_at_the_heads_offsets);
+    RUN(what_kafka_lacks_comes_from_the_outbox);
+    RUN(outputs_say_more_than_offsets_that_expired);
+    RUN(a_redis_behind_kafka_is_refused);
+    RUN(offsets_of_another_hand_are_refused);
+    RUN(another_number_of_partitions_topics_or_another_catalog_is_refused);
+    RUN(a_gap_in_a_topic_is_refused_unless_it_may_be_passed_over);
+    RUN(metadata_reads_back_and_nothing_else_does);
+    RUN(an_outbox_entry_reads_back_and_a_cut_one_does_not);
+    return DONE();
+}
