@@ -60,7 +60,7 @@ def differs(tagd, catalog, records, until, grid):
 def shrink(tagd, catalog, records, until, grid):
     def still(c, r):
         try:
-            return bool(r) and differs(tagd, c, r, until, grid)[1]
+            return bool(r) and engine(tagd, c, [], until) == [] and differs(tagd, c, r, until, grid)[1]
         except Exception:
             return False
     changed = True

@@ -407,6 +407,8 @@ class Customer:
         if f is None or g is None:
             return set()
         found = {x, x + 1}
+        if abs(f) <= 2 and abs(g) <= 2 and isinstance(self.value(a, x, {}), Dur):
+            found |= set(range(x, min(y, x + 5000) + 1))  # cutting may turn it anywhere between, with the ends alike
         if f != g:
             # cutting to whole milliseconds blurs each side by up to one (a number by less): look as far around as that reaches
             slope = abs(g - f) / (y - x)
