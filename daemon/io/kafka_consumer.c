@@ -122,6 +122,20 @@ static void drop_stash(struct tagd_kafka *kafka)
     kafka->at_stash = kafka->n_stash = 0;
 }
 
+/* What was fetched of the shard for an earlier start of it: handed out after a new one it would pass over what lies
+ * before. */
+static void drop_stash_of(struct tagd_kafka *kafka, uint32_t shard)
+{
+    size_t kept = kafka->at_stash;
+    for (size_t i = kafka->at_stash; i < kafka->n_stash; i++) {
+        if (kafka->stash[i]->rkt != NULL && kafka->stash[i]->partition == (int32_t)shard)
+            rd_kafka_message_destroy(kafka->stash[i]);
+        else
+            kafka->stash[kept++] = kafka->stash[i];
+    }
+    kafka->n_stash = kept;
+}
+
 /* Nothing is ours any more. */
 static void unassign(struct tagd_kafka *kafka)
 {
@@ -630,6 +644,7 @@ void tagd_kafka_start(struct tagd_kafka *kafka, struct tagd_op *op)
         partition->at_end = false;
         partition->confirmed_ms = tagd_io_mono_ms();
     }
+    drop_stash_of(kafka, op->shard);
     shard->running = true;
     kafka->assign_due = true;
     op->status = TAGD_DONE;

@@ -2,14 +2,16 @@
 import subprocess
 import time
 
+import pytest
+
 from shop import CATALOG, END, committed, feed, shop_events
 from stack import BROKER, by_customer, compare, event, final_view, simulate, wait_for
 from test_kill import Feeder
 
 
-def under_load(stack, daemon, tmp_path, disturb):
+def under_load(stack, daemon, tmp_path, disturb, **settings):
     events = shop_events(24000, 300, 17, step_ms=250)
-    d = daemon(CATALOG, time="events", grace="0s", workers=2)
+    d = daemon(CATALOG, time="events", grace="0s", workers=2, **settings)
     d.create_topics(4)
     reader = d.reader()
     d.start()
@@ -34,7 +36,8 @@ def under_load(stack, daemon, tmp_path, disturb):
     return d
 
 
-def test_redis_is_away_for_a_while(stack, daemon, tmp_path):
+@pytest.mark.parametrize("batch", [10000, 40])  # small ones: much is fetched and not taken yet when all is begun anew
+def test_redis_is_away_for_a_while(stack, daemon, tmp_path, batch):
     def disturb(d):
         for _ in range(3):
             stack.redis_process.terminate()
@@ -43,7 +46,7 @@ def test_redis_is_away_for_a_while(stack, daemon, tmp_path):
             time.sleep(1)
             stack.start_redis()
             time.sleep(1)
-    d = under_load(stack, daemon, tmp_path, disturb)
+    d = under_load(stack, daemon, tmp_path, disturb, batch_events=batch)
     assert "Redis" in open(d.log).read()
 
 
