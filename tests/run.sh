@@ -34,6 +34,10 @@ step "format"
 clang-format --dry-run -Werror $(git ls-files '*.c' '*.h')
 echo "$(git ls-files '*.c' '*.h' | wc -l) files: as .clang-format says"
 
+step "clang-tidy"
+git ls-files 'daemon/*.c' | xargs -P "$(nproc)" -n 4 clang-tidy -p build/clang --quiet 2>"$scratch/tidy.log" || { cat "$scratch/tidy.log"; exit 1; }
+echo "$(git ls-files 'daemon/*.c' | wc -l) files: nothing found"
+
 step "unit tests"
 ctest --test-dir build/release --output-on-failure
 step "unit tests under address and undefined-behaviour sanitizers"

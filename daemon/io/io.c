@@ -33,7 +33,7 @@ int64_t tagd_io_wall_ms(void)
 
 int64_t tagd_io_mono_ms(void)
 {
-    return clock_ms(CLOCK_MONOTONIC);
+    return clock_ms(CLOCK_BOOTTIME); /* goes on while the machine sleeps: what was known before is old then */
 }
 
 /* ---- the port ---- */

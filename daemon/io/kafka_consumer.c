@@ -523,6 +523,11 @@ void tagd_kafka_poll(struct tagd_kafka *kafka, int timeout_ms, size_t max_record
     }
     /* Without records wanted, some are taken anyway and kept, so that what comes behind them is seen. */
     size_t waiting = kafka->n_stash - kafka->at_stash;
+    if (max_records == 0 && waiting >= BATCH_MAX) { /* it must be polled on, or rebalances stand: fetched again later */
+        drop_stash(kafka);
+        assign_running(kafka);
+        waiting = 0;
+    }
     if (kafka->event == TAGD_KAFKA_NO_EVENT)
         consume(kafka, waiting > 0 && max_records > 0 ? 0 : timeout_ms, max_records > 0 ? max_records : 100);
     for (size_t i = 0; i < max_records && kafka->at_stash < kafka->n_stash; i++)
@@ -640,7 +645,7 @@ void tagd_kafka_start(struct tagd_kafka *kafka, struct tagd_op *op)
                       (long long)partition->high);
             return;
         }
-        partition->next = offset;
+        op->u.start.offsets[topic] = partition->next = offset;
         partition->at_end = false;
         partition->confirmed_ms = tagd_io_mono_ms();
     }
@@ -686,8 +691,7 @@ static void client_close(struct tagd_kafka *kafka)
     kafka->closing = true;
     forget_membership(kafka);
     drop_stash(kafka);
-    if (kafka->revoking)
-        rd_kafka_assign(kafka->consumer, NULL);
+    rd_kafka_assign(kafka->consumer, NULL); /* a rebalance that was not answered yet would hold the close for ever */
     rd_kafka_consumer_close(kafka->consumer);
     for (uint32_t i = 0; i < kafka->n_topics; i++)
         if (kafka->topics[i] != NULL)

@@ -16,7 +16,8 @@
 #define ABORT_TIMEOUT_MS 5000
 #define MESSAGE_BYTES_DEFAULT 1000000 /* librdkafka's message.max.bytes; the broker's default is a little more */
 #define MESSAGE_OVERHEAD 512          /* of a record batch with one record */
-#define DEAD_LETTER_BYTES_LEAST 1024
+#define DEAD_LETTER_BYTES_LEAST 4096
+#define OWN_HEADERS_BYTES 160     /* tagd_batch, tagd_group, tagd_truncated, without the group */
 #define QUEUE_FULL_TRIES_MAX 3000 /* of 10 ms */
 
 /* ---- watching EndTxn: broker threads ---- */
@@ -158,19 +159,36 @@ static void producer_renew(struct tagd_kafka *kafka)
 
 /* ---- PUBLISH ---- */
 
-/* The dead letter's value as it goes out: cut where the broker's limit asks for it. */
-static size_t cut_length(struct tagd_kafka *kafka, const struct tagd_output *output, size_t extra)
+static size_t around_bytes(const struct tagd_kafka *kafka, const struct tagd_output *output)
 {
-    size_t around = MESSAGE_OVERHEAD + extra + output->key.n, limit = kafka->dead_letter_bytes_max;
+    size_t bytes = MESSAGE_OVERHEAD + OWN_HEADERS_BYTES + strlen(kafka->config->group) + output->key.n;
     for (size_t i = 0; i < output->n_headers; i++)
-        around += output->headers[i].name.n + output->headers[i].value.n + 16;
-    if (around + output->value.n <= limit)
-        return output->value.n;
-    return around >= limit ? 0 : limit - around;
+        bytes += output->headers[i].name.n + output->headers[i].value.n + 16;
+    return bytes;
+}
+
+/* A dead letter as it goes out within the broker's limit: its value is cut; if that is not enough, the record's own
+ * headers go (those that say why it is here are the last ones) and its key is cut. */
+static struct tagd_output fit(const struct tagd_kafka *kafka, const struct tagd_output *output)
+{
+    struct tagd_output fitted = *output;
+    size_t limit = kafka->dead_letter_bytes_max;
+    if (around_bytes(kafka, &fitted) + fitted.value.n <= limit)
+        return fitted;
+    if (around_bytes(kafka, &fitted) > limit / 2 && fitted.n_headers > TAGD_DEAD_LETTER_HEADERS) {
+        fitted.headers += fitted.n_headers - TAGD_DEAD_LETTER_HEADERS;
+        fitted.n_headers = TAGD_DEAD_LETTER_HEADERS;
+    }
+    if (fitted.key.n > limit / 4)
+        fitted.key.n = limit / 4;
+    size_t around = around_bytes(kafka, &fitted), left = around >= limit ? 0 : limit - around;
+    if (fitted.value.n > left)
+        fitted.value.n = left;
+    return fitted;
 }
 
 static rd_kafka_headers_t *make_headers(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard,
-                                        const struct tagd_output *output, size_t sent_bytes)
+                                        const struct tagd_output *output, bool cut, size_t value_bytes)
 {
     char batch[96], full[24];
     int n =
@@ -179,8 +197,8 @@ static rd_kafka_headers_t *make_headers(struct tagd_kafka *kafka, const struct t
     for (size_t i = 0; i < output->n_headers; i++)
         rd_kafka_header_add(headers, output->headers[i].name.p, (ssize_t)output->headers[i].name.n,
                             output->headers[i].value.p, (ssize_t)output->headers[i].value.n);
-    if (sent_bytes < output->value.n) {
-        int k = snprintf(full, sizeof(full), "%zu", output->value.n);
+    if (cut) {
+        int k = snprintf(full, sizeof(full), "%zu", value_bytes);
         rd_kafka_header_add(headers, "tagd_truncated", -1, full, k);
     }
     rd_kafka_header_add(headers, "tagd_batch", -1, batch, n);
@@ -191,20 +209,20 @@ static rd_kafka_headers_t *make_headers(struct tagd_kafka *kafka, const struct t
 static bool produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard, const struct tagd_output *output,
                     struct tagd_error *error)
 {
-    size_t topic = output->kind == TAGD_OUT_DEAD_LETTER, bytes = output->value.n;
-    if (output->kind == TAGD_OUT_DEAD_LETTER)
-        bytes = cut_length(kafka, output, strlen(kafka->config->group) + 160);
-    if (bytes < output->value.n)
+    size_t topic = output->kind == TAGD_OUT_DEAD_LETTER;
+    struct tagd_output sent = topic == 0 ? *output : fit(kafka, output);
+    bool cut = sent.value.n < output->value.n || sent.n_headers < output->n_headers || sent.key.n < output->key.n;
+    if (cut)
         __atomic_add_fetch(&kafka->stats->truncated, 1, __ATOMIC_RELAXED);
-    rd_kafka_headers_t *headers = make_headers(kafka, shard, output, bytes);
+    rd_kafka_headers_t *headers = make_headers(kafka, shard, &sent, cut, output->value.n);
     for (unsigned tries = 0;; tries++) {
-        rd_kafka_resp_err_t err = rd_kafka_producev(
-            kafka->producer, RD_KAFKA_V_RKT(kafka->producer_topics[topic]), RD_KAFKA_V_PARTITION((int32_t)shard->shard),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_KEY(output->has_key ? output->key.p : NULL, output->has_key ? output->key.n : 0),
-            RD_KAFKA_V_VALUE(output->has_value ? (void *)(uintptr_t)output->value.p : NULL,
-                             output->has_value ? bytes : 0),
-            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        rd_kafka_resp_err_t err =
+            rd_kafka_producev(kafka->producer, RD_KAFKA_V_RKT(kafka->producer_topics[topic]),
+                              RD_KAFKA_V_PARTITION((int32_t)shard->shard), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                              RD_KAFKA_V_KEY(sent.has_key ? sent.key.p : NULL, sent.has_key ? sent.key.n : 0),
+                              RD_KAFKA_V_VALUE(sent.has_value ? (void *)(uintptr_t)sent.value.p : NULL,
+                                               sent.has_value ? sent.value.n : 0),
+                              RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
         if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL && tries < QUEUE_FULL_TRIES_MAX) {
@@ -276,8 +294,16 @@ static void give_up(struct tagd_kafka *kafka, struct tagd_op *op, rd_kafka_error
     }
     if (kafka->delivery != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         return;
-    if (kafka->dead_letter_bytes_max > DEAD_LETTER_BYTES_LEAST)
-        kafka->dead_letter_bytes_max /= 2;
+    if (kafka->dead_letter_bytes_max <= DEAD_LETTER_BYTES_LEAST) {
+        if (kafka->fatal[0] == '\0')
+            snprintf(
+                kafka->fatal, sizeof(kafka->fatal),
+                "Kafka finds a message for \"%s\" or \"%s\" too large; raise the topics' max.message.bytes and, under "
+                "\"kafka\", message.max.bytes",
+                kafka->outputs[0], kafka->outputs[1]);
+        return;
+    }
+    kafka->dead_letter_bytes_max /= 2;
     tagd_kafka_note(
         kafka->notes, TAGD_NOTE_WARN,
         "Kafka finds a message too large; dead letters are now cut to %zu bytes (raise the topic's max.message.bytes)",

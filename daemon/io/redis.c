@@ -2,6 +2,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -30,6 +31,7 @@ struct tagd_redis {
     uint64_t serial; /* of the connection, from 1 */
     int64_t retry_ms;
     bool warned_aof;
+    bool demoted;        /* an answer said so: the connection is left after the operation */
     struct tagd_buf out; /* commands not sent yet */
     size_t n_out;        /* how many */
     uint32_t partitions;
@@ -135,12 +137,24 @@ static void send_commands(struct tagd_redis *redis)
         tagd_buf_free(&redis->out);
 }
 
+/* It is a replica by now, or about to load another's data: the master is elsewhere, perhaps under the same name. */
+static bool says_demoted(const redisReply *reply)
+{
+    static const char *const words[] = {"READONLY", "LOADING", "MASTERDOWN"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && reply->type == REDIS_REPLY_ERROR; i++)
+        if (strncmp(reply->str, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
 /* The next reply, or NULL: the connection is gone and closed. */
 static redisReply *receive(struct tagd_redis *redis, struct tagd_error *error)
 {
     void *reply = NULL;
-    if (redisGetReply(redis->context, &reply) == REDIS_OK && reply != NULL)
+    if (redisGetReply(redis->context, &reply) == REDIS_OK && reply != NULL) {
+        redis->demoted = redis->demoted || says_demoted(reply);
         return reply;
+    }
     bool timed_out = redis->context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK);
     tagd_fail(error, "Redis: %s", timed_out ? "no answer in time" : redis->context->errstr);
     disconnect(redis);
@@ -154,6 +168,7 @@ static bool is_error(const redisReply *reply)
 
 static struct tagd_str reply_str(const redisReply *reply)
 {
+    assert(reply != NULL);
     return reply->type == REDIS_REPLY_STRING ? (struct tagd_str){reply->str, reply->len} : (struct tagd_str){"", 0};
 }
 
@@ -183,9 +198,11 @@ static bool receive_all(struct tagd_redis *redis, redisReply **replies, size_t n
 
 static void free_all(redisReply **replies, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (replies[i] != NULL)
             freeReplyObject(replies[i]);
+        replies[i] = NULL;
+    }
 }
 
 /* ---- connecting ---- */
@@ -423,7 +440,7 @@ static void refuse(struct tagd_op *op, const char *fmt, ...)
 
 static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
 {
-    redisReply *replies[3];
+    redisReply *replies[3] = {0};
     for (unsigned tries = 0; tries < EXEC_TRIES_MAX; tries++) {
         command(redis, 2);
         arg_z(redis, "WATCH");
@@ -895,6 +912,9 @@ void tagd_redis_submit(struct tagd_redis *redis, struct tagd_op *op)
     } else {
         do_load(redis, op);
     }
+    if (redis->demoted && redis->context != NULL)
+        disconnect(redis);
+    redis->demoted = false;
 }
 
 enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, struct tagd_str customer,

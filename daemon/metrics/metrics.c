@@ -57,6 +57,8 @@ static const struct counter counters[] = {
      IO(redis_connects), "counter"},
     {"tagd_dead_letters_truncated_total", "", "Dead letters cut to the broker's limit.", IO(truncated), "counter"},
     {"tagd_shards_assigned", "", "Shards that are ours.", IO(shards_assigned), "gauge"},
+    {"tagd_clock_parted", "", "Workers whose live time stands since the wall clock was set.", WORKER(clock_parted),
+     "gauge"},
     {"tagd_shards_running", "", "Shards that are ours and run.", WORKER(shards_running), "gauge"},
 };
 #define N_COUNTERS (sizeof(counters) / sizeof(counters[0]))

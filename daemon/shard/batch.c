@@ -59,7 +59,8 @@ void tagd_dead_letter(const struct tagd_record *record, enum tagd_event_code cod
                       const char *topic, uint32_t shard, int64_t offset, uint32_t index, struct tagd_arena *arena,
                       struct tagd_output *output)
 {
-    struct tagd_header *headers = tagd_arena_alloc(arena, (record->n_headers + 5) * sizeof(*headers));
+    struct tagd_header *headers =
+        tagd_arena_alloc(arena, (record->n_headers + TAGD_DEAD_LETTER_HEADERS) * sizeof(*headers));
     size_t n = record->n_headers;
     if (n > 0)
         memcpy(headers, record->headers, n * sizeof(*headers));

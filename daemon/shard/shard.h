@@ -13,11 +13,13 @@
 struct tagd_shard {
     uint32_t number;
     enum tagd_shard_status status;
-    uint64_t fence;        /* ours; 0: none */
-    struct tagd_head head; /* as the store has it */
-    int64_t next_due_ms;   /* no timer is earlier; TAGD_NEVER: none */
-    int64_t watermark_ms;  /* never back; INT64_MIN: none yet */
-    int64_t latest_ms;     /* latest event time read; INT64_MIN: none yet */
+    uint64_t fence;                 /* ours; 0: none */
+    struct tagd_head head;          /* as the store has it */
+    int64_t next_due_ms;            /* no timer is earlier; TAGD_NEVER: none */
+    int64_t watermark_ms;           /* never back; INT64_MIN: none yet */
+    int64_t latest_ms;              /* latest event time read; INT64_MIN: none yet */
+    bool has_first;                 /* it began as a new one, */
+    int64_t first[TAGD_TOPICS_MAX]; /* here: if it must begin again before its first commit */
 };
 
 /* What all shards of a worker share while they work on batches. */

@@ -275,6 +275,8 @@ static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const st
 
 static enum tagd_takeover_result start(struct tagd_takeover *takeover, struct tagd_op *op)
 {
+    if (!takeover->head.exists && takeover->shard->has_first)
+        memcpy(takeover->decision.start, takeover->shard->first, sizeof(takeover->decision.start));
     op->u.start.offsets = takeover->decision.start;
     return submit(takeover, op, TAGD_TAKEOVER_START, TAGD_OP_START);
 }
@@ -375,6 +377,8 @@ static enum tagd_takeover_result started(struct tagd_takeover *takeover, const s
             (struct tagd_head){.n_topics = config->n_topics, .partitions = (uint32_t)config->rules.partitions};
         shard->head.watermark_ms = shard->head.latest_ms = INT64_MIN;
         snprintf(shard->head.catalog_hash, sizeof(shard->head.catalog_hash), "%s", tagd_catalog_hash(config->catalog));
+        memcpy(shard->first, takeover->decision.start, sizeof(shard->first));
+        shard->has_first = true;
     }
     memcpy(shard->head.next_offset, takeover->decision.start, sizeof(shard->head.next_offset));
     shard->watermark_ms = shard->head.watermark_ms;

@@ -1,5 +1,6 @@
 #include "worker/lane.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,7 @@ bool tagd_lane_take(struct tagd_lane *lane, const struct tagd_worker_config *con
         best = topic;
         best_ms = at;
     }
+    assert(best != NULL); /* something is queued */
     *taken = best->ring[best->first];
     best->first = (best->first + 1) & (best->cap - 1);
     best->n--;
@@ -137,6 +139,8 @@ static int64_t live_bound(const struct tagd_lane *lane, const struct tagd_worker
                           const struct tagd_lane_clock *now, uint32_t lagging)
 {
     int64_t bound = now->wall_ms - config->grace_ms;
+    if (now->parted)
+        return INT64_MIN;
     for (uint32_t i = 0; i < config->n_topics; i++) {
         const struct tagd_lane_topic *topic = &lane->topics[i];
         int64_t of = lagging == 0          ? now->wall_ms - (now->mono_ms - topic->confirmed_ms)

@@ -38,6 +38,7 @@ struct tagd_lane {
 
 struct tagd_lane_clock {
     int64_t wall_ms, mono_ms;
+    bool parted; /* the two clocks disagree: no time passes by the wall clock */
 };
 
 /* Forgets positions and ends, as a shard that begins to run. The queues must be empty. */

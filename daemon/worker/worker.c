@@ -22,6 +22,7 @@
 #define RETAKE_MS 200         /* before a shard is taken over again */
 #define RETAKE_FENCED_MS 2000 /* after another owner was met: time for the group to tell us */
 #define LEAVE_MS 3000         /* what is in flight gets so long when shards go */
+#define CLOCKS_PART_MS 60000  /* the wall clock may be slewed, not set */
 #define BLOCKED_EXTRA 1000    /* records let in past the limit while all wait for one topic */
 
 enum activity { IDLE, TAKEOVER, LOADING, COMMITTING, PUBLISHING, RELEASING };
@@ -55,18 +56,14 @@ struct tagd_worker {
     struct tagd_shard_writes *writes;
     struct tagd_shard_outputs *outputs;
 
-    bool revoking, stopping, stopped, any_lost;
+    bool revoking, stopping, stopped, any_lost, clocks_parted;
+    int64_t apart_ms;          /* wall minus monotonic clock, as last believed; 0: not known yet */
     struct tagd_error failure; /* text: why the worker must stop */
 };
 
 static int64_t mono_of(struct tagd_worker *worker)
 {
     return worker->port->mono_ms(worker->port->self);
-}
-
-static struct tagd_lane_clock clock_of(struct tagd_worker *worker)
-{
-    return (struct tagd_lane_clock){worker->port->wall_ms(worker->port->self), mono_of(worker)};
 }
 
 static void note(struct tagd_worker *worker, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -80,6 +77,26 @@ static void note(struct tagd_worker *worker, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     worker->config.note(worker->config.note_to, text);
+}
+
+/* Both clocks. A wall clock that was set is not believed: live time stands until the two agree again, or a restart. */
+static struct tagd_lane_clock clock_of(struct tagd_worker *worker)
+{
+    struct tagd_lane_clock now = {worker->port->wall_ms(worker->port->self), mono_of(worker), false};
+    int64_t apart = now.wall_ms - now.mono_ms, by = apart - worker->apart_ms;
+    if (worker->apart_ms != 0 && (by > CLOCKS_PART_MS || by < -CLOCKS_PART_MS)) {
+        if (!worker->clocks_parted)
+            note(worker,
+                 "the wall clock was set by %" PRId64
+                 " ms: tags that silence changes stand until it is right again; restart if it is right now",
+                 by);
+        now.parted = true;
+    } else {
+        worker->apart_ms = apart;
+    }
+    __atomic_store_n(&worker->stats.clock_parted, now.parted, __ATOMIC_RELAXED);
+    worker->clocks_parted = now.parted;
+    return now;
 }
 
 static void fail(struct tagd_worker *worker, const char *text)

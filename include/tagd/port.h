@@ -51,6 +51,7 @@ struct tagd_head {
 
 /* One thing to publish. A dead letter names its source record; value and key are there too when it is first published,
  * and are fetched again (REFETCH) when it comes out of an outbox. */
+#define TAGD_DEAD_LETTER_HEADERS 5 /* a dead letter's last headers say why and where; those before are the record's */
 struct tagd_output {
     enum { TAGD_OUT_CHANGE, TAGD_OUT_DEAD_LETTER } kind;
     struct tagd_str key, value;
@@ -132,7 +133,7 @@ struct tagd_op {
             struct tagd_str owner;
         } end_owner;
         struct {
-            const int64_t *offsets; /* by topic */
+            int64_t *offsets; /* by topic; -1: where new shards begin; result: where it began */
         } start;
         struct {
             struct tagd_load_item *items;

@@ -36,6 +36,7 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
         data_gaps;
     uint64_t limit_panes, limit_dedupe_ids;
     uint64_t shards_running;  /* gauge */
+    uint64_t clock_parted;    /* gauge: 1: the wall clock was set; live time stands */
     int64_t watermark_min_ms; /* gauge; INT64_MIN: none */
 };
 struct tagd_shard_stats { /* a shard's, gauges */

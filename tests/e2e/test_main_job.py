@@ -78,11 +78,14 @@ def test_nothing_bad_is_dropped(stack, daemon):
     for code, value in bad.items():
         producer.produce(topic, value, "C1", headers={"mine": code})
     producer.produce(topic, None, "C1")
+    big = stack.producer(**{"message.max.bytes": 1048000})  # all but its headers fits, and they don't
+    big.produce(topic, b"{big", "C1", headers={"huge": b"x" * 1047000})
+    big.flush()
     producer.produce(topic, json.dumps(event("e8", "unheard.of", "C1", at)), "C1")
     producer.produce(topic, json.dumps(event("e9", "order.paid", "C1", at, {"amount": 1})), "C1")
     producer.produce(topic, json.dumps(event("e9", "order.paid", "C1", at, {"amount": 1})), "C1")
     producer.flush()
-    letters.wait(len(bad) + 2, 20)  # misrouted, and the record without a value
+    letters.wait(len(bad) + 3, 20)  # misrouted, the record without a value, the one with huge headers
     letters.stop()
     found = {}
     for message in letters.messages:
@@ -92,7 +95,8 @@ def test_nothing_bad_is_dropped(stack, daemon):
     assert sorted(found) == sorted({*bad, "misrouted"})
     for code, value in bad.items():
         assert [m.value() for m, told in found[code] if told.get("mine") == code] == [value], code
-    assert len(found["malformed"]) == 2  # the record without a value is the other
+    assert len(found["malformed"]) == 3
+    assert [m.value() for m, told in found["malformed"] if "tagd_truncated" in told and "huge" not in told] == [b"{big"]
     metrics = wait_for("all read", 20, lambda: (m := d.metrics())["tagd_events_total"] >= 3 and m)
     assert metrics["tagd_ignored_total"] == 1 and metrics["tagd_duplicates_total"] == 1 and metrics["tagd_events_total"] == 3
     d.stop()

@@ -331,6 +331,47 @@ static void after_a_stall_an_old_end_proves_nothing(void)
     world_close(&world);
 }
 
+static void a_wall_clock_that_was_set_makes_nobody_silent(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    int64_t at = world.wall_ms;
+    world_event(&world, 0, 0, "login", "c", at);
+    struct tagd_worker *worker = start(&world, "a", false);
+    world_run(&world, worker, 3000);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    world.wall_ms += 3600000;
+    world_run(&world, worker, 3000);
+    CHECK(world_saw(&world.published, "") && tagd_worker_stats(worker)->clock_parted == 1);
+    CHECK(world.notes.n > 0);
+    world.wall_ms -= 3600000;
+    world_run(&world, worker, 7000);
+    CHECK(world_saw(&world.published, "tag:c:2 b.activity>silent;") && tagd_worker_stats(worker)->clock_parted == 0);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void a_new_shard_taken_over_again_begins_where_it_began(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world.latest = true;
+    world_event(&world, 0, 0, "login", "before", T0);
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    world.faults[TAGD_OP_COMMIT] = (struct world_fault){1, TAGD_UNKNOWN, false};
+    world_event(&world, 0, 0, "login", "c", T0 + 1);
+    world_run(&world, worker, 600);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    world_event(&world, 0, 1, "login", "d", T0 + 2); /* its topic's beginning was settled with the first batch */
+    world_kill(&world, worker);
+    worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "tag:d:1 b.activity>busy;"));
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 int main(void)
 {
     RUN(an_event_becomes_a_change_a_view_a_timer_and_an_offset);
@@ -349,5 +390,7 @@ int main(void)
     RUN(a_state_of_another_catalog_is_refused);
     RUN(silence_changes_a_tag_when_the_end_was_seen_and_grace_has_passed);
     RUN(after_a_stall_an_old_end_proves_nothing);
+    RUN(a_wall_clock_that_was_set_makes_nobody_silent);
+    RUN(a_new_shard_taken_over_again_begins_where_it_began);
     return DONE();
 }

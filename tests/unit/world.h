@@ -49,6 +49,7 @@ struct world {
     struct tagd_port port;
     int64_t wall_ms, mono_ms;
     bool ends_confirmed; /* at each poll the ends are confirmed anew */
+    bool latest;         /* new shards begin at the end */
     struct world_shard shards[WORLD_SHARDS];
     struct world_fault faults[TAGD_OP_REFETCH + 1];
     struct tagd_op *ops[WORLD_OPS];
@@ -212,13 +213,15 @@ static inline void world_committed(struct world_shard *shard, struct tagd_op *op
     }
 }
 
-static inline void world_start(struct world_shard *shard, struct tagd_op *op)
+static inline void world_start(const struct world *world, struct world_shard *shard, struct tagd_op *op)
 {
     shard->running = true;
     for (uint32_t topic = 0; topic < WORLD_TOPICS; topic++) {
-        shard->topics[topic].next =
-            op->u.start.offsets[topic] < 0 ? shard->topics[topic].low : op->u.start.offsets[topic];
+        shard->topics[topic].next = op->u.start.offsets[topic] < 0
+                                        ? (world->latest ? shard->topics[topic].end : shard->topics[topic].low)
+                                        : op->u.start.offsets[topic];
         shard->topics[topic].told_end = false;
+        op->u.start.offsets[topic] = shard->topics[topic].next;
     }
 }
 
@@ -239,7 +242,7 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
             op->u.tail.fence = shard->tail_fence;
             op->u.tail.batch = shard->tail_batch;
             break;
-        case TAGD_OP_START: world_start(shard, op); break;
+        case TAGD_OP_START: world_start(world, shard, op); break;
         case TAGD_OP_LOAD: world_load(shard, op); break;
         case TAGD_OP_PUBLISH: world_publish(world, op); break;
         case TAGD_OP_REFETCH:
