@@ -1,9 +1,16 @@
-/* The store: one Redis connection of one worker. Keys, with TAG = {<group>:<shard>}, so that a shard's are in one hash
- * slot: <prefix>TAG:fence       the fence last taken, decimal <prefix>TAG:head        struct tagd_head as one line of
- * text (redis_head.c) <prefix>TAG:p:<customer>  the profile <prefix>TAG:timers      sorted set: customer by next due
- * instant in ms, +inf if nothing is due <prefix>TAG:outbox      hash: batch -> "<fence> <prev_fence>\n" and the shard's
- * bytes <prefix>tags:<customer> hash for readers <prefix>group           the group that owns the prefix A fence counts
- * for the connection it was taken on: after a reconnect, operations of shards fenced before are TAGD_UNKNOWN. */
+/* The store: one Redis connection of one worker. Keys, with TAG = {<group>:<shard>}, so that a shard's are in one hash slot:
+ *
+ *   <prefix>TAG:fence         the fence last taken, decimal
+ *   <prefix>TAG:head          struct tagd_head as one line of text (redis_head.c)
+ *   <prefix>TAG:p:<customer>  the profile
+ *   <prefix>TAG:timers        sorted set: customer by next due instant in ms, +inf if nothing is due
+ *   <prefix>TAG:outbox        hash: batch -> "<fence> <prev_fence>\n" and the shard's bytes
+ *   <prefix>tags:<customer>   hash for readers
+ *   <prefix>group             the group that owns the prefix
+ *   <prefix>shards            the number of shards the state was made with
+ *
+ * A fence counts for the connection it was taken on: after a reconnect, operations of shards fenced before are
+ * TAGD_UNKNOWN. */
 #ifndef TAGD_IO_REDIS_H
 #define TAGD_IO_REDIS_H
 
