@@ -69,7 +69,8 @@ log.retention.ms=-1
 log.segment.bytes=67108864
 END
     echo "127.0.0.1:$port" >"$dir/address"
-    java -cp "$libs/*" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" \
+    # the id has neither '-', which in front would be taken for an option, nor '_'
+    java -cp "$libs/*" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'AA' | tr -d =)" \
       -c "$dir/server.properties" >"$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; exit 69; }
   fi
   : >"$dir/broker.log"
