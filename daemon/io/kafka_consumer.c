@@ -443,8 +443,7 @@ static void bury(struct tagd_kafka *kafka, const char *why, void (*input)(void *
         return;
     snprintf(text, sizeof(text),
              "the Kafka consumer can't go on: %s; does another daemon run as instance \"%s\" of group \"%s\"? Give "
-             "each its own "
-             "\"instance\"",
+             "each its own \"instance\"",
              why, kafka->config->instance, kafka->config->group);
     set_fatal(kafka, text);
 }

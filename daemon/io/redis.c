@@ -383,6 +383,7 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
         return result;
     }
     redis->serial++;
+    redis->demoted = false; /* what an earlier connection was told */
     if (redis->stats != NULL)
         __atomic_fetch_add(&redis->stats->redis_connects, 1, __ATOMIC_RELAXED);
     return TAGD_IO_OK;
