@@ -20,6 +20,7 @@ struct tagd_engine {
     struct view now, scan, walk;
     bool *flags, *closure; /* dimensions at work */
     int32_t *from;         /* tags before the present evaluation */
+    bool baseline;         /* changes are neither numbered nor told */
     struct tagd_limits limits;
 };
 
@@ -73,6 +74,11 @@ void tagd_engine_free(struct tagd_engine *engine)
     free(engine->closure);
     free(engine->from);
     free(engine);
+}
+
+void tagd_engine_baseline(struct tagd_engine *engine, bool on)
+{
+    engine->baseline = on;
 }
 
 const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine)
@@ -201,7 +207,9 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
         *state = (struct tagd_tag_state){.tag = engine->now.tags[d], .prev = state->tag, .at = at, .changed = true};
         changed = true;
     }
-    if (changed)
+    if (changed && engine->baseline)
+        profile->changed_at = at;
+    else if (changed)
         emit_changes(engine, profile, cause, sink);
 }
 

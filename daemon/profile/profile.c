@@ -5,10 +5,10 @@
  *   z       last: own latest event time, ms
  *   d       clock
  *   u       due: 0 never, else 1 + zigzag(due - last)
- *   u       revision
+ *   u       0: no tag ever changed, else 1 + revision
  *   d       changed_at
- *   for each dimension: u tag + 1; if its tag ever changed (revision > 0): u 0 not it, else 1 + zigzag(last - at); then
- * u prev + 1 for each store:     u number of panes; for each: u pane - previous pane (the first: z), then z128 a column
+ *   for each dimension: u tag + 1; if any tag ever changed: u 0 not this one, else 1 + zigzag(last - at); then u prev + 1
+ *   for each store:     u number of panes; for each: u pane - previous pane (the first: z), then z128 a column
  *   for each mark:      u 0 absent, else 1 + zigzag(last - at); a VALUE then z (number) or u length and bytes (string)
  *   u       number of dedupe ids; for each: 16 bytes hash, d until
  *
@@ -163,12 +163,20 @@ static int64_t plus(int64_t a, int64_t b)
     return (int64_t)((uint64_t)a + (uint64_t)b);
 }
 
-static void encode_tags(const struct tagd_profile *profile, struct tagd_buf *out)
+static bool any_changed(const struct tagd_profile *profile)
+{
+    bool any = profile->revision > 0;
+    for (uint32_t i = 0; i < profile->catalog->n_dimensions && !any; i++)
+        any = profile->tags[i].changed;
+    return any;
+}
+
+static void encode_tags(const struct tagd_profile *profile, bool any, struct tagd_buf *out)
 {
     for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
         const struct tagd_tag_state *state = &profile->tags[i];
         tagd_buf_add_varint(out, (uint64_t)(state->tag + 1));
-        if (!profile->revision)
+        if (!any)
             continue;
         tagd_buf_add_varint(out, state->changed ? 1 + zigzag(diff(profile->last, state->at)) : 0);
         if (state->changed)
@@ -197,14 +205,15 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
 {
     const struct tagd_catalog *catalog = profile->catalog;
     assert(profile->exists);
+    bool any = any_changed(profile);
     tagd_buf_add_byte(out, VERSION);
     tagd_buf_add(out, catalog->hash, 4);
     tagd_buf_add_zigzag(out, profile->last);
     tagd_buf_add_zigzag(out, diff(profile->clock, profile->last));
     tagd_buf_add_varint(out, profile->due == TAGD_NEVER ? 0 : 1 + zigzag(diff(profile->due, profile->last)));
-    tagd_buf_add_varint(out, profile->revision);
+    tagd_buf_add_varint(out, any ? 1 + profile->revision : 0);
     tagd_buf_add_zigzag(out, diff(profile->changed_at, profile->last));
-    encode_tags(profile, out);
+    encode_tags(profile, any, out);
     encode_panes(profile, out);
     for (uint32_t i = 0; i < catalog->n_marks; i++) {
         const struct tagd_mark_state *mark = &profile->marks[i];
@@ -227,13 +236,13 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
 
 /* ---- decode ---- */
 
-static void decode_tags(struct tagd_profile *profile, struct tagd_reader *reader)
+static void decode_tags(struct tagd_profile *profile, bool any, struct tagd_reader *reader)
 {
     for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
         struct tagd_tag_state *state = &profile->tags[i];
         uint64_t n = profile->catalog->dimensions[i].n_rules, tag = tagd_read_varint(reader), prev = 0;
         state->changed = false;
-        if (profile->revision) {
+        if (any) {
             uint64_t at = tagd_read_varint(reader);
             state->changed = at != 0;
             state->at = at ? diff(profile->last, unzigzag(at - 1)) : 0;
@@ -318,9 +327,10 @@ bool tagd_profile_decode(struct tagd_profile *profile, struct tagd_str bytes, st
     profile->clock = plus(profile->last, tagd_read_zigzag(&reader));
     uint64_t due = tagd_read_varint(&reader);
     profile->due = due ? plus(profile->last, unzigzag(due - 1)) : TAGD_NEVER;
-    profile->revision = tagd_read_varint(&reader);
+    uint64_t revision = tagd_read_varint(&reader);
+    profile->revision = revision ? revision - 1 : 0;
     profile->changed_at = plus(profile->last, tagd_read_zigzag(&reader));
-    decode_tags(profile, &reader);
+    decode_tags(profile, revision > 0, &reader);
     decode_panes(profile, &reader);
     decode_marks(profile, &reader);
     decode_ids(profile, &reader);
@@ -370,7 +380,7 @@ void tagd_profile_check(const struct tagd_profile *profile)
     }
     for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
         assert(profile->tags[i].tag >= -1 && profile->tags[i].tag < (int32_t)profile->catalog->dimensions[i].n_rules);
-        assert(profile->tags[i].tag == -1 || profile->revision > 0);
+        assert(profile->tags[i].tag == -1 || profile->tags[i].changed);
     }
     assert(profile->n_ids <= TAGD_PROFILE_IDS_MAX);
     assert(!profile->exists || (profile->clock >= profile->last && profile->due > profile->clock));

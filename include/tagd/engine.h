@@ -35,6 +35,9 @@ struct tagd_limits { /* counters, only ever raised */
 struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t horizon_ms);
 void tagd_engine_free(struct tagd_engine *engine);
 const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine);
+/* While on, tags change as ever, but no change is numbered or told: history that is there before the first change is
+ * published. Off at first. */
+void tagd_engine_baseline(struct tagd_engine *engine, bool on);
 
 /* Lets time run to `to_ms`, included: every instant at which a tag changes with no event, in order, each at its own
  * instant. Cheap if tagd_profile_due(profile) > to_ms. A profile that does not exist has no instants. */
