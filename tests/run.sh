@@ -45,7 +45,11 @@ ctest --test-dir build/asan --output-on-failure
 
 step "python tools"
 venv=build/venv
-[ -x $venv/bin/pytest ] || { python3 -m venv $venv && $venv/bin/pip install -q -r tests/requirements.txt; }
+if ! cmp -s tests/requirements.txt $venv/requirements.txt; then
+  [ -x $venv/bin/pip ] || python3 -m venv $venv
+  $venv/bin/pip install -q -r tests/requirements.txt
+  cp tests/requirements.txt $venv/requirements.txt
+fi
 
 step "the reference evaluator"
 $venv/bin/pytest -q tests/reference
