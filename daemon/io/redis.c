@@ -226,7 +226,7 @@ static enum tagd_io_result check_info(struct tagd_redis *redis, const char *info
     char value[64];
     info_value(info, "loading", value, sizeof(value));
     if (strcmp(value, "1") == 0) {
-        tagd_fail(error, "Redis is still loading its data");
+        tagd_fail(error, "Redis is still loading its data; wait until it has");
         return TAGD_IO_UNREACHABLE;
     }
     info_value(info, "redis_mode", value, sizeof(value));
@@ -237,12 +237,14 @@ static enum tagd_io_result check_info(struct tagd_redis *redis, const char *info
     }
     info_value(info, "role", value, sizeof(value));
     if (value[0] != '\0' && strcmp(value, "master") != 0) {
-        tagd_fail(error, "Redis is a replica; give \"redis.url\" the address of the master");
+        tagd_fail(error, "Redis is a replica, which takes no writes; give \"redis.url\" the address of the master");
         return TAGD_IO_UNREACHABLE; /* a failover may be under way */
     }
     info_value(info, "maxmemory_policy", value, sizeof(value));
     if (value[0] != '\0' && strcmp(value, "noeviction") != 0) {
-        tagd_fail(error, "Redis has maxmemory-policy %s, which would drop customers' state; set it to noeviction",
+        tagd_fail(error,
+                  "Redis has maxmemory-policy %s, which would drop customers' state; set it to noeviction, as in: "
+                  "redis-cli config set maxmemory-policy noeviction",
                   value);
         return TAGD_IO_CONFIG;
     }
@@ -253,6 +255,16 @@ static enum tagd_io_result check_info(struct tagd_redis *redis, const char *info
                            "Redis has no append-only file: a crash of it loses state; set appendonly to yes");
     }
     return TAGD_IO_OK;
+}
+
+static const char *place_of(const struct tagd_config *config, char text[256])
+{
+    if (config->redis.host == NULL)
+        snprintf(text, 256, "%s", config->redis.unix_path);
+    else
+        snprintf(text, 256, strchr(config->redis.host, ':') == NULL ? "%s:%d" : "[%s]:%d", config->redis.host,
+                 config->redis.port);
+    return text;
 }
 
 /* Are we welcome there? AUTH and SELECT come first; an error in them is a matter of configuration. */
@@ -278,13 +290,20 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claim, struct ta
     arg_z(redis, "INFO");
     n = redis->n_out;
     send_commands(redis);
-    if (!receive_all(redis, replies, n, error)) {
+    struct tagd_error reason;
+    char place[256];
+    if (!receive_all(redis, replies, n, &reason)) {
+        const char *what = strncmp(reason.text, "Redis: ", 7) == 0 ? reason.text + 7 : reason.text;
+        tagd_fail(error, "what serves at %s gives no answer of a Redis: %s; start one there, or correct \"redis.url\"",
+                  place_of(config, place), what);
         for (size_t i = 0; i < n && replies[i] != NULL; i++) {
             if (!is_error(replies[i]))
                 continue;
             if (strncmp(replies[i]->str, "LOADING", 7) != 0)
                 result = TAGD_IO_CONFIG;
-            tagd_fail(error, "Redis refuses us: %s; see \"redis.url\"", replies[i]->str);
+            tagd_fail(error,
+                      "Redis at %s refuses us: %s; correct \"redis.url\", as in \"redis://user:password@host:6379/0\"",
+                      place_of(config, place), replies[i]->str);
             break;
         }
         goto out;
@@ -365,13 +384,9 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
                          ? redisConnectUnixWithTimeout(config->redis.unix_path, connect_time)
                          : redisConnectWithTimeout(config->redis.host, config->redis.port, connect_time);
     if (redis->context == NULL || redis->context->err != 0) {
-        if (config->redis.host == NULL)
-            tagd_fail(error, "Redis at %s is out of reach: %s; start it, or correct \"redis.url\"",
-                      config->redis.unix_path, redis->context == NULL ? "no memory" : redis->context->errstr);
-        else
-            tagd_fail(error, "Redis at %s:%d is out of reach: %s; start it, or correct \"redis.url\"",
-                      config->redis.host, config->redis.port,
-                      redis->context == NULL ? "no memory" : redis->context->errstr);
+        char place[256];
+        tagd_fail(error, "Redis at %s is out of reach: %s; start it, or correct \"redis.url\"", place_of(config, place),
+                  redis->context == NULL ? "no memory" : redis->context->errstr);
         disconnect(redis);
         return TAGD_IO_UNREACHABLE;
     }
