@@ -463,6 +463,8 @@ static bool read_text(struct tagd_jsonc *jsonc, struct tagd_error *error)
     open_comment = blank_comments(plain, n);
     if (open_comment < n)
         return fail_at(jsonc, error, open_comment, NULL, "the comment has no end; close it with */");
+    if (blanks(jsonc->plain, 0) == n)
+        return fail_at(jsonc, error, 0, NULL, "the file says nothing; expected an object between { and }");
     jsonc->root = tagd_json_parse(&jsonc->arena, plain, n, &fault);
     if (!jsonc->root)
         return fail_at(jsonc, error, fault.offset, NULL, fault.what);

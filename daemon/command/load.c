@@ -31,14 +31,19 @@ bool tagd_command_read_file(const char *path, const char *what, size_t max_bytes
     return true;
 }
 
-struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_error *error)
+static struct tagd_catalog *load_catalog(const char *path, const char *what, struct tagd_error *error)
 {
     struct tagd_buf text = {0};
     struct tagd_catalog *catalog = NULL;
-    if (tagd_command_read_file(path, "a catalog", TAGD_CATALOG_BYTES_MAX, &text, error))
+    if (tagd_command_read_file(path, what, TAGD_CATALOG_BYTES_MAX, &text, error))
         catalog = tagd_catalog_load(path, text.p ? text.p : "", text.n, error);
     tagd_buf_free(&text);
     return catalog;
+}
+
+struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_error *error)
+{
+    return load_catalog(path, "a catalog", error);
 }
 
 static const char *from_environment(void *to, const char *name)
@@ -85,14 +90,16 @@ static bool carry_fits(const char *path, const struct tagd_config *config, const
 static struct tagd_catalog *load_beside(const char *config_path, const char *catalog, struct tagd_error *error)
 {
     const char *slash = strrchr(config_path, '/');
-    if (catalog[0] == '/' || !slash)
-        return tagd_command_load_catalog(catalog, error);
-    struct tagd_buf path = {0};
-    tagd_buf_add(&path, config_path, (size_t)(slash - config_path) + 1);
+    struct tagd_buf path = {0}, what = {0};
+    if (catalog[0] != '/' && slash)
+        tagd_buf_add(&path, config_path, (size_t)(slash - config_path) + 1);
     tagd_buf_add_z(&path, catalog);
     tagd_buf_add_byte(&path, '\0');
-    struct tagd_catalog *loaded = tagd_command_load_catalog(path.p, error);
+    tagd_buf_printf(&what, "the catalog that %s names at /catalog", config_path);
+    tagd_buf_add_byte(&what, '\0');
+    struct tagd_catalog *loaded = load_catalog(path.p, what.p, error);
     tagd_buf_free(&path);
+    tagd_buf_free(&what);
     return loaded;
 }
 

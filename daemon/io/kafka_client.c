@@ -131,9 +131,11 @@ rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side 
         const struct tagd_property *property = &config->kafka[i];
         if (!property_fits(table, property->name, side))
             continue;
-        if (rd_kafka_conf_set(conf, property->name, property->value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
+        if (rd_kafka_conf_set(conf, property->name, property->value, text, sizeof(text)) != RD_KAFKA_CONF_OK) {
+            text[strcspn(text, "\n")] = '\0';
             ok = tagd_fail(error, "at /kafka/%s: librdkafka refuses it: %s; correct it, or take it out", property->name,
                            text);
+        }
     }
     free(table);
     if (!ok) {
