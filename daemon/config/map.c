@@ -1,9 +1,12 @@
 /* sources[].map: where each attribute and field of a topic in another shape is.
  *
- *   value       "/pointer"  {"const": V}  {"at": "/pointer", "as": "rfc3339" | "epoch_s" | "epoch_ms"}  {"from": "key"}
- *   attributes  id, source, type, subject and time are values; an id may also be {"from": "offset"}; id and time can't
- *               be constants; all but time must be there
- *   data        "/pointer" of a whole object, or an object of fields, each a value or {"fields": {...}} of its own */
+ *   id          "/pointer"  {"from": "offset"}
+ *   source      "/pointer"  {"const": "text"}
+ *   type        "/pointer"  {"const": "text"}
+ *   subject     "/pointer"  {"const": "text"}  {"from": "key"}
+ *   time        "/pointer"  {"at": "/pointer", "as": "rfc3339" | "epoch_s" | "epoch_ms"}  or not there
+ *   data        "/pointer" of a whole object, or an object of fields, or not there
+ *     a field   "/pointer"  {"const": text, number or boolean}  {"at", "as"}  {"fields": {...}}, an object one level down */
 #include "config/reader.h"
 
 #include <stdarg.h>
@@ -141,11 +144,13 @@ static bool read_rule(struct reader *reader, const cJSON *node, unsigned may, st
     bool as = cJSON_GetObjectItemCaseSensitive(node, "as") != NULL;
     bool at = cJSON_GetObjectItemCaseSensitive(node, "at") != NULL;
     if (as && !at)
-        return fault(reader, node, "\"as\" says what the value \"at\" a pointer is; add \"at\"");
+        return fault(reader, node, "\"as\" says what the time \"at\" a pointer is; add \"at\"");
     if (!tagd_config_read_object(reader, node, keys, sizeof(keys) / sizeof(keys[0]), rule))
         return false;
     if (cJSON_GetArraySize(node) != (as ? 2 : 1))
         return fault(reader, node, "%s, only one of them", one);
+    if (at && !as)
+        return fault(reader, node, "\"at\" needs \"as\", a time's form; if this is no time, write the pointer alone");
     return check_kind(reader, node, may, rule);
 }
 
@@ -217,17 +222,17 @@ static bool read_attribute(struct reader *reader, const cJSON *node, struct tagd
 
 static bool map_id(struct reader *reader, const cJSON *node, void *into)
 {
-    return read_attribute(reader, node, into, TAGD_MAP_ID, MAY_KEY | MAY_OFFSET);
+    return read_attribute(reader, node, into, TAGD_MAP_ID, MAY_OFFSET);
 }
 
 static bool map_source(struct reader *reader, const cJSON *node, void *into)
 {
-    return read_attribute(reader, node, into, TAGD_MAP_SOURCE, MAY_CONST | MAY_KEY);
+    return read_attribute(reader, node, into, TAGD_MAP_SOURCE, MAY_CONST);
 }
 
 static bool map_type(struct reader *reader, const cJSON *node, void *into)
 {
-    return read_attribute(reader, node, into, TAGD_MAP_TYPE, MAY_CONST | MAY_KEY);
+    return read_attribute(reader, node, into, TAGD_MAP_TYPE, MAY_CONST);
 }
 
 static bool map_subject(struct reader *reader, const cJSON *node, void *into)

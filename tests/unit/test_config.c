@@ -306,6 +306,8 @@ static void a_wrong_map_is_refused_with_its_place(void)
         {"source", "{\"const\": \"\"}", "/sources/0/map/source", "1 to 1024 bytes, found 0"},
         {"type", "{\"from\": \"offset\"}", "/sources/0/map/type", "makes an id and nothing else"},
         {"time", "{\"const\": \"2026-01-01T00:00:00Z\"}", "/sources/0/map/time", "a constant can't stand here"},
+        {"type", "{\"from\": \"key\"}", "/sources/0/map/type", "use a pointer"},
+        {"time", "{\"at\": \"/a\"}", "/sources/0/map/time", "\"at\" needs \"as\""},
         {"time", "{\"as\": \"epoch_s\"}", "/sources/0/map/time", "add \"at\""},
         {"time", "{\"at\": \"/a\", \"as\": \"epoch_us\"}", "/sources/0/map/time/as", "\"epoch_ms\""},
         {"time", "{\"from\": \"key\"}", "/sources/0/map/time", "use a pointer"},
