@@ -87,6 +87,16 @@ static bool carry_fits(const char *path, const struct tagd_config *config, const
     return true;
 }
 
+static bool maps_fit(const struct tagd_config *config, const struct tagd_catalog *catalog, const char *path,
+                     struct tagd_error *error)
+{
+    struct tagd_error why;
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (config->sources[i].map && !tagd_map_check(config->sources[i].map, catalog, config->sources[i].topic, &why))
+            return tagd_fail(error, "%s: at /sources/%zu/map: %s", path, i, why.text);
+    return true;
+}
+
 static struct tagd_catalog *load_beside(const char *config_path, const char *catalog, struct tagd_error *error)
 {
     const char *slash = strrchr(config_path, '/');
@@ -107,7 +117,7 @@ struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const
                                                   struct tagd_error *error)
 {
     struct tagd_catalog *catalog = load_beside(config_path, config->catalog, error);
-    if (!catalog || carry_fits(config_path, config, catalog, error))
+    if (!catalog || (carry_fits(config_path, config, catalog, error) && maps_fit(config, catalog, config_path, error)))
         return catalog;
     tagd_catalog_free(catalog);
     return NULL;

@@ -14,7 +14,8 @@ struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_err
 /* The configuration, "${NAME}" from the environment, the instance by default the host's name. Its librdkafka properties
  * are checked too. */
 struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error *error);
-/* The catalog that the configuration at config_path names, relative to it; it has all dimensions that "carry" names. */
+/* The catalog that the configuration at config_path names, relative to it; it has all dimensions that "carry" names, and
+ * the maps of the sources fit it. */
 struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config,
                                                   struct tagd_error *error);
 
