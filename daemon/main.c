@@ -62,7 +62,8 @@ int main(int argc, char **argv)
             puts("tagd " TAGD_VERSION);
             return finish_stdout();
         }
-        return tagd_commands[i].run(argc - 1, argv + 1);
+        int code = tagd_commands[i].run(argc - 1, argv + 1);
+        return code == TAGD_EXIT_OK ? finish_stdout() : code;
     }
     return tagd_command_error(TAGD_EXIT_USAGE, "no command \"%s\"; tagd --help lists them", argv[1]);
 }
