@@ -71,6 +71,9 @@ python3 tests/reference/cdnow.py --tagd build/release/tagd --data $data --every 
 step "end to end: a real broker, a real Redis, the daemon as a process"
 TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -s tests/e2e
 
+step "bad inputs: what each gets, word by word"
+$venv/bin/pytest -q -s tests/bad_inputs
+
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
   step "mutants"

@@ -168,6 +168,8 @@ static bool read_name(struct reader *reader, const cJSON *node, const char *what
         if (!name_char(*p, false) && *p != '.' && *p != '-')
             return fault(reader, node, "\"%s\" can't name a %s; use letters, digits, \".\", \"_\" and \"-\"", *name,
                          what);
+    if (strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0) /* Kafka's rule for topics; nobody needs the others */
+        return fault(reader, node, "\"%s\" can't name a %s; add letters or digits", *name, what);
     return true;
 }
 

@@ -36,6 +36,8 @@ static void keep_words(const rd_kafka_t *rk, int level, const char *facility, co
     const char *begin = strstr(text, "]: "), *end;
     if (level > LOG_WARNING || strcmp(facility, "FAIL") != 0) /* a connection's failure */
         return;
+    if (strstr(text, "ApiVersionRequest failed") != NULL) /* no answer, which librdkafka takes for an old broker */
+        return;
     begin = text[0] == '[' && begin != NULL ? begin + 3 : text;
     end = strstr(begin, " (after ");
     pthread_mutex_lock(&words->mutex);
@@ -81,7 +83,8 @@ static enum tagd_io_result look(rd_kafka_t *rk, struct topics *topics, int timeo
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
             err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
             continue;
-        tagd_fail(error, "topic \"%s\": %s", topics->names[i], rd_kafka_err2str(err));
+        tagd_fail(error, "topic \"%s\": %s; see the broker's log, and what this client may do there", topics->names[i],
+                  rd_kafka_err2str(err));
         return err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
     }
     return TAGD_IO_OK;

@@ -194,6 +194,7 @@ CONFIGS = [
     ("a source without topic", config(sources='[‸{}]'), '/sources/0', 'the key "topic" is missing; add it'),
     ("an unknown key of a source", config(sources='[{‸"topik": "events"}]'), '/sources/0/topik', 'unknown key "topik"; take it out, or use one of: topic, …'),
     ("a topic in Chinese", config(sources='[{"topic": ‸"订单"}]'), '/sources/0/topic', '"订单" can\'t name a topic; use letters, digits, ".", "_" and "-"'),
+    ("two dots for a topic", config(sources='[{"topic": ‸".."}]'), '/sources/0/topic', '".." can\'t name a topic; add letters or digits'),
     ("a topic of 250 bytes", config(sources='[\n{"topic": ‸"'+'t'*250+'"}]'), '/sources/0/topic', "the topic's name has 250 bytes; at most 249 are possible"),
     ("a topic given twice", config(sources='[{"topic": "a"}, ‸{"topic": "a"}]'), '/sources/1', 'the topic "a" stands twice among the sources; keep one'),
     ("an unknown partitioner", config(sources='[{"topic": "a", "partitioner": ‸"fnv1a"}]'), '/sources/0/partitioner',
