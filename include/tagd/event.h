@@ -39,7 +39,7 @@ struct tagd_value {
 };
 
 struct tagd_header {
-    struct tagd_str name, value;
+    struct tagd_str name, value; /* value.p NULL: the header has no value, which is not an empty one */
 };
 
 /* One record as Kafka gave it; all views belong to the caller and must live as long as the event. */
