@@ -57,10 +57,13 @@ static bool read_attribute_header(const struct tagd_header *header, struct tagd_
                                   struct tagd_event *event)
 {
     struct tagd_str name = {header->name.p + 3, header->name.n - 3};
-
     for (int i = 0; i < TAGD_ATTRS; i++) {
         if (!same_word(name, tagd_attribute_names[i]))
             continue;
+        if (!header->value.p) {
+            envelope->attrs[i] = (struct tagd_attribute){TAGD_ABSENT, {"", 0}, "null", 0};
+            continue;
+        }
         if (!tagd_utf8_valid(header->value.p, header->value.n))
             return tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "header ce_%s: invalid UTF-8",
                                      tagd_attribute_names[i].p);
