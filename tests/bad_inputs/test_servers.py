@@ -41,6 +41,9 @@ class World:
 
     def __init__(self, stack, folder):
         self.stack, self.folder, self.started = stack, folder, []
+
+    def start(self):
+        stack = self.stack
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
         self.deaf = Deaf()
@@ -48,7 +51,7 @@ class World:
         self.locked = self.redis("--requirepass", "secret", "--user", "reader", "on", ">word", "+@read")
         self.evicting = self.redis("--maxmemory-policy", "allkeys-lru")
         self.replica = self.redis("--replicaof", "127.0.0.1", str(stack.redis_port))
-        self.cluster = self.redis("--cluster-enabled", "yes")
+        self.cluster = self.redis("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
         self.topic("events", PARTITIONS)
         self.topic("three", PARTITIONS + 1)
         self.topic("changes", PARTITIONS)
@@ -59,7 +62,7 @@ class World:
         folder = self.folder / str(port)
         folder.mkdir()
         self.started.append(subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options],
-                                             stdout=subprocess.DEVNULL))
+                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
 
         def serves():
             with contextlib.suppress(OSError):
@@ -71,12 +74,12 @@ class World:
         self.stack.create([name], partitions)
 
     def stop(self):
-        self.http.shutdown()
-        self.deaf.stop()
         for process in self.started:
             process.terminate()
         for process in self.started:
             process.wait()
+        self.http.shutdown()
+        self.deaf.stop()
 
 
 def kafka(address, **more):
@@ -199,8 +202,11 @@ def fits(line, wanted, world, group):
 @pytest.fixture(scope="module")
 def world(stack, tmp_path_factory):
     made = World(stack, tmp_path_factory.mktemp("servers"))
-    yield made
-    made.stop()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture(scope="module")
