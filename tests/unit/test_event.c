@@ -2,8 +2,6 @@
 #include "tagd/catalog.h"
 #include "tagd/event.h"
 
-#include "event/event.h"
-
 /* 2026-11-23T02:00:00Z */
 #define NOW INT64_C(1795399200000)
 
@@ -11,6 +9,7 @@ static const char catalog_text[] =
     "{\"catalog\": \"test\", \"version\": \"1\", \"events\": {"
     "\"order.paid\": {\"fields\": {\"amount\": {\"type\": \"decimal\", \"required\": true}, \"category\": \"string\","
     " \"coupon\": \"boolean\", \"delivery\": \"time\", \"birthday\": \"date\"}, \"dedupe\": \"7d\"}, \"login\": {}},"
+    "\"attributes\": {\"region\": \"string\", \"since\": \"time\", \"size\": \"decimal\", \"grade\": \"string\"},"
     "\"dimensions\": {\"a.b\": {\"tags\": [{\"tag\": \"x\", \"when\": \"count(login) > 0\"}]}}}";
 
 enum { AMOUNT, CATEGORY, COUPON, DELIVERY, BIRTHDAY };
@@ -1113,27 +1112,51 @@ static void a_field_that_the_type_does_not_declare_may_hold_anything(void)
     CHECK(event.code == TAGD_EVENT_OK);
 }
 
-static void data_may_hold_an_object_put_together_from_fields(void)
+static const struct tagd_update *update(const char *name)
 {
-    static const char text[] = "{\"no\":1,\"who\":{\"member\":\"C\"},\"ts\":1,\"city\":\"x\",\"born\":0}";
-    struct tagd_envelope envelope;
-    const cJSON *attributes;
+    return &event.updates[tagd_catalog_attribute_find(catalog, tagd_str_of(name))];
+}
+
+static void a_profile_update_is_put_together_from_fields(void)
+{
+    static struct tagd_map_field inner[4];
+    struct tagd_error error;
 
     fresh_map();
-    struct tagd_map_field inner[] = {{TAGD_STR("region"), at("/city", "region (/city)", TAGD_RFC3339)},
-                                     {TAGD_STR("none"), at("/nothing", "none (/nothing)", TAGD_RFC3339)},
-                                     {TAGD_STR("since"), at("/born", "since (/born)", TAGD_EPOCH_S)},
-                                     {TAGD_STR("size"), {.kind = TAGD_MAP_NUMBER, .number = 2.5}}};
+    inner[0] = (struct tagd_map_field){TAGD_STR("region"), at("/city", "region (/city)", TAGD_RFC3339)};
+    inner[1] = (struct tagd_map_field){TAGD_STR("grade"), at("/grade", "grade (/grade)", TAGD_RFC3339)};
+    inner[2] = (struct tagd_map_field){TAGD_STR("since"), at("/born", "since (/born)", TAGD_EPOCH_S)};
+    inner[3] = (struct tagd_map_field){TAGD_STR("size"), {.kind = TAGD_MAP_NUMBER, .number = 2.5, .called = "size"}};
     map_fields[0] = (struct tagd_map_field){TAGD_STR("attributes"),
                                             {.kind = TAGD_MAP_FIELDS, .fields = inner, .n_fields = 4, .called = "a"}};
     map.data.n_fields = 1;
-    record.value = TAGD_STR(text);
-    CHECK(tagd_map_read(&map, &record, &arena, &envelope, &event));
-    attributes = cJSON_GetObjectItemCaseSensitive(envelope.data, "attributes");
-    CHECK(cJSON_IsObject(attributes) && cJSON_GetArraySize(attributes) == 3);
-    CHECK(strcmp(cJSON_GetObjectItemCaseSensitive(attributes, "region")->valuestring, "x") == 0);
-    CHECK(strcmp(cJSON_GetObjectItemCaseSensitive(attributes, "since")->valuestring, "1970-01-01T00:00:00.000Z") == 0);
-    CHECK(cJSON_GetObjectItemCaseSensitive(attributes, "size")->valuedouble == 2.5);
+    map.attributes[TAGD_MAP_TYPE] = always("profile.updated");
+    CHECK(tagd_map_check(&map, catalog, "crm", &error));
+    decode_mapped("1", "9", "1795399200000", "1", ",\"city\":17,\"grade\":null,\"born\":1795399200");
+    CHECK(event.code == TAGD_EVENT_OK && event.n_undeclared == 0);
+    CHECK(update("region")->given && tagd_str_eq(update("region")->value.s, TAGD_STR("17")));
+    CHECK(update("grade")->given && !update("grade")->value.present); /* null removes */
+    CHECK(update("since")->value.i == NOW && update("size")->value.i == 25000);
+    decode_mapped("1", "9", "1795399200000", "1", "");
+    CHECK(event.code == TAGD_EVENT_OK && !update("region")->given && !update("grade")->given); /* absent leaves it */
+    decode_mapped("1", "9", "1795399200000", "1", ",\"city\":[]");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/attributes/region (/city): expected a string, found an array"));
+    decode_mapped("1", "9", "1795399200000", "1", ",\"born\":\"x\"");
+    CHECK(refused(TAGD_EVENT_INVALID,
+                  "data/attributes/since (/born): expected seconds since 1970 as a number, found another string"));
+    inner[1].rule.form = TAGD_EPOCH_MS;
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "\"as\" of the attribute \"grade\""));
+    map.attributes[TAGD_MAP_TYPE] = at("/kind", "type (/kind)", TAGD_RFC3339);
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "\"as\" of the attribute \"grade\""));
+    inner[1].name = TAGD_STR("grad");
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "the attribute \"grad\", which the"));
+    map_fields[0].rule = at("/who", "attributes (/who)", TAGD_RFC3339); /* a whole object */
+    map.attributes[TAGD_MAP_TYPE] = always("profile.updated");
+    CHECK(tagd_map_check(&map, catalog, "crm", &error));
+    decode_mapped("1", "9,\"size\":\"big\"", "1795399200000", "1", "");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/attributes/size (/who/size): expected a number, found a string"));
+    decode_mapped("1", "9,\"size\":3", "1795399200000", "1", "");
+    CHECK(event.code == TAGD_EVENT_OK && update("size")->value.i == 30000 && event.n_undeclared == 1);
 }
 
 static void a_mapped_value_need_not_be_an_object(void)
@@ -1243,7 +1266,7 @@ int main(void)
     RUN(a_whole_object_may_be_the_data);
     RUN(a_time_field_comes_in_three_forms_too);
     RUN(a_field_that_the_type_does_not_declare_may_hold_anything);
-    RUN(data_may_hold_an_object_put_together_from_fields);
+    RUN(a_profile_update_is_put_together_from_fields);
     RUN(a_mapped_value_need_not_be_an_object);
     RUN(hostile_bytes_end_in_a_code_by_a_map_too);
     RUN(a_map_that_does_not_fit_the_catalog_is_refused);
