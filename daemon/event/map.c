@@ -155,18 +155,18 @@ static void add_member(cJSON *object, cJSON *member, struct tagd_str name)
     object->child->prev = member;
 }
 
-/* A time of another form becomes text. One that can't be read stays as it is, for the field's own check to refuse if
- * the event's type declares it. */
+/* A time of another form becomes text. One that can't be read is left for the field's own check to refuse, if the event's
+ * type declares it; a string is emptied, or it might pass there as RFC 3339. */
 static void read_time_field(const struct tagd_map_rule *rule, struct tagd_arena *arena, cJSON *node)
 {
-    char *text;
+    char *text = tagd_arena_alloc(arena, TAGD_TIME_TEXT);
     int64_t ms;
 
-    if (rule->form == TAGD_RFC3339 || read_epoch(rule->form, node, &ms))
-        return;
-    text = tagd_arena_alloc(arena, TAGD_TIME_TEXT);
-    tagd_time_format(ms, text);
-    node->type = cJSON_String;
+    text[0] = '\0';
+    if (!read_epoch(rule->form, node, &ms)) {
+        tagd_time_format(ms, text);
+        node->type = cJSON_String;
+    }
     node->valuestring = text;
 }
 
@@ -182,7 +182,8 @@ static cJSON *make_value(const struct tagd_map_rule *rule, const cJSON *root, st
     switch (rule->kind) {
     case TAGD_MAP_AT:
         *node = *found; /* its members are shared */
-        read_time_field(rule, arena, node);
+        if (rule->form != TAGD_RFC3339)
+            read_time_field(rule, arena, node);
         return node;
     case TAGD_MAP_TEXT:
         node->type = cJSON_String;

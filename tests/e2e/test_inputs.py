@@ -80,8 +80,7 @@ def test_changes_go_out_in_mode(stack, daemon, mode):
     d = daemon(CATALOG, grace="5s")  # so that the event is not late
     d.config["outputs"]["content_mode"] = mode
     d.write()
-    d.partitions = 1
-    stack.create([d.config["sources"][0]["topic"], *(v for k, v in d.config["outputs"].items() if k != "content_mode")], 1)
+    d.create_topics(1)
     d.start()
     reader, letters, producer, at = d.reader(), d.reader("dead_letter"), stack.producer(), now_ms()
     topic = d.config["sources"][0]["topic"]

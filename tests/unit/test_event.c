@@ -1093,6 +1093,8 @@ static void a_time_field_comes_in_three_forms_too(void)
     } table[] = {{TAGD_RFC3339, ",\"eta\":\"2026-11-23T02:00:00.5Z\"", NOW + 500},
                  {TAGD_RFC3339, ",\"eta\":1795399200", 0},
                  {TAGD_EPOCH_S, ",\"eta\":1795399200.5", NOW + 500},
+                 {TAGD_EPOCH_S, ",\"eta\":\"1795399200\"", NOW},
+                 {TAGD_EPOCH_S, ",\"eta\":\"2026-11-23T02:00:00.5Z\"", 0},
                  {TAGD_EPOCH_MS, ",\"eta\":1795399200500", NOW + 500}};
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
