@@ -119,7 +119,7 @@ static enum tagd_import_result commit(struct tagd_import *import, size_t n, stru
         return TAGD_IMPORT_OK;
     carry_out(import, &op);
     for (size_t i = 0; i < n; i++)
-        if (import->writes[i].status == TAGD_DONE)
+        if (op.status != TAGD_UNKNOWN && import->writes[i].status == TAGD_DONE)
             import->lanes[import->writes[i].shard].shard.head = import->writes[i].head;
     return result_of(&op, error);
 }
