@@ -367,7 +367,8 @@ static int check_servers(struct run *run)
         return tagd_command_error(exit_of(result), "%s", error.text);
     result = tagd_io_heads(run->config, run->with.partitions, START_TIMEOUT_MS, NULL, run->heads, &error);
     if (result == TAGD_IO_OK)
-        result = tagd_io_check_unused(run->config, run->with.partitions, run->heads, &run->notes, &error);
+        result =
+            tagd_io_check_unused(run->config, run->with.partitions, run->heads, START_TIMEOUT_MS, &run->notes, &error);
     return result == TAGD_IO_OK ? TAGD_EXIT_OK : tagd_command_error(exit_of(result), "%s", error.text);
 }
 

@@ -66,9 +66,9 @@ struct tagd_io *tagd_io_store_new(const struct tagd_config *config, uint32_t par
                                   const struct tagd_notes *notes, enum tagd_io_result *result,
                                   struct tagd_error *error);
 /* Whether Kafka knows nothing of the group: no members, no offsets, no outputs. Shards whose head (of `partitions`) has
- * a batch may have offsets and outputs. */
+ * a batch may have offsets and outputs. Waits at most timeout_ms for the broker. */
 enum tagd_io_result tagd_io_check_unused(const struct tagd_config *config, uint32_t partitions,
-                                         const struct tagd_head *heads, const struct tagd_notes *notes,
+                                         const struct tagd_head *heads, int timeout_ms, const struct tagd_notes *notes,
                                          struct tagd_error *error);
 
 /* ---- reading the store without owning anything ---- */

@@ -3,8 +3,10 @@
 #include "io/kafka.h"
 
 #include <string.h>
+#include <time.h>
 
 #define ASK_TIMEOUT_MS 5000
+#define AGAIN_PAUSE_MS 200 /* a topic may have no leader for a moment */
 #define NEW_GROUP "history goes into a group without a past: give it a new \"group\" and \"redis.prefix\""
 
 static enum tagd_io_result check_members(rd_kafka_t *rk, const struct tagd_config *config, struct tagd_error *error)
@@ -93,8 +95,17 @@ static enum tagd_io_result check_outputs(struct tagd_kafka *kafka, uint32_t part
     return result;
 }
 
+static enum tagd_io_result check(rd_kafka_t *rk, struct tagd_kafka *kafka, const struct tagd_head *heads,
+                                 struct tagd_error *error)
+{
+    enum tagd_io_result result = check_members(rk, kafka->config, error);
+    if (result == TAGD_IO_OK)
+        result = check_offsets(rk, kafka->config, kafka->partitions, heads, error);
+    return result == TAGD_IO_OK ? check_outputs(kafka, kafka->partitions, heads, error) : result;
+}
+
 enum tagd_io_result tagd_io_check_unused(const struct tagd_config *config, uint32_t partitions,
-                                         const struct tagd_head *heads, const struct tagd_notes *notes,
+                                         const struct tagd_head *heads, int timeout_ms, const struct tagd_notes *notes,
                                          struct tagd_error *error)
 {
     struct tagd_kafka kafka = {.config = config,
@@ -109,11 +120,10 @@ enum tagd_io_result tagd_io_check_unused(const struct tagd_config *config, uint3
     rd_kafka_t *rk = tagd_kafka_client_new(TAGD_KAFKA_CONSUMER, conf, error);
     if (rk == NULL)
         return TAGD_IO_CONFIG;
-    enum tagd_io_result result = check_members(rk, config, error);
-    if (result == TAGD_IO_OK)
-        result = check_offsets(rk, config, partitions, heads, error);
-    if (result == TAGD_IO_OK)
-        result = check_outputs(&kafka, partitions, heads, error);
+    int64_t deadline = tagd_io_mono_ms() + timeout_ms;
+    enum tagd_io_result result;
+    while ((result = check(rk, &kafka, heads, error)) == TAGD_IO_UNREACHABLE && tagd_io_mono_ms() < deadline)
+        nanosleep(&(struct timespec){0, AGAIN_PAUSE_MS * 1000000}, NULL);
     rd_kafka_destroy(rk);
     return result;
 }
