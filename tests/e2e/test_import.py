@@ -66,6 +66,18 @@ def store(stack, d):
     return out
 
 
+def begin_import(stack, d, file, until):
+    """An import that has committed something and goes on."""
+    process = subprocess.Popen(import_command(d, [file], until), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for("it has begun", 30, lambda: process.poll() is not None or lines_done(stack, d) > 0, 0.002)
+    assert process.poll() is None, process.communicate()
+    return process
+
+
+def logins(n):
+    return [event(f"e{i}", "login", f"C{i % 700}", T0 + i) for i in range(n)]
+
+
 def killed_and_resumed(stack, d, files, until, kills, seed):
     """Runs the import, killed so many times at random moments, then to its end."""
     rng, positions = random.Random(seed), []
@@ -190,6 +202,20 @@ def test_a_customer_of_the_history_falls_silent_live(stack, daemon, tmp_path):
     d.stop()
 
 
+def test_more_customers_fall_silent_at_the_end_than_a_batch_holds(stack, daemon, tmp_path):
+    d = daemon(CATALOG, time="events")
+    d.create_topics(1)
+    n = 11000  # a batch looks at 5,000 for time alone
+    file = write(tmp_path / "x", [event(f"e{i}", "login", f"C{i}", T0 + i % 5) for i in range(n)])
+    ran = run_import(d, [file], at(T0 + 7_200_000))
+    assert ran.returncode == 0 and f"{n} customers in 1 of 1 shards" in ran.stdout
+    pipe = stack.redis.pipeline(transaction=False)
+    for i in range(n):
+        pipe.hgetall(f"{d.name}:tags:C{i}")
+    for i, view in enumerate(pipe.execute()):
+        assert view == {"b.activity": "lost", "_revision": "0", "_at": str(T0 + i % 5 + 3_600_001)}
+
+
 @pytest.mark.parametrize("what", ["empty", "all-after"])
 def test_no_history_is_a_baseline_too(stack, daemon, tmp_path, what):
     d = daemon(CATALOG, time="events")
@@ -242,7 +268,7 @@ def test_outputs_of_an_earlier_life_are_refused(stack, daemon, tmp_path):
 def test_another_import_is_refused_and_a_run_waits_for_the_one_begun(stack, daemon, tmp_path):
     d = daemon(CATALOG, time="events", batch_events=50)
     d.create_topics(2)
-    events = [event(f"e{i}", "login", f"C{i % 700}", T0 + i) for i in range(30000)]
+    events = logins(30000)
     file = write(tmp_path / "x", events)
     killed_and_resumed(stack, d, [file], at(T0 + 40000), 1, 3)
     position = lines_done(stack, d)
@@ -268,9 +294,8 @@ def test_another_import_is_refused_and_a_run_waits_for_the_one_begun(stack, daem
 def test_an_import_that_stood_still_while_another_went_on_ends_and_says_so(stack, daemon, tmp_path):
     d = daemon(CATALOG, time="events", batch_events=50)
     d.create_topics(2)
-    file = write(tmp_path / "x", [event(f"e{i}", "login", f"C{i % 700}", T0 + i) for i in range(30000)])
-    first = subprocess.Popen(import_command(d, [file], at(T0 + 40000)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for("it has begun", 30, lambda: lines_done(stack, d) > 0, 0.002)
+    file = write(tmp_path / "x", logins(30000))
+    first = begin_import(stack, d, file, at(T0 + 40000))
     first.send_signal(signal.SIGSTOP)
     second = run_import(d, [file], at(T0 + 40000))
     kept = store(stack, d)
@@ -284,9 +309,8 @@ def test_an_import_that_stood_still_while_another_went_on_ends_and_says_so(stack
 def test_redis_restarts_while_it_imports(stack, daemon, tmp_path):
     d = daemon(CATALOG, time="events", batch_events=50)
     d.create_topics(2)
-    file = write(tmp_path / "x", [event(f"e{i}", "login", f"C{i % 700}", T0 + i) for i in range(30000)])
-    process = subprocess.Popen(import_command(d, [file], at(T0 + 40000)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for("it has begun", 30, lambda: lines_done(stack, d) > 0, 0.002)
+    file = write(tmp_path / "x", logins(30000))
+    process = begin_import(stack, d, file, at(T0 + 40000))
     stack.redis_process.terminate()
     stack.redis_process.wait()
     stack.start_redis()
@@ -298,9 +322,8 @@ def test_redis_restarts_while_it_imports(stack, daemon, tmp_path):
 def test_a_file_that_changes_while_it_is_imported_is_refused(stack, daemon, tmp_path):
     d = daemon(CATALOG, time="events", batch_events=20)
     d.create_topics(2)
-    file = write(tmp_path / "x", [event(f"e{i}", "login", f"C{i % 700}", T0 + i) for i in range(30000)])
-    process = subprocess.Popen(import_command(d, [file], at(T0 + 40000)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for("it has begun", 30, lambda: lines_done(stack, d) > 0, 0.002)
+    file = write(tmp_path / "x", logins(30000))
+    process = begin_import(stack, d, file, at(T0 + 40000))
     with open(file, "a") as more:
         more.write(json.dumps(event("more", "login", "C1", T0)) + "\n")
     told = process.communicate(timeout=120)[1]

@@ -13,7 +13,7 @@ struct line {
     const char *type, *id, *subject;
     int64_t time_ms; /* INT64_MIN: no time */
 };
-/* c sits in shard 0, d and f in shard 1. */
+/* c and e sit in shard 0, d and f in shard 1. */
 static const struct line history[] = {
     {"login", "1", "c", T0},
     {"order.paid", "2", "c", T0 + 1000},
@@ -25,6 +25,7 @@ static const struct line history[] = {
     {"order.paid", "7", "c", T0 + 30000},
     {"login", "8", "d", T0 + 5000}, /* late */
     {"login", "9", "f", BEFORE - 1},
+    {"login", "10", "e", T0 + 3000}, /* late, and silent at once */
 };
 #define N_HISTORY (sizeof(history) / sizeof(history[0]))
 
@@ -147,8 +148,8 @@ static void history_makes_state_and_tags_and_tells_nothing(void)
     world_open(&world, ACTIVITY);
     CHECK(shard_of("c") == 0 && shard_of("d") == 1 && shard_of("f") == 1);
     CHECK(import_all(&world, 3, &counts) == TAGD_IMPORT_OK);
-    CHECK(counts.lines == 10 && counts.bad == 1 && counts.after == 1);
-    CHECK(counts.events == 6 && counts.duplicates == 1 && counts.ignored == 1 && counts.customers == 3 &&
+    CHECK(counts.lines == 11 && counts.bad == 1 && counts.after == 1);
+    CHECK(counts.events == 7 && counts.duplicates == 1 && counts.ignored == 1 && counts.customers == 4 &&
           counts.shards == 2);
     CHECK(strcmp(view(&world, "c"), "b.activity=lost b.orders=some _revision=0 _at=1700000070001 ") == 0);
     CHECK(strcmp(view(&world, "d"), "b.activity=lost _revision=0 _at=1700000045001 ") == 0);
@@ -156,7 +157,7 @@ static void history_makes_state_and_tags_and_tells_nothing(void)
     for (size_t i = 0; i < WORLD_SHARDS; i++) {
         const struct tagd_head *head = &world.shards[i].head;
         CHECK(head->batch == 0 && head->owner[0] == '\0' && head->next_offset[0] == -1 && head->n_topics == 2);
-        CHECK(head->watermark_ms == BEFORE - 1 && head->baseline.finished && head->baseline.lines == 10);
+        CHECK(head->watermark_ms == BEFORE - 1 && head->baseline.finished && head->baseline.lines == 11);
         CHECK(world.shards[i].n_outbox == 0);
     }
     CHECK(world.shards[0].head.latest_ms == T0 + 30000 && world.shards[1].head.latest_ms == BEFORE - 1);
@@ -186,11 +187,38 @@ static void the_cut_into_batches_changes_nothing_that_is_seen(void)
     for (int batch = 1; batch <= 10; batch++) {
         world_open(&other, ACTIVITY);
         CHECK(import_all(&other, batch, NULL) == TAGD_IMPORT_OK);
-        for (const char *c = "cdf"; *c; c++)
+        for (const char *c = "cdef"; *c; c++)
             CHECK(strcmp(view(&one, (const char[]){*c, 0}), view(&other, (const char[]){*c, 0})) == 0);
         world_close(&other);
     }
     world_close(&one);
+}
+
+static void more_customers_than_a_batch_looks_at_fall_silent_at_the_end(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world.due_most = 1;
+    CHECK(import_all(&world, 100, NULL) == TAGD_IMPORT_OK);
+    CHECK(strcmp(view(&world, "c"), "b.activity=lost b.orders=some _revision=0 _at=1700000070001 ") == 0);
+    CHECK(strcmp(view(&world, "e"), "b.activity=lost _revision=0 _at=1700000043001 ") == 0);
+    for (size_t i = 0; i < WORLD_SHARDS; i++)
+        for (size_t k = 0; k < world.shards[i].n_customers; k++)
+            CHECK(world.shards[i].customers[k].due_ms >= BEFORE);
+    world_close(&world);
+}
+
+/* d's late login of T0 + 5 s is evaluated at T0 + 20 s, where f's unheard-of event has moved time. */
+static void a_line_that_is_not_applied_moves_its_shards_time(void)
+{
+    struct world world;
+    struct tagd_error error;
+    world_open(&world, ACTIVITY);
+    struct tagd_import_config config = config_of(&world, 3);
+    config.before_ms = T0 + 30000;
+    CHECK(attempt(&world, &config, N_HISTORY, NULL, &error) == TAGD_IMPORT_OK);
+    CHECK(strcmp(view(&world, "d"), "b.activity=silent _revision=0 _at=1700000012000 ") == 0);
+    world_close(&world);
 }
 
 /* Every operation in turn answers that nobody knows, with its effect or without; the next attempt begins anew. */
@@ -319,7 +347,7 @@ static void the_stream_goes_on_from_the_baseline(void)
     CHECK(import_all(&world, 3, NULL) == TAGD_IMPORT_OK);
     world_event(&world, 0, 0, "order.paid", "c", BEFORE - 1); /* in no history, and yet before it */
     world_event(&world, 0, 0, "unheard.of", "c", BEFORE - 1);
-    world_event(&world, 0, 0, "login", "e", BEFORE - 1);
+    world_event(&world, 0, 0, "login", "b", BEFORE - 1);
     world_event(&world, 1, 0, "login", "f", BEFORE);
     world_event(&world, 1, 0, "unheard.of", "f", BEFORE + 10000);
     struct tagd_worker_config config = world_config(&world, "a", true);
@@ -328,7 +356,7 @@ static void the_stream_goes_on_from_the_baseline(void)
     CHECK(world_saw(&world.published, "tag:f:1 b.activity>silent;"));
     CHECK(tagd_worker_stats(worker)->ignored_history == 3 && tagd_worker_stats(worker)->ignored == 1);
     CHECK(tagd_worker_stats(worker)->events == 1 && tagd_worker_stats(worker)->takeover_new == 2);
-    CHECK(world_customer(&world.shards[0], TAGD_STR("e")) == NULL && world.shards[0].topics[0].committed == 3);
+    CHECK(world_customer(&world.shards[0], TAGD_STR("b")) == NULL && world.shards[0].topics[0].committed == 3);
     world_event(&world, 0, 0, "login", "c", BEFORE + 5000);
     world_run(&world, worker, 60);
     CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
@@ -352,6 +380,23 @@ static void the_first_batch_upon_a_baseline_survives_a_kill_before_it_is_publish
     world_run(&world, worker, 100);
     CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
     CHECK(world.shards[0].head.baseline.finished && world.shards[0].head.baseline.before_ms == BEFORE);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void a_shard_upon_a_baseline_taken_over_again_begins_where_it_began(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    CHECK(import_all(&world, 3, NULL) == TAGD_IMPORT_OK);
+    world.latest = true;
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 60);
+    world.faults[TAGD_OP_COMMIT] = (struct world_fault){1, TAGD_UNKNOWN, false};
+    world_event(&world, 0, 0, "login", "c", BEFORE);
+    world_run(&world, worker, 600);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
     tagd_worker_free(worker);
     world_close(&world);
 }
@@ -381,6 +426,8 @@ int main(void)
     RUN(history_makes_state_and_tags_and_tells_nothing);
     RUN(shards_without_customers_get_the_baseline_too);
     RUN(the_cut_into_batches_changes_nothing_that_is_seen);
+    RUN(more_customers_than_a_batch_looks_at_fall_silent_at_the_end);
+    RUN(a_line_that_is_not_applied_moves_its_shards_time);
     RUN(killed_at_any_operation_it_ends_in_the_same_state);
     RUN(killed_again_and_again_it_ends_in_the_same_state);
     RUN(a_finished_import_run_again_counts_the_same_and_changes_nothing);
@@ -389,6 +436,7 @@ int main(void)
     RUN(another_owner_of_a_shard_ends_it);
     RUN(the_stream_goes_on_from_the_baseline);
     RUN(the_first_batch_upon_a_baseline_survives_a_kill_before_it_is_published);
+    RUN(a_shard_upon_a_baseline_taken_over_again_begins_where_it_began);
     RUN(a_worker_leaves_an_unfinished_import_alone_and_stops);
     return DONE();
 }
