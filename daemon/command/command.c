@@ -33,10 +33,11 @@ const struct tagd_command tagd_commands[] = {
      tagd_command_simulate},
 #ifdef TAGD_WITH_RUN
     {"import", "history from files as a baseline, before the daemon's first event",
-     "usage: tagd import --config FILE --until TIME EVENTS.jsonl...\n"
+     "usage: tagd import --config FILE --until TIME [--create-topics] EVENTS.jsonl...\n"
      "\n"
      "  --config FILE    the daemon's configuration; its group must be new, and not running\n"
      "  --until TIME     history is what is before TIME (RFC 3339), the stream what is at or after it\n"
+     "  --create-topics  creates source and output topics that are missing\n"
      "  EVENTS.jsonl...  one event a line, as simulate takes them; several files are merged by event time\n"
      "\n"
      "Events before TIME make state and tags; nothing is published. The daemon then ignores the stream's events "

@@ -34,6 +34,7 @@ struct run {
     struct tagd_config *config;
     struct tagd_catalog *catalog;
     const char *until_text;
+    bool create_topics;
     struct source *sources;
     size_t n_sources;
     struct tagd_event_rules rules;
@@ -357,8 +358,8 @@ static int check_until(const struct run *run)
 static int check_servers(struct run *run)
 {
     struct tagd_error error;
-    enum tagd_io_result result =
-        tagd_io_check_topics(run->config, false, START_TIMEOUT_MS, &run->notes, &run->with.partitions, &error);
+    enum tagd_io_result result = tagd_io_check_topics(run->config, run->create_topics, START_TIMEOUT_MS, &run->notes,
+                                                      &run->with.partitions, &error);
     if (result != TAGD_IO_OK)
         return tagd_command_error(exit_of(result), "%s", error.text);
     run->heads = tagd_xcalloc(run->with.partitions, sizeof(*run->heads));
@@ -445,6 +446,8 @@ int tagd_command_import(int argc, char **argv)
             path = tagd_options_value(&options);
         else if (tagd_options_is(&options, "--until"))
             run.until_text = tagd_options_value(&options);
+        else if (tagd_options_is(&options, "--create-topics"))
+            run.create_topics = true;
         else if (tagd_options_is(&options, NULL))
             files[n_files++] = options.word;
         else

@@ -20,7 +20,15 @@ static enum tagd_io_result check_members(rd_kafka_t *rk, const struct tagd_confi
     }
     for (int i = 0; i < list->group_cnt && result == TAGD_IO_OK; i++) {
         const struct rd_kafka_group_info *info = &list->groups[i];
-        if (strcmp(info->group, config->group) != 0 || info->member_cnt == 0)
+        if (strcmp(info->group, config->group) != 0)
+            continue;
+        if (info->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            tagd_fail(error, "Kafka doesn't say who is in group \"%s\": %s", config->group,
+                      rd_kafka_err2str(info->err));
+            result = TAGD_IO_UNREACHABLE;
+            continue;
+        }
+        if (info->member_cnt == 0)
             continue;
         tagd_fail(error,
                   "group \"%s\" is running: it has %d member%s (client \"%s\" at %s); stop it first (one that was "
