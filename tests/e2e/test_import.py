@@ -216,6 +216,32 @@ def test_more_customers_fall_silent_at_the_end_than_a_batch_holds(stack, daemon,
         assert view == {"b.activity": "lost", "_revision": "0", "_at": str(T0 + i % 5 + 3_600_001)}
 
 
+def test_attributes_and_drawn_tags_of_the_history_are_as_simulated(stack, daemon, tmp_path):
+    catalog = {"catalog": "shop", "version": "1", "attributes": {"region": "string", "birthday": "date"},
+               "events": {"order.paid": {"fields": {"amount": "decimal", "category": "string"}, "dedupe": "1d"}, "login": {}},
+               "dimensions": {"need.category": {"value": "top(category, order.paid[30d])"}, "who.region": {"value": "attr.region"},
+                              "who.birthday": {"tags": [{"tag": "soon", "when": "days_until(attr.birthday) <= 30"}]},
+                              "b.days": {"tags": [{"tag": "often", "when": "days(login[7d]) >= 2"}, {"tag": "seldom", "when": "true"}]}}}
+    rng, events, ms = random.Random(4), [], T0 - 60 * 86_400_000
+    for i in range(4000):
+        ms += rng.randint(1, 2_000_000)
+        subject = f"C{rng.randrange(60)}"
+        kind = rng.choice(["order.paid", "login", "profile.updated"])
+        data = {"order.paid": {"amount": 5, "category": rng.choice(["tea", "rice", "茶"])}, "login": {},
+                "profile.updated": {"attributes": rng.choice([{"region": "north"}, {"region": None}, {"birthday": "1990-12-05"}])}}[kind]
+        events.append(event(f"e{i}", kind, subject, ms, data))
+    until = ms + 40 * 86_400_000
+    d = daemon(catalog, time="events", batch_events=500)
+    d.create_topics(3)
+    assert run_import(d, [write(tmp_path / "x", events)], at(until)).returncode == 0
+    wanted = simulate(tmp_path, catalog, events, until=at(until - 1))
+    kinds = set()
+    for customer, changes in wanted.items():
+        assert d.tags(customer) == {**final_view(changes), "_revision": "0"}, customer
+        kinds |= set(changes[-1]["data"]["tags"].items())
+    assert {("who.region", "north"), ("b.days", "seldom")} <= kinds and len(wanted) == 60
+
+
 @pytest.mark.parametrize("what", ["empty", "all-after"])
 def test_no_history_is_a_baseline_too(stack, daemon, tmp_path, what):
     d = daemon(CATALOG, time="events")
