@@ -114,7 +114,7 @@ static struct tagd_str text_of(struct view *view, uint32_t d, struct tagd_val va
     case TAGD_V_DECIMAL: return (struct tagd_str){scratch, tagd_decimal_format(val.u.d, scratch)};
     case TAGD_V_TIME: return (struct tagd_str){scratch, tagd_time_format(val.u.i, scratch)};
     case TAGD_V_DATE: return (struct tagd_str){scratch, tagd_date_format(val.u.i, scratch)};
-    default: assert(!"a duration or a double is no tag"); return TAGD_STR("");
+    default: assert(false && "a duration or a double is no tag"); return TAGD_STR("");
     }
 }
 _Static_assert(VALUE_TEXT >= TAGD_DECIMAL_TEXT && VALUE_TEXT >= TAGD_TIME_TEXT, "a value's text fits");

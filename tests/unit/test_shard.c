@@ -282,6 +282,10 @@ static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
     }
     tagd_buf_add_byte(&bytes, 0);
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+    bytes.n = 0; /* a block of headers with a byte too many */
+    tagd_outbox_begin(&bytes, 1000, 0, NULL, 1);
+    tagd_outbox_add_binary(&bytes, TAGD_STR("d"), TAGD_STR("\1\5ce_id\2xyz"), TAGD_STR("[]"));
+    CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     tagd_buf_free(&bytes);
     tagd_arena_free(&arena);
 }
