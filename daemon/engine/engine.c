@@ -21,6 +21,7 @@ struct tagd_engine {
     bool *flags, *closure; /* dimensions at work */
     bool *changed;         /* dimensions, in the present evaluation */
     bool baseline;         /* changes are neither numbered nor told */
+    uint64_t untold;       /* evaluations that changed tags since; only ever raised */
     struct tagd_limits limits;
 };
 
@@ -89,6 +90,11 @@ void tagd_engine_free(struct tagd_engine *engine)
 void tagd_engine_baseline(struct tagd_engine *engine, bool on)
 {
     engine->baseline = on;
+}
+
+uint64_t tagd_engine_untold(const struct tagd_engine *engine)
+{
+    return engine->untold;
 }
 
 const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine)
@@ -286,10 +292,12 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
         set_tag(&profile->tags[d], &engine->now, d);
         changed = true;
     }
-    if (changed && engine->baseline)
+    if (changed && engine->baseline) {
         profile->changed_at = at;
-    else if (changed)
+        engine->untold++;
+    } else if (changed) {
         emit_changes(engine, profile, cause, sink);
+    }
 }
 
 static void flag_all(struct tagd_engine *engine)
