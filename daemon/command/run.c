@@ -308,6 +308,7 @@ static struct tagd_worker *make_worker(struct run *run, struct run_worker *worke
                   .junk_subjects = config->junk_subjects,
                   .n_junk_subjects = config->n_junk_subjects},
         .partitioners = run->partitioners,
+        .at_least_once = config->at_least_once,
         .time_events = config->time_events,
         .grace_ms = config->grace_ms,
         .max_idle_ms = config->max_idle_ms,
@@ -351,6 +352,7 @@ static void log_start(const struct run *run)
     tagd_log_text(&line, "version", TAGD_VERSION);
     tagd_log_text(&line, "group", run->config->group);
     tagd_log_text(&line, "instance", run->config->instance);
+    tagd_log_text(&line, "delivery", run->config->at_least_once ? "at_least_once" : "exactly_once");
     tagd_log_number(&line, "workers", (int64_t)run->n_workers);
     tagd_log_number(&line, "shards", run->partitions);
     tagd_log_text(&line, "catalog", tagd_catalog_name(run->catalog));

@@ -531,12 +531,10 @@ static bool config_delivery(struct reader *reader, const cJSON *node, void *into
 {
     static const char *const names[] = {"exactly_once", "at_least_once"};
     size_t choice;
-    (void)into;
     if (!read_choice(reader, node, names, N_OF(names), &choice))
         return false;
-    if (choice == 0)
-        return true;
-    return fault(reader, node, "\"at_least_once\" is not in this version yet; use \"exactly_once\"");
+    ((struct tagd_config *)into)->at_least_once = choice == 1;
+    return true;
 }
 
 static bool config_workers(struct reader *reader, const cJSON *node, void *into)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define HEAD_VERSION 1
+#define AT_LEAST_ONCE " at_least_once" /* a version that doesn't know it refuses the head */
 
 void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head)
 {
@@ -14,6 +15,8 @@ void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head)
                     head->owner[0] == '\0' ? "-" : head->owner, head->n_topics);
     for (uint32_t i = 0; i < head->n_topics; i++)
         tagd_buf_printf(out, " %" PRId64, head->next_offset[i]);
+    if (head->at_least_once)
+        tagd_buf_add_z(out, AT_LEAST_ONCE);
 }
 
 bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
@@ -35,6 +38,10 @@ bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
     for (uint32_t i = 0; i < head->n_topics; i++, p += n)
         if (sscanf(p, " %" SCNd64 "%n", &head->next_offset[i], &n) != 1)
             return false;
+    if (strcmp(p, AT_LEAST_ONCE) == 0) {
+        head->at_least_once = true;
+        p += strlen(AT_LEAST_ONCE);
+    }
     if (strcmp(head->catalog_hash, "-") == 0)
         head->catalog_hash[0] = '\0';
     if (strcmp(head->owner, "-") == 0)

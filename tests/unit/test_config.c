@@ -60,7 +60,7 @@ static void the_least_configuration_has_all_defaults(void)
     CHECK(!config->start_latest);
     CHECK(strcmp(config->redis.host, "127.0.0.1") == 0 && config->redis.port == 6379 && config->redis.db == 0);
     CHECK(strcmp(config->redis.prefix, "tagd:") == 0 && config->redis.password == NULL);
-    CHECK(config->workers == 1 && !config->time_events);
+    CHECK(config->workers == 1 && !config->time_events && !config->at_least_once);
     CHECK(config->grace_ms == 2000 && config->max_idle_ms == 100 && config->horizon_ms == INT64_C(400) * TAGD_MS_DAY);
     CHECK(config->carry_all && !config->continue_on_data_gap);
     CHECK(strcmp(config->http_host, "127.0.0.1") == 0 && config->http_port == 9464);
@@ -81,7 +81,7 @@ static void every_key_is_read(void)
         "\"kafka\": {\"bootstrap.servers\": \"k:1\", \"auto.offset.reset\": \"latest\", \"fetch.min.bytes\": 10,\n"
         "  \"socket.keepalive.enable\": true},\n"
         "\"redis\": {\"url\": \"redis://u:p%40w@[::1]:7000/3\", \"prefix\": \"t:\"},\n"
-        "\"delivery\": \"exactly_once\", \"workers\": 2, \"time\": \"events\", \"grace\": \"0s\", \"max_idle\": "
+        "\"delivery\": \"at_least_once\", \"workers\": 2, \"time\": \"events\", \"grace\": \"0s\", \"max_idle\": "
         "\"1s\",\n"
         "\"carry\": [\"value.level\"], \"horizon\": \"30d\", \"on_data_gap\": \"continue\", \"http\": {\"listen\": "
         "\"[::1]:0\"},\n"
@@ -97,7 +97,8 @@ static void every_key_is_read(void)
     CHECK(strcmp(config->kafka[2].value, "true") == 0);
     CHECK(strcmp(config->redis.host, "::1") == 0 && config->redis.port == 7000 && config->redis.db == 3);
     CHECK(strcmp(config->redis.user, "u") == 0 && strcmp(config->redis.password, "p@w") == 0);
-    CHECK(config->workers == 2 && config->time_events && config->grace_ms == 0 && config->max_idle_ms == 1000);
+    CHECK(config->at_least_once && config->workers == 2 && config->time_events && config->grace_ms == 0 &&
+          config->max_idle_ms == 1000);
     CHECK(!config->carry_all && config->n_carry == 1 && strcmp(config->carry[0], "value.level") == 0);
     CHECK(config->continue_on_data_gap && strcmp(config->http_host, "::1") == 0 && config->http_port == 0);
     CHECK(config->past_ms == INT64_C(946684800000) && config->future_ms == 3600000);
@@ -144,7 +145,6 @@ static void a_missing_key_is_named(void)
 
 static void what_this_version_does_not_do_is_said(void)
 {
-    CHECK(refused("{\"delivery\": \"at_least_once\", " LEAST "}", "/delivery", "not in this version yet"));
     CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\", \"map\": {}}]}", "/sources/0/map",
                   "not in this version"));
     CHECK(refused("{\"redis\": {\"url\": \"rediss://h\"}}", "/redis/url", "TLS"));
