@@ -72,6 +72,15 @@ void tagd_sendings_pop(struct tagd_sendings *sendings)
     sendings->spare = first;
 }
 
+bool tagd_sendings_hold(const struct tagd_sendings *sendings, uint32_t shard)
+{
+    for (const struct tagd_sending *sending = sendings->first; sending != NULL; sending = sending->next)
+        for (size_t i = 0; i < sending->n; i++)
+            if (sending->shards[i].shard == shard)
+                return true;
+    return false;
+}
+
 bool tagd_sendings_full(const struct tagd_sendings *sendings)
 {
     return sendings->n >= TAGD_UNACKNOWLEDGED_BATCHES_MAX || sendings->bytes >= TAGD_UNACKNOWLEDGED_BYTES_MAX;

@@ -35,6 +35,8 @@ void tagd_sendings_add(struct tagd_sendings *sendings, struct tagd_sending *send
 /* The oldest, if it is completed; NULL: none, or still pending. */
 struct tagd_sending *tagd_sendings_completed(const struct tagd_sendings *sendings);
 void tagd_sendings_pop(struct tagd_sendings *sendings);
+/* Something of the shard is on its way, from whatever time it was ours. */
+bool tagd_sendings_hold(const struct tagd_sendings *sendings, uint32_t shard);
 /* A limit is reached: no new batch may begin. */
 bool tagd_sendings_full(const struct tagd_sendings *sendings);
 void tagd_sendings_free(struct tagd_sendings *sendings);

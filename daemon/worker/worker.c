@@ -490,19 +490,18 @@ static void send_entry(struct tagd_worker *worker)
     worker->op.status = TAGD_DONE;
 }
 
-/* The shard runs. If there is nothing on its way that would say so, Kafka is told where it is. */
+/* The shard runs. If there is nothing on its way that would say so, Kafka is told where the store says it is. */
 static void run_lane(struct tagd_worker *worker, struct tagd_lane *lane)
 {
-    const struct tagd_shard *shard = &lane->shard;
-    set_status(worker, lane, TAGD_SHARD_RUNNING);
-    if (!worker->config.at_least_once || shard->head.batch == 0 || shard->published != shard->head.batch)
-        return;
+    const struct tagd_head *head = &worker->takeover.head; /* the shard's own may have passed over a gap already */
     char metadata[TAGD_METADATA_MAX];
-    struct tagd_shard_outputs at = {.fence = shard->head.fence, .batch = shard->head.batch};
-    at.metadata.n = tagd_metadata_write(metadata, shard->head.fence, shard->head.batch, shard->head.watermark_ms);
-    at.metadata.p = metadata;
+    set_status(worker, lane, TAGD_SHARD_RUNNING);
+    if (!worker->config.at_least_once || head->batch == 0 || lane->shard.published != head->batch)
+        return;
+    struct tagd_shard_outputs at = {.fence = head->fence, .batch = head->batch, .metadata.p = metadata};
+    at.metadata.n = tagd_metadata_write(metadata, head->fence, head->batch, head->watermark_ms);
     for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
-        at.offset[i] = shard->head.next_offset[i] < 0 ? 0 : shard->head.next_offset[i];
+        at.offset[i] = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
     note_offsets(lane, &at);
 }
 
@@ -540,13 +539,19 @@ static void advance_takeover(struct tagd_worker *worker)
     worker->activity = IDLE;
 }
 
+/* What is still on its way from here is not on the output partitions yet: a comparison would not see it. */
+static bool on_its_way(const struct tagd_worker *worker, const struct tagd_lane *lane)
+{
+    return tagd_sendings_hold(&worker->sendings, lane->shard.number);
+}
+
 static bool begin_takeover(struct tagd_worker *worker)
 {
     int64_t now = mono_of(worker);
     for (size_t i = 0; i < worker->n_lanes; i++) {
         struct tagd_lane *lane = worker->lanes[i];
         bool wants = lane->shard.status == TAGD_SHARD_IDLE || lane->shard.status == TAGD_SHARD_RECOVERING;
-        if (!wants || now < lane->retry_ms)
+        if (!wants || now < lane->retry_ms || on_its_way(worker, lane))
             continue;
         tagd_arena_reset(&worker->arena);
         lane->resend = false; /* of its earlier fence */
@@ -971,7 +976,8 @@ static int wait_ms(struct tagd_worker *worker, int timeout_ms)
     for (size_t i = 0; i < worker->n_lanes; i++) {
         const struct tagd_lane *lane = worker->lanes[i];
         if (lane->shard.status != TAGD_SHARD_RUNNING) {
-            wait = sooner(wait, lane->retry_ms - now.mono_ms);
+            if (!on_its_way(worker, lane)) /* an acknowledgement comes by itself */
+                wait = sooner(wait, lane->retry_ms - now.mono_ms);
         } else if (!worker->config.time_events) {
             if (lane->shard.next_due_ms != TAGD_NEVER)
                 wait = sooner(wait, lane->shard.next_due_ms > now.wall_ms - worker->config.grace_ms

@@ -143,6 +143,21 @@ static void a_missing_key_is_named(void)
     CHECK(refused("{\"catalog\": \"c\", \"sources\": []}", "/sources", "no source"));
 }
 
+static void at_least_once_sends_without_a_time_limit(void)
+{
+    static const char limited[] =
+        "{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\"}], \"redis\": {\"url\": \"redis://h\"}, \"kafka\": "
+        "{\"bootstrap.servers\": \"k:1\", \"message.timeout.ms\": 1000}, \"delivery\": \"%s\"}";
+    char text[400];
+    snprintf(text, sizeof(text), limited, "at_least_once");
+    CHECK(refused(text, "/kafka/message.timeout.ms", "without a time limit"));
+    snprintf(text, sizeof(text), limited, "exactly_once");
+    struct tagd_config *config = parse(text);
+    CHECK(config != NULL && !config->at_least_once);
+    tagd_config_free(config);
+    CHECK(refused("{\"delivery\": \"at_most_once\", " LEAST "}", "/delivery", "\"exactly_once\", \"at_least_once\""));
+}
+
 static void what_this_version_does_not_do_is_said(void)
 {
     CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\", \"map\": {}}]}", "/sources/0/map",
@@ -235,6 +250,7 @@ int main(void)
     RUN(what_the_environment_gives_is_not_looked_at_again);
     RUN(an_unknown_key_is_refused_with_its_place);
     RUN(a_missing_key_is_named);
+    RUN(at_least_once_sends_without_a_time_limit);
     RUN(what_this_version_does_not_do_is_said);
     RUN(topics_must_differ);
     RUN(what_the_guarantees_rest_on_cannot_be_set);

@@ -580,6 +580,54 @@ static void a_redis_that_lost_what_was_sent_is_refused(void)
     world_close(&world);
 }
 
+/* Redis came back older while outputs of what it lost were still on their way. */
+static void what_is_on_its_way_is_waited_for_before_a_comparison(void)
+{
+    struct world world;
+    struct tagd_error error = {""};
+    struct tagd_worker *worker = open_with(&world, "a");
+    login(&world, 0);
+    world_run(&world, worker, 60);
+    struct tagd_head head = world.shards[0].head;
+    world.sends_held = true;
+    login(&world, 1);
+    world_run(&world, worker, 20);
+    CHECK(world.shards[0].head.batch == 2);
+    world.shards[0].head = head;
+    world.faults[TAGD_OP_LOAD] = (struct world_fault){1, TAGD_UNKNOWN, false};
+    login(&world, 2);
+    world_run(&world, worker, 1000);
+    CHECK(world_saw(&world.published, C1) && tagd_worker_stats(worker)->takeovers == 2);
+    world.sends_held = false;
+    int steps = 0;
+    while (tagd_worker_step(worker, 0, &error) && steps < 100)
+        steps++;
+    CHECK(steps < 100 && strstr(error.text, "lost its last writes") != NULL);
+    CHECK(world_saw(&world.published, C2 C3));
+    world_kill(&world, worker);
+    world_close(&world);
+}
+
+static void a_gap_that_was_passed_over_is_no_reset_to_the_next_owner(void)
+{
+    struct world world;
+    struct tagd_worker *worker = open_with(&world, "a");
+    login(&world, 0);
+    world_run(&world, worker, 300);
+    world.shards[0].topics[1].low = world.shards[0].topics[1].end = 3; /* never read, and gone */
+    for (unsigned i = 0; i < 3; i++) {
+        world_kill(&world, worker);
+        struct tagd_worker_config config = world_config(&world, "a", true);
+        config.at_least_once = config.continue_on_data_gap = true;
+        worker = tagd_worker_new(&config, &world.port);
+        world_run(&world, worker, 1100);
+        CHECK(tagd_worker_stats(worker)->takeover_level > 0 && tagd_worker_stats(worker)->data_gaps == 1);
+        CHECK(world.shards[0].topics[1].committed == 0 && world.shards[0].topics[0].committed == 1);
+    }
+    world_kill(&world, worker);
+    world_close(&world);
+}
+
 int main(void)
 {
     RUN(the_next_batch_is_committed_while_the_outputs_of_the_last_are_not_acknowledged);
@@ -605,5 +653,7 @@ int main(void)
     RUN(offsets_that_lag_are_brought_level_when_delivery_becomes_exactly_once);
     RUN(deaths_and_changes_of_delivery_at_any_step_lose_and_invent_nothing);
     RUN(a_redis_that_lost_what_was_sent_is_refused);
+    RUN(what_is_on_its_way_is_waited_for_before_a_comparison);
+    RUN(a_gap_that_was_passed_over_is_no_reset_to_the_next_owner);
     return DONE();
 }
