@@ -74,6 +74,7 @@ struct world {
     struct tagd_arena memory;
     struct tagd_buf published; /* "c tag:c:1 dimension>to;" */
     struct tagd_buf letters;   /* "code@offset;" */
+    struct tagd_buf ended;     /* owners whose transactions were ended: "a;" */
     struct tagd_buf notes;
     struct tagd_catalog *catalog;
 };
@@ -337,6 +338,9 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
             op->u.refetch.record = shard->topics[op->u.refetch.topic].records[op->u.refetch.offset];
             break;
         case TAGD_OP_END_OWNER:
+            tagd_buf_add_str(&world->ended, op->u.end_owner.owner);
+            tagd_buf_add_z(&world->ended, ";");
+            break;
         case TAGD_OP_SEND:
         case TAGD_OP_COMMIT: break;
         }
@@ -455,6 +459,7 @@ static inline void world_close(struct world *world)
     tagd_arena_free(&world->memory);
     tagd_buf_free(&world->published);
     tagd_buf_free(&world->letters);
+    tagd_buf_free(&world->ended);
     tagd_buf_free(&world->notes);
 }
 
