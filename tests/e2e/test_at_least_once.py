@@ -6,6 +6,8 @@ import random
 import subprocess
 import time
 
+from confluent_kafka.admin import AdminClient, NewTopic
+
 from shop import CATALOG, END, committed, feed, shop_events
 from stack import BROKER, by_customer, compare, event, final_view, simulate, wait_for
 from test_kill import Feeder
@@ -146,3 +148,26 @@ def test_delivery_is_changed_and_changed_back_by_killed_daemons(stack, daemon, t
         d.write()
         d.start(ready=i % 4 == 3)  # mostly killed again while it may still take over
     print(check(stack, d, reader, feeder.stop(), tmp_path)[0])
+
+
+def test_a_dead_letter_that_the_broker_refuses_goes_out_smaller_and_overtaken_by_nothing(stack, daemon, tmp_path):
+    d = daemon(CATALOG, delivery="at_least_once", time="events", grace="0s", batch_events=50)
+    d.partitions = 2
+    stack.create([d.config["sources"][0]["topic"], d.config["outputs"]["tag_changes"], d.config["outputs"]["churn_risk"]], 2)
+    admin = AdminClient({"bootstrap.servers": stack.bootstrap})
+    dead = NewTopic(d.config["outputs"]["dead_letter"], 2, 1, config={"max.message.bytes": "20000"})
+    for future in admin.create_topics([dead]).values():
+        future.result(20)
+    reader, letters, topic = d.reader(), d.reader("dead_letter"), d.config["sources"][0]["topic"]
+    events, producer = shop_events(1000, 40, 3), stack.producer()
+    for i, record in enumerate(events):
+        producer.produce(topic, json.dumps(record), record["subject"])
+        if i == 500:
+            producer.produce(topic, os.urandom(150000).hex(), "C1")  # not to be compressed below the limit
+    producer.flush()
+    d.start()
+    wait_for("the dead letter", 60, lambda: letters.messages)
+    told = dict(letters.messages[0].headers())
+    assert told["tagd_error"] == b"malformed" and told["tagd_truncated"] == b"300000" and len(letters.messages[0].value()) < 20000
+    assert d.metrics()['tagd_publishes_total{outcome="aborted"}'] > 0 and d.metrics()["tagd_kafka_producers_total"] > 1
+    print(check(stack, d, reader, events, tmp_path)[0])
