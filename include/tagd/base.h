@@ -69,8 +69,9 @@ tagd_i128 tagd_read_zigzag128(struct tagd_reader *reader);
 struct tagd_str tagd_read_bytes(struct tagd_reader *reader, size_t n); /* a view */
 
 /* ---- time: milliseconds since 1970-01-01T00:00:00Z ---- */
-#define TAGD_NEVER INT64_MAX          /* later than every instant */
-#define TAGD_TIME_MAX 253402300799999 /* 9999-12-31T23:59:59.999Z */
+#define TAGD_NEVER INT64_MAX            /* later than every instant */
+#define TAGD_TIME_MAX 253402300799999   /* 9999-12-31T23:59:59.999Z */
+#define TAGD_TIME_MIN (-62167219200000) /* 0000-01-01T00:00:00Z */
 #define TAGD_MS_DAY 86400000
 /* RFC 3339 with any offset, cut to the millisecond. False: not a time. */
 bool tagd_time_parse(struct tagd_str text, int64_t *ms);
@@ -80,6 +81,9 @@ size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT]);
 /* "YYYY-MM-DD", a real date of the Gregorian calendar -> days since 1970-01-01. */
 bool tagd_date_parse(struct tagd_str text, int64_t *days);
 size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT]);
+/* Days from `today` to the next yearly return of `date` (both in days since 1970-01-01), 0 on the day itself, at most
+ * 365. 29 February returns on the 28th in years that have none. Proleptic Gregorian calendar. */
+int64_t tagd_days_until_return(int64_t date, int64_t today);
 /* "500ms" "90s" "15m" "2h" "30d" "12w", one number and one unit, digits only, at most 100,000 days. */
 bool tagd_duration_parse(struct tagd_str text, int64_t *ms);
 /* Quotient rounded to minus infinity; b > 0. */
@@ -94,7 +98,10 @@ bool tagd_decimal_from_double(double v, int64_t *decimal);
 double tagd_decimal_to_double(tagd_i128 decimal); /* correctly rounded */
 /* The exact quotient sum / count rounded once to a double; count > 0. */
 double tagd_decimal_avg(tagd_i128 sum, int64_t count);
-void tagd_buf_add_decimal(struct tagd_buf *buf, tagd_i128 decimal); /* without trailing zeros: -1.5, 20 */
+#define TAGD_DECIMAL_TEXT 48
+/* Without trailing zeros: -1.5, 20. No NUL; returns the length. */
+size_t tagd_decimal_format(tagd_i128 decimal, char out[TAGD_DECIMAL_TEXT]);
+void tagd_buf_add_decimal(struct tagd_buf *buf, tagd_i128 decimal); /* the same text */
 void tagd_buf_add_double(struct tagd_buf *buf, double v);           /* shortest text that reads back the same */
 
 /* ---- hashes ---- */
@@ -107,6 +114,14 @@ uint64_t tagd_hash64(struct tagd_str s);
 /* Kafka's partitioners: the Java clients' murmur2 (already masked positive) and zlib's CRC-32. */
 uint32_t tagd_murmur2(struct tagd_str key);
 uint32_t tagd_crc32(struct tagd_str key);
+
+/* ---- a JSON Pointer (RFC 6901), split; owned by whoever made it ---- */
+#define TAGD_POINTER_BYTES_MAX 256
+struct tagd_pointer {
+    struct tagd_str text;          /* as written */
+    const struct tagd_str *tokens; /* NUL-terminated, ~0 and ~1 undone */
+    size_t n;                      /* 0: the whole document */
+};
 
 /* ---- errors: one sentence with the place and the remedy ---- */
 struct tagd_error {

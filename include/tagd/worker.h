@@ -14,6 +14,8 @@ struct tagd_worker_config {
     const char *const *topics;                 /* names, for messages and dead-letter headers */
     struct tagd_event_rules rules;             /* partitioner by topic below replaces the one in here */
     const enum tagd_partitioner *partitioners; /* by topic */
+    const struct tagd_map *const *maps;        /* by topic, NULL: CloudEvents; NULL: all are */
+    bool content_binary;                       /* changes as CloudEvents in binary mode */
     bool at_least_once;                        /* "delivery" */
     bool time_events;                          /* "time": "events" */
     int64_t grace_ms, max_idle_ms, horizon_ms;
@@ -38,7 +40,8 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
     uint64_t offsets_failed;                               /* commits of offsets alone */
     uint64_t takeovers, takeover_new, takeover_level, takeover_outbox, takeover_outbox_batches, takeover_refused,
         data_gaps;
-    uint64_t limit_panes, limit_dedupe_ids;
+    uint64_t undeclared_attributes;
+    uint64_t limit_panes, limit_values, limit_dedupe_ids;
     uint64_t shards_running;  /* gauge */
     uint64_t clock_parted;    /* gauge: 1: the wall clock was set; live time stands */
     int64_t watermark_min_ms; /* gauge; INT64_MIN: none */
