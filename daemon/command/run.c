@@ -311,6 +311,7 @@ static struct tagd_worker *make_worker(struct run *run, struct run_worker *worke
         .partitioners = run->partitioners,
         .maps = run->maps,
         .content_binary = config->content_binary,
+        .at_least_once = config->at_least_once,
         .time_events = config->time_events,
         .grace_ms = config->grace_ms,
         .max_idle_ms = config->max_idle_ms,
@@ -354,6 +355,7 @@ static void log_start(const struct run *run)
     tagd_log_text(&line, "version", TAGD_VERSION);
     tagd_log_text(&line, "group", run->config->group);
     tagd_log_text(&line, "instance", run->config->instance);
+    tagd_log_text(&line, "delivery", run->config->at_least_once ? "at_least_once" : "exactly_once");
     tagd_log_number(&line, "workers", (int64_t)run->n_workers);
     tagd_log_number(&line, "shards", run->partitions);
     tagd_log_text(&line, "catalog", tagd_catalog_name(run->catalog));

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define INIT_TIMEOUT_MS 4000
+#define SENT_LOOK_MS 2 /* while outputs are on their way, their acknowledgements are looked for so often */
 
 struct tagd_io {
     struct tagd_port port;
@@ -69,6 +70,8 @@ static void port_submit(void *self, struct tagd_op *op)
     case TAGD_OP_END_OWNER: tagd_kafka_end_owner(&io->kafka, op); return;
     case TAGD_OP_START: tagd_kafka_start(&io->kafka, op); return;
     case TAGD_OP_PUBLISH: tagd_kafka_publish(&io->kafka, op); return;
+    case TAGD_OP_SEND: tagd_kafka_send(&io->kafka, op); return;
+    case TAGD_OP_OFFSETS: tagd_kafka_offsets(&io->kafka, op); return;
     case TAGD_OP_REFETCH: tagd_kafka_refetch(&io->kafka, op); return;
     }
     abort();
@@ -80,6 +83,12 @@ static void port_poll(void *self, int timeout_ms, size_t max_records,
     struct tagd_io *io = self;
     int wait_ms = io->completed > 0 ? 0 : timeout_ms;
     io->completed = 0;
+    if (io->kafka.config->at_least_once) {
+        tagd_kafka_sends_poll(&io->kafka);
+        tagd_kafka_offsets_poll(&io->kafka);
+        if (io->kafka.first_send != NULL && wait_ms > SENT_LOOK_MS)
+            wait_ms = SENT_LOOK_MS;
+    }
     tagd_kafka_poll(&io->kafka, wait_ms, max_records, input, to);
 }
 
@@ -189,9 +198,10 @@ void tagd_io_free(struct tagd_io *io)
 {
     if (io == NULL)
         return;
+    io->kafka.offsets_op = NULL; /* the worker, whose operations they are, is gone already */
+    tagd_kafka_sends_forget(&io->kafka);
     tagd_kafka_reader_close(&io->kafka);
     tagd_kafka_consumer_close(&io->kafka);
-    tagd_kafka_producer_close(&io->kafka);
     tagd_redis_free(io->redis);
     while (io->kafka.n_ended > 0)
         free((void *)(uintptr_t)io->kafka.ended[--io->kafka.n_ended].p);

@@ -1,5 +1,5 @@
-/* io: the real world behind struct tagd_port: a Kafka consumer and transactional producer, a Redis connection, the
- * clocks; one of each a worker. Operations are carried out inside `submit`, which may block for some seconds when a
+/* io: the real world behind struct tagd_port: a Kafka consumer and producer, a Redis connection, the clocks; one of each
+ * a worker. Operations but SEND and OFFSETS are carried out inside `submit`, which may block for some seconds when a
  * server does not answer; their completion is seen after the next `poll`. Everything here belongs to the worker's
  * thread but where said otherwise. */
 #ifndef TAGD_IO_H
@@ -35,7 +35,8 @@ struct tagd_io;
  * why. */
 struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, uint32_t partitions, int timeout_ms,
                             const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error);
-void tagd_io_free(struct tagd_io *io); /* NULL is fine */
+/* After the worker: its operations are not touched any more. NULL is fine. */
+void tagd_io_free(struct tagd_io *io);
 struct tagd_port *tagd_io_port(struct tagd_io *io);
 const char *tagd_io_owner(const struct tagd_io *io);
 
@@ -45,7 +46,7 @@ struct tagd_io_stats {
     uint64_t shards_assigned; /* gauge */
     uint64_t lost;            /* assignments lost */
     uint64_t owners_ended;    /* takeovers that had to end another owner's transactional id */
-    uint64_t producers;       /* transactional producers made, the first included */
+    uint64_t producers;       /* producers made, the first included */
     uint64_t tainted;         /* transactions whose EndTxn was sent twice or answered with an error */
     uint64_t redis_connects;  /* connections made, the first included */
     uint64_t truncated;       /* dead letters cut to the broker's limit */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define HEAD_VERSION 1
+#define AT_LEAST_ONCE " at_least_once" /* a version that doesn't know it refuses the head */
 
 void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head)
 {
@@ -14,6 +15,8 @@ void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head)
                     head->owner[0] == '\0' ? "-" : head->owner, head->n_topics);
     for (uint32_t i = 0; i < head->n_topics; i++)
         tagd_buf_printf(out, " %" PRId64, head->next_offset[i]);
+    if (head->at_least_once)
+        tagd_buf_add_z(out, AT_LEAST_ONCE);
     const struct tagd_baseline *baseline = &head->baseline;
     if (baseline->import[0] != '\0')
         tagd_buf_printf(out, " import %s %d %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
@@ -53,6 +56,11 @@ bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
     for (uint32_t i = 0; i < head->n_topics; i++, p += n)
         if (sscanf(p, " %" SCNd64 "%n", &head->next_offset[i], &n) != 1)
             return false;
+    size_t n_flag = strlen(AT_LEAST_ONCE);
+    if (strncmp(p, AT_LEAST_ONCE, n_flag) == 0 && (p[n_flag] == '\0' || p[n_flag] == ' ')) {
+        head->at_least_once = true;
+        p += n_flag;
+    }
     if (strcmp(head->catalog_hash, "-") == 0)
         head->catalog_hash[0] = '\0';
     if (strcmp(head->owner, "-") == 0)

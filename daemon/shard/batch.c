@@ -402,7 +402,7 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
 
 /* ---- out ---- */
 
-void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, bool drop_outbox,
+void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, uint64_t drop_to,
                           struct tagd_shard_writes *writes)
 {
     *writes = (struct tagd_shard_writes){.shard = shard->number,
@@ -410,7 +410,7 @@ void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, boo
                                          .base_fence = shard->head.fence,
                                          .base_batch = shard->head.batch,
                                          .head = shard->head,
-                                         .outbox_drop_to = drop_outbox ? shard->head.batch : 0};
+                                         .outbox_drop_to = drop_to};
     snprintf(writes->head.owner, sizeof(writes->head.owner), "%s", owner);
 }
 
@@ -418,8 +418,9 @@ void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context
                        struct tagd_shard_writes *writes)
 {
     const struct tagd_shard *shard = batch->shard;
-    tagd_shard_head_only(shard, context->config->owner, true, writes);
+    tagd_shard_head_only(shard, context->config->owner, shard->published, writes);
     writes->head.exists = true;
+    writes->head.at_least_once = context->config->at_least_once;
     writes->head.prev_fence = shard->head.fence;
     writes->head.fence = shard->fence;
     writes->head.batch = shard->head.batch + 1;

@@ -127,7 +127,7 @@ static enum tagd_import_result commit(struct tagd_import *import, size_t n, stru
 /* The head as it is, under our fence, for the caller to change. Batch 0: the daemon's batches build on it. */
 static struct tagd_shard_writes *write_head(const struct lane *lane, struct tagd_shard_writes *writes)
 {
-    tagd_shard_head_only(&lane->shard, "", false, writes);
+    tagd_shard_head_only(&lane->shard, "", 0, writes);
     writes->head.exists = true;
     writes->head.fence = lane->shard.fence;
     return writes;

@@ -135,6 +135,60 @@ static void a_redis_behind_kafka_is_refused(void)
     shop_close(&found.shop);
 }
 
+/* Head was written at least once: Kafka may lag, and all of the outbox goes. */
+static void at_least_once_all_of_the_outbox_is_sent(void)
+{
+    FOUND(found);
+    found.head.at_least_once = true;
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL && found.decision.start[1] == 20);
+    found.outbox[0] = (struct tagd_outbox_entry){.fence = 3, .batch = 6, .prev_fence = 2};
+    found.outbox[1] = (struct tagd_outbox_entry){.fence = 3, .batch = 7, .prev_fence = 3};
+    found.found.n_outbox = 2;
+    CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0);
+    kafka_at(&found, 2, 3); /* offsets are committed now and then: entries 4 and 5 have gone since */
+    found.committed[0].offset = 4;
+    found.found.tail_found = true; /* and a part of batch 7 was there */
+    found.found.tail_fence = 3;
+    found.found.tail_batch = 7;
+    CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0);
+    found.committed[0].offset = found.committed[1].offset = -1; /* expired, or not committed yet */
+    CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0);
+    found.found.n_outbox = 0;
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL);
+    shop_close(&found.shop);
+}
+
+static void at_least_once_what_does_not_fit_is_refused(void)
+{
+    FOUND(found);
+    found.head.at_least_once = true;
+    found.outbox[0] = (struct tagd_outbox_entry){.fence = 3, .batch = 6, .prev_fence = 2};
+    found.found.n_outbox = 1;
+    CHECK(refused(&found, "outbox")); /* batch 7 is missing */
+    found.outbox[1] = (struct tagd_outbox_entry){.fence = 3, .batch = 7, .prev_fence = 2};
+    found.found.n_outbox = 2;
+    CHECK(refused(&found, "outbox")); /* built on another batch 6 */
+    found.found.n_outbox = 0;
+    found.committed[1].offset = 19; /* of batch 7 */
+    CHECK(refused(&found, "somebody reset"));
+    kafka_at(&found, 3, 6);
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL);
+    found.committed[1].offset = 21;
+    CHECK(refused(&found, "somebody reset"));
+    found.committed[1].offset = 20;
+    kafka_at(&found, 3, 8);
+    CHECK(refused(&found, "lost its last writes"));
+    kafka_at(&found, 2, 7);
+    CHECK(refused(&found, "lost its last writes"));
+    kafka_at(&found, 3, 7);
+    found.committed[0].metadata = (struct tagd_str){"", 0};
+    CHECK(refused(&found, "tagd did not write"));
+    found.head = (struct tagd_head){.next_offset = {-1, -1}};
+    kafka_at(&found, 3, 7);
+    CHECK(refused(&found, "Redis was emptied"));
+    shop_close(&found.shop);
+}
+
 static void offsets_of_another_hand_are_refused(void)
 {
     FOUND(found);
@@ -297,6 +351,8 @@ int main(void)
     RUN(what_kafka_lacks_comes_from_the_outbox);
     RUN(outputs_say_more_than_offsets_that_expired);
     RUN(a_redis_behind_kafka_is_refused);
+    RUN(at_least_once_all_of_the_outbox_is_sent);
+    RUN(at_least_once_what_does_not_fit_is_refused);
     RUN(offsets_of_another_hand_are_refused);
     RUN(another_number_of_partitions_topics_or_another_catalog_is_refused);
     RUN(a_finished_import_and_nothing_in_kafka_is_a_new_shard_upon_its_baseline);

@@ -1,0 +1,105 @@
+#include "worker/sending.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct tagd_sending *tagd_sendings_push(struct tagd_sendings *sendings, size_t n_shards)
+{
+    struct tagd_sending *sending = sendings->spare;
+    if (sending != NULL)
+        sendings->spare = sending->next;
+    else
+        sending = tagd_xcalloc(1, sizeof(*sending));
+    if (n_shards > sending->cap) {
+        free(sending->shards);
+        free(sending->shares);
+        sending->shards = tagd_xmalloc(n_shards * sizeof(*sending->shards));
+        sending->shares = tagd_xmalloc(n_shards * sizeof(*sending->shares));
+        sending->cap = n_shards;
+    }
+    sending->next = NULL;
+    sending->n = sending->n_outputs = sending->bytes = 0;
+    sending->op.kind = TAGD_OP_SEND;
+    sending->op.status = TAGD_PENDING;
+    sending->op.u.publish.shards = sending->shards;
+    sending->op.u.publish.n_shards = 0;
+    if (sendings->last != NULL)
+        sendings->last->next = sending;
+    else
+        sendings->first = sending;
+    sendings->last = sending;
+    sendings->n++;
+    return sending;
+}
+
+void tagd_sendings_add(struct tagd_sendings *sendings, struct tagd_sending *sending,
+                       const struct tagd_shard_outputs *outputs, uint64_t fence)
+{
+    struct tagd_sending_share *share = &sending->shares[sending->n];
+    size_t bytes = 0;
+    assert(sending->n < sending->cap && outputs->metadata.n < sizeof(share->metadata));
+    for (size_t i = 0; i < outputs->n_outputs; i++)
+        bytes += outputs->outputs[i].key.n + outputs->outputs[i].value.n;
+    share->fence = fence;
+    memcpy(share->metadata, outputs->metadata.p, outputs->metadata.n);
+    sending->shards[sending->n] = *outputs;
+    sending->shards[sending->n].metadata.p = share->metadata;
+    sending->op.u.publish.n_shards = ++sending->n;
+    sending->n_outputs += outputs->n_outputs;
+    sending->bytes += bytes;
+    sendings->n_outputs += outputs->n_outputs;
+    sendings->bytes += bytes;
+}
+
+struct tagd_sending *tagd_sendings_completed(const struct tagd_sendings *sendings)
+{
+    struct tagd_sending *first = sendings->first;
+    return first == NULL || first->op.status == TAGD_PENDING ? NULL : first;
+}
+
+void tagd_sendings_pop(struct tagd_sendings *sendings)
+{
+    struct tagd_sending *first = sendings->first;
+    assert(sendings->n_outputs >= first->n_outputs && sendings->bytes >= first->bytes);
+    sendings->first = first->next;
+    if (sendings->first == NULL)
+        sendings->last = NULL;
+    sendings->n--;
+    sendings->n_outputs -= first->n_outputs;
+    sendings->bytes -= first->bytes;
+    first->next = sendings->spare;
+    sendings->spare = first;
+}
+
+bool tagd_sendings_hold(const struct tagd_sendings *sendings, uint32_t shard)
+{
+    for (const struct tagd_sending *sending = sendings->first; sending != NULL; sending = sending->next)
+        for (size_t i = 0; i < sending->n; i++)
+            if (sending->shards[i].shard == shard)
+                return true;
+    return false;
+}
+
+bool tagd_sendings_full(const struct tagd_sendings *sendings)
+{
+    return sendings->n >= TAGD_UNACKNOWLEDGED_BATCHES_MAX || sendings->bytes >= TAGD_UNACKNOWLEDGED_BYTES_MAX;
+}
+
+static void free_list(struct tagd_sending *sending)
+{
+    while (sending != NULL) {
+        struct tagd_sending *next = sending->next;
+        free(sending->shards);
+        free(sending->shares);
+        free(sending);
+        sending = next;
+    }
+}
+
+void tagd_sendings_free(struct tagd_sendings *sendings)
+{
+    free_list(sendings->first);
+    free_list(sendings->spare);
+    *sendings = (struct tagd_sendings){0};
+}
