@@ -45,7 +45,11 @@ ctest --test-dir build/asan --output-on-failure
 
 step "python tools"
 venv=build/venv
-[ -x $venv/bin/pytest ] || { python3 -m venv $venv && $venv/bin/pip install -q -r tests/requirements.txt; }
+if ! cmp -s tests/requirements.txt $venv/requirements.txt; then
+  [ -x $venv/bin/pip ] || python3 -m venv $venv
+  $venv/bin/pip install -q -r tests/requirements.txt
+  cp tests/requirements.txt $venv/requirements.txt
+fi
 
 step "the reference evaluator"
 $venv/bin/pytest -q tests/reference
@@ -66,6 +70,9 @@ python3 tests/reference/cdnow.py --tagd build/release/tagd --data $data --every 
 
 step "end to end: a real broker, a real Redis, the daemon as a process"
 TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -s tests/e2e
+
+step "bad inputs: what each gets, word by word"
+$venv/bin/pytest -q -s tests/bad_inputs
 
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state

@@ -55,8 +55,8 @@ static const char *below_index(struct load *load, const char *pointer, uint32_t 
 static const char *kind_name(const cJSON *node)
 {
     return cJSON_IsObject(node)   ? "an object"
-           : cJSON_IsArray(node)  ? "an array"
-           : cJSON_IsString(node) ? "a string"
+           : cJSON_IsArray(node)  ? (node->child ? "an array" : "an empty array")
+           : cJSON_IsString(node) ? (node->valuestring[0] ? "a string" : "an empty string")
            : cJSON_IsNumber(node) ? "a number"
            : cJSON_IsBool(node)   ? "a boolean"
                                   : "null";

@@ -8,6 +8,7 @@
 #include "metrics/metrics.h"
 #include "tagd/worker.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -273,23 +274,20 @@ static enum tagd_exit exit_of(enum tagd_io_result result)
     return result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG;
 }
 
-/* The flags of "carry" from the dimensions' names. */
-static bool set_carry(struct run *run, struct tagd_error *error)
+/* The flags of "carry" from the dimensions' names, which were checked when the catalog was loaded. */
+static void set_carry(struct run *run)
 {
     size_t n = tagd_catalog_n_dimensions(run->catalog);
     if (run->config->carry_all)
-        return true;
+        return;
     run->carry = tagd_xcalloc(n + 1, sizeof(*run->carry));
     for (size_t i = 0; i < run->config->n_carry; i++) {
         size_t dimension = 0;
         while (dimension < n && strcmp(tagd_catalog_dimension(run->catalog, dimension), run->config->carry[i]) != 0)
             dimension++;
-        if (dimension == n)
-            return tagd_fail(error, "\"carry\" names \"%s\", which is no dimension of the catalog; correct it",
-                             run->config->carry[i]);
+        assert(dimension < n);
         run->carry[dimension] = true;
     }
-    return true;
 }
 
 static struct tagd_worker *make_worker(struct run *run, struct run_worker *worker)
@@ -430,8 +428,9 @@ static int run_with(struct run *run, const char *path, bool create_topics)
     if (run->config == NULL)
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     run->catalog = tagd_command_load_catalog_of(path, run->config, &error);
-    if (run->catalog == NULL || !set_carry(run, &error))
+    if (run->catalog == NULL)
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+    set_carry(run);
     for (size_t i = 0; i < run->config->n_sources; i++) {
         run->topics[i] = run->config->sources[i].topic;
         run->partitioners[i] = run->config->sources[i].partitioner;

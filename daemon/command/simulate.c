@@ -250,9 +250,10 @@ static int simulate(struct simulation *sim, const char *events, const int64_t *u
 {
     FILE *file = strcmp(events, "-") == 0 ? stdin : fopen(events, "r");
     if (!file)
-        return tagd_command_error(TAGD_EXIT_DATA, "%s: %s; name a readable file of events, one JSON a line", events,
+        return tagd_command_error(TAGD_EXIT_DATA, "%s: %s; expected events in a readable file, one JSON a line", events,
                                   strerror(errno));
     bool read = read_lines(sim, file);
+    int reason = errno;
     if (file != stdin)
         fclose(file);
     if (until)
@@ -263,8 +264,9 @@ static int simulate(struct simulation *sim, const char *events, const int64_t *u
     if (sim->broken_pipe || fflush(stdout) != 0)
         return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write to standard output; see where it leads");
     if (!read)
-        return tagd_command_error(TAGD_EXIT_DATA, "%s: reading stopped in line %llu: %s", events,
-                                  (unsigned long long)sim->lines, strerror(errno));
+        return tagd_command_error(TAGD_EXIT_DATA,
+                                  "%s: reading stopped after line %llu: %s; expected events in a readable file", events,
+                                  (unsigned long long)sim->lines, strerror(reason));
     return sim->bad ? TAGD_EXIT_DATA : TAGD_EXIT_OK;
 }
 

@@ -135,8 +135,11 @@ static bool begin_producer(struct tagd_io *io, int64_t deadline, enum tagd_io_re
 
 static bool begin_redis(struct tagd_io *io, int64_t deadline, enum tagd_io_result *result, struct tagd_error *error)
 {
-    for (;;) {
+    for (bool noted = false;; noted = true) {
         *result = tagd_redis_connect(io->redis, error);
+        if (*result == TAGD_IO_UNREACHABLE && !noted)
+            tagd_kafka_note(&io->notes, TAGD_NOTE_WARN, "%s; waiting for it up to %lld s", error->text,
+                            (long long)(deadline - tagd_io_mono_ms() + 999) / 1000);
         if (*result != TAGD_IO_UNREACHABLE || tagd_io_mono_ms() >= deadline)
             return *result == TAGD_IO_OK;
     }

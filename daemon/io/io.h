@@ -21,6 +21,10 @@ struct tagd_notes {
     void *to;
 };
 
+/* Whether librdkafka takes the configuration's properties, as consumer and as producer; no server is asked. False:
+ * *error names the property. */
+bool tagd_io_check_properties(const struct tagd_config *config, struct tagd_error *error);
+
 /* Checks the topics: sources are there, with the same number of partitions, and so are the outputs. With `create`,
  * makes those that are missing. Writes the number. Also checks the librdkafka properties. Waits at most timeout_ms for
  * a broker. */

@@ -8,6 +8,7 @@
  *   <prefix>tags:<customer>   hash for readers
  *   <prefix>group             the group that owns the prefix
  *   <prefix>shards            the number of shards the state was made with
+ *   <prefix>sources           the source topics it was made from, in order, between spaces
  *
  * A fence counts for the connection it was taken on: after a reconnect, operations of shards fenced before are
  * TAGD_UNKNOWN. */

@@ -64,6 +64,8 @@ class Stack:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for future in admin.create_topics([NewTopic(n, partitions, 1) for n in names]).values():
             future.result(20)
+        # a broker answers before it knows of them itself
+        wait_for("the topics are there", 20, lambda: set(names) <= admin.list_topics(timeout=10).topics.keys())
 
     def producer(self, **more):
         # idempotent: without it a retry puts records behind later ones

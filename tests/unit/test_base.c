@@ -606,7 +606,7 @@ static void a_syntax_error_shows_its_line_with_a_caret(void)
     refuses("{\"价\": tru}", "f.json:1:7: expected a value\n  {\"价\": tru}\n         ^");
     refuses("{\t/* x", "f.json:1:3: the comment has no end; close it with */\n  {\t/* x\n   \t^");
     refuses("{} // \xFF", "f.json:1:7: invalid UTF-8; save the file as UTF-8\n  {} // ?\n        ^");
-    refuses("", "f.json:1:1: there is no value\n  \n  ^");
+    refuses("", "f.json:1:1: the file says nothing; expected an object between { and }\n  \n  ^");
     refuses("[\r\n1,\r\n]", "f.json:3:1: expected a value\n  ]\n  ^");
 }
 
