@@ -72,6 +72,9 @@ python3 tests/reference/cdnow.py --tagd build/release/tagd --data $data --every 
 step "end to end: a real broker, a real Redis, the daemon as a process"
 TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -s tests/e2e
 
+step "documents: every example, and the tutorial on a real broker and a real Redis"
+$venv/bin/pytest -q tests/docs
+
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
   step "mutants"
