@@ -1,7 +1,8 @@
 """Runs what documents show. A fenced block's info string says what it is, after its language:
 
     file=NAME            the text is written to a file of the scratch folder
-    run                  the shell runs it there; `exit=N`: it ends with N; `background`: it goes on until the document ends
+    run                  the shell runs it there; `exit=N`: it ends with N; `background`: it goes on until the document ends, or
+                         until a `run stop`, which ends it first, as Ctrl-C would
     output               what the run before it printed, both streams. A line `...` stands for any lines, `...` in a line for
                          any text
     base                 a catalog that the examples after it add to
@@ -28,7 +29,7 @@ from validators import ROOT, TAGD, read_jsonc  # noqa: E402
 
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SECONDS = 60  # of one command
-WORDS = {"run", "background", "output", "base", "example", "events", "changes", "refused", "records", "told"}
+WORDS = {"run", "background", "stop", "output", "base", "example", "events", "changes", "refused", "records", "told"}
 
 
 class Block:
@@ -44,7 +45,7 @@ class Block:
 
 def blocks(path):
     text = open(path).read()
-    assert text.count("\n```") % 2 == 0, f"{path}: a fence is not closed"
+    assert len(re.findall("^```", text, re.MULTILINE)) % 2 == 0, f"{path}: a fence is not closed"
     return [Block(path, text, m) for m in FENCE.finditer(text)]
 
 
@@ -121,6 +122,8 @@ class Runner:
     def on_run(self, block):
         command = ["bash", "-euo", "pipefail", "-c", self.here(block.text)]
         self.count("commands")
+        if "stop" in block.words:
+            self.stop()
         if "background" in block.words:
             log = open(os.path.join(self.folder, f"background-{len(self.running)}.log"), "w")
             self.running.append(subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log, start_new_session=True))
@@ -138,8 +141,12 @@ class Runner:
     def stop(self):
         for process in self.running:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-                process.wait(20)
+                os.killpg(process.pid, signal.SIGINT)
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    raise
         self.running = []
 
     # ---- catalogs by example ----
