@@ -132,7 +132,7 @@ void tagd_buf_add_i64(struct tagd_buf *buf, int64_t v)
     tagd_buf_add(buf, p, (size_t)(end - p));
 }
 
-void tagd_buf_add_decimal(struct tagd_buf *buf, tagd_i128 decimal)
+size_t tagd_decimal_format(tagd_i128 decimal, char out[TAGD_DECIMAL_TEXT])
 {
     unsigned __int128 whole = magnitude(decimal);
     unsigned places = (unsigned)(whole % TAGD_DECIMAL_ONE);
@@ -143,18 +143,27 @@ void tagd_buf_add_decimal(struct tagd_buf *buf, tagd_i128 decimal)
                         (char)('0' + places / 10 % 10),
                         (char)('0' + places % 10),
                         '\0'};
-    size_t n = 5;
+    size_t n = 5, n_whole;
 
     *end = '\0';
     p = digits(end, whole / TAGD_DECIMAL_ONE);
     if (decimal < 0)
         *--p = '-';
-    tagd_buf_add(buf, p, (size_t)(end - p));
+    n_whole = (size_t)(end - p);
+    memcpy(out, p, n_whole);
     if (places == 0)
-        return;
+        return n_whole;
     while (fraction[n - 1] == '0')
         n--;
-    tagd_buf_add(buf, fraction, n);
+    memcpy(out + n_whole, fraction, n);
+    return n_whole + n;
+}
+
+void tagd_buf_add_decimal(struct tagd_buf *buf, tagd_i128 decimal)
+{
+    char text[TAGD_DECIMAL_TEXT];
+
+    tagd_buf_add(buf, text, tagd_decimal_format(decimal, text));
 }
 
 void tagd_buf_add_double(struct tagd_buf *buf, double v)

@@ -199,3 +199,22 @@ bool tagd_duration_parse(struct tagd_str text, int64_t *ms)
     }
     return false;
 }
+
+/* The day on which month and day return in a year: 29 February on the 28th where there is none. */
+static int64_t return_in(int64_t year, unsigned month, unsigned day)
+{
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+    return days_of((unsigned)year, month, month == 2 && day == 29 && !leap ? 28 : day);
+}
+
+int64_t tagd_days_until_return(int64_t date, int64_t today)
+{
+    int64_t year, born, next;
+    unsigned month, day, m, d;
+
+    civil_of(date, &born, &month, &day);
+    civil_of(today, &year, &m, &d);
+    next = return_in(year, month, day);
+    return (next >= today ? next : return_in(year + 1, month, day)) - today;
+}

@@ -56,8 +56,25 @@ const struct tagd_field *tagd_catalog_fields(const struct tagd_catalog *catalog,
 }
 int64_t tagd_catalog_dedupe_ms(const struct tagd_catalog *catalog, int32_t type)
 {
-    return catalog->types[type].dedupe_ms;
+    return type < 0 ? 0 : catalog->types[type].dedupe_ms;
 }
+size_t tagd_catalog_n_attributes(const struct tagd_catalog *catalog)
+{
+    return catalog->n_attributes;
+}
+const struct tagd_field *tagd_catalog_attribute(const struct tagd_catalog *catalog, size_t attribute)
+{
+    return &catalog->attributes[attribute].field;
+}
+int32_t tagd_catalog_attribute_find(const struct tagd_catalog *catalog, struct tagd_str name)
+{
+    for (uint32_t i = 0; i < catalog->n_attributes; i++) {
+        if (tagd_str_eq(catalog->attributes[i].field.name, name))
+            return (int32_t)i;
+    }
+    return -1;
+}
+
 size_t tagd_catalog_n_dimensions(const struct tagd_catalog *catalog)
 {
     return catalog->n_dimensions;
@@ -66,9 +83,13 @@ const char *tagd_catalog_dimension(const struct tagd_catalog *catalog, size_t di
 {
     return catalog->dimensions[dimension].name;
 }
+bool tagd_catalog_is_value(const struct tagd_catalog *catalog, size_t dimension)
+{
+    return catalog->dimensions[dimension].is_value;
+}
 size_t tagd_catalog_n_tags(const struct tagd_catalog *catalog, size_t dimension)
 {
-    return catalog->dimensions[dimension].n_rules;
+    return catalog->dimensions[dimension].is_value ? 0 : catalog->dimensions[dimension].n_rules;
 }
 const char *tagd_catalog_tag(const struct tagd_catalog *catalog, size_t dimension, size_t tag)
 {
@@ -78,14 +99,16 @@ const char *tagd_catalog_tag(const struct tagd_catalog *catalog, size_t dimensio
 void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *out)
 {
     tagd_buf_printf(out, "catalog %s, version %s, meaning %s\n", catalog->name, catalog->version, catalog->hash);
-    tagd_buf_printf(out, "%u event types, %u groups, %u metrics, %u dimensions\n", catalog->n_types, catalog->n_groups,
-                    catalog->n_metrics, catalog->n_dimensions);
-    tagd_buf_printf(out, "kept for each customer: %u pane stores (%u windows), %u marks\n", catalog->n_stores,
-                    catalog->n_windows, catalog->n_marks);
+    tagd_buf_printf(out, "%u event types, %u groups, %u attributes, %u metrics, %u dimensions\n", catalog->n_types,
+                    catalog->n_groups, catalog->n_attributes, catalog->n_metrics, catalog->n_dimensions);
+    tagd_buf_printf(out, "kept for each customer: %u pane stores, %u value stores (%u windows), %u marks\n",
+                    catalog->n_stores, catalog->n_value_stores, catalog->n_windows, catalog->n_marks);
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
         const struct tagd_dimension *dimension = &catalog->dimensions[catalog->order[i]];
         tagd_buf_printf(out, "%s:", dimension->name);
-        for (uint32_t j = 0; j < dimension->n_rules; j++)
+        if (dimension->is_value)
+            tagd_buf_printf(out, " the value of %s", dimension->rules[0].text);
+        for (uint32_t j = 0; !dimension->is_value && j < dimension->n_rules; j++)
             tagd_buf_printf(out, " %s", dimension->rules[j].tag);
         tagd_buf_add_byte(out, '\n');
     }

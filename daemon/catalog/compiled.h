@@ -19,12 +19,21 @@ enum tagd_type {
 
 enum tagd_node_kind {
     TAGD_N_LITERAL,
-    TAGD_N_COUNT,
+    TAGD_N_COUNT, /* to DAYS: of a window of panes, or of all time; index: the window */
     TAGD_N_SUM,
-    TAGD_N_AVG, /* of a window, or of the single pane of all time */
-    TAGD_N_SINCE,
+    TAGD_N_AVG,
+    TAGD_N_MIN,
+    TAGD_N_MAX,
+    TAGD_N_DAYS,
+    TAGD_N_DISTINCT, /* to TOP: of a window of values, or of all time; index: the window */
+    TAGD_N_TOP,
+    TAGD_N_SINCE, /* to FIRST: of a mark; index: the mark */
     TAGD_N_SINCE_FIRST,
+    TAGD_N_UNTIL,
     TAGD_N_LATEST,
+    TAGD_N_FIRST,
+    TAGD_N_DAYS_UNTIL, /* to ATTRIBUTE: index: the attribute */
+    TAGD_N_ATTRIBUTE,
     TAGD_N_DIMENSION,
     TAGD_N_METRIC,
     TAGD_N_AND,
@@ -74,10 +83,11 @@ struct tagd_node {
     enum tagd_type type;
     bool varies;          /* changes linearly with time between pane boundaries */
     bool timed;           /* its value may change with time alone at all */
+    bool exact;           /* a number that is a decimal, never a double */
     struct tagd_str text; /* its source */
     struct tagd_val literal;
-    uint32_t index;                /* window, mark, dimension or metric */
-    uint32_t column, count_column; /* of the window's store: SUM, AVG */
+    uint32_t index;                /* window, mark, attribute, dimension or metric */
+    uint32_t column, count_column; /* of the window's store; count_column: AVG */
     struct tagd_node *a, *b;
     struct tagd_node **list; /* IN */
     uint32_t n_list;
@@ -105,35 +115,68 @@ struct tagd_match { /* of one event type: any clause must hold */
 struct tagd_selector {          /* which events; equal ones are one */
     const char *key;            /* canonical text */
     struct tagd_match *by_type; /* n_types; n_clauses 0: no event of this type */
-    uint32_t *stores, n_stores, *marks, n_marks;
+    uint32_t *stores, n_stores, *value_stores, n_value_stores, *marks, n_marks;
     bool *dimensions; /* whose tags an event of it may change, through other dimensions too */
 };
 
-enum tagd_column_kind { TAGD_COL_COUNT, TAGD_COL_FIELD_SUM, TAGD_COL_FIELD_COUNT };
+/* How time is cut: pane(t) = floor((t + shift) / pane). pane_ms 0: one pane, number 0, for all time. */
+struct tagd_grid {
+    int64_t pane_ms, shift_ms;
+    int64_t span; /* panes that some window can still see, behind the present one; FOREVER: all */
+};
+#define TAGD_SPAN_FOREVER (INT64_C(1) << 40)
+
+/* A cell's meaning. MIN and MAX: 0 none, else the value, those >= 0 one more (so that an empty cell is 0). DAYS: bit 0:
+ * an event on the local day on which the pane begins; bit 1: on the next. */
+enum tagd_column_kind {
+    TAGD_COL_COUNT,
+    TAGD_COL_FIELD_SUM,
+    TAGD_COL_FIELD_COUNT,
+    TAGD_COL_FIELD_MIN,
+    TAGD_COL_FIELD_MAX,
+    TAGD_COL_DAYS
+};
 struct tagd_column {
     enum tagd_column_kind kind;
-    struct tagd_str field;
-    int32_t *by_type; /* the field in each event type */
+    struct tagd_str field; /* FIELD_* */
+    int32_t *by_type;      /* the field in each event type */
 };
-struct tagd_store { /* panes of a selector; pane_ms 0: one pane for all time */
+struct tagd_store { /* panes of a selector */
     uint32_t selector;
-    int64_t pane_ms, shift_ms; /* pane(t) = floor((t + shift) / pane) */
-    int64_t span;              /* panes that some window can still see, behind the present one */
+    struct tagd_grid grid;
     struct tagd_column *columns;
     uint32_t n_columns;
 };
+struct tagd_value_store { /* the different values of a field, by pane */
+    uint32_t selector;
+    struct tagd_grid grid;
+    struct tagd_str field;
+    enum tagd_field_type field_type;
+    int32_t *by_type;
+    bool ordered; /* how often and when last matters too (top) */
+};
 struct tagd_window {
-    uint32_t store;
-    int64_t panes; /* window / pane; 0: all time */
+    bool values;    /* over a value store */
+    uint32_t store; /* or value store */
+    int64_t panes;  /* window / pane; 0: all time */
     int64_t offset_ms;
 };
-enum tagd_mark_kind { TAGD_MARK_LATEST, TAGD_MARK_FIRST, TAGD_MARK_VALUE };
+enum tagd_mark_kind { TAGD_MARK_LATEST, TAGD_MARK_FIRST, TAGD_MARK_VALUE, TAGD_MARK_FIRST_VALUE };
 struct tagd_mark {
     uint32_t selector;
     enum tagd_mark_kind kind;
-    struct tagd_str field; /* VALUE */
+    struct tagd_str field; /* of the VALUEs */
     enum tagd_field_type field_type;
     int32_t *by_type;
+};
+static inline bool tagd_mark_has_value(const struct tagd_mark *mark)
+{
+    return mark->kind == TAGD_MARK_VALUE || mark->kind == TAGD_MARK_FIRST_VALUE;
+}
+
+struct tagd_attribute_def {
+    struct tagd_field field; /* name and type */
+    bool *dimensions;        /* whose tags it may change, through other dimensions too */
 };
 
 struct tagd_event_type {
@@ -145,8 +188,8 @@ struct tagd_event_type {
 };
 
 struct tagd_rule {
-    const char *tag;
-    const char *text; /* the source of `when` */
+    const char *tag;  /* NULL: a value's */
+    const char *text; /* the source of `when` or `value` */
     const char *plan; /* JSON text, or NULL */
     struct tagd_node *when;
     struct tagd_node **values; /* what `because` shows, in order of first appearance */
@@ -154,6 +197,7 @@ struct tagd_rule {
 };
 struct tagd_dimension {
     const char *name;
+    bool is_value;           /* its tag is the value of its only rule, as text; the tag's index is 0 */
     struct tagd_rule *rules; /* rule i gives tag i */
     uint32_t n_rules;
     bool *needs; /* dimensions it reads, through others too */
@@ -174,6 +218,8 @@ struct tagd_catalog {
     struct tagd_event_type *types;
     uint32_t n_types;
     uint32_t *type_slots, n_type_slots; /* open addressing, index + 1 */
+    struct tagd_attribute_def *attributes;
+    uint32_t n_attributes;
     struct tagd_group {
         struct tagd_str name;
         struct tagd_match *by_type;
@@ -188,6 +234,8 @@ struct tagd_catalog {
     uint32_t n_selectors, cap_selectors;
     struct tagd_store *stores;
     uint32_t n_stores, cap_stores;
+    struct tagd_value_store *value_stores;
+    uint32_t n_value_stores, cap_value_stores;
     struct tagd_window *windows;
     uint32_t n_windows, cap_windows;
     struct tagd_mark *marks;

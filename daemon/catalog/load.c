@@ -148,9 +148,20 @@ static bool load_zone(struct load *load, const cJSON *root)
 
 /* ---- events ---- */
 
-static bool load_field(struct load *load, const cJSON *node, const char *pointer, struct tagd_field *field)
+static bool load_type(struct load *load, const cJSON *type, const char *pointer, struct tagd_field *field)
 {
     static const char *const names[] = {"decimal", "string", "boolean", "time", "date", NULL};
+    for (int i = 0; cJSON_IsString(type) && names[i]; i++) {
+        if (strcmp(names[i], type->valuestring) == 0) {
+            field->type = (enum tagd_field_type)i;
+            return true;
+        }
+    }
+    return fail_at(load, pointer, false, "expected one of \"decimal\", \"string\", \"boolean\", \"time\", \"date\"");
+}
+
+static bool load_field(struct load *load, const cJSON *node, const char *pointer, struct tagd_field *field)
+{
     static const char *const keys[] = {"type", "required", NULL};
     const cJSON *type = node;
     if (cJSON_IsObject(node)) {
@@ -166,13 +177,7 @@ static bool load_field(struct load *load, const cJSON *node, const char *pointer
         field->required = cJSON_IsTrue(required);
         pointer = below(load, pointer, "type");
     }
-    for (int i = 0; cJSON_IsString(type) && names[i]; i++) {
-        if (strcmp(names[i], type->valuestring) == 0) {
-            field->type = (enum tagd_field_type)i;
-            return true;
-        }
-    }
-    return fail_at(load, pointer, false, "expected one of \"decimal\", \"string\", \"boolean\", \"time\", \"date\"");
+    return load_type(load, type, pointer, field);
 }
 
 static bool load_fields(struct load *load, const cJSON *fields, const char *pointer, struct tagd_event_type *type)
@@ -257,6 +262,31 @@ static bool load_events(struct load *load, const cJSON *root)
         catalog->n_types++;
     }
     index_types(catalog);
+    return true;
+}
+
+static bool load_attributes(struct load *load, const cJSON *root)
+{
+    struct tagd_catalog *catalog = load->catalog;
+    const cJSON *attributes = cJSON_GetObjectItemCaseSensitive(root, "attributes");
+    if (!attributes)
+        return true;
+    if (!want(load, attributes, "/attributes", cJSON_IsObject(attributes), "an object of attributes"))
+        return false;
+    int n = cJSON_GetArraySize(attributes);
+    if (n > TAGD_ATTRIBUTES_MAX)
+        return fail_at(load, "/attributes", false, "%d attributes: a catalog has at most %d", n, TAGD_ATTRIBUTES_MAX);
+    catalog->attributes = tagd_arena_zalloc(&catalog->arena, ((size_t)n + 1) * sizeof *catalog->attributes);
+    for (const cJSON *node = attributes->child; node; node = node->next) {
+        const char *pointer = below(load, "/attributes", node->string);
+        struct tagd_field *field = &catalog->attributes[catalog->n_attributes].field;
+        if (!name_ok(node->string, 1, 1))
+            return fail_at(load, pointer, true, "expected an attribute's name of ASCII letters, digits, _ and -");
+        field->name = tagd_str_of(keep(load, node->string));
+        if (!load_type(load, node, pointer, field))
+            return false;
+        catalog->n_attributes++;
+    }
     return true;
 }
 
@@ -398,10 +428,19 @@ static bool name_rule(struct load *load, const cJSON *node, const char *pointer,
     return expression_text(load, when, below(load, pointer, "when"), &rule->text);
 }
 
+/* A dimension whose tag is the value of an expression: one rule without a tag of its own. */
+static bool name_value(struct load *load, const cJSON *value, const char *pointer, struct tagd_dimension *dimension)
+{
+    dimension->is_value = true;
+    dimension->rules = tagd_arena_zalloc(&load->catalog->arena, sizeof *dimension->rules);
+    dimension->n_rules = 1;
+    return expression_text(load, value, below(load, pointer, "value"), &dimension->rules->text);
+}
+
 static bool name_dimension(struct load *load, const cJSON *node, const char *pointer, struct tagd_dimension *dimension)
 {
-    static const char *const keys[] = {"tags", "label", NULL};
-    static const char *const later[] = {"value", "assign", "for", "min_dwell", NULL};
+    static const char *const keys[] = {"tags", "value", "label", NULL};
+    static const char *const later[] = {"assign", "for", "min_dwell", NULL};
     struct tagd_catalog *catalog = load->catalog;
     if (!name_ok(node->string, 2, 2) || memcmp(node->string, "attr.", 5) == 0)
         return fail_at(load, pointer, true, "expected a dimension's name of two levels, such as value.level");
@@ -414,17 +453,24 @@ static bool name_dimension(struct load *load, const cJSON *node, const char *poi
     }
     if (!known_keys(load, node, pointer, keys))
         return false;
-    const cJSON *tags = cJSON_GetObjectItemCaseSensitive(node, "tags");
-    if (!tags)
-        return fail_at(load, pointer, false, "key 'tags' is missing");
+    const cJSON *tags = cJSON_GetObjectItemCaseSensitive(node, "tags"),
+                *value = cJSON_GetObjectItemCaseSensitive(node, "value");
+    if (!tags && !value)
+        return fail_at(load, pointer, false, "key 'tags' or 'value' is missing");
+    if (tags && value)
+        return fail_at(load, below(load, pointer, "value"), true,
+                       "a dimension has 'tags' or a 'value': expected one of them");
+    if (!load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label")))
+        return false;
+    dimension->name = keep(load, node->string);
+    if (value)
+        return name_value(load, value, pointer, dimension);
     const char *tags_at = below(load, pointer, "tags");
-    if (!want(load, tags, tags_at, cJSON_IsArray(tags) && tags->child, "an array of at least one tag") ||
-        !load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label")))
+    if (!want(load, tags, tags_at, cJSON_IsArray(tags) && tags->child, "an array of at least one tag"))
         return false;
     int n = cJSON_GetArraySize(tags);
     if (n > TAGD_TAGS_MAX)
         return fail_at(load, tags_at, false, "%d tags: a dimension has at most %d", n, TAGD_TAGS_MAX);
-    dimension->name = keep(load, node->string);
     dimension->rules = tagd_arena_zalloc(&catalog->arena, (size_t)n * sizeof *dimension->rules);
     uint32_t i = 0;
     for (const cJSON *tag = tags->child; tag; tag = tag->next) {
@@ -462,13 +508,12 @@ static bool same_value(const struct tagd_node *a, const struct tagd_node *b)
     return tagd_str_eq(a->text, b->text);
 }
 
-/* What `because` shows of a rule: metrics, dimensions and functions, each once. */
+/* What `because` shows of a rule: functions, attributes, dimensions and metrics, each once. */
 static void collect_values(const struct tagd_node *node, struct tagd_node **out, uint32_t *n)
 {
     if (!node)
         return;
-    bool shown = node->kind == TAGD_N_METRIC || node->kind == TAGD_N_DIMENSION ||
-                 (node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_LATEST);
+    bool shown = node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_METRIC;
     if (shown) {
         for (uint32_t i = 0; i < *n; i++) {
             if (same_value(out[i], node))
@@ -493,25 +538,55 @@ static uint32_t count_nodes(const struct tagd_node *node)
     return n;
 }
 
+/* A value can be a tag if its text is exact and if time changes it at pane boundaries only. */
+static bool value_fits(struct load *load, const char *at, const struct tagd_node *value)
+{
+    if (value->varies)
+        return fail_at(load, at, false,
+                       "this value varies with every millisecond: expected one that changes with events and at pane "
+                       "boundaries only");
+    if (value->type == TAGD_T_DURATION || value->type == TAGD_T_NULL)
+        return fail_at(load, at, false,
+                       "%s can't be a tag: expected a string, an exact number, a boolean, a time or a date",
+                       value->type == TAGD_T_NULL ? "null" : "a duration");
+    if (value->type == TAGD_T_NUMBER && !value->exact)
+        return fail_at(load, at, false,
+                       "this number is a double (avg and arithmetic are): expected an exact one, as count, sum, min, "
+                       "max, distinct, days, top, first, latest or an attribute give it");
+    return true;
+}
+
+static bool load_rule(struct load *load, struct tagd_dimension *dimension, struct tagd_rule *rule, const char *at)
+{
+    struct parse parse = parse_of(load, at, rule->text);
+    parse.needs = dimension->needs;
+    rule->when = tagd_parse_expression(&parse);
+    if (!rule->when)
+        return false;
+    if (dimension->is_value) {
+        if (!value_fits(load, at, rule->when))
+            return false;
+    } else if (rule->when->type != TAGD_T_BOOLEAN && rule->when->type != TAGD_T_NULL) {
+        return fail_at(load, at, false, "expected a condition, found an expression that is no boolean");
+    }
+    rule->values = tagd_arena_zalloc(&load->catalog->arena, count_nodes(rule->when) * sizeof *rule->values);
+    collect_values(rule->when, rule->values, &rule->n_values);
+    return true;
+}
+
 static bool load_rules(struct load *load)
 {
     struct tagd_catalog *catalog = load->catalog;
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         struct tagd_dimension *dimension = &catalog->dimensions[d];
         dimension->needs = tagd_arena_zalloc(&catalog->arena, catalog->n_dimensions + 1);
-        const char *pointer = below(load, below(load, "/dimensions", dimension->name), "tags");
+        const char *pointer = below(load, "/dimensions", dimension->name);
         for (uint32_t i = 0; i < dimension->n_rules; i++) {
-            struct tagd_rule *rule = &dimension->rules[i];
-            const char *at = below(load, below_index(load, pointer, i), "when");
-            struct parse parse = parse_of(load, at, rule->text);
-            parse.needs = dimension->needs;
-            rule->when = tagd_parse_expression(&parse);
-            if (!rule->when)
+            const char *at = dimension->is_value
+                                 ? below(load, pointer, "value")
+                                 : below(load, below_index(load, below(load, pointer, "tags"), i), "when");
+            if (!load_rule(load, dimension, &dimension->rules[i], at))
                 return false;
-            if (rule->when->type != TAGD_T_BOOLEAN && rule->when->type != TAGD_T_NULL)
-                return fail_at(load, at, false, "expected a condition, found an expression that is no boolean");
-            rule->values = tagd_arena_zalloc(&catalog->arena, count_nodes(rule->when) * sizeof *rule->values);
-            collect_values(rule->when, rule->values, &rule->n_values);
         }
     }
     /* Metrics that no rule uses are checked all the same. */
@@ -564,40 +639,65 @@ static void touch(struct tagd_catalog *catalog, const struct tagd_node *node, ui
         return;
     if (node->kind == TAGD_N_METRIC)
         touch(catalog, catalog->metrics[node->index].node, dimension);
-    if (node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_AVG)
+    if (node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_DAYS)
         catalog->selectors[catalog->stores[catalog->windows[node->index].store].selector].dimensions[dimension] = true;
-    if (node->kind >= TAGD_N_SINCE && node->kind <= TAGD_N_LATEST)
+    if (node->kind == TAGD_N_DISTINCT || node->kind == TAGD_N_TOP)
+        catalog->selectors[catalog->value_stores[catalog->windows[node->index].store].selector].dimensions[dimension] =
+            true;
+    if (node->kind >= TAGD_N_SINCE && node->kind <= TAGD_N_FIRST)
         catalog->selectors[catalog->marks[node->index].selector].dimensions[dimension] = true;
+    if (node->kind == TAGD_N_DAYS_UNTIL || node->kind == TAGD_N_ATTRIBUTE)
+        catalog->attributes[node->index].dimensions[dimension] = true;
     touch(catalog, node->a, dimension);
     touch(catalog, node->b, dimension);
     for (uint32_t i = 0; i < node->n_list; i++)
         touch(catalog, node->list[i], dimension);
 }
 
+/* And those that read these. */
+static void touch_through(const struct tagd_catalog *catalog, bool *dimensions)
+{
+    for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
+        for (uint32_t i = 0; i < catalog->n_dimensions; i++)
+            dimensions[d] |= catalog->dimensions[d].needs[i] && dimensions[i];
+    }
+}
+
+static void link_selector(struct tagd_catalog *catalog, uint32_t s)
+{
+    struct tagd_arena *arena = &catalog->arena;
+    struct tagd_selector *selector = &catalog->selectors[s];
+    touch_through(catalog, selector->dimensions);
+    selector->stores = tagd_arena_zalloc(arena, (catalog->n_stores + 1) * sizeof *selector->stores);
+    selector->value_stores = tagd_arena_zalloc(arena, (catalog->n_value_stores + 1) * sizeof *selector->value_stores);
+    selector->marks = tagd_arena_zalloc(arena, (catalog->n_marks + 1) * sizeof *selector->marks);
+    for (uint32_t i = 0; i < catalog->n_stores; i++) {
+        if (catalog->stores[i].selector == s)
+            selector->stores[selector->n_stores++] = i;
+    }
+    for (uint32_t i = 0; i < catalog->n_value_stores; i++) {
+        if (catalog->value_stores[i].selector == s)
+            selector->value_stores[selector->n_value_stores++] = i;
+    }
+    for (uint32_t i = 0; i < catalog->n_marks; i++) {
+        if (catalog->marks[i].selector == s)
+            selector->marks[selector->n_marks++] = i;
+    }
+}
+
 static void link_state(struct tagd_catalog *catalog)
 {
     struct tagd_arena *arena = &catalog->arena;
+    for (uint32_t i = 0; i < catalog->n_attributes; i++)
+        catalog->attributes[i].dimensions = tagd_arena_zalloc(arena, catalog->n_dimensions + 1);
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         for (uint32_t i = 0; i < catalog->dimensions[d].n_rules; i++)
             touch(catalog, catalog->dimensions[d].rules[i].when, d);
     }
-    for (uint32_t s = 0; s < catalog->n_selectors; s++) {
-        struct tagd_selector *selector = &catalog->selectors[s];
-        for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
-            for (uint32_t i = 0; i < catalog->n_dimensions; i++)
-                selector->dimensions[d] |= catalog->dimensions[d].needs[i] && selector->dimensions[i];
-        }
-        selector->stores = tagd_arena_zalloc(arena, (catalog->n_stores + 1) * sizeof *selector->stores);
-        selector->marks = tagd_arena_zalloc(arena, (catalog->n_marks + 1) * sizeof *selector->marks);
-        for (uint32_t i = 0; i < catalog->n_stores; i++) {
-            if (catalog->stores[i].selector == s)
-                selector->stores[selector->n_stores++] = i;
-        }
-        for (uint32_t i = 0; i < catalog->n_marks; i++) {
-            if (catalog->marks[i].selector == s)
-                selector->marks[selector->n_marks++] = i;
-        }
-    }
+    for (uint32_t i = 0; i < catalog->n_attributes; i++)
+        touch_through(catalog, catalog->attributes[i].dimensions);
+    for (uint32_t s = 0; s < catalog->n_selectors; s++)
+        link_selector(catalog, s);
     for (uint32_t t = 0; t < catalog->n_types; t++) {
         struct tagd_event_type *type = &catalog->types[t];
         type->selectors = tagd_arena_zalloc(arena, (catalog->n_selectors + 1) * sizeof *type->selectors);
@@ -654,24 +754,34 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
     }
     for (uint32_t i = 0; i < catalog->n_selectors; i++)
         tagd_buf_printf(out, "selector %s\n", catalog->selectors[i].key);
+    for (uint32_t i = 0; i < catalog->n_attributes; i++)
+        tagd_buf_printf(out, "attribute %s %d\n", catalog->attributes[i].field.name.p,
+                        (int)catalog->attributes[i].field.type);
     for (uint32_t i = 0; i < catalog->n_stores; i++) {
         const struct tagd_store *store = &catalog->stores[i];
-        tagd_buf_printf(out, "store %u %lld", store->selector, (long long)store->pane_ms);
+        tagd_buf_printf(out, "store %u %lld %d", store->selector, (long long)store->grid.pane_ms,
+                        store->grid.span == TAGD_SPAN_FOREVER);
         for (uint32_t j = 0; j < store->n_columns; j++)
             tagd_buf_printf(out, " %d:%.*s", (int)store->columns[j].kind, (int)store->columns[j].field.n,
                             store->columns[j].field.n ? store->columns[j].field.p : "");
         tagd_buf_add_byte(out, '\n');
     }
+    for (uint32_t i = 0; i < catalog->n_value_stores; i++) {
+        const struct tagd_value_store *store = &catalog->value_stores[i];
+        tagd_buf_printf(out, "values %u %lld %.*s %d\n", store->selector, (long long)store->grid.pane_ms,
+                        (int)store->field.n, store->field.p, store->ordered);
+    }
     for (uint32_t i = 0; i < catalog->n_windows; i++)
-        tagd_buf_printf(out, "window %u %lld %lld\n", catalog->windows[i].store, (long long)catalog->windows[i].panes,
-                        (long long)catalog->windows[i].offset_ms);
+        tagd_buf_printf(out, "window %d %u %lld %lld\n", catalog->windows[i].values, catalog->windows[i].store,
+                        (long long)catalog->windows[i].panes, (long long)catalog->windows[i].offset_ms);
     for (uint32_t i = 0; i < catalog->n_marks; i++)
         tagd_buf_printf(out, "mark %u %d %.*s\n", catalog->marks[i].selector, (int)catalog->marks[i].kind,
                         (int)catalog->marks[i].field.n, catalog->marks[i].field.n ? catalog->marks[i].field.p : "");
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         tagd_buf_printf(out, "dimension %s\n", catalog->dimensions[d].name);
         for (uint32_t i = 0; i < catalog->dimensions[d].n_rules; i++) {
-            tagd_buf_printf(out, "tag %s ", catalog->dimensions[d].rules[i].tag);
+            const char *tag = catalog->dimensions[d].rules[i].tag;
+            tagd_buf_printf(out, "%s %s ", tag ? "tag" : "value", tag ? tag : "");
             describe_node(catalog, catalog->dimensions[d].rules[i].when, out);
             tagd_buf_add_byte(out, '\n');
         }
@@ -680,9 +790,9 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
 
 static bool load_root(struct load *load)
 {
-    static const char *const keys[] = {"catalog", "version", "timezone",   "label", "events",
-                                       "groups",  "metrics", "dimensions", NULL};
-    static const char *const later[] = {"attributes", "aliases", "churn", "goals", "tables", "alerts", NULL};
+    static const char *const keys[] = {"catalog", "version",    "timezone", "label",      "events",
+                                       "groups",  "attributes", "metrics",  "dimensions", NULL};
+    static const char *const later[] = {"aliases", "churn", "goals", "tables", "alerts", NULL};
     const cJSON *root = tagd_jsonc_root(load->jsonc);
     if (!want(load, root, "", cJSON_IsObject(root), "an object"))
         return false;
@@ -692,8 +802,8 @@ static bool load_root(struct load *load)
     }
     if (!known_keys(load, root, "", keys) || !load_text(load, root, "catalog", &load->catalog->name) ||
         !load_text(load, root, "version", &load->catalog->version) || !load_zone(load, root) ||
-        !load_events(load, root) || !load_groups(load, root) || !name_metrics(load, root) ||
-        !name_dimensions(load, root) || !load_rules(load) || !order_dimensions(load))
+        !load_events(load, root) || !load_groups(load, root) || !load_attributes(load, root) ||
+        !name_metrics(load, root) || !name_dimensions(load, root) || !load_rules(load) || !order_dimensions(load))
         return false;
     link_state(load->catalog);
     struct tagd_buf meaning = {0};

@@ -176,6 +176,7 @@ static struct tagd_node *literal(struct parse *parse, size_t start, enum tagd_ty
 {
     struct tagd_node *node = node_new(parse, TAGD_N_LITERAL, type, start);
     node->literal = value;
+    node->exact = value.kind == TAGD_V_DECIMAL;
     return node;
 }
 
@@ -441,6 +442,9 @@ static struct tagd_match *parse_events(struct parse *parse, bool groups)
         by_type[type].clauses = tagd_arena_zalloc(&catalog->arena, sizeof *by_type->clauses);
     } else if (group) {
         memcpy(by_type, group->by_type, catalog->n_types * sizeof *by_type);
+    } else if (tagd_catalog_type_reserved(name)) {
+        return fail(parse, start, "'%.*s' is a reserved type: rules read what it sets (attr.NAME, a dimension's name)",
+                    (int)name.n, name.p);
     } else {
         return fail(parse, start, "'%.*s' is not declared: expected an event type of \"events\"%s", (int)name.n, name.p,
                     groups ? " or a group of \"groups\"" : "");
@@ -498,16 +502,18 @@ static bool take_duration(struct parse *parse, const char *what, int64_t *ms)
     return true;
 }
 
-/* [window], [window:pane], offset; or nothing: all time. Gives the index of the window. */
-static bool parse_range(struct parse *parse, uint32_t selector, uint32_t *window_index)
+struct window_range {
+    int64_t window, pane, offset; /* ms; window 0: all time */
+};
+
+/* [window], [window:pane], offset; or nothing: all time. */
+static bool parse_range(struct parse *parse, struct window_range *range)
 {
-    struct tagd_catalog *catalog = parse->catalog;
     skip_space(parse);
     size_t start = parse->at;
-    if (!take(parse, "[")) {
-        *window_index = tagd_state_window(catalog, tagd_state_store(catalog, selector, 0), 0, 0);
+    *range = (struct window_range){0};
+    if (!take(parse, "["))
         return true;
-    }
     int64_t window, pane, offset = 0;
     if (!take_duration(parse, "a window", &window))
         return false;
@@ -541,8 +547,7 @@ static bool parse_range(struct parse *parse, uint32_t selector, uint32_t *window
         return fail(parse, start, "window and offset have %lld panes; at most %d are kept: take a longer pane",
                     (long long)((window + offset) / pane), TAGD_WINDOW_PANES_MAX),
                false;
-    uint32_t store = tagd_state_store(catalog, selector, pane);
-    *window_index = tagd_state_window(catalog, store, window / pane, offset);
+    *range = (struct window_range){window, pane, offset};
     return true;
 }
 
@@ -560,82 +565,197 @@ static enum tagd_type value_type(enum tagd_field_type type)
     return TAGD_T_NULL;
 }
 
+#define ANY_FIELD 0x1F
+#define ONLY(type) (1U << (type))
+
 static const struct {
     const char *name;
     enum tagd_node_kind kind;
-    bool field, range;
+    unsigned fields; /* types of field it takes; 0: it has no field */
+    bool range;
 } functions[] = {
-    {"count", TAGD_N_COUNT, false, true},
-    {"sum", TAGD_N_SUM, true, true},
-    {"avg", TAGD_N_AVG, true, true},
-    {"since", TAGD_N_SINCE, false, false},
-    {"since_first", TAGD_N_SINCE_FIRST, false, false},
-    {"latest", TAGD_N_LATEST, true, false},
+    {"count", TAGD_N_COUNT, 0, true},
+    {"sum", TAGD_N_SUM, ONLY(TAGD_DECIMAL), true},
+    {"avg", TAGD_N_AVG, ONLY(TAGD_DECIMAL), true},
+    {"min", TAGD_N_MIN, ONLY(TAGD_DECIMAL) | ONLY(TAGD_TIME) | ONLY(TAGD_DATE), true},
+    {"max", TAGD_N_MAX, ONLY(TAGD_DECIMAL) | ONLY(TAGD_TIME) | ONLY(TAGD_DATE), true},
+    {"distinct", TAGD_N_DISTINCT, ANY_FIELD, true},
+    {"top", TAGD_N_TOP, ANY_FIELD, true},
+    {"days", TAGD_N_DAYS, 0, true},
+    {"first", TAGD_N_FIRST, ANY_FIELD, false},
+    {"latest", TAGD_N_LATEST, ANY_FIELD, false},
+    {"since", TAGD_N_SINCE, 0, false},
+    {"since_first", TAGD_N_SINCE_FIRST, 0, false},
+    {"until", TAGD_N_UNTIL, ONLY(TAGD_TIME), false},
+    {"days_until", TAGD_N_DAYS_UNTIL, 0, false},
 };
-static const char *const later_functions[] = {"min",   "max",        "distinct", "top",      "days", "first",
-                                              "until", "days_until", "p_alive",  "previous", "held"};
+static const char *const later_functions[] = {"p_alive", "previous", "held"};
 
-static struct tagd_node *finish_aggregate(struct parse *parse, size_t f, size_t start, struct tagd_str field,
-                                          uint32_t window)
+static bool is_exact(enum tagd_node_kind kind, enum tagd_type type)
 {
+    return type == TAGD_T_NUMBER && kind != TAGD_N_AVG;
+}
+
+/* Of a window of panes. */
+static void finish_panes(struct parse *parse, struct tagd_node *node, uint32_t selector, struct tagd_str field,
+                         const struct window_range *range)
+{
+    static const enum tagd_column_kind columns[] = {
+        [TAGD_N_COUNT] = TAGD_COL_COUNT,   [TAGD_N_SUM] = TAGD_COL_FIELD_SUM, [TAGD_N_AVG] = TAGD_COL_FIELD_SUM,
+        [TAGD_N_MIN] = TAGD_COL_FIELD_MIN, [TAGD_N_MAX] = TAGD_COL_FIELD_MAX, [TAGD_N_DAYS] = TAGD_COL_DAYS};
     struct tagd_catalog *catalog = parse->catalog;
-    struct tagd_node *node = node_new(parse, functions[f].kind, TAGD_T_NUMBER, start);
-    uint32_t store = catalog->windows[window].store;
-    node->index = window;
-    node->timed = catalog->windows[window].panes != 0;
-    if (node->kind == TAGD_N_COUNT) {
-        node->column = tagd_state_column(catalog, store, TAGD_COL_COUNT, (struct tagd_str){0});
-        return node;
-    }
-    node->column = tagd_state_column(catalog, store, TAGD_COL_FIELD_SUM, field);
+    bool forever = node->kind == TAGD_N_DAYS && !range->window; /* every day is a pane that stays */
+    uint32_t store = tagd_state_store(catalog, selector, forever ? TAGD_MS_DAY : range->pane, forever);
+    node->index =
+        tagd_state_window(catalog, false, store, range->window ? range->window / range->pane : 0, range->offset);
+    node->column = tagd_state_column(catalog, store, columns[node->kind], field);
     if (node->kind == TAGD_N_AVG)
         node->count_column = tagd_state_column(catalog, store, TAGD_COL_FIELD_COUNT, field);
+}
+
+/* Of a window of values. */
+static void finish_values(struct parse *parse, struct tagd_node *node, uint32_t selector, struct tagd_str field,
+                          enum tagd_field_type type, const struct window_range *range)
+{
+    struct tagd_catalog *catalog = parse->catalog;
+    uint32_t store = tagd_state_values(catalog, selector, range->pane, field, type);
+    node->index =
+        tagd_state_window(catalog, true, store, range->window ? range->window / range->pane : 0, range->offset);
+    if (node->kind == TAGD_N_TOP)
+        catalog->value_stores[store].ordered = true;
+}
+
+static void finish_mark(struct parse *parse, struct tagd_node *node, uint32_t selector, struct tagd_str field,
+                        enum tagd_field_type type)
+{
+    enum tagd_node_kind kind = node->kind;
+    node->varies = node->timed = kind == TAGD_N_SINCE || kind == TAGD_N_SINCE_FIRST || kind == TAGD_N_UNTIL;
+    node->index = tagd_state_mark(parse->catalog, selector,
+                                  kind == TAGD_N_SINCE         ? TAGD_MARK_LATEST
+                                  : kind == TAGD_N_SINCE_FIRST ? TAGD_MARK_FIRST
+                                  : kind == TAGD_N_FIRST       ? TAGD_MARK_FIRST_VALUE
+                                                               : TAGD_MARK_VALUE,
+                                  field, type);
+}
+
+static enum tagd_type function_type(enum tagd_node_kind kind, enum tagd_field_type field)
+{
+    switch (kind) {
+    case TAGD_N_MIN:
+    case TAGD_N_MAX:
+    case TAGD_N_TOP:
+    case TAGD_N_FIRST:
+    case TAGD_N_LATEST: return value_type(field);
+    case TAGD_N_SINCE:
+    case TAGD_N_SINCE_FIRST:
+    case TAGD_N_UNTIL: return TAGD_T_DURATION;
+    default: return TAGD_T_NUMBER;
+    }
+}
+
+/* The types that a function takes, as words: "decimal, time or date". */
+static const char *types_text(unsigned types, char out[80])
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; i < sizeof field_type_names / sizeof *field_type_names; i++) {
+        if (!(types & ONLY(i)))
+            continue;
+        types &= ~ONLY(i);
+        n += (size_t)snprintf(out + n, 80 - n, "%s%s", n == 0 ? "" : types ? ", " : " or ", field_type_names[i]);
+    }
+    return out;
+}
+
+/* "field," before the events. */
+static bool parse_field(struct parse *parse, struct tagd_str *field, size_t *at)
+{
+    char what[80];
+    skip_space(parse);
+    *at = parse->at;
+    *field = take_name(parse);
+    if (!field->n)
+        return fail(parse, *at, "expected the name of a field, found %s", found(parse, what)), false;
+    return expect(parse, ",", "after the field");
+}
+
+/* The attribute that attr.NAME names; -1: none of that name. */
+static int32_t find_attribute(const struct tagd_catalog *catalog, struct tagd_str name)
+{
+    return tagd_catalog_attribute_find(catalog, (struct tagd_str){name.p + 5, name.n - 5});
+}
+
+static void *unknown_attribute(struct parse *parse, size_t at, struct tagd_str name)
+{
+    return fail(parse, at, "'%.*s' is not declared: expected an attribute of \"attributes\"", (int)name.n, name.p);
+}
+
+/* days_until(attr.NAME), after '('. */
+static struct tagd_node *parse_days_until(struct parse *parse, size_t start)
+{
+    char what[80];
+    skip_space(parse);
+    size_t at = parse->at;
+    struct tagd_str name = take_name(parse);
+    if (name.n <= 5 || memcmp(name.p, "attr.", 5) != 0) {
+        parse->at = at;
+        return fail(parse, at, "expected an attribute of type date, as in days_until(attr.birthday), found %s",
+                    found(parse, what));
+    }
+    int32_t attribute = find_attribute(parse->catalog, name);
+    if (attribute < 0)
+        return unknown_attribute(parse, at, name);
+    enum tagd_field_type type = parse->catalog->attributes[attribute].field.type;
+    if (type != TAGD_DATE)
+        return fail(parse, at, "days_until wants an attribute of type date: '%.*s' is %s", (int)name.n, name.p,
+                    field_type_names[type]);
+    if (!expect(parse, ")", "after the attribute"))
+        return NULL;
+    struct tagd_node *node = node_new(parse, TAGD_N_DAYS_UNTIL, TAGD_T_NUMBER, start);
+    node->index = (uint32_t)attribute;
+    node->timed = node->exact = true;
     return node;
 }
 
 static struct tagd_node *parse_function(struct parse *parse, size_t f, size_t start)
 {
-    struct tagd_catalog *catalog = parse->catalog;
+    enum tagd_node_kind kind = functions[f].kind;
     struct tagd_str field = {0};
+    struct window_range range = {0};
     size_t field_at = 0;
-    char what[80];
-    if (functions[f].field) {
-        skip_space(parse);
-        field_at = parse->at;
-        field = take_name(parse);
-        if (!field.n)
-            return fail(parse, field_at, "expected the name of a field, found %s", found(parse, what));
-        if (!expect(parse, ",", "after the field"))
-            return NULL;
-    }
+    char types[80];
+    if (kind == TAGD_N_DAYS_UNTIL)
+        return parse_days_until(parse, start);
+    if (functions[f].fields && !parse_field(parse, &field, &field_at))
+        return NULL;
     struct tagd_match *by_type = parse_events(parse, true);
     if (!by_type)
         return NULL;
     enum tagd_field_type type = TAGD_DECIMAL;
-    if (functions[f].field && !field_type(parse, by_type, field, field_at, &type))
+    if (functions[f].fields && !field_type(parse, by_type, field, field_at, &type))
         return NULL;
-    if (functions[f].field && functions[f].range && type != TAGD_DECIMAL)
-        return fail(parse, field_at, "%s wants a decimal field: '%.*s' is %s", functions[f].name, (int)field.n, field.p,
-                    field_type_names[type]);
-    uint32_t selector = tagd_state_selector(catalog, by_type), window = 0;
+    if (functions[f].fields && !(functions[f].fields & ONLY(type)))
+        return fail(parse, field_at, "%s wants a field of type %s: '%.*s' is %s", functions[f].name,
+                    types_text(functions[f].fields, types), (int)field.n, field.p, field_type_names[type]);
+    uint32_t selector = tagd_state_selector(parse->catalog, by_type);
     skip_space(parse);
     if (functions[f].range) {
-        if (!parse_range(parse, selector, &window))
+        if (!parse_range(parse, &range))
             return NULL;
     } else if (peek(parse) == '[') {
         return fail(parse, parse->at, "%s looks at all time: expected ')' without a window", functions[f].name);
     }
     if (!expect(parse, ")", "after the events"))
         return NULL;
-    if (functions[f].range)
-        return finish_aggregate(parse, f, start, field, window);
-    bool latest = functions[f].kind == TAGD_N_LATEST;
-    struct tagd_node *node = node_new(parse, functions[f].kind, latest ? value_type(type) : TAGD_T_DURATION, start);
-    node->varies = node->timed = !latest;
-    enum tagd_mark_kind kind = latest                              ? TAGD_MARK_VALUE
-                               : functions[f].kind == TAGD_N_SINCE ? TAGD_MARK_LATEST
-                                                                   : TAGD_MARK_FIRST;
-    node->index = tagd_state_mark(catalog, selector, kind, field, type);
+    struct tagd_node *node = node_new(parse, kind, function_type(kind, type), start);
+    node->timed = range.window != 0;
+    node->exact = is_exact(kind, node->type);
+    if (kind <= TAGD_N_DAYS)
+        finish_panes(parse, node, selector, field, &range);
+    else if (kind <= TAGD_N_TOP)
+        finish_values(parse, node, selector, field, type, &range);
+    else
+        finish_mark(parse, node, selector, field, type);
     return node;
 }
 
@@ -693,6 +813,7 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
         node->a = NULL;
         node->varies = inner->varies;
         node->timed = inner->timed;
+        node->exact = inner->exact;
         collect_needs(catalog, inner, parse->needs);
         return node;
     }
@@ -706,11 +827,29 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
             parse->needs[i] = true;
         return node;
     }
-    if (name.n > 5 && memcmp(name.p, "attr.", 5) == 0)
-        return fail(parse, start, "attributes are not supported by this version");
+    if (name.n > 5 && memcmp(name.p, "attr.", 5) == 0) {
+        int32_t attribute = find_attribute(catalog, name);
+        if (attribute < 0)
+            return unknown_attribute(parse, start, name);
+        enum tagd_type type = value_type(catalog->attributes[attribute].field.type);
+        struct tagd_node *node = node_new(parse, TAGD_N_ATTRIBUTE, type, start);
+        node->index = (uint32_t)attribute;
+        node->exact = type == TAGD_T_NUMBER;
+        return node;
+    }
     return fail(parse, start,
-                "'%.*s' is not known: expected a function, a metric or a dimension (a string stands in quotes)",
+                "'%.*s' is not known: expected a function, a metric, an attribute (attr.NAME) or a dimension (a string "
+                "stands in quotes)",
                 (int)name.n, name.p);
+}
+
+static struct tagd_node *no_function(struct parse *parse, size_t start, struct tagd_str name)
+{
+    char names[200];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", functions[i].name);
+    return fail(parse, start, "no function is named '%.*s': expected one of %s", (int)name.n, name.p, names);
 }
 
 static struct tagd_node *parse_word(struct parse *parse)
@@ -732,9 +871,7 @@ static struct tagd_node *parse_word(struct parse *parse)
             if (tagd_str_eq(name, tagd_str_of(later_functions[i])))
                 return fail(parse, start, "function '%s' is not supported by this version", later_functions[i]);
         }
-        return fail(parse, start,
-                    "no function is named '%.*s': expected one of count, sum, avg, since, since_first, latest",
-                    (int)name.n, name.p);
+        return no_function(parse, start, name);
     }
     parse->at = end;
     return parse_name(parse, start, name);
@@ -875,6 +1012,8 @@ static bool tag_exists(struct parse *parse, const struct tagd_node *dimension, c
     if (text->kind != TAGD_N_LITERAL || text->type != TAGD_T_STRING)
         return true;
     const struct tagd_dimension *d = &parse->catalog->dimensions[dimension->index];
+    if (d->is_value)
+        return true;
     struct tagd_buf tags = {0};
     for (uint32_t i = 0; i < d->n_rules; i++) {
         if (tagd_str_eq(tagd_str_of(d->rules[i].tag), text->literal.u.s)) {

@@ -26,10 +26,13 @@ struct tagd_node *tagd_metric_node(struct parse *from, uint32_t index, size_t at
 
 /* State that expressions ask for: equal requests are answered with the same index. */
 uint32_t tagd_state_selector(struct tagd_catalog *catalog, const struct tagd_match *by_type);
-uint32_t tagd_state_store(struct tagd_catalog *catalog, uint32_t selector, int64_t pane_ms);
+/* pane_ms 0: one pane for all time; forever: all panes are kept. */
+uint32_t tagd_state_store(struct tagd_catalog *catalog, uint32_t selector, int64_t pane_ms, bool forever);
 uint32_t tagd_state_column(struct tagd_catalog *catalog, uint32_t store, enum tagd_column_kind kind,
                            struct tagd_str field);
-uint32_t tagd_state_window(struct tagd_catalog *catalog, uint32_t store, int64_t panes, int64_t offset_ms);
+uint32_t tagd_state_values(struct tagd_catalog *catalog, uint32_t selector, int64_t pane_ms, struct tagd_str field,
+                           enum tagd_field_type type);
+uint32_t tagd_state_window(struct tagd_catalog *catalog, bool values, uint32_t store, int64_t panes, int64_t offset_ms);
 uint32_t tagd_state_mark(struct tagd_catalog *catalog, uint32_t selector, enum tagd_mark_kind kind,
                          struct tagd_str field, enum tagd_field_type type);
 /* The field as each type sees it; false: no type that by_type can match declares it. */

@@ -1,4 +1,4 @@
-/* What a compiled catalog keeps of each customer: selectors, pane stores, windows over them, marks. */
+/* What a compiled catalog keeps of each customer: selectors, stores of panes and of values, windows over them, marks. */
 #include <string.h>
 
 #include "catalog/parse.h"
@@ -55,17 +55,45 @@ uint32_t tagd_state_selector(struct tagd_catalog *catalog, const struct tagd_mat
     return catalog->n_selectors++;
 }
 
-uint32_t tagd_state_store(struct tagd_catalog *catalog, uint32_t selector, int64_t pane_ms)
+static struct tagd_grid grid_of(const struct tagd_catalog *catalog, int64_t pane_ms, bool forever)
+{
+    return (struct tagd_grid){.pane_ms = pane_ms,
+                              .shift_ms = pane_ms == TAGD_MS_DAY ? catalog->zone_ms : 0,
+                              .span = forever ? TAGD_SPAN_FOREVER : 0};
+}
+
+uint32_t tagd_state_store(struct tagd_catalog *catalog, uint32_t selector, int64_t pane_ms, bool forever)
 {
     for (uint32_t i = 0; i < catalog->n_stores; i++) {
-        if (catalog->stores[i].selector == selector && catalog->stores[i].pane_ms == pane_ms)
+        const struct tagd_store *store = &catalog->stores[i];
+        if (store->selector == selector && store->grid.pane_ms == pane_ms &&
+            (store->grid.span == TAGD_SPAN_FOREVER) == forever)
             return i;
     }
     catalog->stores =
         grow(&catalog->arena, catalog->stores, catalog->n_stores, &catalog->cap_stores, sizeof *catalog->stores);
-    catalog->stores[catalog->n_stores] = (struct tagd_store){
-        .selector = selector, .pane_ms = pane_ms, .shift_ms = pane_ms == TAGD_MS_DAY ? catalog->zone_ms : 0};
+    catalog->stores[catalog->n_stores] =
+        (struct tagd_store){.selector = selector, .grid = grid_of(catalog, pane_ms, forever)};
     return catalog->n_stores++;
+}
+
+uint32_t tagd_state_values(struct tagd_catalog *catalog, uint32_t selector, int64_t pane_ms, struct tagd_str field,
+                           enum tagd_field_type type)
+{
+    for (uint32_t i = 0; i < catalog->n_value_stores; i++) {
+        const struct tagd_value_store *store = &catalog->value_stores[i];
+        if (store->selector == selector && store->grid.pane_ms == pane_ms && tagd_str_eq(store->field, field))
+            return i;
+    }
+    catalog->value_stores = grow(&catalog->arena, catalog->value_stores, catalog->n_value_stores,
+                                 &catalog->cap_value_stores, sizeof *catalog->value_stores);
+    catalog->value_stores[catalog->n_value_stores] =
+        (struct tagd_value_store){.selector = selector,
+                                  .grid = grid_of(catalog, pane_ms, false),
+                                  .field = field,
+                                  .field_type = type,
+                                  .by_type = tagd_field_by_type(catalog, field)};
+    return catalog->n_value_stores++;
 }
 
 int32_t *tagd_field_by_type(struct tagd_catalog *catalog, struct tagd_str field)
@@ -87,7 +115,7 @@ uint32_t tagd_state_column(struct tagd_catalog *catalog, uint32_t index, enum ta
 {
     struct tagd_store *store = &catalog->stores[index];
     for (uint32_t i = 0; i < store->n_columns; i++) {
-        if (store->columns[i].kind == kind && (kind == TAGD_COL_COUNT || tagd_str_eq(store->columns[i].field, field)))
+        if (store->columns[i].kind == kind && tagd_str_eq(store->columns[i].field, field))
             return i;
     }
     struct tagd_column *columns = tagd_arena_zalloc(&catalog->arena, (store->n_columns + 1) * sizeof *columns);
@@ -95,25 +123,26 @@ uint32_t tagd_state_column(struct tagd_catalog *catalog, uint32_t index, enum ta
         memcpy(columns, store->columns, store->n_columns * sizeof *columns);
     store->columns = columns;
     columns[store->n_columns] = (struct tagd_column){
-        .kind = kind, .field = field, .by_type = kind == TAGD_COL_COUNT ? NULL : tagd_field_by_type(catalog, field)};
+        .kind = kind, .field = field, .by_type = field.n ? tagd_field_by_type(catalog, field) : NULL};
     return store->n_columns++;
 }
 
-uint32_t tagd_state_window(struct tagd_catalog *catalog, uint32_t store, int64_t panes, int64_t offset_ms)
+uint32_t tagd_state_window(struct tagd_catalog *catalog, bool values, uint32_t store, int64_t panes, int64_t offset_ms)
 {
     for (uint32_t i = 0; i < catalog->n_windows; i++) {
         const struct tagd_window *window = &catalog->windows[i];
-        if (window->store == store && window->panes == panes && window->offset_ms == offset_ms)
+        if (window->values == values && window->store == store && window->panes == panes &&
+            window->offset_ms == offset_ms)
             return i;
     }
     catalog->windows =
         grow(&catalog->arena, catalog->windows, catalog->n_windows, &catalog->cap_windows, sizeof *catalog->windows);
-    catalog->windows[catalog->n_windows] = (struct tagd_window){.store = store, .panes = panes, .offset_ms = offset_ms};
-    if (panes) {
-        int64_t span = panes + offset_ms / catalog->stores[store].pane_ms;
-        if (span > catalog->stores[store].span)
-            catalog->stores[store].span = span;
-    }
+    catalog->windows[catalog->n_windows] =
+        (struct tagd_window){.values = values, .store = store, .panes = panes, .offset_ms = offset_ms};
+    struct tagd_grid *grid = values ? &catalog->value_stores[store].grid : &catalog->stores[store].grid;
+    int64_t span = panes ? panes + offset_ms / grid->pane_ms : 0;
+    if (span > grid->span)
+        grid->span = span;
     return catalog->n_windows++;
 }
 
@@ -122,8 +151,7 @@ uint32_t tagd_state_mark(struct tagd_catalog *catalog, uint32_t selector, enum t
 {
     for (uint32_t i = 0; i < catalog->n_marks; i++) {
         const struct tagd_mark *mark = &catalog->marks[i];
-        if (mark->selector == selector && mark->kind == kind &&
-            (kind != TAGD_MARK_VALUE || tagd_str_eq(mark->field, field)))
+        if (mark->selector == selector && mark->kind == kind && tagd_str_eq(mark->field, field))
             return i;
     }
     catalog->marks =
@@ -133,6 +161,6 @@ uint32_t tagd_state_mark(struct tagd_catalog *catalog, uint32_t selector, enum t
                            .kind = kind,
                            .field = field,
                            .field_type = type,
-                           .by_type = kind == TAGD_MARK_VALUE ? tagd_field_by_type(catalog, field) : NULL};
+                           .by_type = field.n ? tagd_field_by_type(catalog, field) : NULL};
     return catalog->n_marks++;
 }

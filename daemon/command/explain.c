@@ -76,35 +76,58 @@ static void print_head(const struct explain *explain)
     printf("shard      %u of %u, batch %llu, owner %s\n", explain->shard, head->partitions,
            (unsigned long long)head->batch, head->owner[0] ? head->owner : "none: it was left cleanly");
     printf("revision   %llu\n", (unsigned long long)explain->profile->revision);
-    printf("state      %zu bytes\n", explain->peek.profile.n);
+    struct tagd_profile_sizes sizes;
+    tagd_profile_sizes(explain->profile, &sizes);
+    printf("state      %zu bytes; fullest store: %u of %d panes, %u of %d values in %zu of %d bytes; %u of %d dedupe "
+           "ids\n",
+           explain->peek.profile.n, sizes.panes, TAGD_PROFILE_PANES_MAX, sizes.values, TAGD_PROFILE_VALUES_MAX,
+           sizes.value_bytes, TAGD_PROFILE_VALUE_BYTES_MAX, sizes.dedupe_ids, TAGD_PROFILE_IDS_MAX);
+}
+
+static void print_rules(const struct explain *explain, uint32_t d)
+{
+    const struct tagd_dimension *dimension = &explain->catalog->dimensions[d];
+    int32_t tag = explain->profile->tags[d].tag;
+    uint32_t shown = tag < 0 ? dimension->n_rules : (uint32_t)tag + 1;
+    for (uint32_t i = 0; i < shown; i++) {
+        struct tagd_buf values = {0};
+        tagd_engine_rule_values(explain->engine, d, i, &values);
+        printf("  %s %-12s %s   %.*s\n", (int32_t)i == tag ? "=>" : "no",
+               dimension->is_value ? "(value)" : dimension->rules[i].tag, dimension->rules[i].text, (int)values.n,
+               values.p);
+        tagd_buf_free(&values);
+    }
+}
+
+/* The text of a tag, or that there is none. */
+static struct tagd_str shown_tag(struct tagd_str tag)
+{
+    return tag.p ? tag : TAGD_STR("(none)");
 }
 
 static void print_dimension(const struct explain *explain, uint32_t d)
 {
     const struct tagd_dimension *dimension = &explain->catalog->dimensions[d];
     const struct tagd_tag_state *state = &explain->profile->tags[d];
+    struct tagd_str tag = shown_tag(tagd_profile_tag_text(explain->profile, d)), before = {NULL, 0};
     char text[TAGD_TIME_TEXT];
-    printf("\n%s: %s", dimension->name, state->tag < 0 ? "(none)" : dimension->rules[state->tag].tag);
+    if (state->prev >= 0)
+        before =
+            dimension->is_value ? tagd_text_str(&state->prev_text) : tagd_str_of(dimension->rules[state->prev].tag);
+    before = shown_tag(before);
+    printf("\n%s: %.*s", dimension->name, (int)tag.n, tag.p);
     if (state->changed)
-        printf(", since %s, before %s", time_text(state->at, text),
-               state->prev < 0 ? "(none)" : dimension->rules[state->prev].tag);
+        printf(", since %s, before %.*s", time_text(state->at, text), (int)before.n, before.p);
     putchar('\n');
-    uint32_t shown = state->tag < 0 ? dimension->n_rules : (uint32_t)state->tag + 1;
-    for (uint32_t i = 0; i < shown; i++) {
-        struct tagd_buf values = {0};
-        tagd_engine_rule_values(explain->engine, d, i, &values);
-        printf("  %s %-12s %s   %.*s\n", (int32_t)i == state->tag ? "=>" : "no", dimension->rules[i].tag,
-               dimension->rules[i].text, (int)values.n, values.p);
-        tagd_buf_free(&values);
-    }
+    print_rules(explain, d);
     int64_t until;
-    int32_t then;
+    struct tagd_tag then;
     tagd_engine_next(explain->engine, explain->profile, d, explain->at, &until, &then);
+    struct tagd_str next = shown_tag(then.text);
     if (until == TAGD_NEVER)
         printf("  stays so if nothing happens, as far as the horizon reaches\n");
     else
-        printf("  next: %s at %s, if nothing happens\n", then < 0 ? "(none)" : dimension->rules[then].tag,
-               time_text(until, text));
+        printf("  next: %.*s at %s, if nothing happens\n", (int)next.n, next.p, time_text(until, text));
 }
 
 static int print_profile(struct explain *explain)

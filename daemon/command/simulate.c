@@ -219,7 +219,7 @@ static void take_line(struct simulation *sim, struct tagd_str line)
         report_bad(sim, &event);
         return;
     }
-    if (event.type < 0)
+    if (event.type == TAGD_TYPE_UNDECLARED)
         return;
     uint32_t index = customer_of(sim, event.subject);
     open_customer(sim, index);

@@ -19,12 +19,12 @@ static void add_inside(struct tagd_buf *out, struct tagd_str s)
     out->n -= 2;
 }
 
-static void add_tag(struct tagd_buf *out, const struct tagd_dimension *dimension, int32_t tag)
+static void add_tag(struct tagd_buf *out, struct tagd_str tag)
 {
-    if (tag < 0)
-        tagd_buf_add_z(out, "null");
+    if (tag.p)
+        tagd_buf_add_json(out, tag);
     else
-        add_z_json(out, dimension->rules[tag].tag);
+        tagd_buf_add_z(out, "null");
 }
 
 static void add_time(struct tagd_buf *out, int64_t ms)
@@ -52,12 +52,13 @@ static void add_rule(struct tagd_buf *out, const struct tagd_change *change, int
 static void add_because(struct tagd_buf *out, const struct tagd_change *change)
 {
     tagd_buf_add_z(out, ",\"because\":{");
-    add_rule(out, change, change->to);
-    bool failed = change->from >= 0 && (change->to < 0 || change->from < change->to);
+    int32_t from = change->from.index, to = change->to.index;
+    add_rule(out, change, to);
+    bool failed = from >= 0 && (to < 0 || from < to);
     tagd_buf_add_z(out, ",\"failed\":");
     if (failed) {
         tagd_buf_add_byte(out, '{');
-        add_rule(out, change, change->from);
+        add_rule(out, change, from);
         tagd_buf_add_byte(out, '}');
     } else {
         tagd_buf_add_z(out, "null");
@@ -70,15 +71,15 @@ static void add_tags(struct tagd_buf *out, const struct tagd_emit *emit, const s
     bool any = false;
     tagd_buf_add_z(out, ",\"tags\":{");
     for (uint32_t d = 0; d < emit->catalog->n_dimensions; d++) {
-        int32_t tag = tagd_profile_tag(profile, d);
-        if (tag < 0 || (emit->carry && !emit->carry[d]))
+        struct tagd_str tag = tagd_profile_tag_text(profile, d);
+        if (!tag.p || (emit->carry && !emit->carry[d]))
             continue;
         if (any)
             tagd_buf_add_byte(out, ',');
         any = true;
         add_z_json(out, emit->catalog->dimensions[d].name);
         tagd_buf_add_byte(out, ':');
-        add_tag(out, &emit->catalog->dimensions[d], tag);
+        add_tag(out, tag);
     }
     tagd_buf_add_byte(out, '}');
 }
@@ -89,9 +90,9 @@ static void add_data(struct tagd_buf *out, const struct tagd_emit *emit, const s
     tagd_buf_add_z(out, "{\"dimension\":");
     add_z_json(out, dimension->name);
     tagd_buf_add_z(out, ",\"from\":");
-    add_tag(out, dimension, change->from);
+    add_tag(out, change->from.text);
     tagd_buf_add_z(out, ",\"to\":");
-    add_tag(out, dimension, change->to);
+    add_tag(out, change->to.text);
     tagd_buf_add_z(out, ",\"revision\":");
     tagd_buf_add_i64(out, (int64_t)change->revision);
     tagd_buf_add_z(out, ",\"catalog\":");
@@ -108,9 +109,9 @@ static void add_data(struct tagd_buf *out, const struct tagd_emit *emit, const s
     else
         add_time(out, change->valid_until_ms);
     tagd_buf_add_z(out, ",\"then\":");
-    add_tag(out, dimension, change->then);
+    add_tag(out, change->then.text);
     add_tags(out, emit, change->profile);
-    const char *plan = change->to < 0 ? NULL : dimension->rules[change->to].plan;
+    const char *plan = change->to.index < 0 ? NULL : dimension->rules[change->to.index].plan;
     tagd_buf_add_z(out, ",\"plan\":");
     tagd_buf_add_z(out, plan ? plan : "null");
     tagd_buf_add_z(out, emit->caught_up ? ",\"caught_up\":true}" : ",\"caught_up\":false}");

@@ -19,7 +19,7 @@ struct tagd_engine {
     int64_t horizon_ms;
     struct view now, scan, walk;
     bool *flags, *closure; /* dimensions at work */
-    int32_t *from;         /* tags before the present evaluation */
+    bool *changed;         /* dimensions, in the present evaluation */
     bool baseline;         /* changes are neither numbered nor told */
     struct tagd_limits limits;
 };
@@ -32,18 +32,28 @@ static void view_new(struct view *view, const struct tagd_catalog *catalog)
     view->stamp = 1;
     view->cursors = tagd_xcalloc(catalog->n_windows + 1, sizeof *view->cursors);
     view->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->tags);
+    view->texts = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->texts);
+    view->scratch = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->scratch);
     view->stable = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->stable);
-    for (uint32_t i = 0; i < catalog->n_windows; i++)
-        view->cursors[i].sums =
-            tagd_xcalloc(catalog->stores[catalog->windows[i].store].n_columns + 1, sizeof *view->cursors[i].sums);
+    for (uint32_t i = 0; i < catalog->n_windows; i++) {
+        const struct tagd_window *window = &catalog->windows[i];
+        uint32_t n_columns = window->values ? 0 : catalog->stores[window->store].n_columns;
+        view->cursors[i].sums = tagd_xcalloc(n_columns + 1, sizeof *view->cursors[i].sums);
+        view->cursors[i].best = tagd_xcalloc(n_columns + 1, sizeof *view->cursors[i].best);
+    }
 }
 
 static void view_free(struct view *view)
 {
-    for (uint32_t i = 0; i < view->catalog->n_windows; i++)
+    for (uint32_t i = 0; i < view->catalog->n_windows; i++) {
         free(view->cursors[i].sums);
+        free(view->cursors[i].best);
+        free(view->cursors[i].counts);
+    }
     free(view->cursors);
     free(view->tags);
+    free(view->texts);
+    free(view->scratch);
     free(view->stable);
 }
 
@@ -59,7 +69,7 @@ struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t 
     engine->scan.base = &engine->now;
     engine->flags = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     engine->closure = tagd_xcalloc(catalog->n_dimensions + 1, 1);
-    engine->from = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *engine->from);
+    engine->changed = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     return engine;
 }
 
@@ -72,7 +82,7 @@ void tagd_engine_free(struct tagd_engine *engine)
     view_free(&engine->walk);
     free(engine->flags);
     free(engine->closure);
-    free(engine->from);
+    free(engine->changed);
     free(engine);
 }
 
@@ -88,14 +98,62 @@ const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine)
 
 /* ---- evaluation ---- */
 
-static int32_t evaluate_dimension(struct view *view, uint32_t d)
+/* A value as a tag's text: in the view's scratch, or where the string is. */
+static struct tagd_str text_of(struct view *view, uint32_t d, struct tagd_val val)
+{
+    char *scratch = view->scratch[d];
+    switch (val.kind) {
+    case TAGD_V_STRING: return val.u.s;
+    case TAGD_V_BOOL: return val.u.b ? TAGD_STR("true") : TAGD_STR("false");
+    case TAGD_V_DECIMAL: return (struct tagd_str){scratch, tagd_decimal_format(val.u.d, scratch)};
+    case TAGD_V_TIME: return (struct tagd_str){scratch, tagd_time_format(val.u.i, scratch)};
+    case TAGD_V_DATE: return (struct tagd_str){scratch, tagd_date_format(val.u.i, scratch)};
+    default: assert(!"a duration or a double is no tag"); return TAGD_STR("");
+    }
+}
+_Static_assert(VALUE_TEXT >= TAGD_DECIMAL_TEXT && VALUE_TEXT >= TAGD_TIME_TEXT, "a value's text fits");
+
+/* Sets the view's tag of the dimension. */
+static void evaluate_dimension(struct view *view, uint32_t d)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
-    for (uint32_t i = 0; i < dimension->n_rules; i++) {
-        if (tagd_holds(view, dimension->rules[i].when))
-            return (int32_t)i;
+    view->tags[d] = -1;
+    if (dimension->is_value) {
+        struct tagd_val val = tagd_eval(view, dimension->rules[0].when);
+        view->tags[d] = val.kind == TAGD_V_NULL ? -1 : 0;
+        if (val.kind != TAGD_V_NULL)
+            view->texts[d] = text_of(view, d, val);
+        return;
     }
-    return -1;
+    for (uint32_t i = 0; i < dimension->n_rules && view->tags[d] < 0; i++) {
+        if (tagd_holds(view, dimension->rules[i].when))
+            view->tags[d] = (int32_t)i;
+    }
+}
+
+static struct tagd_tag tag_of(const struct view *view, uint32_t d)
+{
+    const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
+    int32_t tag = view->tags[d];
+    if (tag < 0)
+        return (struct tagd_tag){-1, {NULL, 0}};
+    return (struct tagd_tag){tag, dimension->is_value ? view->texts[d] : tagd_str_of(dimension->rules[tag].tag)};
+}
+
+/* Whether the view's tag differs from the profile's. */
+static bool differs(const struct view *view, uint32_t d)
+{
+    const struct tagd_tag_state *state = &view->profile->tags[d];
+    if (view->tags[d] != state->tag)
+        return true;
+    return state->tag >= 0 && view->catalog->dimensions[d].is_value &&
+           !tagd_str_eq(view->texts[d], tagd_text_str(&state->text));
+}
+
+static void take_tag(struct view *view, uint32_t d)
+{
+    view->tags[d] = view->profile->tags[d].tag;
+    view->texts[d] = tagd_text_str(&view->profile->tags[d].text);
 }
 
 /* The winner stands until it, or a rule before it, turns. */
@@ -118,13 +176,13 @@ static void view_reset(struct tagd_engine *engine, const struct tagd_profile *pr
     engine->now.stamp++;
     engine->now.now = now;
     for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++)
-        engine->now.tags[d] = profile->tags[d].tag;
+        take_tag(&engine->now, d);
 }
 
 /* The first instant in (from, end] at which a tag of `flags` (or the tag of `target` alone, if >= 0) changes with time;
  * at most `steps` instants are looked at, then *exact is false and the instant is a lower bound. TAGD_NEVER: none. */
 static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *profile, const bool *flags,
-                         int64_t target, int64_t end, int steps, int32_t *then)
+                         int64_t target, int64_t end, int steps, struct tagd_tag *then)
 {
     const struct tagd_catalog *catalog = engine->catalog;
     struct view *scan = &engine->scan;
@@ -132,7 +190,7 @@ static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *
     scan->stamp++;
     scan->now = engine->now.now;
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
-        scan->tags[d] = profile->tags[d].tag;
+        take_tag(scan, d);
         scan->stable[d] = INT64_MIN;
     }
     for (;;) {
@@ -153,14 +211,24 @@ static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *
             uint32_t d = catalog->order[i];
             if (!flags[d] || scan->stable[d] > next)
                 continue;
-            scan->tags[d] = evaluate_dimension(scan, d);
-            changed = changed || ((target < 0 || d == (uint32_t)target) && scan->tags[d] != profile->tags[d].tag);
+            evaluate_dimension(scan, d);
+            changed = changed || ((target < 0 || d == (uint32_t)target) && differs(scan, d));
         }
         if (changed && target >= 0)
-            *then = scan->tags[target];
+            *then = tag_of(scan, (uint32_t)target);
         if (changed || --steps <= 0)
             return next;
     }
+}
+
+static struct tagd_tag tag_before(const struct tagd_engine *engine, const struct tagd_profile *profile, uint32_t d)
+{
+    const struct tagd_dimension *dimension = &engine->catalog->dimensions[d];
+    int32_t tag = profile->tags[d].prev;
+    if (tag < 0)
+        return (struct tagd_tag){-1, {NULL, 0}};
+    return (struct tagd_tag){tag, dimension->is_value ? tagd_text_str(&profile->tags[d].prev_text)
+                                                      : tagd_str_of(dimension->rules[tag].tag)};
 }
 
 static void emit_changes(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause,
@@ -168,23 +236,35 @@ static void emit_changes(struct tagd_engine *engine, struct tagd_profile *profil
 {
     int64_t at = engine->now.now;
     for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
-        struct tagd_tag_state *state = &profile->tags[d];
-        if (engine->from[d] == state->tag)
+        if (!engine->changed[d])
             continue;
         profile->revision++;
         profile->changed_at = at;
         struct tagd_change change = {.engine = engine,
                                      .profile = profile,
                                      .dimension = d,
-                                     .from = engine->from[d],
-                                     .to = state->tag,
+                                     .from = tag_before(engine, profile, d),
+                                     .to = tag_of(&engine->now, d),
                                      .revision = profile->revision,
                                      .time_ms = at,
-                                     .then = -1,
                                      .cause = cause};
         tagd_engine_next(engine, profile, d, at, &change.valid_until_ms, &change.then);
         sink.change(sink.self, &change);
     }
+}
+
+/* The present tag becomes the one before, and the view's the present. */
+static void set_tag(struct tagd_tag_state *state, const struct view *now, uint32_t d)
+{
+    struct tagd_text before = state->text;
+    state->text = state->prev_text;
+    state->prev_text = before;
+    state->prev = state->tag;
+    state->tag = now->tags[d];
+    state->at = now->now;
+    state->changed = true;
+    if (now->catalog->dimensions[d].is_value && state->tag >= 0)
+        tagd_text_set(&state->text, now->texts[d]);
 }
 
 /* Evaluates the flagged dimensions at `at` and tells the sink what changed, in catalog order. */
@@ -197,14 +277,13 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
         uint32_t d = catalog->order[i];
         if (flags[d])
-            engine->now.tags[d] = evaluate_dimension(&engine->now, d);
+            evaluate_dimension(&engine->now, d);
     }
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
-        struct tagd_tag_state *state = &profile->tags[d];
-        engine->from[d] = state->tag;
-        if (engine->now.tags[d] == state->tag)
+        engine->changed[d] = differs(&engine->now, d);
+        if (!engine->changed[d])
             continue;
-        *state = (struct tagd_tag_state){.tag = engine->now.tags[d], .prev = state->tag, .at = at, .changed = true};
+        set_tag(&profile->tags[d], &engine->now, d);
         changed = true;
     }
     if (changed && engine->baseline)
@@ -287,30 +366,67 @@ static bool matches(const struct tagd_event *event, const struct tagd_match *mat
     return false;
 }
 
+static int64_t pane_of(const struct tagd_grid *grid, int64_t t)
+{
+    return grid->pane_ms ? tagd_floor_div(t + grid->shift_ms, grid->pane_ms) : 0;
+}
+
+/* No window can see this pane or one before it any more. */
+static int64_t gone_of(const struct tagd_grid *grid, int64_t clock)
+{
+    return grid->pane_ms ? pane_of(grid, clock) - grid->span : INT64_MIN;
+}
+
+/* Bit of TAGD_COL_DAYS. */
+static int day_bit(const struct tagd_catalog *catalog, const struct tagd_store *store, int64_t pane, int64_t t)
+{
+    int64_t begin = pane * store->grid.pane_ms - store->grid.shift_ms + catalog->zone_ms;
+    return tagd_floor_div(t + catalog->zone_ms, TAGD_MS_DAY) > tagd_floor_div(begin, TAGD_MS_DAY) ? 2 : 1;
+}
+
+static tagd_i128 add_to_cell(enum tagd_column_kind kind, tagd_i128 cell, int64_t value, int day_bit)
+{
+    tagd_i128 shifted = value >= 0 ? (tagd_i128)value + 1 : value; /* never 0, which is none */
+    switch (kind) {
+    case TAGD_COL_FIELD_SUM: return cell + value;
+    case TAGD_COL_FIELD_MIN: return cell == 0 || shifted < cell ? shifted : cell;
+    case TAGD_COL_FIELD_MAX: return cell == 0 || shifted > cell ? shifted : cell;
+    case TAGD_COL_DAYS: return cell | day_bit;
+    default: return cell + 1;
+    }
+}
+
 static void add_to_store(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event,
                          uint32_t index)
 {
     const struct tagd_store *store = &engine->catalog->stores[index];
     struct tagd_panes *panes = &profile->panes[index];
-    int64_t pane = 0;
-    if (store->pane_ms) {
-        pane = tagd_floor_div(event->time_ms + store->shift_ms, store->pane_ms);
-        int64_t gone = tagd_floor_div(profile->clock + store->shift_ms, store->pane_ms) - store->span;
-        tagd_panes_drop(panes, gone, store->n_columns);
-        if (pane <= gone)
-            return;
-    }
+    int64_t gone = gone_of(&store->grid, profile->clock), pane = pane_of(&store->grid, event->time_ms);
+    tagd_panes_drop(panes, gone, store->n_columns);
+    if (pane <= gone)
+        return;
     tagd_i128 *cells = tagd_panes_at(panes, pane, store->n_columns, &engine->limits.panes);
     for (uint32_t c = 0; cells && c < store->n_columns; c++) {
         const struct tagd_column *column = &store->columns[c];
-        struct tagd_value value = {0};
-        if (column->kind != TAGD_COL_COUNT)
+        struct tagd_value value = {.present = true};
+        if (column->by_type)
             value = field_value(event, column->by_type[event->type]);
-        if (column->kind == TAGD_COL_FIELD_SUM)
-            cells[c] += value.present ? value.i : 0;
-        else
-            cells[c] += column->kind == TAGD_COL_COUNT || value.present;
+        if (!value.present)
+            continue;
+        cells[c] = add_to_cell(column->kind, cells[c], value.i, day_bit(engine->catalog, store, pane, event->time_ms));
     }
+}
+
+static void add_to_values(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event,
+                          uint32_t index)
+{
+    const struct tagd_value_store *store = &engine->catalog->value_stores[index];
+    int64_t gone = gone_of(&store->grid, profile->clock), pane = pane_of(&store->grid, event->time_ms);
+    tagd_values_drop(&profile->values[index], gone);
+    struct tagd_value value = field_value(event, store->by_type[event->type]);
+    if (pane > gone && value.present)
+        tagd_values_add(&profile->values[index], store->field_type, pane, event->time_ms, &value,
+                        &engine->limits.values);
 }
 
 static void add_to_mark(const struct tagd_catalog *catalog, struct tagd_profile *profile,
@@ -319,21 +435,17 @@ static void add_to_mark(const struct tagd_catalog *catalog, struct tagd_profile 
     const struct tagd_mark *mark = &catalog->marks[index];
     struct tagd_mark_state *state = &profile->marks[index];
     struct tagd_value value = {.present = true};
-    if (mark->kind == TAGD_MARK_VALUE)
+    if (mark->by_type)
         value = field_value(event, mark->by_type[event->type]);
-    if (!value.present)
-        return;
-    bool older =
-        state->present && (mark->kind == TAGD_MARK_FIRST ? event->time_ms >= state->at : event->time_ms < state->at);
-    if (older)
+    bool first = mark->kind == TAGD_MARK_FIRST || mark->kind == TAGD_MARK_FIRST_VALUE;
+    bool beaten = state->present && (first ? event->time_ms >= state->at : event->time_ms < state->at);
+    if (!value.present || beaten)
         return;
     state->present = true;
     state->at = event->time_ms;
-    if (mark->kind != TAGD_MARK_VALUE)
-        return;
     state->i = value.i;
     if (mark->field_type == TAGD_STRING)
-        tagd_mark_set_string(state, value.s);
+        tagd_text_set(&state->s, value.s);
 }
 
 /* Adds the event to all that selects it; flags the dimensions that read any of it. */
@@ -347,10 +459,32 @@ static void add_event(struct tagd_engine *engine, struct tagd_profile *profile, 
             continue;
         for (uint32_t j = 0; j < selector->n_stores; j++)
             add_to_store(engine, profile, event, selector->stores[j]);
+        for (uint32_t j = 0; j < selector->n_value_stores; j++)
+            add_to_values(engine, profile, event, selector->value_stores[j]);
         for (uint32_t j = 0; j < selector->n_marks; j++)
             add_to_mark(catalog, profile, event, selector->marks[j]);
         for (uint32_t d = 0; d < catalog->n_dimensions; d++)
             engine->flags[d] |= selector->dimensions[d];
+    }
+}
+
+/* Of profile.updated: each attribute has the value of its latest update by time. */
+static void update_attributes(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event)
+{
+    const struct tagd_catalog *catalog = engine->catalog;
+    for (uint32_t i = 0; i < catalog->n_attributes; i++) {
+        struct tagd_attribute_state *state = &profile->attributes[i];
+        const struct tagd_update *update = &event->updates[i];
+        if (!update->given || (state->updated && event->time_ms < state->at))
+            continue;
+        state->updated = true;
+        state->present = update->value.present;
+        state->at = event->time_ms;
+        state->i = update->value.i;
+        if (state->present && catalog->attributes[i].field.type == TAGD_STRING)
+            tagd_text_set(&state->s, update->value.s);
+        for (uint32_t d = 0; d < catalog->n_dimensions; d++)
+            engine->flags[d] |= catalog->attributes[i].dimensions[d];
     }
 }
 
@@ -367,7 +501,7 @@ static bool is_duplicate(const struct tagd_profile *profile, const struct tagd_e
 static void remember_id(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event,
                         int64_t clock)
 {
-    int64_t span = engine->catalog->types[event->type].dedupe_ms;
+    int64_t span = tagd_catalog_dedupe_ms(engine->catalog, event->type);
     uint32_t n = 0;
     for (uint32_t i = 0; i < profile->n_ids; i++) {
         if (profile->ids[i].until >= clock)
@@ -386,8 +520,9 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
     int64_t clock = event->time_ms > watermark_ms ? event->time_ms : watermark_ms;
     if (!first && profile->last > clock)
         clock = profile->last;
-    bool ignored = event->type < 0;
-    bool duplicate = !ignored && engine->catalog->types[event->type].dedupe_ms && is_duplicate(profile, event, clock);
+    bool ignored = event->type == TAGD_TYPE_UNDECLARED;
+    bool duplicate =
+        !ignored && tagd_catalog_dedupe_ms(engine->catalog, event->type) && is_duplicate(profile, event, clock);
     if (ignored || duplicate) {
         if (!first)
             tagd_engine_advance(engine, profile, profile->last > watermark_ms ? profile->last : watermark_ms, sink);
@@ -400,7 +535,10 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
         profile->last = event->time_ms;
     memset(engine->flags, first, engine->catalog->n_dimensions);
     remember_id(engine, profile, event, clock);
-    add_event(engine, profile, event);
+    if (event->type == TAGD_TYPE_PROFILE_UPDATED)
+        update_attributes(engine, profile, event);
+    else
+        add_event(engine, profile, event);
     settle(engine, profile, engine->flags, clock, event, sink);
     int64_t due = scan_next(engine, profile, closure_of(engine), -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
     profile->due = due < profile->due ? due : profile->due;
@@ -416,14 +554,14 @@ void tagd_engine_view(struct tagd_engine *engine, struct tagd_profile *profile, 
 }
 
 void tagd_engine_next(struct tagd_engine *engine, struct tagd_profile *profile, size_t dimension, int64_t at_ms,
-                      int64_t *valid_until_ms, int32_t *then)
+                      int64_t *valid_until_ms, struct tagd_tag *then)
 {
     uint32_t n = engine->catalog->n_dimensions;
     int64_t end = at_ms + engine->horizon_ms;
     assert(engine->now.profile == profile && engine->now.now == at_ms);
     memcpy(engine->closure, engine->catalog->dimensions[dimension].needs, n);
     engine->closure[dimension] = true;
-    *then = -1;
+    *then = (struct tagd_tag){-1, {NULL, 0}};
     *valid_until_ms = scan_next(engine, profile, engine->closure, (int64_t)dimension, end, UNTIL_STEPS_MAX, then);
 }
 

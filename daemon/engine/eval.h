@@ -5,14 +5,21 @@
 #include "catalog/compiled.h"
 #include "profile/state.h"
 
-/* Where a window stands on its panes: [lo, hi) are in it, sums are theirs. Moves forward only; begun anew when stale.
- */
+/* Where a window stands on its panes or values: [lo, hi) are in it. Moves forward only; begun anew when stale. */
 struct cursor {
     uint64_t stamp;
     int64_t at; /* pane number of (now - offset) */
     uint32_t lo, hi;
-    tagd_i128 *sums; /* by column of the store */
+    /* by column of a pane store: the sum, the least or greatest (as its cells are), or the number of days; and for least
+     * and greatest, the last pane that has it */
+    tagd_i128 *sums;
+    uint32_t *best;
+    /* by value of a value store: how often; and how many are more than never */
+    uint64_t *counts;
+    uint32_t cap_counts, distinct;
 };
+
+#define VALUE_TEXT 64 /* bytes of a number, time or date as a tag: 39 digits of 128 bits, sign and dot */
 
 /* One view of a profile at one instant. */
 struct view {
@@ -23,8 +30,10 @@ struct view {
     const struct view *base; /* fresh cursors are copied from there if they are good; may be NULL */
     struct cursor *cursors;  /* by window */
     int32_t *tags;           /* by dimension, at now */
-    int64_t *stable;         /* by dimension: the tag stands until just before */
-    struct view *walk;       /* scratch of the same shape for looking ahead of now; NULL in a walk itself */
+    struct tagd_str *texts;  /* by dimension: a value's text at now; in scratch, or in the profile */
+    char (*scratch)[VALUE_TEXT];
+    int64_t *stable;   /* by dimension: the tag stands until just before */
+    struct view *walk; /* scratch of the same shape for looking ahead of now; NULL in a walk itself */
 };
 
 struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node);
@@ -34,5 +43,26 @@ bool tagd_holds(struct view *view, const struct tagd_node *node);
  * where an exact answer would take more than a bounded search: the caller looks again from there. TAGD_NEVER: for ever.
  */
 int64_t tagd_stable(struct view *view, const struct tagd_node *node);
+
+/* ---- values (eval.c) ---- */
+
+/* Both not null, of comparable kinds: <0, 0, >0; and what a comparison makes of that. */
+int tagd_val_compare(struct tagd_val a, struct tagd_val b);
+bool tagd_val_outcome(enum tagd_node_kind kind, int order);
+struct tagd_val tagd_val_arithmetic(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b);
+double tagd_val_number(struct tagd_val val); /* of a decimal or a double */
+/* since, since_first, until: linear in time; the value at an instant, null if there is no event. */
+bool tagd_is_clock(const struct tagd_node *node);
+struct tagd_val tagd_clock_val(const struct view *view, const struct tagd_node *node, int64_t at);
+
+/* ---- windows at view->now (window.c) ---- */
+
+/* A column: the sum, the least or greatest as cells are, or the number of days. */
+tagd_i128 tagd_window_sum(struct view *view, uint32_t window, uint32_t column);
+uint32_t tagd_window_distinct(struct view *view, uint32_t window);
+/* The entry of the most frequent value, of equals the one seen last; UINT32_MAX: none. */
+uint32_t tagd_window_top(struct view *view, uint32_t window);
+/* The next instant at which a pane with events leaves or enters; TAGD_NEVER: none. */
+int64_t tagd_window_boundary(struct view *view, uint32_t window);
 
 #endif

@@ -260,6 +260,8 @@ static void take_views(const struct tagd_event_rules *rules, const struct tagd_e
     event->dedupe = tagd_hash_pair(event->source, event->id);
     if (event->type_name.n)
         event->type = tagd_catalog_type_find(rules->catalog, event->type_name);
+    if (tagd_str_eq(event->type_name, TAGD_STR("profile.updated")))
+        event->type = TAGD_TYPE_PROFILE_UPDATED;
 }
 
 void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
@@ -272,10 +274,12 @@ void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_r
     event->reason[0] = '\0';
     event->has_time = false;
     event->time_ms = 0;
-    event->type = -1;
+    event->type = TAGD_TYPE_UNDECLARED;
     event->id = event->source = event->subject = event->type_name = (struct tagd_str){"", 0};
     event->dedupe = (struct tagd_hash128){0, 0};
     event->fields = NULL;
+    event->updates = NULL;
+    event->n_undeclared = 0;
     if (record->value.n > rules->max_bytes) {
         tagd_event_refuse(event, TAGD_EVENT_TOO_LARGE, "value: %zu bytes, over the limit of %zu", record->value.n,
                           rules->max_bytes);
@@ -294,9 +298,11 @@ void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_r
         return;
     if (event->type >= 0 && !tagd_fields_read(rules->catalog, &envelope, arena, event))
         return;
+    if (event->type == TAGD_TYPE_PROFILE_UPDATED && !tagd_updates_read(rules->catalog, &envelope, arena, event))
+        return;
     if (!check_clock(rules, record, clock, event) || !check_route(rules, record, event))
         return;
-    if (event->type < 0 && tagd_catalog_type_reserved(event->type_name))
+    if (event->type == TAGD_TYPE_UNDECLARED && tagd_catalog_type_reserved(event->type_name))
         tagd_event_refuse(event, TAGD_EVENT_UNSUPPORTED, "type: %.*s is reserved and not yet done by this version",
                           (int)event->type_name.n, event->type_name.p);
 }

@@ -43,4 +43,8 @@ bool tagd_envelope_read(const struct tagd_record *record, struct tagd_arena *are
 bool tagd_fields_read(const struct tagd_catalog *catalog, const struct tagd_envelope *envelope,
                       struct tagd_arena *arena, struct tagd_event *event);
 
+/* Reads the attributes of a profile.updated into event->updates. False: invalid, said in the event. */
+bool tagd_updates_read(const struct tagd_catalog *catalog, const struct tagd_envelope *envelope,
+                       struct tagd_arena *arena, struct tagd_event *event);
+
 #endif

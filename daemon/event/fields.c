@@ -64,6 +64,40 @@ static void find_members(const struct tagd_field *fields, size_t n, const cJSON 
     }
 }
 
+bool tagd_updates_read(const struct tagd_catalog *catalog, const struct tagd_envelope *envelope,
+                       struct tagd_arena *arena, struct tagd_event *event)
+{
+    const cJSON *attributes =
+        cJSON_IsObject(envelope->data) ? cJSON_GetObjectItemCaseSensitive(envelope->data, "attributes") : NULL;
+
+    event->updates = tagd_arena_zalloc(arena, tagd_catalog_n_attributes(catalog) * sizeof(*event->updates));
+    event->n_undeclared = 0;
+    if (envelope->no_data)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data: %s", envelope->no_data);
+    if (!attributes || !cJSON_IsObject(attributes))
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/attributes: expected an object, found %s",
+                                 attributes ? tagd_json_kind(attributes) : "nothing");
+    for (const cJSON *member = attributes->child; member; member = member->next) {
+        struct tagd_str name = tagd_str_of(member->string);
+        int32_t i = tagd_catalog_attribute_find(catalog, name);
+        const char *found;
+
+        if (i < 0) {
+            event->n_undeclared++;
+            continue;
+        }
+        event->updates[i] = (struct tagd_update){.given = true}; /* a name given twice counts as its last */
+        if (cJSON_IsNull(member))
+            continue;
+        found = read_value(tagd_catalog_attribute(catalog, (size_t)i)->type, member, &event->updates[i].value);
+        if (found)
+            return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/attributes/%.*s: expected %s, found %s",
+                                     (int)name.n, name.p, expected_of(tagd_catalog_attribute(catalog, (size_t)i)->type),
+                                     found);
+    }
+    return true;
+}
+
 bool tagd_fields_read(const struct tagd_catalog *catalog, const struct tagd_envelope *envelope,
                       struct tagd_arena *arena, struct tagd_event *event)
 {

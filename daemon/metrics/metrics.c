@@ -19,12 +19,15 @@ static const struct counter counters[] = {
     {"tagd_events_total", "", "Events applied to customers.", WORKER(events), "counter"},
     {"tagd_duplicates_total", "", "Events ignored as duplicates.", WORKER(duplicates), "counter"},
     {"tagd_ignored_total", "", "Records of types the catalog does not declare.", WORKER(ignored), "counter"},
+    {"tagd_undeclared_attributes_total", "", "Attributes of profile.updated the catalog does not declare; ignored.",
+     WORKER(undeclared_attributes), "counter"},
     {"tagd_late_total", "", "Events behind their customer's clock.", WORKER(late), "counter"},
     {"tagd_tag_changes_total", "{origin=\"event\"}", "Tag changes, by what brought them about.", WORKER(changes_event),
      "counter"},
     {"tagd_tag_changes_total", "{origin=\"time\"}", NULL, WORKER(changes_time), "counter"},
     {"tagd_limit_total", "{limit=\"panes\"}", "Things dropped at a limit of a customer's profile.", WORKER(limit_panes),
      "counter"},
+    {"tagd_limit_total", "{limit=\"values\"}", NULL, WORKER(limit_values), "counter"},
     {"tagd_limit_total", "{limit=\"dedupe_ids\"}", NULL, WORKER(limit_dedupe_ids), "counter"},
     {"tagd_batches_total", "", "Batches committed to Redis.", WORKER(batches), "counter"},
     {"tagd_batch_records_total", "", "Records in the batches committed to Redis.", WORKER(batch_records), "counter"},
@@ -190,6 +193,7 @@ void tagd_metrics_watch(const struct tagd_metrics_worker *workers, size_t n_work
         {"Kafka transactions fenced", true, WORKER(publish_fenced)},
         {"gaps in the sources passed over", true, WORKER(data_gaps)},
         {"limits of profiles reached: panes", true, WORKER(limit_panes)},
+        {"limits of profiles reached: values", true, WORKER(limit_values)},
         {"limits of profiles reached: dedupe ids", true, WORKER(limit_dedupe_ids)},
     };
     size_t n = sizeof(watched) / sizeof(watched[0]);

@@ -7,12 +7,18 @@
  *   u       due: 0 never, else 1 + zigzag(due - last)
  *   u       0: no tag ever changed, else 1 + revision
  *   d       changed_at
- *   for each dimension: u tag + 1; if any tag ever changed: u 0 not this one, else 1 + zigzag(last - at); then u prev + 1
+ *   for each dimension: u tag + 1; if any tag ever changed: u 0 not this one, else 1 + zigzag(last - at); then u prev + 1;
+ *                       a `value` then has the text of tag and prev, those that are there: u length and bytes
  *   for each store:     u number of panes; for each: u pane - previous pane (the first: z), then z128 a column
+ *   for each value store: u number of different values; each: z (number) or u length and bytes (string); u number of
+ *                       entries; for each: u pane - previous pane (the first: z), u value's place in that list; if
+ *                       ordered: u count, z last time - this pane's beginning (all time: `last` - last time)
  *   for each mark:      u 0 absent, else 1 + zigzag(last - at); a VALUE then z (number) or u length and bytes (string)
+ *   for each attribute: u 0 never updated, else 1 + zigzag(last - at); then u 0 removed, 1 there: and z or u length and
+ *                       bytes
  *   u       number of dedupe ids; for each: 16 bytes hash, d until
  *
- * Valid: the whole input is read, no more; panes ascend; tags and lengths are in range. */
+ * Valid: the whole input is read, no more; panes ascend; tags, places and lengths are in range. */
 #include "profile/state.h"
 
 #include <assert.h>
@@ -27,9 +33,20 @@ struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog)
     profile->catalog = catalog;
     profile->panes = tagd_xcalloc(catalog->n_stores + 1, sizeof *profile->panes);
     profile->marks = tagd_xcalloc(catalog->n_marks + 1, sizeof *profile->marks);
+    profile->values = tagd_xcalloc(catalog->n_value_stores + 1, sizeof *profile->values);
+    profile->attributes = tagd_xcalloc(catalog->n_attributes + 1, sizeof *profile->attributes);
     profile->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *profile->tags);
     tagd_profile_clear(profile);
     return profile;
+}
+
+static void values_free(struct tagd_values *values)
+{
+    for (uint32_t i = 0; i < values->cap_known; i++)
+        free(values->known[i].s.p);
+    free(values->known);
+    free(values->pane);
+    free(values->seen);
 }
 
 void tagd_profile_free(struct tagd_profile *profile)
@@ -40,13 +57,33 @@ void tagd_profile_free(struct tagd_profile *profile)
         free(profile->panes[i].pane);
         free(profile->panes[i].cells);
     }
+    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
+        values_free(&profile->values[i]);
     for (uint32_t i = 0; i < profile->catalog->n_marks; i++)
-        free(profile->marks[i].s);
+        free(profile->marks[i].s.p);
+    for (uint32_t i = 0; i < profile->catalog->n_attributes; i++)
+        free(profile->attributes[i].s.p);
+    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
+        free(profile->tags[i].text.p);
+        free(profile->tags[i].prev_text.p);
+    }
     free(profile->panes);
+    free(profile->values);
     free(profile->marks);
+    free(profile->attributes);
     free(profile->tags);
     free(profile->ids);
     free(profile);
+}
+
+static void values_clear(struct tagd_values *values)
+{
+    for (uint32_t i = 0; i < values->n_known; i++) {
+        values->known[i].entries = 0;
+        values->known[i].s.n = 0;
+    }
+    values->n = values->n_known = 0;
+    values->bytes = 0;
 }
 
 void tagd_profile_clear(struct tagd_profile *profile)
@@ -58,10 +95,16 @@ void tagd_profile_clear(struct tagd_profile *profile)
     profile->changed_at = 0;
     for (uint32_t i = 0; i < profile->catalog->n_stores; i++)
         profile->panes[i].n = 0;
+    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
+        values_clear(&profile->values[i]);
     for (uint32_t i = 0; i < profile->catalog->n_marks; i++)
         profile->marks[i].present = false;
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++)
-        profile->tags[i] = (struct tagd_tag_state){.tag = -1, .prev = -1};
+    for (uint32_t i = 0; i < profile->catalog->n_attributes; i++)
+        profile->attributes[i].updated = profile->attributes[i].present = false;
+    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
+        struct tagd_tag_state *state = &profile->tags[i];
+        *state = (struct tagd_tag_state){.tag = -1, .prev = -1, .text = state->text, .prev_text = state->prev_text};
+    }
     profile->n_ids = 0;
 }
 
@@ -132,17 +175,6 @@ void tagd_profile_add_id(struct tagd_profile *profile, struct tagd_hash128 hash,
     profile->ids[profile->n_ids++] = (struct tagd_id){hash, until};
 }
 
-void tagd_mark_set_string(struct tagd_mark_state *mark, struct tagd_str s)
-{
-    if (s.n > mark->cap) {
-        mark->cap = (uint32_t)(s.n < 16 ? 16 : s.n * 2);
-        mark->s = tagd_xrealloc(mark->s, mark->cap);
-    }
-    if (s.n)
-        memcpy(mark->s, s.p, s.n);
-    mark->n = (uint32_t)s.n;
-}
-
 /* ---- encode ---- */
 
 static uint64_t zigzag(int64_t v)
@@ -171,6 +203,22 @@ static bool any_changed(const struct tagd_profile *profile)
     return any;
 }
 
+static void encode_text(struct tagd_buf *out, const struct tagd_text *text)
+{
+    if (!text)
+        return;
+    tagd_buf_add_varint(out, text->n);
+    tagd_buf_add(out, text->p, text->n);
+}
+
+static void encode_value(struct tagd_buf *out, enum tagd_field_type type, int64_t i, const struct tagd_text *s)
+{
+    if (type == TAGD_STRING)
+        encode_text(out, s);
+    else
+        tagd_buf_add_zigzag(out, i);
+}
+
 static void encode_tags(const struct tagd_profile *profile, bool any, struct tagd_buf *out)
 {
     for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
@@ -181,6 +229,10 @@ static void encode_tags(const struct tagd_profile *profile, bool any, struct tag
         tagd_buf_add_varint(out, state->changed ? 1 + zigzag(diff(profile->last, state->at)) : 0);
         if (state->changed)
             tagd_buf_add_varint(out, (uint64_t)(state->prev + 1));
+        if (profile->catalog->dimensions[i].is_value) {
+            encode_text(out, state->tag < 0 ? NULL : &state->text);
+            encode_text(out, state->prev < 0 ? NULL : &state->prev_text);
+        }
     }
 }
 
@@ -201,6 +253,53 @@ static void encode_panes(const struct tagd_profile *profile, struct tagd_buf *ou
     }
 }
 
+static int64_t begin_of(const struct tagd_value_store *store, int64_t pane, int64_t last)
+{
+    return store->grid.pane_ms ? pane * store->grid.pane_ms - store->grid.shift_ms : last;
+}
+
+static void encode_values(const struct tagd_profile *profile, uint32_t index, struct tagd_buf *out)
+{
+    const struct tagd_value_store *store = &profile->catalog->value_stores[index];
+    const struct tagd_values *values = &profile->values[index];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < values->n_known; i++) {
+        if (values->known[i].entries)
+            values->known[i].code = n++;
+    }
+    tagd_buf_add_varint(out, n);
+    for (uint32_t i = 0; i < values->n_known; i++) {
+        if (values->known[i].entries)
+            encode_value(out, store->field_type, values->known[i].i, &values->known[i].s);
+    }
+    tagd_buf_add_varint(out, values->n);
+    for (uint32_t i = 0; i < values->n; i++) {
+        const struct tagd_seen *seen = &values->seen[i];
+        if (i == 0)
+            tagd_buf_add_zigzag(out, values->pane[0]);
+        else
+            tagd_buf_add_varint(out, (uint64_t)(values->pane[i] - values->pane[i - 1]));
+        tagd_buf_add_varint(out, values->known[seen->value].code);
+        if (!store->ordered)
+            continue;
+        tagd_buf_add_varint(out, seen->count);
+        tagd_buf_add_zigzag(out, diff(seen->last, begin_of(store, values->pane[i], profile->last)));
+    }
+}
+
+static void encode_attributes(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    for (uint32_t i = 0; i < profile->catalog->n_attributes; i++) {
+        const struct tagd_attribute_state *state = &profile->attributes[i];
+        tagd_buf_add_varint(out, state->updated ? 1 + zigzag(diff(profile->last, state->at)) : 0);
+        if (!state->updated)
+            continue;
+        tagd_buf_add_varint(out, state->present);
+        if (state->present)
+            encode_value(out, profile->catalog->attributes[i].field.type, state->i, &state->s);
+    }
+}
+
 void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     const struct tagd_catalog *catalog = profile->catalog;
@@ -215,18 +314,15 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
     tagd_buf_add_zigzag(out, diff(profile->changed_at, profile->last));
     encode_tags(profile, any, out);
     encode_panes(profile, out);
+    for (uint32_t i = 0; i < catalog->n_value_stores; i++)
+        encode_values(profile, i, out);
     for (uint32_t i = 0; i < catalog->n_marks; i++) {
         const struct tagd_mark_state *mark = &profile->marks[i];
         tagd_buf_add_varint(out, mark->present ? 1 + zigzag(diff(profile->last, mark->at)) : 0);
-        if (!mark->present || catalog->marks[i].kind != TAGD_MARK_VALUE)
-            continue;
-        if (catalog->marks[i].field_type != TAGD_STRING) {
-            tagd_buf_add_zigzag(out, mark->i);
-        } else {
-            tagd_buf_add_varint(out, mark->n);
-            tagd_buf_add(out, mark->s, mark->n);
-        }
+        if (mark->present && tagd_mark_has_value(&catalog->marks[i]))
+            encode_value(out, catalog->marks[i].field_type, mark->i, &mark->s);
     }
+    encode_attributes(profile, out);
     tagd_buf_add_varint(out, profile->n_ids);
     for (uint32_t i = 0; i < profile->n_ids; i++) {
         tagd_buf_add(out, &profile->ids[i].hash, sizeof profile->ids[i].hash);
@@ -235,6 +331,22 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
 }
 
 /* ---- decode ---- */
+
+static void decode_text(struct tagd_reader *reader, struct tagd_text *text)
+{
+    uint64_t n = tagd_read_varint(reader);
+    reader->bad = reader->bad || n > TAGD_STRING_MAX;
+    if (!reader->bad)
+        tagd_text_set(text, tagd_read_bytes(reader, (size_t)n));
+}
+
+static void decode_value(struct tagd_reader *reader, enum tagd_field_type type, int64_t *i, struct tagd_text *s)
+{
+    if (type == TAGD_STRING)
+        decode_text(reader, s);
+    else
+        *i = tagd_read_zigzag(reader);
+}
 
 static void decode_tags(struct tagd_profile *profile, bool any, struct tagd_reader *reader)
 {
@@ -251,6 +363,10 @@ static void decode_tags(struct tagd_profile *profile, bool any, struct tagd_read
         reader->bad = reader->bad || tag > n || prev > n;
         state->tag = reader->bad ? -1 : (int32_t)tag - 1;
         state->prev = reader->bad ? -1 : (int32_t)prev - 1;
+        if (profile->catalog->dimensions[i].is_value && state->tag >= 0)
+            decode_text(reader, &state->text);
+        if (profile->catalog->dimensions[i].is_value && state->prev >= 0)
+            decode_text(reader, &state->prev_text);
     }
 }
 
@@ -274,25 +390,74 @@ static void decode_panes(struct tagd_profile *profile, struct tagd_reader *reade
     }
 }
 
+/* The different values: each takes the next number. */
+static void decode_known(struct tagd_values *values, enum tagd_field_type type, struct tagd_reader *reader)
+{
+    uint64_t n = tagd_read_varint(reader);
+    reader->bad = reader->bad || n > TAGD_PROFILE_VALUES_MAX;
+    for (uint64_t i = 0; i < n && !reader->bad; i++) {
+        tagd_values_known_grow(values);
+        struct tagd_known *known = &values->known[values->n_known++];
+        decode_value(reader, type, &known->i, &known->s);
+        values->bytes += type == TAGD_STRING ? known->s.n : 0;
+    }
+    reader->bad = reader->bad || values->bytes > TAGD_PROFILE_VALUE_BYTES_MAX;
+}
+
+static void decode_values(struct tagd_profile *profile, uint32_t index, struct tagd_reader *reader)
+{
+    const struct tagd_value_store *store = &profile->catalog->value_stores[index];
+    struct tagd_values *values = &profile->values[index];
+    decode_known(values, store->field_type, reader);
+    uint64_t n = tagd_read_varint(reader);
+    reader->bad = reader->bad || n > TAGD_PROFILE_VALUES_MAX;
+    for (uint64_t i = 0; i < n && !reader->bad; i++) {
+        tagd_values_grow(values);
+        uint64_t step = i ? tagd_read_varint(reader) : 0;
+        values->pane[i] = i ? plus(values->pane[i - 1], (int64_t)step) : tagd_read_zigzag(reader);
+        uint64_t value = tagd_read_varint(reader);
+        struct tagd_seen *seen = &values->seen[i];
+        seen->count = store->ordered ? tagd_read_varint(reader) : 1;
+        seen->last = begin_of(store, values->pane[i], profile->last);
+        if (store->ordered)
+            seen->last = plus(seen->last, tagd_read_zigzag(reader));
+        reader->bad = reader->bad || step > INT64_MAX || value >= values->n_known || seen->count == 0 ||
+                      (i && values->pane[i] < values->pane[i - 1]);
+        if (reader->bad)
+            return;
+        seen->value = (uint32_t)value;
+        values->known[value].entries++;
+        values->n = (uint32_t)i + 1;
+    }
+    for (uint32_t i = 0; i < values->n_known; i++)
+        reader->bad = reader->bad || values->known[i].entries == 0;
+}
+
 static void decode_marks(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     for (uint32_t i = 0; i < profile->catalog->n_marks && !reader->bad; i++) {
-        struct tagd_mark_state *mark = &profile->marks[i];
+        const struct tagd_mark *mark = &profile->catalog->marks[i];
+        struct tagd_mark_state *state = &profile->marks[i];
         uint64_t at = tagd_read_varint(reader);
-        mark->present = at != 0;
-        if (!mark->present)
-            continue;
-        mark->at = diff(profile->last, unzigzag(at - 1));
-        if (profile->catalog->marks[i].kind != TAGD_MARK_VALUE)
-            continue;
-        if (profile->catalog->marks[i].field_type != TAGD_STRING) {
-            mark->i = tagd_read_zigzag(reader);
-        } else {
-            uint64_t n = tagd_read_varint(reader);
-            reader->bad = reader->bad || n > TAGD_STRING_MAX;
-            if (!reader->bad)
-                tagd_mark_set_string(mark, tagd_read_bytes(reader, (size_t)n));
-        }
+        state->present = at != 0;
+        state->at = at ? diff(profile->last, unzigzag(at - 1)) : 0;
+        if (state->present && tagd_mark_has_value(mark))
+            decode_value(reader, mark->field_type, &state->i, &state->s);
+    }
+}
+
+static void decode_attributes(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    for (uint32_t i = 0; i < profile->catalog->n_attributes && !reader->bad; i++) {
+        struct tagd_attribute_state *state = &profile->attributes[i];
+        uint64_t at = tagd_read_varint(reader);
+        state->updated = at != 0;
+        state->at = at ? diff(profile->last, unzigzag(at - 1)) : 0;
+        uint64_t there = at ? tagd_read_varint(reader) : 0;
+        reader->bad = reader->bad || there > 1;
+        state->present = there == 1;
+        if (state->present)
+            decode_value(reader, profile->catalog->attributes[i].field.type, &state->i, &state->s);
     }
 }
 
@@ -332,7 +497,10 @@ bool tagd_profile_decode(struct tagd_profile *profile, struct tagd_str bytes, st
     profile->changed_at = plus(profile->last, tagd_read_zigzag(&reader));
     decode_tags(profile, revision > 0, &reader);
     decode_panes(profile, &reader);
+    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
+        decode_values(profile, i, &reader);
     decode_marks(profile, &reader);
+    decode_attributes(profile, &reader);
     decode_ids(profile, &reader);
     if (reader.bad || reader.p != reader.end) {
         tagd_profile_clear(profile);
@@ -369,6 +537,49 @@ int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension)
     return profile->tags[dimension].tag;
 }
 
+struct tagd_str tagd_profile_tag_text(const struct tagd_profile *profile, size_t dimension)
+{
+    const struct tagd_tag_state *state = &profile->tags[dimension];
+    if (state->tag < 0)
+        return (struct tagd_str){NULL, 0};
+    const struct tagd_dimension *d = &profile->catalog->dimensions[dimension];
+    return d->is_value ? tagd_text_str(&state->text) : tagd_str_of(d->rules[state->tag].tag);
+}
+
+void tagd_profile_sizes(const struct tagd_profile *profile, struct tagd_profile_sizes *sizes)
+{
+    *sizes = (struct tagd_profile_sizes){.dedupe_ids = profile->n_ids};
+    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
+        if (profile->panes[i].n > sizes->panes)
+            sizes->panes = profile->panes[i].n;
+    }
+    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++) {
+        if (profile->values[i].n > sizes->values)
+            sizes->values = profile->values[i].n;
+        if (profile->values[i].bytes > sizes->value_bytes)
+            sizes->value_bytes = profile->values[i].bytes;
+    }
+}
+
+static void check_values(const struct tagd_values *values)
+{
+    uint32_t entries = 0, n_in_use = 0;
+    size_t bytes = 0;
+    assert(values->n <= values->cap && values->n <= TAGD_PROFILE_VALUES_MAX);
+    for (uint32_t i = 0; i < values->n; i++) {
+        assert(values->seen[i].value < values->n_known && values->seen[i].count > 0);
+        assert(i == 0 || values->pane[i - 1] < values->pane[i] ||
+               (values->pane[i - 1] == values->pane[i] && values->seen[i - 1].last <= values->seen[i].last));
+    }
+    for (uint32_t i = 0; i < values->n_known; i++) {
+        entries += values->known[i].entries;
+        n_in_use += values->known[i].entries > 0;
+        bytes += values->known[i].s.n;
+        assert(values->known[i].entries || values->known[i].s.n == 0);
+    }
+    assert(entries == values->n && n_in_use <= values->n && bytes == values->bytes);
+}
+
 void tagd_profile_check(const struct tagd_profile *profile)
 {
     for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
@@ -376,8 +587,10 @@ void tagd_profile_check(const struct tagd_profile *profile)
         assert(panes->n <= panes->cap && panes->n <= TAGD_PROFILE_PANES_MAX);
         for (uint32_t j = 1; j < panes->n; j++)
             assert(panes->pane[j - 1] < panes->pane[j]);
-        assert(profile->catalog->stores[i].pane_ms || panes->n <= 1);
+        assert(profile->catalog->stores[i].grid.pane_ms || panes->n <= 1);
     }
+    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
+        check_values(&profile->values[i]);
     for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
         assert(profile->tags[i].tag >= -1 && profile->tags[i].tag < (int32_t)profile->catalog->dimensions[i].n_rules);
         assert(profile->tags[i].tag == -1 || profile->tags[i].changed);

@@ -6,11 +6,40 @@
 #include "tagd/profile.h"
 
 /* Panes of one store, ascending, each at most once; only panes with events are there.
- * An all-time store has one pane, number 0. Cells: n x n_columns; counts and sums (decimals) alike. */
+ * An all-time store has one pane, number 0. Cells: n x n_columns, as enum tagd_column_kind says. */
 struct tagd_panes {
     uint32_t n, cap;
     int64_t *pane;
     tagd_i128 *cells;
+};
+
+/* Text that is kept; its memory is reused. */
+struct tagd_text {
+    char *p;
+    uint32_t n, cap;
+};
+
+/* Different values of one value store. Entries ascend by pane and, in a pane, by when the value was last seen, then by
+ * arrival: the last entry is the value seen last. A value is at most once in a pane. Values are numbered; a number is
+ * free once no entry has it. */
+struct tagd_seen {
+    uint64_t count; /* of events in the pane */
+    int64_t last;   /* the latest of them, ms */
+    uint32_t value;
+};
+struct tagd_known {
+    uint32_t entries; /* that have it; 0: the number is free */
+    uint32_t code;    /* its number in the binary form, while that is written */
+    int64_t i;
+    struct tagd_text s; /* string */
+};
+struct tagd_values {
+    uint32_t n, cap;
+    int64_t *pane;
+    struct tagd_seen *seen;
+    struct tagd_known *known;
+    uint32_t n_known, cap_known;
+    size_t bytes; /* of all strings known */
 };
 
 /* A mark's value; `at` is the event's time. LATEST and FIRST have no value. */
@@ -18,14 +47,22 @@ struct tagd_mark_state {
     bool present;
     int64_t at;
     int64_t i;
-    char *s; /* string, owned */
-    uint32_t n, cap;
+    struct tagd_text s; /* string */
+};
+
+/* An attribute: its latest update, which may have removed it. */
+struct tagd_attribute_state {
+    bool updated, present;
+    int64_t at;
+    int64_t i;
+    struct tagd_text s;
 };
 
 struct tagd_tag_state {
     int32_t tag, prev; /* -1: none */
     int64_t at;        /* since when; meaningful once it has changed at all */
     bool changed;
+    struct tagd_text text, prev_text; /* a value's */
 };
 
 struct tagd_id {
@@ -41,10 +78,12 @@ struct tagd_profile {
     int64_t due;
     uint64_t revision;
     int64_t changed_at;
-    struct tagd_panes *panes;      /* by store */
-    struct tagd_mark_state *marks; /* by mark */
-    struct tagd_tag_state *tags;   /* by dimension */
-    struct tagd_id *ids;           /* in order of arrival */
+    struct tagd_panes *panes;                /* by store */
+    struct tagd_values *values;              /* by value store */
+    struct tagd_mark_state *marks;           /* by mark */
+    struct tagd_attribute_state *attributes; /* by attribute */
+    struct tagd_tag_state *tags;             /* by dimension */
+    struct tagd_id *ids;                     /* in order of arrival */
     uint32_t n_ids, cap_ids;
 };
 
@@ -53,8 +92,21 @@ struct tagd_profile {
 tagd_i128 *tagd_panes_at(struct tagd_panes *panes, int64_t pane, uint32_t n_columns, uint64_t *dropped);
 /* Panes <= last go. */
 void tagd_panes_drop(struct tagd_panes *panes, int64_t last, uint32_t n_columns);
+/* A value seen at `at`, in the pane. Past a limit the value seen longest ago goes (it may be this one) and *dropped is
+ * raised. */
+void tagd_values_add(struct tagd_values *values, enum tagd_field_type type, int64_t pane, int64_t at,
+                     const struct tagd_value *value, uint64_t *dropped);
+/* Room for one more entry, or one more known value (with no entries). */
+void tagd_values_grow(struct tagd_values *values);
+void tagd_values_known_grow(struct tagd_values *values);
+/* Panes <= last go. */
+void tagd_values_drop(struct tagd_values *values, int64_t last);
 /* Adds a dedupe id; past the limit the one that ends first goes and *dropped is raised. */
 void tagd_profile_add_id(struct tagd_profile *profile, struct tagd_hash128 hash, int64_t until, uint64_t *dropped);
-void tagd_mark_set_string(struct tagd_mark_state *mark, struct tagd_str s);
+void tagd_text_set(struct tagd_text *text, struct tagd_str s);
+static inline struct tagd_str tagd_text_str(const struct tagd_text *text)
+{
+    return (struct tagd_str){text->p ? text->p : "", text->n};
+}
 
 #endif

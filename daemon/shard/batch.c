@@ -162,7 +162,7 @@ static struct tagd_batch_customer *customer_of(struct tagd_batch *batch, struct 
 
 static bool is_applied(const struct tagd_event *event)
 {
-    return event->code == TAGD_EVENT_OK && event->type >= 0;
+    return event->code == TAGD_EVENT_OK && event->type != TAGD_TYPE_UNDECLARED;
 }
 
 void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
@@ -215,8 +215,10 @@ static void take_dead_letters(struct tagd_batch *batch)
         if (event->code != TAGD_EVENT_OK) {
             *add_output(batch) = (struct tagd_batch_output){.kind = TAGD_OUT_DEAD_LETTER, .item = i};
             TAGD_COUNT(stats, dead_letters[event->code], 1);
-        } else if (event->type < 0) {
+        } else if (event->type == TAGD_TYPE_UNDECLARED) {
             TAGD_COUNT(stats, ignored, 1);
+        } else {
+            TAGD_COUNT(stats, undeclared_attributes, event->n_undeclared);
         }
     }
 }
@@ -249,11 +251,11 @@ static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct
     size_t n_dimensions = tagd_catalog_n_dimensions(catalog), n = 0;
     struct tagd_str *view = tagd_arena_alloc(arena, (n_dimensions + 2) * 2 * sizeof(*view));
     for (size_t i = 0; i < n_dimensions; i++) {
-        int32_t tag = tagd_profile_tag(profile, i);
-        if (tag < 0)
+        struct tagd_str tag = tagd_profile_tag_text(profile, i);
+        if (!tag.p)
             continue;
         view[n++] = tagd_str_of(tagd_catalog_dimension(catalog, i));
-        view[n++] = tagd_str_of(tagd_catalog_tag(catalog, i, (size_t)tag));
+        view[n++] = tagd_catalog_is_value(catalog, i) ? tagd_arena_copy(arena, tag.p, tag.n) : tag;
     }
     view[n++] = TAGD_STR("_revision");
     view[n++] = tagd_str_of(tagd_arena_printf(arena, "%" PRIu64, tagd_profile_revision(profile)));
@@ -347,6 +349,7 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
     }
     settle_bytes(batch, op->arena);
     __atomic_store_n(&context->stats->limit_panes, limits->panes, __ATOMIC_RELAXED);
+    __atomic_store_n(&context->stats->limit_values, limits->values, __ATOMIC_RELAXED);
     __atomic_store_n(&context->stats->limit_dedupe_ids, limits->dedupe_ids, __ATOMIC_RELAXED);
     return true;
 }

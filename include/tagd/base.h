@@ -80,6 +80,9 @@ size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT]);
 /* "YYYY-MM-DD", a real date of the Gregorian calendar -> days since 1970-01-01. */
 bool tagd_date_parse(struct tagd_str text, int64_t *days);
 size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT]);
+/* Days from `today` to the next yearly return of `date` (both in days since 1970-01-01), 0 on the day itself, at most
+ * 365. 29 February returns on the 28th in years that have none. Proleptic Gregorian calendar. */
+int64_t tagd_days_until_return(int64_t date, int64_t today);
 /* "500ms" "90s" "15m" "2h" "30d" "12w", one number and one unit, digits only, at most 100,000 days. */
 bool tagd_duration_parse(struct tagd_str text, int64_t *ms);
 /* Quotient rounded to minus infinity; b > 0. */
@@ -94,7 +97,10 @@ bool tagd_decimal_from_double(double v, int64_t *decimal);
 double tagd_decimal_to_double(tagd_i128 decimal); /* correctly rounded */
 /* The exact quotient sum / count rounded once to a double; count > 0. */
 double tagd_decimal_avg(tagd_i128 sum, int64_t count);
-void tagd_buf_add_decimal(struct tagd_buf *buf, tagd_i128 decimal); /* without trailing zeros: -1.5, 20 */
+#define TAGD_DECIMAL_TEXT 48
+/* Without trailing zeros: -1.5, 20. No NUL; returns the length. */
+size_t tagd_decimal_format(tagd_i128 decimal, char out[TAGD_DECIMAL_TEXT]);
+void tagd_buf_add_decimal(struct tagd_buf *buf, tagd_i128 decimal); /* the same text */
 void tagd_buf_add_double(struct tagd_buf *buf, double v);           /* shortest text that reads back the same */
 
 /* ---- hashes ---- */

@@ -12,6 +12,7 @@ struct tagd_catalog;
 #define TAGD_CATALOG_BYTES_MAX (4 * 1024 * 1024)
 #define TAGD_EVENT_TYPES_MAX 1000
 #define TAGD_FIELDS_MAX 64 /* a type */
+#define TAGD_ATTRIBUTES_MAX 500
 #define TAGD_DIMENSIONS_MAX 2000
 #define TAGD_TAGS_MAX 1000 /* a dimension */
 #define TAGD_EXPR_DEPTH_MAX 64
@@ -39,10 +40,17 @@ struct tagd_field {
     bool required;
 };
 const struct tagd_field *tagd_catalog_fields(const struct tagd_catalog *catalog, int32_t type);
-int64_t tagd_catalog_dedupe_ms(const struct tagd_catalog *catalog, int32_t type); /* 0: no dedupe */
+int64_t tagd_catalog_dedupe_ms(const struct tagd_catalog *catalog, int32_t type); /* 0: no dedupe, or a reserved type */
+
+/* Attributes: what `profile.updated` says of a customer. find: -1 if not declared. */
+size_t tagd_catalog_n_attributes(const struct tagd_catalog *catalog);
+const struct tagd_field *tagd_catalog_attribute(const struct tagd_catalog *catalog, size_t attribute);
+int32_t tagd_catalog_attribute_find(const struct tagd_catalog *catalog, struct tagd_str name);
 
 size_t tagd_catalog_n_dimensions(const struct tagd_catalog *catalog);
 const char *tagd_catalog_dimension(const struct tagd_catalog *catalog, size_t dimension);
+/* Its tag is drawn from the data: it has no tags of its own. */
+bool tagd_catalog_is_value(const struct tagd_catalog *catalog, size_t dimension);
 size_t tagd_catalog_n_tags(const struct tagd_catalog *catalog, size_t dimension);
 const char *tagd_catalog_tag(const struct tagd_catalog *catalog, size_t dimension, size_t tag);
 /* A summary for `check`, in lines. */

@@ -9,16 +9,22 @@
 
 struct tagd_engine;
 
+/* A tag of a dimension: the index of its rule (0: a value; -1: none) and its text (p NULL: none). */
+struct tagd_tag {
+    int32_t index;
+    struct tagd_str text;
+};
+
 /* What a change sink is told; all pointers live until the call returns. */
 struct tagd_change {
     const struct tagd_engine *engine; /* for emit: rules and their values as of this evaluation */
     const struct tagd_profile *profile;
     size_t dimension;
-    int32_t from, to;               /* tag indexes, -1 for none */
+    struct tagd_tag from, to;
     uint64_t revision;              /* a customer's, from 1, no gap */
     int64_t time_ms;                /* when it takes effect */
     int64_t valid_until_ms;         /* TAGD_NEVER: not within the horizon */
-    int32_t then;                   /* -1: the tag ends (or valid_until is NEVER) */
+    struct tagd_tag then;           /* none: the tag ends (or valid_until is NEVER) */
     const struct tagd_event *cause; /* NULL: the passing of time */
 };
 struct tagd_sink {
@@ -29,7 +35,7 @@ struct tagd_sink {
 enum tagd_applied { TAGD_APPLIED, TAGD_DUPLICATE, TAGD_IGNORED };
 
 struct tagd_limits { /* counters, only ever raised */
-    uint64_t panes, dedupe_ids;
+    uint64_t panes, values, dedupe_ids;
 };
 
 struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t horizon_ms);
@@ -56,9 +62,9 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
 void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension, size_t rule, struct tagd_buf *out);
 const char *tagd_engine_rule_text(const struct tagd_engine *engine, size_t dimension, size_t rule);
 /* Sets the engine up to answer rule_values for this profile at this instant; valid_until and then per dimension on
- * request. */
+ * request; then's text lives until the engine is used again. */
 void tagd_engine_view(struct tagd_engine *engine, struct tagd_profile *profile, int64_t at_ms);
 void tagd_engine_next(struct tagd_engine *engine, struct tagd_profile *profile, size_t dimension, int64_t at_ms,
-                      int64_t *valid_until_ms, int32_t *then);
+                      int64_t *valid_until_ms, struct tagd_tag *then);
 
 #endif

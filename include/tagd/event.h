@@ -71,21 +71,31 @@ struct tagd_event_rules {
 extern const struct tagd_str tagd_junk_subjects[]; /* the default list */
 extern const size_t tagd_n_junk_subjects;
 
+#define TAGD_TYPE_UNDECLARED (-1)      /* the catalog does not declare it: ignored */
+#define TAGD_TYPE_PROFILE_UPDATED (-2) /* reserved: attributes of the customer */
+
+struct tagd_update { /* of an attribute */
+    bool given;
+    struct tagd_value value; /* not present: it is removed */
+};
+
 struct tagd_event {
     enum tagd_event_code code;
     char reason[256]; /* a sentence with the place, if code is not OK; cut at a character's border */
     bool has_time;    /* the time was read and is neither past nor future: moves the shard's time */
     int64_t time_ms;
-    int32_t type; /* index in the catalog's events; -1: a type the catalog does not declare */
+    int32_t type; /* index in the catalog's events, or one of the TAGD_TYPEs */
     struct tagd_str id, source, subject, type_name;
-    struct tagd_hash128 dedupe; /* of (source, id) */
-    struct tagd_value *fields;  /* the type's declared fields in catalog order; n = catalog's count for type */
+    struct tagd_hash128 dedupe;  /* of (source, id) */
+    struct tagd_value *fields;   /* the type's declared fields in catalog order; n = catalog's count for type */
+    struct tagd_update *updates; /* PROFILE_UPDATED: by the catalog's attributes */
+    uint32_t n_undeclared;       /* PROFILE_UPDATED: attributes that the catalog does not declare: ignored */
 };
 
 /* Decodes and checks one record: all memory it needs comes from arena, where the event's views may also point.
  * wall_ms: the clock, used for `future` where the topic doesn't stamp on append. Never fails: what can't be used has a
  * code. Codes are tried in the order of the enum; a record of an undeclared type that is otherwise sound has code OK
- * and type -1. */
+ * and type TAGD_TYPE_UNDECLARED. */
 void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
                        struct tagd_arena *arena, struct tagd_event *event);
 

@@ -7,7 +7,11 @@
 #include "tagd/catalog.h"
 
 #define TAGD_PROFILE_PANES_MAX 20000 /* panes of one customer and store; past it the oldest goes, counted */
-#define TAGD_PROFILE_IDS_MAX 10000   /* dedupe ids of one customer; past it the one that ends first goes, counted */
+/* Different values (distinct, top) of one customer and value store: value x pane, and the bytes of different strings; past
+ * either the value seen longest ago goes, counted. */
+#define TAGD_PROFILE_VALUES_MAX 10000
+#define TAGD_PROFILE_VALUE_BYTES_MAX (256 * 1024)
+#define TAGD_PROFILE_IDS_MAX 10000 /* dedupe ids of one customer; past it the one that ends first goes, counted */
 
 struct tagd_profile; /* decoded; reused for many customers, so warm use allocates nothing */
 
@@ -28,8 +32,16 @@ uint64_t tagd_profile_revision(const struct tagd_profile *profile);
 int64_t tagd_profile_changed_at(const struct tagd_profile *profile);
 /* The customer's own latest event time, ms; INT64_MIN: none yet. */
 int64_t tagd_profile_latest(const struct tagd_profile *profile);
-/* The tag of a dimension: index, or -1 for none. */
+/* The tag of a dimension: index (0 for a value), or -1 for none; and its text (p NULL: none), which lives as long as the
+ * profile is not changed. */
 int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension);
+struct tagd_str tagd_profile_tag_text(const struct tagd_profile *profile, size_t dimension);
+/* How full the profile's limits are: the fullest store of panes and of values, and the dedupe ids. */
+struct tagd_profile_sizes {
+    uint32_t panes, values, dedupe_ids;
+    size_t value_bytes;
+};
+void tagd_profile_sizes(const struct tagd_profile *profile, struct tagd_profile_sizes *sizes);
 /* Asserts the struct's invariants (sorted panes, bounds, counts); for tests. */
 void tagd_profile_check(const struct tagd_profile *profile);
 

@@ -34,7 +34,8 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
     uint64_t commits_fenced, commits_refused, commits_unknown, publish_aborted, publish_unknown, publish_fenced;
     uint64_t takeovers, takeover_new, takeover_level, takeover_outbox, takeover_outbox_batches, takeover_refused,
         data_gaps;
-    uint64_t limit_panes, limit_dedupe_ids;
+    uint64_t undeclared_attributes;
+    uint64_t limit_panes, limit_values, limit_dedupe_ids;
     uint64_t shards_running;  /* gauge */
     uint64_t clock_parted;    /* gauge: 1: the wall clock was set; live time stands */
     int64_t watermark_min_ms; /* gauge; INT64_MIN: none */

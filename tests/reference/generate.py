@@ -1,6 +1,8 @@
 """Random pairs: a catalog and its events, by seed. Half are histories of seconds for the millisecond grid, half of days."""
 import random
 
+from reference import time_text
+
 HOUR, DAY = 3600000, 86400000
 START = 1700000000000
 
@@ -12,7 +14,26 @@ class Maker:
         self.used = {}
         self.durations = []  # of since() literals, so that events can fall on their crossings
         self.panes = [100] if self.grid else [HOUR]
+        self.zone = self.r.choice(["+00:00", "+08:00", "+05:30", "-03:00"])
+        self.start = START + self.r.randint(0, DAY)
+        if self.chance(0.3):  # shortly before a local midnight
+            shift = (-1 if self.zone[0] == "-" else 1) * (int(self.zone[1:3]) * HOUR + int(self.zone[4:6]) * 60000)
+            self.start = (START // DAY + 1) * DAY - shift - self.r.randint(0, 1500 if self.grid else 5 * HOUR)
+        self.attributes = {}
+        if self.chance(0.6):
+            self.attributes = {"region": "string", "score": "decimal", "vip": "boolean", "birthday": "date", "joined": "time"}
 
+    def instant(self):
+        return time_text(self.start + self.r.choice([-DAY, -500, 0, 300, 1000, 2000] if self.grid else
+                                                    [-400 * DAY, -DAY, 0, HOUR, DAY, 5 * DAY, 40 * DAY]))
+
+    def date(self):
+        """Near the beginning of the history, in its year, another, or on 29 February."""
+        day = time_text(self.start + self.r.choice([-2, -1, 0, 0, 1, 1, 2, 8, 30, 200]) * DAY)[:10]
+        if self.chance(0.08):
+            self.use("29 February")
+            return "2000-02-29"
+        return f"{self.r.choice([1987, 2022, 2023, 2024])}{day[4:]}" if day[5:] != "02-29" else day
     def use(self, *names):
         for name in names:
             self.used[name] = self.used.get(name, 0) + 1
@@ -37,7 +58,7 @@ class Maker:
     def filter(self, e):
         terms = []
         for _ in range(self.r.choice([1, 1, 2])):
-            kind = self.r.choice(["amount", "category", "coupon", "source"] if e in ("order.paid", "buying") else ["source", "direction"] if e == "chat" else ["source"])
+            kind = self.r.choice(["amount", "category", "coupon", "source", "due", "day"] if e in ("order.paid", "buying") else ["source", "direction"] if e == "chat" else ["source"])
             if kind == "amount":
                 terms.append(f"amount{self.r.choice(['>=', '>', '<', '<=', '=', '!='])}{self.r.choice(['0', '10', '-5', '20.5', '100.1234'])}")
             elif kind == "category":
@@ -45,6 +66,10 @@ class Maker:
                 terms.append("category" + op + self.r.choice(['"beauty"', "'food'"]))
             elif kind == "coupon":
                 terms.append(f"coupon{self.r.choice(['=', '!='])}{self.r.choice(['true', 'false'])}")
+            elif kind == "due":
+                terms.append(f'due{self.r.choice([">=", "<", "!="])}"{self.instant()}"')
+            elif kind == "day":
+                terms.append(f'day{self.r.choice([">=", "<", "="])}"{self.date()}"')
             elif kind == "direction":
                 terms.append('direction="inbound"')
             else:
@@ -79,22 +104,42 @@ class Maker:
             out += f" offset {self.text_of(pane * self.r.randint(1, 5))}"
         return out
 
+    def exact_number(self):
+        """A number that is a decimal, as `value` wants it."""
+        kind = self.r.choice(["count", "count", "sum", "sum", "min", "max", "distinct", "distinct", "days", "days", "top", "latest", "first",
+                              "attribute", "days_until", "days_until"])
+        if kind in ("attribute", "days_until") and not self.attributes:
+            kind = "count"
+        self.use(kind if kind not in ("latest", "first", "top", "attribute") else kind + " decimal")
+        if kind in ("count", "days"):
+            return f"{kind}({self.events()}{self.window()})"
+        if kind == "distinct":
+            field = self.r.choice(["category", "category", "source", "amount", "coupon", "day", "due"])
+            self.use("distinct " + field)
+            return f"distinct({field}, {self.events(field != 'source')}{self.window()})"
+        if kind in ("latest", "first"):
+            return f"{kind}(amount, {self.events(True)})"
+        if kind == "attribute":
+            return "attr.score"
+        if kind == "days_until":
+            return "days_until(attr.birthday)"
+        return f"{kind}(amount, {self.events(True)}{self.window()})"
+
     def number(self, depth=0):
-        kind = self.r.choice(["count", "count", "sum", "sum", "avg", "latest", "arith", "ratio"])
-        if kind == "count":
-            self.use("count")
-            return f"count({self.events()}{self.window()})"
-        if kind in ("sum", "avg"):
-            self.use(kind)
-            return f"{kind}(amount, {self.events(True)}{self.window()})"
-        if kind == "latest":
-            self.use("latest decimal")
-            return f"latest(amount, {self.events(True)})"
+        kind = self.r.choice(["exact"] * 8 + ["avg", "arith", "arith", "ratio", "scaled"])
+        if kind == "exact":
+            return self.exact_number()
+        if kind == "avg":
+            self.use("avg")
+            return f"avg(amount, {self.events(True)}{self.window()})"
         if depth > 1:
             return str(self.r.choice([0, 1, 2, 2.5]))
         if kind == "ratio":
             self.use("duration / duration")
-            return f"{self.since()} / {self.text_of(self.span())}"
+            return f"{self.clock()} / {self.text_of(self.span())}"
+        if kind == "scaled":
+            self.use("constant * ratio")
+            return f"{self.exact_number()} * ({self.clock()} / {self.text_of(self.span())})"
         op = self.r.choice(["+", "-", "*", "/"])
         self.use("number " + op)
         return f"({self.constant_number(depth + 1)} {op} {self.constant_number(depth + 1)})"
@@ -102,7 +147,7 @@ class Maker:
     def constant_number(self, depth):
         while True:
             text = self.number(depth)
-            if "since" not in text:
+            if "since" not in text and "until(due" not in text:
                 return text
 
     def since(self):
@@ -110,50 +155,110 @@ class Maker:
         self.use(kind)
         return f"{kind}({self.events()})"
 
+    def clock(self):
+        """Linear in time."""
+        if self.chance(0.75):
+            return self.since()
+        self.use("until")
+        return f"until(due, {self.events(True)})"
+
+    def word(self):
+        """A string."""
+        kind = self.r.choice(["latest", "latest", "first", "top", "top", "attribute"])
+        if kind == "attribute":
+            if self.attributes:
+                self.use("attribute string")
+                return "attr.region"
+            kind = "top"
+        source = self.chance(0.3)
+        self.use(f"{kind} {'source' if source else 'string'}")
+        return f"{kind}({'source' if source else 'category'}, {self.events(not source)}{self.window() if kind == 'top' else ''})"
+
+    def truth(self):
+        """A boolean that is no comparison."""
+        kind = self.r.choice(["latest", "first", "top", "attribute"])
+        if kind == "attribute":
+            if self.attributes:
+                self.use("attribute boolean")
+                return "attr.vip"
+            kind = "top"
+        self.use(kind + " boolean")
+        return f"{kind}(coupon, {self.events(True)}{self.window() if kind == 'top' else ''})"
+
+    def point(self):
+        """A time or a date, and a literal of its kind."""
+        time = self.chance(0.5)
+        kind = self.r.choice(["latest", "first", "top", "min", "max", "min", "max", "attribute"])
+        if kind == "attribute" and not self.attributes:
+            kind = "max"
+        self.use(f"{kind} {'time' if time else 'date'}")
+        if kind == "attribute":
+            return ("attr.joined", self.instant()) if time else ("attr.birthday", self.date())
+        window = self.window() if kind in ("top", "min", "max") else ""
+        return f"{kind}({'due' if time else 'day'}, {self.events(True)}{window})", self.instant() if time else self.date()
+
+    def value(self, known):
+        """The value of a `value` dimension."""
+        kind = self.r.choice(["number", "number", "word", "word", "truth", "point", "dimension"])
+        if kind == "dimension" and not known:
+            kind = "word"
+        self.use("value " + kind)
+        if kind == "dimension":
+            return self.r.choice(known)[0]
+        return self.exact_number() if kind == "number" else self.word() if kind == "word" else self.truth() if kind == "truth" else self.point()[0]
+
     def duration(self):
         kind = self.r.random()
         if kind < 0.6:
-            return self.since()
+            return self.clock()
         if kind < 0.75:
             self.use("duration * number")
-            return f"{self.since()} * {self.r.choice(['0.5', '2', '1.5', '0.3'])}"
+            return f"{self.clock()} * {self.r.choice(['0.5', '2', '1.5', '0.3'])}"
         if kind < 0.85:
             self.use("duration / number")
-            return f"{self.since()} / {self.r.choice(['2', '3', '0.7'])}"
+            return f"{self.clock()} / {self.r.choice(['2', '3', '0.7'])}"
         self.use("duration + duration")
-        return f"{self.since()} {self.r.choice(['+', '-'])} {self.text_of(self.span())}"
+        return f"{self.clock()} {self.r.choice(['+', '-'])} {self.text_of(self.span())}"
 
     def comparison(self):
         op = self.r.choice([">=", ">", "<", "<=", "==", "!="])
         kind = self.r.random()
         self.use(op)
-        if kind < 0.35:
-            return f"{self.number()} {op} {self.r.choice([0, 1, 2, 3, 5, 10, '20.5', '-3', '0.33333'])}"
-        if kind < 0.65:
-            return f"{self.duration()} {op} {self.text_of(self.span())}"
-        if kind < 0.72:
+        if kind < 0.33:
+            return f"{self.number()} {op} {self.r.choice([0, 1, 2, 3, 5, 10, '20.5', '-3', '0.33333', 364])}"
+        if kind < 0.57:
+            span = self.text_of(self.span())
+            return f"{self.duration()} {op} {'-' if self.chance(0.1) else ''}{span}"
+        if kind < 0.63:
             self.use("flipped")
-            return f"{self.text_of(self.span())} {op} {self.since()}"
-        if kind < 0.78:
+            return f"{self.text_of(self.span())} {op} {self.clock()}"
+        if kind < 0.69:
             self.use("duration vs duration")
-            return f"{self.duration()} {op} {self.since()} * 0.25"
-        if kind < 0.84:
+            return f"{self.duration()} {op} {self.clock()} * 0.25"
+        if kind < 0.74:
             self.use("in")
-            return f"count({self.events()}{self.window()}) in (1, 3, {self.r.choice(['null', '4'])})"
-        if kind < 0.9:
-            self.use("latest string")
-            return f"latest(category, {self.events(True)}) {self.r.choice(['==', '!='])} 'beauty'"
-        if kind < 0.94:
-            self.use("latest source")
-            return f"latest(source, {self.events()}) in ('web', 'store')"
+            return f"{self.exact_number()} in (1, 3, {self.r.choice(['null', '4'])})"
+        if kind < 0.82:
+            self.use("string compared")
+            return f"{self.word()} {self.r.choice(['==', '!=', '<', '>='])} {self.r.choice(['`beauty`', '`web`', '`north`', self.word()])}".replace("`", "'")
+        if kind < 0.86:
+            self.use("string in")
+            return f"{self.word()} in ('web', 'store', 'food')"
+        if kind < 0.92:
+            a, b = self.point()
+            self.use("time or date compared")
+            return f"{a} {op} '{b}'"
+        if kind < 0.95:
+            return self.truth() if self.chance(0.6) else f"{self.truth()} {self.r.choice(['==', '!='])} {self.r.choice(['true', 'false'])}"
         self.use("is null")
-        return f"{self.r.choice([self.since(), self.number()])} is {self.r.choice(['', 'not '])}null"
+        return f"{self.r.choice([self.clock(), self.number(), self.word(), self.truth(), self.point()[0]])} is {self.r.choice(['', 'not '])}null"
 
     def condition(self, known, depth=0):
         kind = self.r.random()
         if known and kind < 0.15:
             self.use("dimension in a rule")
             name, tags = self.r.choice(known)
+            tags = tags or ["beauty", "web", "2", "0", "true", "20.5", time_text(self.start)[:10]]
             return f"{name} {self.r.choice(['==', '!='])} '{self.r.choice(tags)}'" if self.chance(0.7) else f"{name} is null"
         if depth < 2 and kind < 0.4:
             word = self.r.choice(["and", "or"])
@@ -168,10 +273,9 @@ class Maker:
         return self.comparison()
 
     def catalog(self):
-        zone = self.r.choice(["+00:00", "+08:00", "+05:30", "-03:00"])
-        self.use("zone " + zone)
+        self.use("zone " + self.zone)
         buying = ["order.paid", "order.gift{amount>5}"] if self.chance(0.5) else ["order.paid{coupon=true}", "order.gift"]
-        fields = {"amount": "decimal", "category": "string", "coupon": "boolean"}
+        fields = {"amount": "decimal", "category": "string", "coupon": "boolean", "due": "time", "day": "date"}
         events = {"order.paid": {"fields": fields}, "order.gift": {"fields": fields}, "login": {}, "chat": {"fields": {"direction": "string"}}}
         if self.chance(0.6):
             self.use("dedupe")
@@ -184,6 +288,11 @@ class Maker:
         dimensions, known = {}, []
         for i in range(self.r.randint(2, 5)):
             name, tags = f"d.x{i}", []
+            if self.chance(0.2):
+                self.use("value dimension")
+                dimensions[name] = {"value": self.value(known)}
+                known.append((name, None))
+                continue
             for j in range(self.r.randint(1, 4)):
                 rule = {"tag": f"t{j}", "when": self.condition(known)}
                 if self.chance(0.2):
@@ -196,16 +305,15 @@ class Maker:
         if self.chance(0.3):  # dimensions may stand before those they read
             self.use("catalog order against dependency")
             dimensions = dict(reversed(dimensions.items()))
-        return {"catalog": "random", "version": "1", "timezone": zone, "events": events,
+        return {"catalog": "random", "version": "1", "timezone": self.zone, "events": events,
                 "groups": {"buying": buying, "any": ["login", 'chat{direction="inbound"}', "order.paid"]},
-                "metrics": self.metrics, "dimensions": dimensions}
+                "attributes": self.attributes, "metrics": self.metrics, "dimensions": dimensions}
 
     # ---- events ----
 
     def stamp(self, ms):
         minutes = self.r.choice([0, 0, 480, -180, 330])
         local = ms + minutes * 60000
-        from reference import time_text
         text = time_text(local)[:-1]
         return text + ("Z" if minutes == 0 else f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}")
 
@@ -223,8 +331,20 @@ class Maker:
                 return at
         return now + self.r.randint(0, step)
 
+    def update(self):
+        values = {"region": self.r.choice(["north", "south", ""]), "score": self.r.choice([0, 1, 2, 20.5, -3, 7.00005]), "vip": self.chance(0.5),
+                  "birthday": self.date(), "joined": self.instant(), "unknown": {"any": ["thing"]}}
+        out = {}
+        for name in values:
+            if self.chance(0.5):
+                removed = self.chance(0.15)
+                self.use("attribute removed" if removed else "attribute set")
+                out[name] = None if removed else values[name]
+        return out
+
     def record(self, i, at):
-        kind = self.r.choice(["order.paid"] * 4 + ["order.gift", "login", "login", "chat", "other.type"])
+        kind = self.r.choice(["order.paid"] * 4 + ["order.gift", "login", "login", "chat", "other.type"] +
+                             (["profile.updated"] * 2 if self.attributes else []))
         data = {}
         if kind.startswith("order"):
             if self.chance(0.9):
@@ -233,14 +353,20 @@ class Maker:
                 data["category"] = self.r.choice(["beauty", "food", "书"])
             if self.chance(0.7):
                 data["coupon"] = self.chance(0.5)
+            if self.chance(0.6):
+                data["due"] = self.stamp(at + self.r.choice([-300, 0, 100, 500, 1000] if self.grid else [-DAY, 0, 60000, HOUR, DAY, 3 * DAY, 30 * DAY]))
+            if self.chance(0.5):
+                data["day"] = self.date()
+        if kind == "profile.updated":
+            data = {"attributes": self.update()}
         if kind == "chat":
             data["direction"] = self.r.choice(["inbound", "outbound"])
         return {"specversion": "1.0", "id": f"e{i}", "source": self.r.choice(["web", "store", "app"]), "type": kind,
                 "subject": f"c{self.r.randint(0, 1 if self.grid else 2)}", "time": self.stamp(at), "data": data}
 
     def history(self):
-        now, out, times = START + self.r.randint(0, DAY), [], []
-        for i in range(self.r.randint(10, 22) if self.grid else self.r.randint(15, 45)):
+        now, out, times = self.start, [], []
+        for i in range(self.r.randint(14, 32) if self.grid else self.r.randint(22, 64)):
             now = self.next_time(now, times)
             at = now
             if out and self.chance(0.32):

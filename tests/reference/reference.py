@@ -25,6 +25,14 @@ class Dur(int):
     """A duration in ms, so that it is told apart from a number."""
 
 
+class Time(int):
+    """An instant in ms."""
+
+
+class Date(str):
+    """A date as YYYY-MM-DD."""
+
+
 def time_ms(text):
     match = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", text)
     year, month, day, hour, minute, second = (int(g) for g in match.groups()[:6])
@@ -53,8 +61,39 @@ def decimal_field(value):
     return Fraction(exact.quantize(Decimal("0.0001"), ROUND_HALF_UP))
 
 
+def typed(value, kind):
+    """A JSON value as the declared type has it."""
+    if value is None:
+        return None
+    return decimal_field(value) if kind == "decimal" else Time(time_ms(value)) if kind == "time" else Date(value) if kind == "date" else value
+
+
+def tag_text(value):
+    """A value as a tag."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Fraction):
+        text = f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return time_text(value) if isinstance(value, Time) else value if value is None else str(value)
+
+
+def next_return(date, today):
+    """Days to the next yearly return; 29 February returns on the 28th where there is none."""
+    month, day = int(date[5:7]), int(date[8:10])
+    for year in (today.year, today.year + 1):
+        try:
+            at = today.replace(year=year, month=month, day=day)
+        except ValueError:
+            at = today.replace(year=year, month=2, day=28)
+        if at >= today:
+            return (at - today).days
+
+
 # ---- the language: text -> nested tuples (kind, source text, ...) ----
 
+WINDOWED = ("count", "sum", "avg", "min", "max", "distinct", "top", "days")
+FUNCTIONS = WINDOWED + ("since", "since_first", "until", "first", "latest", "days_until", "attr")
 TOKEN = re.compile(r"""\s*(?:(?P<num>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:ms|[smhdw])?(?![A-Za-z0-9_]))
     |(?P<str>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)
     |(?P<op>==|!=|<=|>=|[<>=+*/(){}\[\],:-]))""", re.X)
@@ -166,13 +205,17 @@ class Parser:
         assert kind == "name", (self.text, self.tokens[self.i])
         self.i += 1
         if not self.take("("):
-            return ("metric" if text in self.catalog["metrics"] else "dimension", text)
+            return ("attr" if text.startswith("attr.") else "metric" if text in self.catalog["metrics"] else "dimension", text)
+        if text == "days_until":
+            name = self.take(self.peek())
+            self.need(")")
+            return (text, self.text[start:self.tokens[self.i - 1][3]], name)
         field = None
-        if text in ("sum", "avg", "latest"):
+        if text in ("sum", "avg", "min", "max", "distinct", "top", "first", "latest", "until"):
             field = self.take(self.peek())
             self.need(",")
         events = self.events()
-        window = self.range() if text in ("count", "sum", "avg") else None
+        window = self.range() if text in WINDOWED else None
         self.need(")")
         return (text, self.text[start:self.tokens[self.i - 1][3]], field, events, window)
 
@@ -217,8 +260,10 @@ def load(catalog):
         fields = {f: (v if isinstance(v, str) else v["type"]) for f, v in event.get("fields", {}).items()}
         catalog["types"][name] = (fields, duration(event["dedupe"]) if "dedupe" in event else 0)
     catalog["metric_nodes"] = {name: Parser(text, catalog).expression() for name, text in catalog["metrics"].items()}
-    catalog["rules"] = {name: [(t["tag"], t["when"], Parser(t["when"], catalog).expression(), t.get("plan")) for t in d["tags"]]
+    catalog["rules"] = {name: [("", d["value"], Parser(d["value"], catalog).expression(), None)] if "value" in d else
+                        [(t["tag"], t["when"], Parser(t["when"], catalog).expression(), t.get("plan")) for t in d["tags"]]
                         for name, d in catalog["dimensions"].items()}
+    catalog.setdefault("attributes", {})
     needs = {name: {x for _, _, node, _ in rules for x in dimensions_in(node, catalog)} for name, rules in catalog["rules"].items()}
     order = []
     while len(order) < len(needs):
@@ -241,9 +286,6 @@ def walk(node, catalog):
                 yield from walk(child, catalog)
 
 
-FUNCTIONS = ("count", "sum", "avg", "since", "since_first", "latest")
-
-
 def dimensions_in(node, catalog):
     return {n[1] for n in walk(node, catalog) if n[0] == "dimension"}
 
@@ -258,6 +300,8 @@ def compare(op, a, b):
         return None
     if isinstance(a, float) or isinstance(b, float):
         a, b = float(a), float(b)
+    if isinstance(a, Time) != isinstance(b, Time):  # a string beside a time is one
+        a, b = (x if isinstance(x, Time) else Time(time_ms(x)) for x in (a, b))
     if isinstance(a, str):
         a, b = a.encode(), b.encode()
     return COMPARE[op](a, b)
@@ -288,7 +332,12 @@ class Customer:
     def __init__(self, catalog):
         self.catalog, self.events, self.chosen = catalog, [], {}
         self.tags = {d: None for d in catalog["rules"]}
-        self.revision, self.ids, self.exists = 0, {}, False
+        self.revision, self.ids, self.exists, self.updates = 0, {}, False, []
+
+    def attribute(self, name):
+        """The value of its latest update by time, then arrival."""
+        updates = sorted((u for u in self.updates if name in u[1]), key=lambda u: u[0])
+        return typed(updates[-1][1][name], self.catalog["attributes"][name]) if updates else None
 
     def field(self, event, name):
         return event["source"] if name == "source" else event["data"].get(name)
@@ -298,18 +347,11 @@ class Customer:
         key = id(members)  # the parsed rule's own list
         if key not in self.chosen:
             found = [e for e in self.events if any(
-                e["type"] == t and all(compare(op, self.typed(e, f), self.same(e, f, v)) is True for f, op, v in terms)
+                e["type"] == t and all(compare(op, self.field(e, f), v) is True for f, op, v in terms)
                 for t, terms in members)]
             found.sort(key=lambda e: e["time"])
             self.chosen[key] = (found, [e["time"] for e in found])
         return self.chosen[key]
-
-    def typed(self, event, name):
-        return self.field(event, name)
-
-    def same(self, event, name, literal):
-        kind = "string" if name == "source" else self.catalog["types"][event["type"]][0].get(name)
-        return time_ms(literal) if kind == "time" else literal
 
     def window(self, members, window, now):
         events, times = self.select(members)
@@ -331,19 +373,36 @@ class Customer:
             return self.value(self.catalog["metric_nodes"][node[1]], now, tags)
         if kind == "dimension":
             return tags[node[1]]
+        if kind == "attr":
+            return self.attribute(node[1][5:])
+        if kind == "days_until":
+            date = self.attribute(node[2][5:])
+            today = datetime(1970, 1, 1) + timedelta(days=(now + self.catalog["zone"]) // DAY)
+            return None if date is None else Fraction(next_return(date, today))
         if kind == "count":
             return Fraction(len(self.window(node[3], node[4], now)))
-        if kind in ("sum", "avg"):
+        if kind == "days":
+            return Fraction(len({(e["time"] + self.catalog["zone"]) // DAY for e in self.window(node[3], node[4], now)}))
+        if kind in WINDOWED:
             values = [v for v in (self.field(e, node[2]) for e in self.window(node[3], node[4], now)) if v is not None]
             if kind == "sum":
                 return sum(values, Fraction(0))
-            return float(sum(values, Fraction(0)) / len(values)) if values else None
+            if kind == "distinct":
+                return Fraction(len(set(values)))
+            if not values:
+                return None
+            if kind == "avg":
+                return float(sum(values) / len(values))
+            if kind == "top":
+                return max(reversed(values), key=values.count)  # of equals the first met: the one seen last
+            return min(values) if kind == "min" else max(values)
         if kind in ("since", "since_first"):
             times = self.select(node[3])[1]
             return limited(now - (times[-1] if kind == "since" else times[0])) if times else None
-        if kind == "latest":
+        if kind in ("first", "latest", "until"):
             values = [v for v in (self.field(e, node[2]) for e in self.select(node[3])[0]) if v is not None]
-            return values[-1] if values else None
+            value = None if not values else values[0] if kind == "first" else values[-1]
+            return value if kind != "until" or value is None else limited(value - now)
         if kind in ("and", "or"):
             a, b = self.value(node[2], now, tags), self.value(node[3], now, tags)
             decisive = kind == "or"
@@ -362,7 +421,11 @@ class Customer:
     def evaluate(self, now, only=None):
         tags = {}
         for d in self.catalog["order"]:
-            if only is None or d in only:
+            if only is not None and d not in only:
+                continue
+            if "value" in self.catalog["dimensions"][d]:
+                tags[d] = tag_text(self.value(self.catalog["rules"][d][0][2], now, tags))
+            else:
                 tags[d] = next((tag for tag, _, node, _ in self.catalog["rules"][d] if self.value(node, now, tags) is True), None)
         return tags
 
@@ -372,7 +435,10 @@ class Customer:
         """Starts and ends of panes with events, as windows see them, in (begin, end]."""
         found = set()
         for node in nodes:
-            if node[0] in ("count", "sum", "avg") and node[4]:
+            if node[0] == "days_until" and self.attribute(node[2][5:]) is not None:
+                zone = self.catalog["zone"]
+                found |= {day * DAY - zone for day in range((begin + zone) // DAY + 1, (end + zone) // DAY + 1)}
+            if node[0] in WINDOWED and node[4]:
                 length, pane, offset = node[4]
                 shift = self.catalog["zone"] if pane == DAY else 0
                 for t in self.select(node[3])[1]:
@@ -387,7 +453,7 @@ class Customer:
                  for n in walk(rule, self.catalog)]
         found = self.boundaries(nodes, begin, end)
         varying = [n for n in nodes if n[0] in ("==", "!=", "<", "<=", ">", ">=", "in") and any(
-            m[0] in ("since", "since_first") for m in walk(n, self.catalog)) and not any(
+            m[0] in ("since", "since_first", "until") for m in walk(n, self.catalog)) and not any(
             m[0] in ("and", "or", "not", "null", "notnull", "dimension") for m in walk(n, self.catalog))]
         edges = [begin] + sorted(found) + [end + 1]
         for node in varying:
@@ -421,6 +487,8 @@ class Customer:
 def show(value):
     if isinstance(value, Dur):
         return {"ms": int(value)}
+    if isinstance(value, Time):
+        return time_text(value)
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else float(value)
     return value
@@ -465,11 +533,12 @@ class Simulation:
     def change(self, subject, customer, d, old, now, cause):
         rules = self.catalog["rules"][d]
         names = [tag for tag, _, _, _ in rules]
+        rank = (lambda tag: 0) if "value" in self.catalog["dimensions"][d] else names.index
         new, customer.revision = customer.tags[d], customer.revision + 1
-        won = rules[names.index(new)] if new is not None else None
+        won = rules[rank(new)] if new is not None else None
         failed = None
-        if old is not None and (won is None or names.index(old) < names.index(new)):
-            lost = rules[names.index(old)]
+        if old is not None and (won is None or rank(old) < rank(new)):
+            lost = rules[rank(old)]
             failed = {"rule": lost[1], "values": self.values(customer, lost[2], now, customer.tags)}
         until, then = self.until(customer, d, now)
         event = {"specversion": "1.0", "id": f"tag:{subject}:{customer.revision}", "source": "tagd/tagd", "type": "tagd.tag.changed",
@@ -499,6 +568,12 @@ class Simulation:
         if self.clock is not None:
             self.run_time(self.clock, clock)
         self.clock = clock
+        if record["type"] == "profile.updated":
+            customer = self.customers.setdefault(record["subject"], Customer(self.catalog))
+            known = {k: v for k, v in record["data"]["attributes"].items() if k in self.catalog["attributes"]}
+            customer.updates.append((now, known))
+            self.settle(record["subject"], clock, {"source": record["source"], "id": record["id"], "time": now})
+            return
         if record["type"] not in self.catalog["types"]:
             return
         fields, dedupe = self.catalog["types"][record["type"]]
@@ -510,9 +585,7 @@ class Simulation:
             customer.ids[key] = now + dedupe
         data = {}
         for name, kind in fields.items():
-            value = record.get("data", {}).get(name)
-            if value is not None:
-                data[name] = decimal_field(value) if kind == "decimal" else time_ms(value) if kind == "time" else value
+            data[name] = typed(record.get("data", {}).get(name), kind)
         customer.events.append({"type": record["type"], "time": now, "source": record["source"], "id": record["id"], "data": data})
         customer.chosen = {}
         self.settle(record["subject"], clock, customer.events[-1])

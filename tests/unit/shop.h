@@ -19,9 +19,13 @@ struct shop {
 };
 
 #define SHOP_EVENTS                                                                                                    \
-    "\"events\":{\"order.paid\":{\"fields\":{\"amount\":\"decimal\",\"category\":\"string\",\"coupon\":\"boolean\"},"  \
-    "\"dedupe\":\"1h\"},\"login\":{},\"chat.message\":{\"fields\":{\"direction\":\"string\"}}},"                       \
-    "\"groups\":{\"interaction\":[\"login\",\"order.paid\",\"chat.message{direction=\\\"inbound\\\"}\"]}"
+    "\"events\":{\"order.paid\":{\"fields\":{\"amount\":\"decimal\",\"category\":\"string\",\"coupon\":\"boolean\","   \
+    "\"due\":\"time\",\"day\":\"date\"},\"dedupe\":\"1h\"},\"login\":{},"                                              \
+    "\"chat.message\":{\"fields\":{\"direction\":\"string\"}}},"                                                       \
+    "\"groups\":{\"interaction\":[\"login\",\"order.paid\",\"chat.message{direction=\\\"inbound\\\"}\"],"              \
+    "\"buys\":[\"order.paid\"]},"                                                                                      \
+    "\"attributes\":{\"region\":\"string\",\"score\":\"decimal\",\"vip\":\"boolean\",\"born\":\"date\","               \
+    "\"joined\":\"time\"}"
 
 /* dimensions: the inside of "dimensions":{...}; more: other members, with a comma at the end, or "" */
 static inline struct tagd_catalog *shop_catalog(const char *more, const char *dimensions, struct tagd_error *error)
@@ -37,11 +41,10 @@ static inline struct tagd_catalog *shop_catalog(const char *more, const char *di
 static inline void shop_change(void *self, const struct tagd_change *change)
 {
     struct shop *shop = self;
-    const char *from =
-        change->from < 0 ? "-" : tagd_catalog_tag(shop->catalog, change->dimension, (size_t)change->from);
-    const char *to = change->to < 0 ? "-" : tagd_catalog_tag(shop->catalog, change->dimension, (size_t)change->to);
-    tagd_buf_printf(&shop->seen, "%s %s>%s@%lld;", tagd_catalog_dimension(shop->catalog, change->dimension), from, to,
-                    (long long)change->time_ms);
+    struct tagd_str none = TAGD_STR("-"), from = change->from.text.p ? change->from.text : none,
+                    to = change->to.text.p ? change->to.text : none;
+    tagd_buf_printf(&shop->seen, "%s %.*s>%.*s@%lld;", tagd_catalog_dimension(shop->catalog, change->dimension),
+                    (int)from.n, from.p, (int)to.n, to.p, (long long)change->time_ms);
 }
 
 static inline struct shop shop_open(const char *more, const char *dimensions)

@@ -672,6 +672,34 @@ static void an_error_is_cut_between_characters(void)
     }
 }
 
+static int64_t day(const char *z)
+{
+    int64_t days;
+    CHECK(tagd_date_parse(tagd_str_of(z), &days));
+    return days;
+}
+
+static void a_date_returns_every_year_and_29_february_on_the_28th_where_there_is_none(void)
+{
+    static const struct {
+        const char *date, *today;
+        int64_t days;
+    } rows[] = {
+        {"1990-11-25", "2023-11-24", 1},   {"1990-11-25", "2023-11-25", 0},   {"1990-11-25", "2023-11-26", 365},
+        {"2030-01-01", "2023-12-31", 1},   {"1990-12-31", "2023-12-31", 0},   {"1990-01-01", "2023-01-02", 364},
+        {"2000-02-29", "2023-02-27", 1},   {"2000-02-29", "2023-02-28", 0},   {"2000-02-29", "2023-03-01", 365},
+        {"2000-02-29", "2024-02-28", 1},   {"2000-02-29", "2024-02-29", 0},   {"2000-02-29", "2024-03-01", 364},
+        {"2000-02-29", "2100-02-28", 0},   {"2000-02-29", "2099-03-01", 364}, {"2000-02-28", "2024-02-29", 365},
+        {"1896-02-29", "1900-03-01", 364},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t days = tagd_days_until_return(day(rows[i].date), day(rows[i].today));
+        if (days != rows[i].days)
+            fprintf(stderr, "%s seen on %s: %lld\n", rows[i].date, rows[i].today, (long long)days);
+        CHECK(days == rows[i].days);
+    }
+}
+
 int main(void)
 {
     RUN(strings_compare_as_bytes_shorter_first);
@@ -701,5 +729,6 @@ int main(void)
     RUN(a_key_given_twice_is_refused_at_the_second);
     RUN(a_fault_is_shown_where_its_pointer_leads);
     RUN(an_error_is_cut_between_characters);
+    RUN(a_date_returns_every_year_and_29_february_on_the_28th_where_there_is_none);
     return DONE();
 }

@@ -20,7 +20,7 @@ static const struct {
     {"since(login) * since(order.paid) > 3", "can't join", 13},
     {"(since(login) / 1d) * (since(order.paid) / 1d) > 3", "vary with time", 20},
     {"1d / since(login) > 3", "the divisor varies with time", 3},
-    {"sum(category, order.paid) > 1", "wants a decimal field", 4},
+    {"sum(category, order.paid) > 1", "wants a field of type decimal", 4},
     {"sum(price, order.paid) > 1", "declares a field 'price'", 4},
     {"count(order.paid{amount=\"x\"}) > 1", "this string is not one", 24},
     {"count(order.paid{coupon<true}) > 1", "booleans are only equal or different", 23},
@@ -34,8 +34,24 @@ static const struct {
     {"b.nothing == 'on'", "'b.nothing' is not known", 0},
     {"b.here == 'yes'", "depends on itself", -1},
     {"nosuch(login) > 1", "no function is named 'nosuch'", 0},
-    {"top(category, order.paid) == 'x'", "not supported by this version", 0},
-    {"attr.region == 'x'", "attributes are not supported", 0},
+    {"p_alive() > 0.5", "not supported by this version", 0},
+    {"attr.none == 'x'", "'attr.none' is not declared", 0},
+    {"attr.born == 5", "a date can't be compared with a number", 10},
+    {"days_until(attr.born)", "expected a condition", -1},
+    {"days_until(attr.vip) < 3", "wants an attribute of type date: 'attr.vip' is boolean", 11},
+    {"days_until(attr.none) < 3", "'attr.none' is not declared", 11},
+    {"days_until(login) < 3", "expected an attribute of type date", 11},
+    {"until(amount, order.paid) < 3d", "until wants a field of type time: 'amount' is decimal", 6},
+    {"min(category, order.paid) < 3", "min wants a field of type decimal, time or date", 4},
+    {"top(category, order.paid[30d]) < 3", "a string can't be compared with a number", 31},
+    {"top(category) == 'x'", "expected ',' after the field", 12},
+    {"distinct(order.paid[30d]) > 3", "expected ',' after the field", 19},
+    {"days(category, order.paid) > 3", "'category' is not declared", 5},
+    {"first(amount, order.paid[30d]) > 3", "first looks at all time", 24},
+    {"count(profile.updated) > 1", "is a reserved type", 6},
+    {"until(due, order.paid) * since(login) > 3d", "can't join", 23},
+    {"(until(due, order.paid) / 1d) * (since(login) / 1d) > 3", "vary with time", 30},
+    {"1d / until(due, order.paid) > 3", "the divisor varies with time", 3},
     {"(count(login) > 1", "to close '('", 17},
     {"latest(category, order.paid) == \"open", "is not closed", 32},
     {"true true", "expected an operator or the end", 5},
@@ -72,6 +88,90 @@ static void an_error_names_the_place_and_shows_a_caret(void)
             CHECK(found == column + 1);
         }
         tagd_buf_free(&dimensions);
+    }
+}
+
+/* `value` of a dimension, and what is wrong with it. */
+static void a_value_that_can_be_no_tag_is_refused(void)
+{
+    static const struct {
+        const char *value, *words;
+    } values[] = {
+        {"since(login)", "varies with every millisecond"},
+        {"until(due, order.paid) / 1d", "varies with every millisecond"},
+        {"avg(amount, order.paid)", "is a double"},
+        {"count(login) + 1", "is a double"},
+        {"1e20", "is a double"},
+        {"5d", "a duration can't be a tag"},
+        {"null", "null can't be a tag"},
+        {"d.it", "depends on itself"},
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct tagd_buf text = {0};
+        struct tagd_error error = {0};
+        tagd_buf_printf(&text, "\"d.it\":{\"value\":\"%s\"}%c", values[i].value, 0);
+        CHECK(!shop_catalog("", text.p, &error));
+        if (!strstr(error.text, values[i].words))
+            fprintf(stderr, "%s: %s\n", values[i].value, error.text);
+        CHECK(strstr(error.text, values[i].words) && strstr(error.text, "/dimensions/d.it"));
+        tagd_buf_free(&text);
+    }
+    struct tagd_error error = {0};
+    CHECK(!shop_catalog("", "\"d.it\":{\"value\":\"count(login)\",\"tags\":[]}", &error));
+    CHECK(strstr(error.text, "expected one of them"));
+    CHECK(!shop_catalog("", "\"d.it\":{}", &error) && strstr(error.text, "'tags' or 'value' is missing"));
+}
+
+static void a_value_may_be_anything_exact(void)
+{
+    static const char *const values[] = {
+        "count(login[30d])",
+        "sum(amount, order.paid)",
+        "min(amount, order.paid[30d])",
+        "distinct(category, buys)",
+        "days(login)",
+        "days_until(attr.born)",
+        "top(category, order.paid)",
+        "latest(coupon, buys)",
+        "first(source, login)",
+        "max(due, order.paid[30d])",
+        "latest(day, order.paid)",
+        "attr.score",
+        "attr.vip",
+        "'text'",
+        "2.5",
+        "count(login) > 1",
+        "true",
+        "spend",
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct tagd_buf text = {0};
+        struct tagd_error error = {0};
+        tagd_buf_printf(&text, "\"d.it\":{\"value\":\"%s\"}%c", values[i], 0);
+        struct tagd_catalog *catalog =
+            shop_catalog("\"metrics\":{\"spend\":\"sum(amount, order.paid[30d])\"},", text.p, &error);
+        if (!catalog)
+            fprintf(stderr, "%s: %s\n", values[i], error.text);
+        CHECK(catalog && tagd_catalog_is_value(catalog, 0) && tagd_catalog_n_tags(catalog, 0) == 0);
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&text);
+    }
+}
+
+static void a_catalog_has_at_most_500_attributes(void)
+{
+    for (int n = TAGD_ATTRIBUTES_MAX; n <= TAGD_ATTRIBUTES_MAX + 1; n++) {
+        struct tagd_buf text = {0};
+        struct tagd_error error = {0};
+        tagd_buf_add_z(&text, "{\"catalog\":\"c\",\"version\":\"1\",\"events\":{},\"dimensions\":{},\"attributes\":{");
+        for (int i = 0; i < n; i++)
+            tagd_buf_printf(&text, "%s\"a%d\":\"string\"", i ? "," : "", i);
+        tagd_buf_add_z(&text, "}}");
+        struct tagd_catalog *catalog = tagd_catalog_load("c.json", text.p, text.n, &error);
+        CHECK((catalog != NULL) == (n == TAGD_ATTRIBUTES_MAX));
+        CHECK(catalog || strstr(error.text, "501 attributes: a catalog has at most 500"));
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&text);
     }
 }
 
@@ -131,6 +231,9 @@ static void a_nesting_at_the_limit_is_read_and_one_past_it_is_not(void)
 int main(void)
 {
     RUN(an_error_names_the_place_and_shows_a_caret);
+    RUN(a_value_that_can_be_no_tag_is_refused);
+    RUN(a_value_may_be_anything_exact);
+    RUN(a_catalog_has_at_most_500_attributes);
     RUN(labels_plans_and_layout_are_not_meaning);
     RUN(unknown_keys_and_cycles_are_errors);
     RUN(a_nesting_at_the_limit_is_read_and_one_past_it_is_not);

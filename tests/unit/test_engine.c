@@ -115,6 +115,136 @@ static void a_baseline_changes_tags_but_numbers_and_tells_none(void)
     shop_close(&shop);
 }
 
+static void a_value_is_the_tag_and_a_number_has_no_trailing_zeros(void)
+{
+    struct shop shop = shop_open("", "\"v.max\":{\"value\":\"max(amount, order.paid)\"},"
+                                     "\"v.coupon\":{\"value\":\"latest(coupon, order.paid)\"},"
+                                     "\"v.day\":{\"value\":\"latest(day, order.paid)\"},"
+                                     "\"v.due\":{\"value\":\"latest(due, order.paid)\"},"
+                                     "\"v.category\":{\"value\":\"latest(category, order.paid)\"}");
+    shop_event(&shop, "order.paid", T0, "{\"amount\":20.5000}");
+    CHECK(shop_saw(&shop, "v.max ->20.5@1700000000000;"));
+    shop_event(&shop, "order.paid", T0 + 1, "{\"amount\":100,\"coupon\":false,\"category\":\"\"}");
+    CHECK(shop_saw(&shop, "v.max 20.5>100@1700000000001;v.coupon ->false@1700000000001;v.category ->@1700000000001;"));
+    shop_event(&shop, "order.paid", T0 + 2,
+               "{\"day\":\"2024-02-29\",\"due\":\"2023-11-15T08:00:00.5+08:00\",\"category\":\"美妆\"}");
+    CHECK(shop_saw(&shop, "v.day ->2024-02-29@1700000000002;v.due ->2023-11-15T00:00:00.500Z@1700000000002;"
+                          "v.category >美妆@1700000000002;"));
+    shop_close(&shop);
+}
+
+static void the_most_frequent_value_wins_and_of_equals_the_one_seen_last(void)
+{
+    struct shop shop = shop_open("", "\"v.top\":{\"value\":\"top(category, order.paid[2h:1h])\"}");
+    int64_t hour = 3600000, start = T0 / hour * hour;
+    shop_event(&shop, "order.paid", start + 1, "{\"category\":\"a\"}");
+    shop_event(&shop, "order.paid", start + 2, "{\"category\":\"b\"}");
+    CHECK(shop_saw(&shop, "v.top ->a@1699999200001;v.top a>b@1699999200002;"));
+    shop_event(&shop, "order.paid", start + 2, "{\"category\":\"a\"}");
+    CHECK(shop_saw(&shop, "v.top b>a@1699999200002;"));
+    shop_event(&shop, "order.paid", start + hour, "{\"category\":\"b\"}");
+    shop_event(&shop, "order.paid", start + hour + 1, "{}"); /* has no part in it */
+    CHECK(shop_saw(&shop, "v.top a>b@1700002800000;"));
+    shop_event(&shop, "order.paid", start + hour + 1, "{\"category\":\"a\"}");
+    CHECK(shop_saw(&shop, "v.top b>a@1700002800001;"));
+    shop_time(&shop, start + 5 * hour); /* one each is left, a last; then none */
+    CHECK(shop_saw(&shop, "v.top a>-@1700010000000;"));
+    shop_close(&shop);
+}
+
+static void distinct_counts_values_and_days_count_local_days(void)
+{
+    struct shop shop = shop_open("\"timezone\":\"+05:30\",",
+                                 "\"v.distinct\":{\"value\":\"distinct(amount, order.paid[2h:1h])\"},"
+                                 "\"v.days\":{\"value\":\"days(login[2h:1h])\"},\"v.all\":{\"value\":\"days(login)\"}");
+    int64_t hour = 3600000, midnight = INT64_C(1700073000000); /* 2023-11-15T18:30Z: local midnight within an hour */
+    shop_event(&shop, "order.paid", midnight - hour, "{\"amount\":1}");
+    CHECK(shop_saw(&shop, "v.distinct ->1@1700069400000;v.days ->0@1700069400000;v.all ->0@1700069400000;"));
+    shop_event(&shop, "order.paid", midnight - hour, "{\"amount\":1.00004}");
+    shop_event(&shop, "order.paid", midnight, "{\"amount\":2}");
+    CHECK(shop_saw(&shop, "v.distinct 1>2@1700073000000;"));
+    shop_event(&shop, "login", midnight - 1, "{}");
+    CHECK(shop_saw(&shop, "v.days 0>1@1700073000000;v.all 0>1@1700073000000;"));
+    shop_event(&shop, "login", midnight, "{}"); /* the same pane, another day */
+    CHECK(shop_saw(&shop, "v.days 1>2@1700073000000;v.all 1>2@1700073000000;"));
+    shop_time(&shop, midnight + 5 * hour);
+    CHECK(shop_saw(&shop, "v.distinct 2>1@1700074800000;v.distinct 1>0@1700078400000;v.days 2>0@1700078400000;"));
+    shop_close(&shop);
+}
+
+static void the_least_leaves_its_window_and_the_next_least_counts(void)
+{
+    struct shop shop = shop_open("", "\"v.min\":{\"value\":\"min(amount, order.paid[3h:1h])\"}");
+    int64_t hour = 3600000, start = T0 / hour * hour;
+    shop_event(&shop, "order.paid", start, "{\"amount\":-1}");
+    shop_event(&shop, "order.paid", start + hour, "{\"amount\":5}");
+    shop_event(&shop, "order.paid", start + 2 * hour, "{\"amount\":0}");
+    CHECK(shop_saw(&shop, "v.min ->-1@1699999200000;"));
+    shop_time(&shop, start + 10 * hour);
+    CHECK(shop_saw(&shop, "v.min -1>0@1700010000000;v.min 0>-@1700017200000;"));
+    shop_close(&shop);
+}
+
+static void until_falls_to_its_instant_and_below(void)
+{
+    struct shop shop = shop_open("", "\"d.due\":{\"tags\":[{\"tag\":\"over\",\"when\":\"until(due, order.paid) < 0s\"},"
+                                     "{\"tag\":\"soon\",\"when\":\"until(due, order.paid) <= 1h\"},"
+                                     "{\"tag\":\"later\",\"when\":\"until(due, order.paid) is not null\"}]}");
+    shop_event(&shop, "order.paid", T0, "{\"due\":\"2023-11-15T02:13:20Z\"}"); /* four hours on */
+    shop_time(&shop, T0 + 10 * DAY);
+    CHECK(shop_saw(&shop, "d.due ->later@1700000000000;d.due later>soon@1700010800000;d.due soon>over@1700014400001;"));
+    shop_close(&shop);
+}
+
+static void a_birthday_comes_at_local_midnight_every_year(void)
+{
+    struct shop shop =
+        shop_open("\"timezone\":\"+08:00\",",
+                  "\"d.birthday\":{\"tags\":[{\"tag\":\"today\",\"when\":\"days_until(attr.born) == 0\"},"
+                  "{\"tag\":\"week\",\"when\":\"days_until(attr.born) <= 7\"}]}");
+    shop_event(&shop, "profile.updated", T0, "{\"attributes\":{\"born\":\"1990-11-25\"}}"); /* local: 15 November */
+    CHECK(shop_saw(&shop, ""));
+    shop_time(&shop, T0 + 20 * DAY);
+    CHECK(shop_saw(&shop, "d.birthday ->week@1700236800000;d.birthday week>today@1700841600000;"
+                          "d.birthday today>-@1700928000000;"));
+    shop_time(&shop, T0 + 370 * DAY);
+    CHECK(shop_saw(&shop, "d.birthday ->week@1731859200000;"));
+    shop_event(&shop, "profile.updated", T0 + 371 * DAY, "{\"attributes\":{\"born\":null}}");
+    CHECK(shop_saw(&shop, "d.birthday week>-@1732054400000;"));
+    shop_time(&shop, T0 + 380 * DAY); /* the timer of before fires, and finds nothing */
+    CHECK(tagd_profile_due(shop.profile) == TAGD_NEVER);
+    shop_close(&shop);
+}
+
+static void an_attribute_has_the_value_of_its_latest_update_by_time(void)
+{
+    struct shop shop = shop_open("", "\"v.region\":{\"value\":\"attr.region\"},"
+                                     "\"d.rich\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"attr.score >= 2.5\"}]}");
+    shop_event(&shop, "profile.updated", T0, "{\"attributes\":{\"region\":\"north\",\"score\":2.5,\"shoe\":43}}");
+    CHECK(shop_saw(&shop, "v.region ->north@1700000000000;d.rich ->yes@1700000000000;"));
+    shop_event(&shop, "profile.updated", T0 - 5, "{\"attributes\":{\"region\":\"south\"}}");
+    CHECK(shop_saw(&shop, ""));
+    shop_event(&shop, "profile.updated", T0, "{\"attributes\":{\"region\":\"east\"}}"); /* as late, but arrived later */
+    CHECK(shop_saw(&shop, "v.region north>east@1700000000000;"));
+    shop_event(&shop, "profile.updated", T0 + 10, "{\"attributes\":{\"region\":null}}");
+    CHECK(shop_saw(&shop, "v.region east>-@1700000000010;"));
+    shop_event(&shop, "profile.updated", T0 + 9, "{\"attributes\":{\"region\":\"west\"}}"); /* removed later */
+    CHECK(shop_saw(&shop, ""));
+    shop_close(&shop);
+}
+
+static void the_first_value_is_that_of_the_earliest_event_even_if_it_comes_late(void)
+{
+    struct shop shop = shop_open("", "\"v.first\":{\"value\":\"first(category, order.paid)\"}");
+    shop_event(&shop, "order.paid", T0, "{\"category\":\"a\"}");
+    shop_event(&shop, "order.paid", T0, "{\"category\":\"b\"}");
+    shop_event(&shop, "order.paid", T0 - 1, "{}");
+    CHECK(shop_saw(&shop, "v.first ->a@1700000000000;"));
+    shop_event(&shop, "order.paid", T0 - 2, "{\"category\":\"c\"}");
+    CHECK(shop_saw(&shop, "v.first a>c@1700000000000;"));
+    shop_close(&shop);
+}
+
 static void null_decides_nothing(void)
 {
     struct shop shop =
@@ -208,12 +338,12 @@ static void valid_until_reaches_to_the_horizon_and_no_further(void)
         tagd_buf_add_byte(&rule, 0);
         struct shop shop = shop_open("", rule.p);
         int64_t until;
-        int32_t then;
+        struct tagd_tag then;
         shop_event(&shop, "login", T0, "{}");
         tagd_engine_view(shop.engine, shop.profile, T0);
         tagd_engine_next(shop.engine, shop.profile, 0, T0, &until, &then);
         CHECK(until == (cases[i].within ? T0 + 400 * DAY : TAGD_NEVER));
-        CHECK(then == (cases[i].within ? 0 : -1));
+        CHECK(then.index == (cases[i].within ? 0 : -1));
         tagd_buf_free(&rule);
         shop_close(&shop);
     }
@@ -275,6 +405,14 @@ int main(void)
     RUN(a_late_event_still_counts_in_its_pane);
     RUN(a_duplicate_is_ignored_within_its_span_and_no_longer);
     RUN(a_baseline_changes_tags_but_numbers_and_tells_none);
+    RUN(a_value_is_the_tag_and_a_number_has_no_trailing_zeros);
+    RUN(the_most_frequent_value_wins_and_of_equals_the_one_seen_last);
+    RUN(distinct_counts_values_and_days_count_local_days);
+    RUN(the_least_leaves_its_window_and_the_next_least_counts);
+    RUN(until_falls_to_its_instant_and_below);
+    RUN(a_birthday_comes_at_local_midnight_every_year);
+    RUN(an_attribute_has_the_value_of_its_latest_update_by_time);
+    RUN(the_first_value_is_that_of_the_earliest_event_even_if_it_comes_late);
     RUN(null_decides_nothing);
     RUN(changes_of_one_evaluation_are_in_catalog_order);
     RUN(a_linear_comparison_turns_at_its_exact_millisecond);

@@ -1,0 +1,468 @@
+/* Until when an expression's value stands.
+ *
+ * Between two instants at which a pane enters or leaves one of its windows, an expression changes with time only
+ * through since() and its kin, linearly. Every operation (integer and IEEE arithmetic with rounding alike) is monotone
+ * in each operand, so evaluating an expression on the two ends of a stretch of time bounds all values in between,
+ * rounding included. The search for the instant at which a comparison changes halves a stretch until the bounds decide
+ * it: exact to the millisecond, with no assumption on how rounding falls. The usual shapes (since against a constant, a
+ * count against a constant) are solved directly. */
+#include "engine/eval.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define SEARCH_STEPS_MAX 4000 /* of one search; past it the answer is an early one */
+#define WALK_PANES_MAX 4000
+
+/* ---- bounds over a stretch of time in which no window changes ---- */
+
+struct range {
+    struct tagd_val lo, hi; /* both null: null throughout */
+    bool open;              /* may be null in places, or unbounded: says nothing */
+};
+
+static const struct range open_range = {.open = true};
+
+static void widen(struct range *range, struct tagd_val val, bool first)
+{
+    if (range->open)
+        return;
+    if (first) {
+        range->lo = range->hi = val;
+        return;
+    }
+    if ((val.kind == TAGD_V_NULL) != (range->lo.kind == TAGD_V_NULL)) {
+        range->open = true;
+        return;
+    }
+    if (val.kind == TAGD_V_NULL)
+        return;
+    if (tagd_val_compare(val, range->lo) < 0)
+        range->lo = val;
+    if (tagd_val_compare(val, range->hi) > 0)
+        range->hi = val;
+}
+
+static struct range range_of(struct view *view, const struct tagd_node *node, int64_t from, int64_t to)
+{
+    if (!node->varies) {
+        struct tagd_val val = tagd_eval(view, node);
+        return (struct range){.lo = val, .hi = val};
+    }
+    if (node->kind == TAGD_N_METRIC)
+        return range_of(view, view->catalog->metrics[node->index].node, from, to);
+    struct range range = {0};
+    if (tagd_is_clock(node)) {
+        widen(&range, tagd_clock_val(view, node, from), true);
+        widen(&range, tagd_clock_val(view, node, to), false);
+        return range;
+    }
+    struct range a = range_of(view, node->a, from, to), b = range_of(view, node->b, from, to);
+    if (a.open || b.open)
+        return open_range;
+    widen(&range, tagd_val_arithmetic(node->kind, a.lo, b.lo), true);
+    widen(&range, tagd_val_arithmetic(node->kind, a.lo, b.hi), false);
+    widen(&range, tagd_val_arithmetic(node->kind, a.hi, b.lo), false);
+    widen(&range, tagd_val_arithmetic(node->kind, a.hi, b.hi), false);
+    return range;
+}
+
+enum verdict { IS_FALSE, IS_TRUE, IS_NULL, UNDECIDED };
+
+static enum verdict verdict_of(struct tagd_val val)
+{
+    return val.kind == TAGD_V_NULL ? IS_NULL : val.u.b ? IS_TRUE : IS_FALSE;
+}
+
+static enum verdict range_compare(enum tagd_node_kind kind, const struct range *a, const struct range *b)
+{
+    if (a->open || b->open)
+        return UNDECIDED;
+    if (a->lo.kind == TAGD_V_NULL || b->lo.kind == TAGD_V_NULL)
+        return IS_NULL;
+    if (tagd_val_compare(a->hi, b->lo) < 0)
+        return tagd_val_outcome(kind, -1) ? IS_TRUE : IS_FALSE;
+    if (tagd_val_compare(a->lo, b->hi) > 0)
+        return tagd_val_outcome(kind, 1) ? IS_TRUE : IS_FALSE;
+    if (tagd_val_compare(a->lo, b->hi) == 0 && tagd_val_compare(a->hi, b->lo) == 0)
+        return tagd_val_outcome(kind, 0) ? IS_TRUE : IS_FALSE;
+    if (tagd_val_compare(a->hi, b->lo) == 0 && tagd_val_outcome(kind, 0) == tagd_val_outcome(kind, -1))
+        return tagd_val_outcome(kind, 0) ? IS_TRUE : IS_FALSE;
+    if (tagd_val_compare(a->lo, b->hi) == 0 && tagd_val_outcome(kind, 0) == tagd_val_outcome(kind, 1))
+        return tagd_val_outcome(kind, 0) ? IS_TRUE : IS_FALSE;
+    return UNDECIDED;
+}
+
+/* The two sides' difference is bounded more sharply than each side: both are linear but for rounding, so that what they
+ * have in common cancels. Values at both ends of the stretch, and by how much rounding may move any value in it. */
+struct line {
+    double from, to, error;
+};
+#define ROUNDING 0x1p-50 /* relative, of one operation and its operands' conversion to double; generous */
+
+static double magnitude(const struct line *line)
+{
+    double a = fabs(line->from), b = fabs(line->to);
+    return a > b ? a : b;
+}
+
+static bool constant_line(struct tagd_val val, struct line *line)
+{
+    double v;
+    switch (val.kind) {
+    case TAGD_V_DURATION: *line = (struct line){(double)val.u.i, (double)val.u.i, 0}; return true;
+    case TAGD_V_DECIMAL: v = tagd_decimal_to_double(val.u.d); break;
+    case TAGD_V_DOUBLE: v = val.u.f; break;
+    default: return false;
+    }
+    *line = (struct line){v, v, fabs(v) * ROUNDING};
+    return true;
+}
+
+/* False: null, not a duration or a number, or so large that it may become null. */
+static bool line_of(struct view *view, const struct tagd_node *node, int64_t from, int64_t to, struct line *line)
+{
+    struct line a, b;
+    if (!node->varies)
+        return constant_line(tagd_eval(view, node), line);
+    if (node->kind == TAGD_N_METRIC)
+        return line_of(view, view->catalog->metrics[node->index].node, from, to, line);
+    if (tagd_is_clock(node)) {
+        struct tagd_val first = tagd_clock_val(view, node, from), last = tagd_clock_val(view, node, to);
+        if (first.kind == TAGD_V_NULL || last.kind == TAGD_V_NULL)
+            return false;
+        *line = (struct line){(double)first.u.i, (double)last.u.i, 0};
+        return true;
+    }
+    if (!line_of(view, node->a, from, to, &a) || !line_of(view, node->b, from, to, &b))
+        return false;
+    bool exact = node->type == TAGD_T_DURATION; /* sums of whole milliseconds below 2^53 */
+    switch (node->kind) {
+    case TAGD_N_ADD: *line = (struct line){a.from + b.from, a.to + b.to, a.error + b.error}; break;
+    case TAGD_N_SUB: *line = (struct line){a.from - b.from, a.to - b.to, a.error + b.error}; break;
+    case TAGD_N_MUL:
+        *line = (struct line){a.from * b.from, a.to * b.to,
+                              a.error * magnitude(&b) + b.error * magnitude(&a) + a.error * b.error};
+        break;
+    case TAGD_N_DIV:
+        if (b.from != b.to || fabs(b.from) <= 2 * b.error)
+            return false;
+        *line = (struct line){a.from / b.from, a.to / b.to, 2 * a.error / fabs(b.from)};
+        break;
+    default: return false;
+    }
+    if (node->kind == TAGD_N_MUL || node->kind == TAGD_N_DIV) {
+        line->error += exact ? 1 : 0; /* cut to a whole millisecond */
+        exact = false;
+    }
+    if (!exact)
+        line->error += magnitude(line) * ROUNDING;
+    return magnitude(line) + line->error < (double)TAGD_DURATION_MAX;
+}
+
+/* Whether two expressions have one value at every instant of a stretch: the same operations on the same values. */
+static bool same_value(struct view *view, const struct tagd_node *a, const struct tagd_node *b)
+{
+    while (a->kind == TAGD_N_METRIC)
+        a = view->catalog->metrics[a->index].node;
+    while (b->kind == TAGD_N_METRIC)
+        b = view->catalog->metrics[b->index].node;
+    if (!a->varies && !b->varies) {
+        struct tagd_val x = tagd_eval(view, a), y = tagd_eval(view, b);
+        return x.kind != TAGD_V_NULL && x.kind == y.kind && tagd_val_compare(x, y) == 0;
+    }
+    if (!a->varies || !b->varies)
+        return false;
+    if (tagd_is_clock(a) && tagd_is_clock(b)) {
+        struct tagd_val x = tagd_clock_val(view, a, view->now), y = tagd_clock_val(view, b, view->now);
+        return (a->kind == TAGD_N_UNTIL) == (b->kind == TAGD_N_UNTIL) && x.kind != TAGD_V_NULL && x.kind == y.kind &&
+               x.u.i == y.u.i;
+    }
+    return !tagd_is_clock(a) && a->kind == b->kind && same_value(view, a->a, b->a) && same_value(view, a->b, b->b);
+}
+
+/* What a comparison is throughout [from, to]. */
+static enum verdict compare_over(struct view *view, enum tagd_node_kind kind, const struct tagd_node *left,
+                                 const struct tagd_node *right, int64_t from, int64_t to)
+{
+    struct range a = range_of(view, left, from, to), b = range_of(view, right, from, to);
+    enum verdict verdict = range_compare(kind, &a, &b);
+    struct line x, y;
+    if (verdict != UNDECIDED || !line_of(view, left, from, to, &x) || !line_of(view, right, from, to, &y))
+        return verdict;
+    double first = x.from - y.from, last = x.to - y.to, error = x.error + y.error;
+    if (error > 0)
+        error += (magnitude(&x) + magnitude(&y)) * ROUNDING;
+    if (first > error && last > error)
+        return tagd_val_outcome(kind, 1) ? IS_TRUE : IS_FALSE;
+    if (first < -error && last < -error)
+        return tagd_val_outcome(kind, -1) ? IS_TRUE : IS_FALSE;
+    if ((error == 0 && first == 0 && last == 0) || same_value(view, left, right))
+        return tagd_val_outcome(kind, 0) ? IS_TRUE : IS_FALSE;
+    return UNDECIDED;
+}
+
+/* What the comparison, `in` or null test is throughout [from, to]. */
+static enum verdict decide(struct view *view, const struct tagd_node *node, int64_t from, int64_t to)
+{
+    if (node->kind == TAGD_N_IS_NULL || node->kind == TAGD_N_IS_NOT_NULL) {
+        struct range a = range_of(view, node->a, from, to);
+        if (a.open)
+            return UNDECIDED;
+        return (a.lo.kind == TAGD_V_NULL) == (node->kind == TAGD_N_IS_NULL) ? IS_TRUE : IS_FALSE;
+    }
+    if (node->kind != TAGD_N_IN)
+        return compare_over(view, node->kind, node->a, node->b, from, to);
+    enum verdict all = IS_FALSE;
+    for (uint32_t i = 0; i < node->n_list; i++) {
+        enum verdict one = compare_over(view, TAGD_N_EQ, node->a, node->list[i], from, to);
+        if (one == IS_TRUE || one == UNDECIDED)
+            return one;
+        if (one == IS_NULL)
+            all = IS_NULL;
+    }
+    return all;
+}
+
+/* ---- stability ---- */
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The next instant at which a window inside the node changes; since() left aside. */
+static int64_t boundary(struct view *view, const struct tagd_node *node)
+{
+    if (!node || !node->timed)
+        return TAGD_NEVER;
+    switch (node->kind) {
+    case TAGD_N_COUNT:
+    case TAGD_N_SUM:
+    case TAGD_N_AVG:
+    case TAGD_N_MIN:
+    case TAGD_N_MAX:
+    case TAGD_N_DAYS:
+    case TAGD_N_DISTINCT:
+    case TAGD_N_TOP: return tagd_window_boundary(view, node->index);
+    case TAGD_N_SINCE:
+    case TAGD_N_SINCE_FIRST:
+    case TAGD_N_UNTIL: return TAGD_NEVER;
+    case TAGD_N_METRIC: return boundary(view, view->catalog->metrics[node->index].node);
+    default: break;
+    }
+    if (!node->varies)
+        return tagd_stable(view, node);
+    return earlier(boundary(view, node->a), boundary(view, node->b));
+}
+
+static int64_t search(struct view *view, const struct tagd_node *node)
+{
+    int64_t end = earlier(boundary(view, node->a), boundary(view, node->b));
+    for (uint32_t i = 0; i < node->n_list; i++)
+        end = earlier(end, boundary(view, node->list[i]));
+    enum verdict now = verdict_of(tagd_eval(view, node));
+    int64_t limit = earlier(end, TAGD_TIME_MAX), at = view->now + 1, step = limit - at;
+    for (int i = 0; at < limit; i++) {
+        step = later(1, earlier(step, limit - at));
+        enum verdict verdict = decide(view, node, at, at + step - 1);
+        if (verdict == now) {
+            at += step;
+            step *= 2;
+        } else if (verdict != UNDECIDED || i >= SEARCH_STEPS_MAX) {
+            return at;
+        } else {
+            assert(step > 1);
+            step /= 2;
+        }
+    }
+    return end;
+}
+
+static const struct tagd_node *behind_metric(const struct tagd_catalog *catalog, const struct tagd_node *node)
+{
+    while (node->kind == TAGD_N_METRIC)
+        node = catalog->metrics[node->index].node;
+    return node;
+}
+
+/* since(E), until(f, E) against a literal: it is the literal at one instant. */
+static int64_t clock_crossing(const struct view *view, const struct tagd_node *clock, enum tagd_node_kind kind,
+                              int64_t duration)
+{
+    const struct tagd_mark_state *mark = &view->profile->marks[clock->index];
+    if (!mark->present)
+        return TAGD_NEVER;
+    bool falls = clock->kind == TAGD_N_UNTIL;
+    int64_t reach = falls ? mark->i - duration : mark->at + duration;
+    bool before = tagd_val_outcome(kind, falls ? 1 : -1), at = tagd_val_outcome(kind, 0),
+         after = tagd_val_outcome(kind, falls ? -1 : 1);
+    if (view->now < reach && before != at)
+        return reach;
+    if (view->now <= reach && at != after)
+        return reach + 1;
+    return TAGD_NEVER;
+}
+
+static enum verdict against(enum tagd_node_kind kind, struct tagd_val val, struct tagd_val literal)
+{
+    if (val.kind == TAGD_V_NULL)
+        return IS_NULL;
+    return tagd_val_outcome(kind, tagd_val_compare(val, literal)) ? IS_TRUE : IS_FALSE;
+}
+
+/* A function of a window against a literal: panes go by until the comparison turns. */
+static int64_t window_crossing(struct view *view, enum tagd_node_kind kind, const struct tagd_node *window,
+                               struct tagd_val literal)
+{
+    struct view *walk = view->walk;
+    walk->profile = view->profile;
+    walk->stamp++;
+    walk->base = view;
+    walk->now = view->now;
+    enum verdict now = against(kind, tagd_eval(walk, window), literal);
+    for (int i = 0; i < WALK_PANES_MAX; i++) {
+        int64_t next = tagd_window_boundary(walk, window->index);
+        if (next == TAGD_NEVER)
+            return TAGD_NEVER;
+        walk->now = next;
+        if (against(kind, tagd_eval(walk, window), literal) != now)
+            return next;
+    }
+    return walk->now;
+}
+
+/* The instant at which a local day begins. */
+static int64_t midnight(const struct view *view, int64_t day)
+{
+    return day * TAGD_MS_DAY - view->catalog->zone_ms;
+}
+
+static struct tagd_val days_val(int64_t days)
+{
+    return (struct tagd_val){.kind = TAGD_V_DECIMAL, .u.d = (tagd_i128)days * TAGD_DECIMAL_ONE};
+}
+
+#define YEARS_BETWEEN_LEAPS 8
+
+/* days_until(attr.D) against a literal. Within a year its value falls by one a day, so that the comparison turns on the
+ * next day or where the value passes the literal. */
+static int64_t days_crossing(struct view *view, enum tagd_node_kind kind, const struct tagd_node *node,
+                             struct tagd_val literal)
+{
+    const struct tagd_attribute_state *state = &view->profile->attributes[node->index];
+    if (!state->present)
+        return TAGD_NEVER;
+    enum verdict now = against(kind, tagd_eval(view, node), literal);
+    int64_t day = tagd_floor_div(view->now + view->catalog->zone_ms, TAGD_MS_DAY) + 1;
+    double l = floor(tagd_val_number(literal));
+    int64_t near = l > 1000 ? 1000 : l < -1000 ? -1000 : (int64_t)l;
+    for (int year = 0; year <= YEARS_BETWEEN_LEAPS + 1; year++) {
+        int64_t left = tagd_days_until_return(state->i, day), tries[] = {left, near + 1, near, near - 1};
+        for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+            if (tries[i] < 0 || tries[i] > left)
+                continue;
+            if (against(kind, days_val(tries[i]), literal) != now)
+                return midnight(view, day + left - tries[i]);
+        }
+        day += left + 1;
+    }
+    return TAGD_NEVER;
+}
+
+static int64_t next_midnight(const struct view *view, const struct tagd_node *node)
+{
+    if (!view->profile->attributes[node->index].present)
+        return TAGD_NEVER;
+    return midnight(view, tagd_floor_div(view->now + view->catalog->zone_ms, TAGD_MS_DAY) + 1);
+}
+
+static enum tagd_node_kind mirrored(enum tagd_node_kind kind)
+{
+    switch (kind) {
+    case TAGD_N_LT: return TAGD_N_GT;
+    case TAGD_N_LE: return TAGD_N_GE;
+    case TAGD_N_GT: return TAGD_N_LT;
+    case TAGD_N_GE: return TAGD_N_LE;
+    default: return kind;
+    }
+}
+
+static int64_t stable_comparison(struct view *view, const struct tagd_node *node)
+{
+    const struct tagd_node *a = behind_metric(view->catalog, node->a), *b = behind_metric(view->catalog, node->b);
+    bool flipped = a->kind == TAGD_N_LITERAL;
+    const struct tagd_node *left = flipped ? b : a, *right = flipped ? a : b;
+    if (right->kind == TAGD_N_LITERAL && right->literal.kind == TAGD_V_NULL)
+        return TAGD_NEVER;
+    enum tagd_node_kind kind = flipped ? mirrored(node->kind) : node->kind;
+    if (right->kind == TAGD_N_LITERAL && tagd_is_clock(left))
+        return clock_crossing(view, left, kind, right->literal.u.i);
+    if (right->kind == TAGD_N_LITERAL && left->kind == TAGD_N_DAYS_UNTIL)
+        return days_crossing(view, kind, left, right->literal);
+    if (right->kind == TAGD_N_LITERAL && left->kind >= TAGD_N_COUNT && left->kind <= TAGD_N_TOP && view->walk)
+        return window_crossing(view, kind, left, right->literal);
+    if (node->a->varies || node->b->varies)
+        return search(view, node);
+    return earlier(tagd_stable(view, node->a), tagd_stable(view, node->b));
+}
+
+static int64_t stable_logic(struct view *view, const struct tagd_node *node)
+{
+    bool decisive = node->kind == TAGD_N_OR;
+    struct tagd_val a = tagd_eval(view, node->a), b = tagd_eval(view, node->b);
+    bool by_a = a.kind == TAGD_V_BOOL && a.u.b == decisive, by_b = b.kind == TAGD_V_BOOL && b.u.b == decisive;
+    int64_t sa = tagd_stable(view, node->a), sb = tagd_stable(view, node->b);
+    if (by_a && by_b)
+        return later(sa, sb);
+    return by_a ? sa : by_b ? sb : earlier(sa, sb);
+}
+
+int64_t tagd_stable(struct view *view, const struct tagd_node *node)
+{
+    if (!node->timed)
+        return TAGD_NEVER;
+    int64_t at;
+    bool varies;
+    switch (node->kind) {
+    case TAGD_N_COUNT:
+    case TAGD_N_SUM:
+    case TAGD_N_AVG:
+    case TAGD_N_MIN:
+    case TAGD_N_MAX:
+    case TAGD_N_DAYS:
+    case TAGD_N_DISTINCT:
+    case TAGD_N_TOP: return tagd_window_boundary(view, node->index);
+    case TAGD_N_SINCE:
+    case TAGD_N_SINCE_FIRST:
+    case TAGD_N_UNTIL: return view->profile->marks[node->index].present ? view->now + 1 : TAGD_NEVER;
+    case TAGD_N_DAYS_UNTIL: return next_midnight(view, node);
+    case TAGD_N_DIMENSION: return view->stable[node->index];
+    case TAGD_N_METRIC: return tagd_stable(view, view->catalog->metrics[node->index].node);
+    case TAGD_N_AND:
+    case TAGD_N_OR: return stable_logic(view, node);
+    case TAGD_N_NOT: return tagd_stable(view, node->a);
+    case TAGD_N_IS_NULL:
+    case TAGD_N_IS_NOT_NULL:
+        if (behind_metric(view->catalog, node->a)->kind == TAGD_N_DAYS_UNTIL)
+            return TAGD_NEVER; /* events alone decide it */
+        return node->a->varies ? search(view, node) : tagd_stable(view, node->a);
+    case TAGD_N_ADD:
+    case TAGD_N_SUB:
+    case TAGD_N_MUL:
+    case TAGD_N_DIV: return earlier(tagd_stable(view, node->a), tagd_stable(view, node->b));
+    case TAGD_N_IN:
+        varies = node->a->varies;
+        at = varies ? TAGD_NEVER : tagd_stable(view, node->a);
+        for (uint32_t i = 0; i < node->n_list; i++) {
+            varies = varies || node->list[i]->varies;
+            at = varies ? at : earlier(at, tagd_stable(view, node->list[i]));
+        }
+        return varies ? search(view, node) : at;
+    default: return stable_comparison(view, node);
+    }
+}

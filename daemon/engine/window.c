@@ -1,0 +1,236 @@
+/* Windows over panes and values: what is in them at an instant, kept as they move forward. */
+#include "engine/eval.h"
+
+#include <string.h>
+
+static const struct tagd_grid *grid_of(const struct view *view, const struct tagd_window *window)
+{
+    return window->values ? &view->catalog->value_stores[window->store].grid
+                          : &view->catalog->stores[window->store].grid;
+}
+
+/* The numbers of the panes it looks at, ascending; of values, one an entry. */
+static const int64_t *panes_of(const struct view *view, const struct tagd_window *window, uint32_t *n)
+{
+    const struct tagd_profile *profile = view->profile;
+    *n = window->values ? profile->values[window->store].n : profile->panes[window->store].n;
+    return window->values ? profile->values[window->store].pane : profile->panes[window->store].pane;
+}
+
+static void counts_grow(struct cursor *cursor, uint32_t n)
+{
+    if (n <= cursor->cap_counts)
+        return;
+    cursor->cap_counts = n * 2;
+    cursor->counts = tagd_xrealloc(cursor->counts, cursor->cap_counts * sizeof *cursor->counts);
+}
+
+static void cursor_begin(struct view *view, uint32_t index, struct cursor *cursor, int64_t pane)
+{
+    const struct tagd_window *window = &view->catalog->windows[index];
+    const struct cursor *from = view->base ? &view->base->cursors[index] : NULL;
+    uint32_t n_columns = window->values ? 0 : view->catalog->stores[window->store].n_columns;
+    uint32_t n_known = window->values ? view->profile->values[window->store].n_known : 0;
+    bool copy = from && from->stamp == view->base->stamp && from->at <= pane;
+    counts_grow(cursor, n_known);
+    cursor->stamp = view->stamp;
+    cursor->at = copy ? from->at : pane;
+    cursor->lo = copy ? from->lo : 0;
+    cursor->hi = copy ? from->hi : 0;
+    cursor->distinct = copy ? from->distinct : 0;
+    for (uint32_t c = 0; c < n_columns; c++) {
+        cursor->sums[c] = copy ? from->sums[c] : 0;
+        cursor->best[c] = copy ? from->best[c] : 0;
+    }
+    if (n_known && copy)
+        memcpy(cursor->counts, from->counts, n_known * sizeof *cursor->counts);
+    else if (n_known)
+        memset(cursor->counts, 0, n_known * sizeof *cursor->counts);
+}
+
+/* ---- panes come and go ---- */
+
+struct pane_store {
+    const struct tagd_store *store;
+    const struct tagd_panes *panes;
+    int64_t zone_ms;
+};
+
+static tagd_i128 cell(const struct pane_store *at, uint32_t i, uint32_t column)
+{
+    return at->panes->cells[(size_t)i * at->store->n_columns + column];
+}
+
+/* The local days that a pane has events on: first and last; at most two, one after the other. */
+static void days_of_pane(const struct pane_store *at, uint32_t i, uint32_t column, int64_t *first, int64_t *last)
+{
+    const struct tagd_grid *grid = &at->store->grid;
+    unsigned bits = (unsigned)cell(at, i, column);
+    int64_t day = tagd_floor_div(at->panes->pane[i] * grid->pane_ms - grid->shift_ms + at->zone_ms, TAGD_MS_DAY);
+    *first = bits & 1 ? day : day + 1;
+    *last = bits & 2 ? day + 1 : day;
+}
+
+static void days_enter(const struct pane_store *at, struct cursor *cursor, uint32_t i, uint32_t column)
+{
+    int64_t first, last, unused, before = INT64_MIN;
+    days_of_pane(at, i, column, &first, &last);
+    if (i > cursor->lo)
+        days_of_pane(at, i - 1, column, &unused, &before);
+    cursor->sums[column] += (first > before) + (last > first && last > before);
+}
+
+static void days_leave(const struct pane_store *at, struct cursor *cursor, uint32_t i, uint32_t column)
+{
+    int64_t first, last, unused, after = INT64_MAX;
+    days_of_pane(at, i, column, &first, &last);
+    if (i + 1 < cursor->hi)
+        days_of_pane(at, i + 1, column, &after, &unused);
+    cursor->sums[column] -= (first < after) + (last > first && last < after);
+}
+
+static void best_enter(const struct pane_store *at, struct cursor *cursor, uint32_t i, uint32_t column)
+{
+    tagd_i128 value = cell(at, i, column), best = cursor->sums[column];
+    bool least = at->store->columns[column].kind == TAGD_COL_FIELD_MIN;
+    if (value == 0 || (best != 0 && (least ? value > best : value < best)))
+        return;
+    cursor->sums[column] = value;
+    cursor->best[column] = i;
+}
+
+static void best_leave(const struct pane_store *at, struct cursor *cursor, uint32_t i, uint32_t column)
+{
+    if (cursor->sums[column] == 0 || cursor->best[column] != i)
+        return;
+    cursor->sums[column] = 0;
+    for (uint32_t next = i + 1; next < cursor->hi; next++)
+        best_enter(at, cursor, next, column);
+}
+
+static void pane_enter(const struct pane_store *at, struct cursor *cursor, uint32_t i)
+{
+    for (uint32_t c = 0; c < at->store->n_columns; c++) {
+        switch (at->store->columns[c].kind) {
+        case TAGD_COL_FIELD_MIN:
+        case TAGD_COL_FIELD_MAX: best_enter(at, cursor, i, c); break;
+        case TAGD_COL_DAYS: days_enter(at, cursor, i, c); break;
+        default: cursor->sums[c] += cell(at, i, c); break;
+        }
+    }
+}
+
+static void pane_leave(const struct pane_store *at, struct cursor *cursor, uint32_t i)
+{
+    for (uint32_t c = 0; c < at->store->n_columns; c++) {
+        switch (at->store->columns[c].kind) {
+        case TAGD_COL_FIELD_MIN:
+        case TAGD_COL_FIELD_MAX: best_leave(at, cursor, i, c); break;
+        case TAGD_COL_DAYS: days_leave(at, cursor, i, c); break;
+        default: cursor->sums[c] -= cell(at, i, c); break;
+        }
+    }
+}
+
+static void value_enter(struct cursor *cursor, const struct tagd_seen *seen)
+{
+    cursor->distinct += cursor->counts[seen->value] == 0;
+    cursor->counts[seen->value] += seen->count;
+}
+
+static void value_leave(struct cursor *cursor, const struct tagd_seen *seen)
+{
+    cursor->counts[seen->value] -= seen->count;
+    cursor->distinct -= cursor->counts[seen->value] == 0;
+}
+
+/* The window's cursor at view->now. */
+static const struct cursor *window_seek(struct view *view, uint32_t index)
+{
+    const struct tagd_window *window = &view->catalog->windows[index];
+    const struct tagd_grid *grid = grid_of(view, window);
+    const struct tagd_seen *seen = window->values ? view->profile->values[window->store].seen : NULL;
+    const struct pane_store at = {window->values ? NULL : &view->catalog->stores[window->store],
+                                  window->values ? NULL : &view->profile->panes[window->store], view->catalog->zone_ms};
+    struct cursor *cursor = &view->cursors[index];
+    int64_t pane = tagd_floor_div(view->now - window->offset_ms + grid->shift_ms, grid->pane_ms);
+    uint32_t n;
+    const int64_t *panes = panes_of(view, window, &n);
+    if (cursor->stamp != view->stamp || cursor->at > pane)
+        cursor_begin(view, index, cursor, pane);
+    cursor->at = pane;
+    for (; cursor->hi < n && panes[cursor->hi] <= pane; cursor->hi++) {
+        if (window->values)
+            value_enter(cursor, &seen[cursor->hi]);
+        else
+            pane_enter(&at, cursor, cursor->hi);
+    }
+    for (; cursor->lo < cursor->hi && panes[cursor->lo] <= pane - window->panes; cursor->lo++) {
+        if (window->values)
+            value_leave(cursor, &seen[cursor->lo]);
+        else
+            pane_leave(&at, cursor, cursor->lo);
+    }
+    return cursor;
+}
+
+tagd_i128 tagd_window_sum(struct view *view, uint32_t index, uint32_t column)
+{
+    const struct tagd_window *window = &view->catalog->windows[index];
+    if (window->panes)
+        return window_seek(view, index)->sums[column];
+    const struct tagd_panes *panes = &view->profile->panes[window->store];
+    if (view->catalog->stores[window->store].columns[column].kind == TAGD_COL_DAYS)
+        return panes->n; /* a pane a day */
+    return panes->n ? panes->cells[column] : 0;
+}
+
+/* The next instant at which a pane with events leaves or enters. */
+int64_t tagd_window_boundary(struct view *view, uint32_t index)
+{
+    const struct tagd_window *window = &view->catalog->windows[index];
+    if (!window->panes)
+        return TAGD_NEVER;
+    const struct tagd_grid *grid = grid_of(view, window);
+    const struct cursor *cursor = window_seek(view, index);
+    uint32_t n;
+    const int64_t *panes = panes_of(view, window, &n);
+    int64_t pane = TAGD_NEVER;
+    if (cursor->lo < cursor->hi)
+        pane = panes[cursor->lo] + window->panes;
+    if (cursor->hi < n && panes[cursor->hi] < pane)
+        pane = panes[cursor->hi];
+    return pane == TAGD_NEVER ? TAGD_NEVER : pane * grid->pane_ms - grid->shift_ms + window->offset_ms;
+}
+
+uint32_t tagd_window_distinct(struct view *view, uint32_t index)
+{
+    const struct tagd_window *window = &view->catalog->windows[index];
+    return window->panes ? window_seek(view, index)->distinct : view->profile->values[window->store].n;
+}
+
+/* The entry of the most frequent value, ties to the one seen last; UINT32_MAX: none. */
+uint32_t tagd_window_top(struct view *view, uint32_t index)
+{
+    const struct tagd_window *window = &view->catalog->windows[index];
+    const struct tagd_values *values = &view->profile->values[window->store];
+    uint64_t most = 0;
+    uint32_t top = UINT32_MAX;
+    if (!window->panes) { /* a value is there once */
+        for (uint32_t i = 0; i < values->n; i++) {
+            if (values->seen[i].count >= most) {
+                most = values->seen[i].count;
+                top = i;
+            }
+        }
+        return top;
+    }
+    const struct cursor *cursor = window_seek(view, index);
+    for (uint32_t i = 0; i < values->n_known; i++)
+        most = cursor->counts[i] > most ? cursor->counts[i] : most;
+    for (uint32_t i = cursor->hi; i > cursor->lo; i--) {
+        if (cursor->counts[values->seen[i - 1].value] == most)
+            return i - 1;
+    }
+    return UINT32_MAX;
+}

@@ -1,0 +1,218 @@
+#include "profile/state.h"
+#include "shop.h"
+
+#define T0 INT64_C(1700000000000)
+
+static struct tagd_value text_value(const char *z)
+{
+    return (struct tagd_value){.present = true, .s = tagd_str_of(z)};
+}
+
+/* What is known, in the order in which entries stand: "pane:value*count ". */
+static const char *show(const struct tagd_values *values)
+{
+    static char out[2000];
+    size_t n = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < values->n; i++) {
+        const struct tagd_known *known = &values->known[values->seen[i].value];
+        n += (size_t)snprintf(out + n, sizeof out - n, "%lld:%.*s*%llu ", (long long)values->pane[i], (int)known->s.n,
+                              known->s.p, (unsigned long long)values->seen[i].count);
+    }
+    return out;
+}
+
+static void add(struct shop *shop, int64_t pane, int64_t at, const char *z, uint64_t *dropped)
+{
+    struct tagd_value value = text_value(z);
+    tagd_values_add(&shop->profile->values[0], TAGD_STRING, pane, at, &value, dropped);
+    tagd_profile_check(shop->profile);
+}
+
+static struct shop shop_of_values(void)
+{
+    return shop_open("", "\"d.top\":{\"value\":\"top(category, order.paid[30d])\"}");
+}
+
+static void values_of_a_pane_stand_in_the_order_in_which_they_were_last_seen(void)
+{
+    struct shop shop = shop_of_values();
+    uint64_t dropped = 0;
+    add(&shop, 2, 50, "a", &dropped);
+    add(&shop, 2, 60, "b", &dropped);
+    add(&shop, 1, 20, "c", &dropped);
+    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:a*1 2:b*1 ") == 0);
+    add(&shop, 2, 60, "a", &dropped); /* at the same time, but later to arrive */
+    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:b*1 2:a*2 ") == 0);
+    add(&shop, 2, 55, "b", &dropped); /* late: it was seen later before */
+    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:b*2 2:a*2 ") == 0);
+    add(&shop, 2, 70, "b", &dropped);
+    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:a*2 2:b*3 ") == 0);
+    add(&shop, 1, 30, "a", &dropped);
+    CHECK(strcmp(show(shop.profile->values), "1:c*1 1:a*1 2:a*2 2:b*3 ") == 0);
+    CHECK(shop.profile->values->n_known == 3 && shop.profile->values->bytes == 3 && dropped == 0);
+    tagd_values_drop(shop.profile->values, 1);
+    CHECK(strcmp(show(shop.profile->values), "2:a*2 2:b*3 ") == 0);
+    CHECK(shop.profile->values->bytes == 2);
+    add(&shop, 3, 80, "dd", &dropped); /* takes the number that c left */
+    CHECK(shop.profile->values->n_known == 3 && shop.profile->values->bytes == 4);
+    shop_close(&shop);
+}
+
+static void past_10000_values_the_one_seen_longest_ago_goes(void)
+{
+    struct shop shop = shop_of_values();
+    struct tagd_values *values = shop.profile->values;
+    uint64_t dropped = 0;
+    char name[16];
+    for (int i = 0; i < TAGD_PROFILE_VALUES_MAX; i++) {
+        snprintf(name, sizeof name, "v%d", i);
+        struct tagd_value value = text_value(name);
+        tagd_values_add(values, TAGD_STRING, 7, T0 + i, &value, &dropped);
+    }
+    CHECK(values->n == TAGD_PROFILE_VALUES_MAX && dropped == 0);
+    add(&shop, 7, T0 + 5, "v0", &dropped); /* a known one is no more */
+    CHECK(values->n == TAGD_PROFILE_VALUES_MAX && dropped == 0);
+    add(&shop, 7, T0 + 20000, "new", &dropped);
+    CHECK(values->n == TAGD_PROFILE_VALUES_MAX && dropped == 1);
+    CHECK(tagd_str_eq(tagd_text_str(&values->known[values->seen[0].value].s), TAGD_STR("v2"))); /* v1 went */
+    add(&shop, 6, T0, "too old", &dropped);
+    CHECK(values->n == TAGD_PROFILE_VALUES_MAX && dropped == 2 && values->pane[0] == 7);
+    shop.profile->exists = true;
+    shop.profile->last = shop.profile->clock = T0;
+    shop_reload(&shop);
+    CHECK(values->n == TAGD_PROFILE_VALUES_MAX);
+    struct tagd_profile_sizes sizes;
+    tagd_profile_sizes(shop.profile, &sizes);
+    CHECK(sizes.values == TAGD_PROFILE_VALUES_MAX && sizes.value_bytes == values->bytes);
+    shop_close(&shop);
+}
+
+static void past_256_kib_of_different_strings_the_one_seen_longest_ago_goes(void)
+{
+    struct shop shop = shop_of_values();
+    struct tagd_values *values = shop.profile->values;
+    uint64_t dropped = 0;
+    char name[TAGD_STRING_MAX + 1];
+    int n = TAGD_PROFILE_VALUE_BYTES_MAX / TAGD_STRING_MAX;
+    for (int i = 0; i < n; i++) {
+        memset(name, 'x', sizeof name - 1);
+        name[TAGD_STRING_MAX] = '\0';
+        memcpy(name, "0000", 4);
+        name[0] = (char)('a' + i % 26);
+        name[1] = (char)('a' + i / 26);
+        add(&shop, 7, T0 + i, name, &dropped);
+    }
+    CHECK(values->bytes == TAGD_PROFILE_VALUE_BYTES_MAX && dropped == 0 && values->n == (uint32_t)n);
+    add(&shop, 8, T0 + n, name, &dropped); /* the same string again takes no more */
+    CHECK(values->n == (uint32_t)n + 1 && dropped == 0);
+    add(&shop, 8, T0 + n, "y", &dropped);
+    CHECK(dropped == 1 && values->n == (uint32_t)n + 1 &&
+          values->bytes == TAGD_PROFILE_VALUE_BYTES_MAX - TAGD_STRING_MAX + 1);
+    shop.profile->exists = true;
+    shop.profile->last = shop.profile->clock = T0;
+    shop_reload(&shop);
+    CHECK(values->n == (uint32_t)n + 1);
+    shop_close(&shop);
+}
+
+static void past_20000_panes_the_oldest_goes(void)
+{
+    struct shop shop = shop_open("", "\"d.n\":{\"value\":\"count(login[60000s:1s])\"}");
+    struct tagd_panes *panes = shop.profile->panes;
+    uint64_t dropped = 0;
+    for (int i = 0; i < TAGD_PROFILE_PANES_MAX; i++)
+        *tagd_panes_at(panes, 100 + i, 1, &dropped) += i;
+    CHECK(panes->n == TAGD_PROFILE_PANES_MAX && dropped == 0);
+    CHECK(tagd_panes_at(panes, 99, 1, &dropped) == NULL && dropped == 1);
+    *tagd_panes_at(panes, 100 + TAGD_PROFILE_PANES_MAX, 1, &dropped) += 5;
+    CHECK(panes->n == TAGD_PROFILE_PANES_MAX && dropped == 2 && panes->pane[0] == 101 && panes->cells[0] == 1);
+    shop.profile->exists = true;
+    shop.profile->last = shop.profile->clock = T0;
+    shop_reload(&shop);
+    CHECK(panes->n == TAGD_PROFILE_PANES_MAX);
+    shop_close(&shop);
+}
+
+static void past_10000_dedupe_ids_the_one_that_ends_first_goes(void)
+{
+    struct shop shop = shop_open("", "\"d.n\":{\"value\":\"count(login)\"}");
+    uint64_t dropped = 0;
+    for (int i = 0; i < TAGD_PROFILE_IDS_MAX; i++)
+        tagd_profile_add_id(shop.profile, (struct tagd_hash128){(uint64_t)i, 1}, T0 - i, &dropped);
+    CHECK(shop.profile->n_ids == TAGD_PROFILE_IDS_MAX && dropped == 0);
+    tagd_profile_add_id(shop.profile, (struct tagd_hash128){77777, 1}, T0, &dropped);
+    CHECK(shop.profile->n_ids == TAGD_PROFILE_IDS_MAX && dropped == 1);
+    CHECK(shop.profile->ids[TAGD_PROFILE_IDS_MAX - 2].hash.lo == TAGD_PROFILE_IDS_MAX - 2);
+    CHECK(shop.profile->ids[TAGD_PROFILE_IDS_MAX - 1].hash.lo == 77777);
+    shop_close(&shop);
+}
+
+/* Every kind of state at once, with every type; and any byte cut off is noticed. */
+static void a_profile_comes_back_as_it_was_and_a_cut_one_is_refused(void)
+{
+    struct shop shop = shop_open("", "\"d.a\":{\"value\":\"top(category, order.paid[30d])\"},"
+                                     "\"d.b\":{\"value\":\"distinct(day, order.paid[7d])\"},"
+                                     "\"d.c\":{\"value\":\"top(due, order.paid)\"},"
+                                     "\"d.d\":{\"value\":\"min(amount, order.paid[30d])\"},"
+                                     "\"d.e\":{\"value\":\"first(category, order.paid)\"},"
+                                     "\"d.f\":{\"value\":\"attr.region\"},\"d.g\":{\"value\":\"attr.born\"},"
+                                     "\"d.h\":{\"value\":\"days(login)\"},\"d.i\":{\"value\":\"attr.vip\"},"
+                                     "\"d.j\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"until(due, order.paid) > 0s\"}]}");
+    shop_event(&shop, "order.paid", T0,
+               "{\"amount\":-5.5,\"category\":\"x\",\"day\":\"2023-01-02\",\"due\":\"2023-11-15T00:00:00Z\"}");
+    shop_event(&shop, "order.paid", T0 - 100000, "{\"amount\":7,\"category\":\"yy\",\"day\":\"2023-01-03\"}");
+    shop_event(&shop, "login", T0, "{}");
+    shop_event(&shop, "profile.updated", T0 + 5,
+               "{\"attributes\":{\"region\":\"north\",\"born\":\"1990-02-28\",\"vip\":null}}");
+    struct tagd_buf once = {0}, twice = {0};
+    tagd_profile_encode(shop.profile, &once);
+    CHECK(tagd_profile_decode(shop.profile, (struct tagd_str){once.p, once.n}, NULL));
+    tagd_profile_encode(shop.profile, &twice);
+    CHECK(once.n == twice.n && memcmp(once.p, twice.p, once.n) == 0);
+    for (size_t n = 0; n < once.n; n++)
+        CHECK(!tagd_profile_decode(shop.profile, (struct tagd_str){once.p, n}, NULL));
+    tagd_buf_add_byte(&once, 0);
+    CHECK(!tagd_profile_decode(shop.profile, (struct tagd_str){once.p, once.n}, NULL));
+    CHECK(!tagd_profile_exists(shop.profile));
+    tagd_buf_free(&once);
+    tagd_buf_free(&twice);
+    shop_close(&shop);
+}
+
+/* Any bytes at all are a profile or are refused; a profile that is read holds its invariants. */
+static void a_damaged_profile_is_refused_or_sound(void)
+{
+    struct shop shop = shop_of_values();
+    shop_event(&shop, "order.paid", T0, "{\"category\":\"x\"}");
+    shop_event(&shop, "order.paid", T0 + 5, "{\"category\":\"yy\"}");
+    struct tagd_buf bytes = {0};
+    tagd_profile_encode(shop.profile, &bytes);
+    unsigned refused = 0, sound = 0;
+    for (size_t i = 5; i < bytes.n; i++) {
+        for (int value = 0; value < 256; value++) {
+            char kept = bytes.p[i];
+            bytes.p[i] = (char)value;
+            if (tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, NULL))
+                sound++;
+            else
+                refused++;
+            bytes.p[i] = kept;
+        }
+    }
+    CHECK(refused > 0 && sound > 0);
+    tagd_buf_free(&bytes);
+    shop_close(&shop);
+}
+
+int main(void)
+{
+    RUN(values_of_a_pane_stand_in_the_order_in_which_they_were_last_seen);
+    RUN(past_10000_values_the_one_seen_longest_ago_goes);
+    RUN(past_256_kib_of_different_strings_the_one_seen_longest_ago_goes);
+    RUN(past_20000_panes_the_oldest_goes);
+    RUN(past_10000_dedupe_ids_the_one_that_ends_first_goes);
+    RUN(a_profile_comes_back_as_it_was_and_a_cut_one_is_refused);
+    RUN(a_damaged_profile_is_refused_or_sound);
+    return DONE();
+}
