@@ -48,6 +48,20 @@ def test_types_that_do_not_fit_are_refused(tmp_path, rule):
     assert told.returncode == 78 and re.search(r"c\.json:1:\d+: at /dimensions/a\.r0/tags/0/when: .+\n.+\n +\^", told.stderr), told.stderr
 
 
+TYPES = ("decimal", "string", "boolean", "time", "date")
+
+
+def test_functions_take_the_fields_that_the_table_says(tmp_path):
+    rows = re.findall(r"^\| \[`(\w+)\(f, ([SE])\)`\]\([^)]*\) \|[^|]*\| ([^|]+) \|", open(SCHEMAS + "/catalog.md").read(), re.MULTILINE)
+    assert len(rows) == 9
+    for name, events, listed in rows:
+        for type in TYPES:
+            document = catalog(f"{name}(f, order.paid{'[30d]' if events == 'S' else ''}) is null", events={"order.paid": {"fields": {"f": type}}})
+            (tmp_path / "c.json").write_text(json.dumps(document))
+            taken = subprocess.run([TAGD, "check", "--catalog", str(tmp_path / "c.json")], capture_output=True).returncode == 0
+            assert taken == (listed == "any" or type in listed.split(", ")), (name, type)
+
+
 UNITS = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000, "d": 86400000}
 
 

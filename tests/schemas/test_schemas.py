@@ -180,6 +180,7 @@ def test_limits_of_catalog_and_event_are_those_of_the_headers():
     catalog, defs, event = schema("catalog")["properties"], schema("catalog")["$defs"], schema("event-in")["properties"]
     assert catalog["events"]["maxProperties"] == c["TAGD_EVENT_TYPES_MAX"]
     assert defs["event"]["properties"]["fields"]["maxProperties"] == c["TAGD_FIELDS_MAX"]
+    assert catalog["attributes"]["maxProperties"] == c["TAGD_ATTRIBUTES_MAX"]
     assert catalog["dimensions"]["maxProperties"] == c["TAGD_DIMENSIONS_MAX"]
     assert defs["dimension"]["properties"]["tags"]["maxItems"] == c["TAGD_TAGS_MAX"]
     assert defs["expression"]["maxLength"] == c["TEXT_BYTES_MAX"]
