@@ -237,9 +237,9 @@ CONFIGS = [
         ("a map by key and offset", {"id": {"from": "offset"}, "subject": {"from": "key"}}, True),
         ("everything by pointers", {"source": "/shop", "type": "/kind", "time": "/at"}, True),
         ("a constant customer", {"subject": {"const": "C1"}}, True),
-        ("constants of other types in data", {"data": {"a": {"const": 5}, "b": {"const": True}, "c": {"const": "x"}}}, True),
+        ("constants of other types in data", {"data": {"amount": {"const": 5}, "coupon": {"const": True}, "category": {"const": "x"}}}, True),
         ("a time in data", {"data": {"due": {"at": "/due", "as": "epoch_s"}}}, True),
-        ("attributes made of fields", {"data": {"attributes": {"fields": {"region": "/address/region", "vip": {"const": True}}}}}, True),
+        ("attributes made of fields", {"type": {"const": "profile.updated"}, "data": {"attributes": {"fields": {"region": "/address/region", "vip": {"const": True}}}}}, True),
         ("a pointer with escapes", {"id": "/a~1b~0c"}, True),
         ("a pointer in part from the environment", {"id": "/${NAME}/no"}, True),
         ("no id", {"id": GONE}, False),
@@ -267,8 +267,8 @@ CONFIGS = [
         ("a constant that is null", {"data": {"a": {"const": None}}}, False),
         ("fields two levels down", {"data": {"a": {"fields": {"b": {"fields": {"c": "/c"}}}}}}, False),
         ("data as a list", {"data": ["/a"]}, False),
-        ("256 fields", {"data": {f"f{i}": "/a" for i in range(256)}}, True),
-        ("257 fields", {"data": {f"f{i}": "/a" for i in range(257)}}, False))],
+        ("256 fields", {"type": "/kind", "data": {f"f{i}": "/a" for i in range(256)}}, True),
+        ("257 fields", {"type": "/kind", "data": {f"f{i}": "/a" for i in range(257)}}, False))],
     ("a map that is a pointer", "/sources/0/map", "/a", False),
 ]
 
@@ -293,6 +293,7 @@ ONLY_TAGD_CONFIGS = [
     ("a grace beyond its limit", "/grace", "2h"),
     ("a variable that is not set", "/group", "${NOT_SET}"),
     ("a number in text beyond its range", "/workers", "65"),
+    ("a field that the catalog does not declare", "/sources/0/map", {**MAP, "data": {"price": "/total"}}),
     ("a constant customer too long", "/sources/0/map", {**MAP, "subject": {"const": "c" * 129}}),
 ]
 ENVIRONMENT = {"NAME": "x", "N": "2", "REDIS": "redis://127.0.0.1"}
