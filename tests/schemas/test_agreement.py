@@ -267,8 +267,8 @@ CONFIGS = [
         ("a constant that is null", {"data": {"a": {"const": None}}}, False),
         ("fields two levels down", {"data": {"a": {"fields": {"b": {"fields": {"c": "/c"}}}}}}, False),
         ("data as a list", {"data": ["/a"]}, False),
-        ("256 fields", {"type": "/kind", "data": {f"f{i}": "/a" for i in range(256)}}, True),
-        ("257 fields", {"type": "/kind", "data": {f"f{i}": "/a" for i in range(257)}}, False))],
+        ("256 fields", {"type": {"const": "profile.updated"}, "data": {"attributes": {"fields": {f"f{i}": "/a" for i in range(256)}}}}, True),
+        ("257 fields", {"type": {"const": "profile.updated"}, "data": {"attributes": {"fields": {f"f{i}": "/a" for i in range(257)}}}}, False))],
     ("a map that is a pointer", "/sources/0/map", "/a", False),
 ]
 
