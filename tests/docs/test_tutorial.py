@@ -1,6 +1,7 @@
 """The tutorial and the example consumer, on a real broker and a real Redis."""
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -31,6 +32,29 @@ def test_every_command_of_the_tutorial(stack, tmp_path):
     run = runner.Runner(tmp_path, addresses(stack))
     done = run.document(os.path.join(ROOT, "deploy/tutorial.md"))
     assert done["commands"] >= 10 and done["outputs"] >= 8 and done["files"] == 3
+
+
+def test_records_from_the_future_and_misrouted_ones_get_the_reasons_shown(stack):
+    shown = dict(re.findall(r"^(future|misrouted): (.*)$", open(SCHEMAS + "/events-in.md").read(), re.MULTILINE))
+    d = stack_module.Daemon(stack, "reasons", CATALOG, ["reasons.events"])
+    d.create_topics(2)
+    d.start()
+    try:
+        producer, now = stack.producer(), time.time_ns() // 1000000
+        producer.produce("reasons.events", json.dumps(event("e1", "login", "C1", now + 86400000)), "C1")
+        for i in range(8):  # murmur2 puts some of them into the other partition, and crc32 some of those here
+            producer.produce("reasons.events", json.dumps(event(f"m{i}", "login", f"C{i}", now)), None, 0)
+        producer.flush()
+        reader = d.reader("dead_letter")
+        wait_for("both codes", 20, lambda: {dict(m.headers())["tagd_error"] for m in reader.messages} >= {b"future", b"misrouted"})
+        reader.stop()
+        found = {}
+        for message in reader.messages:
+            told = {k: v.decode() for k, v in message.headers()}
+            found.setdefault(told["tagd_error"], set()).add(re.sub(r"\d{4}-[\dT:.-]+Z", "2026-12-01T00:00:00.000Z", told["tagd_reason"]))
+        assert {code for code in shown if shown[code] in found[code]} == {"future", "misrouted"}, found
+    finally:
+        d.stop()
 
 
 def test_the_example_consumer_drops_repeats_and_acts_on_what_is_fresh(stack, tmp_path):

@@ -1,11 +1,13 @@
 """`tagd check` and the schema agree, wherever a schema can know. A row: why, the change made to a good document, accepted?"""
 import copy
 import json
+import subprocess
 
 import jsonschema
 import pytest
 
-from validators import CATALOG, CONFIG, SCHEMAS, fault, schema
+from validators import CATALOG, CONFIG, EVENT, SCHEMAS, fault, schema
+from validators import TAGD as TAGD_COMMAND
 
 SHOP = {"catalog": "shop", "version": "1", "timezone": "+08:00", "label": "Shop",
         "events": {"order.paid": {"fields": {"amount": "decimal", "category": {"type": "string", "required": True}, "coupon": "boolean",
@@ -21,7 +23,9 @@ GONE = object()
 
 
 def changed(document, where, value):
-    out, path = copy.deepcopy(document), where.strip("/").split("/") if where else []
+    if not where:
+        return value
+    out, path = copy.deepcopy(document), where.strip("/").split("/")
     at = out
     for key in path[:-1]:
         at = at[int(key)] if isinstance(at, list) else at[key.replace("~1", "/")]
@@ -189,6 +193,9 @@ CONFIGS = [
     ("64 workers", "/workers", 64, True),
     ("65 workers", "/workers", 65, False),
     ("a worker and a half", "/workers", 1.5, False),
+    ("a time limit of delivery, exactly once", "/kafka/message.timeout.ms", 300000, True),
+    ("a time limit of delivery, at least once", "", {**TAGD, "delivery": "at_least_once", "kafka": {**TAGD["kafka"], "message.timeout.ms": 300000}}, False),
+    ("the same by its other name", "", {**TAGD, "delivery": "at_least_once", "kafka": {**TAGD["kafka"], "delivery.timeout.ms": 300000}}, False),
     ("workers as text", "/workers", "4", True),
     ("workers from the environment", "/workers", "${N}", True),
     ("workers as words", "/workers", "four", False),
@@ -272,6 +279,47 @@ CONFIGS = [
     ("a map that is a pointer", "/sources/0/map", "/a", False),
 ]
 
+EVENT_IN = {"specversion": "1.0", "id": "e1", "source": "web", "type": "order.paid", "subject": "C1", "time": "2026-03-01T12:00:00Z",
+            "data": {"amount": 10, "category": "beauty"}}
+EVENTS = [
+    ("as it is", "/id", "e1", True),
+    ("no specversion", "/specversion", GONE, False),
+    ("another specversion", "/specversion", "0.3", False),
+    ("specversion as a number", "/specversion", 1.0, False),
+    ("no id", "/id", GONE, False),
+    ("an empty id", "/id", "", False),
+    ("a number for an id", "/id", 7, False),
+    ("an id of null", "/id", None, False),
+    ("the longest id", "/id", "i" * 1024, True),
+    ("an id too long", "/id", "i" * 1025, False),
+    ("no source", "/source", GONE, False),
+    ("no type", "/type", GONE, False),
+    ("a type that nobody declared", "/type", "page.view", True),
+    ("no subject", "/subject", GONE, False),
+    ("the longest subject", "/subject", "c" * 128, True),
+    ("a subject too long", "/subject", "c" * 129, False),
+    ("a subject of another script", "/subject", "客户1", True),
+    ("a subject with a line feed", "/subject", "a\nb", False),
+    ("a subject with a control character of Latin-1", "/subject", "a\u0085b", False),
+    ("a time with an offset", "/time", "2026-03-01T12:00:00.123456+08:00", True),
+    ("a time without an offset", "/time", "2026-03-01T12:00:00", False),
+    ("a date for a time", "/time", "2026-03-01", False),
+    ("a month 13", "/time", "2026-13-01T00:00:00Z", False),
+    ("29 February of no leap year", "/time", "2026-02-29T00:00:00Z", False),
+    ("epoch seconds for a time", "/time", 1772366400, False),
+    ("no data", "/type", "login", True),
+    ("data of null", "", {**EVENT_IN, "type": "login", "data": None}, True),
+    ("data as a list", "/data", [1], False),
+    ("data as a text", "/data", "x", False),
+    ("an extension attribute", "/traceparent", "00-1", True),
+    ("a profile", "", {**EVENT_IN, "type": "profile.updated", "data": {"attributes": {"region": "north"}}}, True),
+    ("a profile without attributes", "", {**EVENT_IN, "type": "profile.updated", "data": {}}, False),
+    ("a profile without data", "", {**{k: v for k, v in EVENT_IN.items() if k != "data"}, "type": "profile.updated"}, False),
+    ("attributes as a list", "", {**EVENT_IN, "type": "profile.updated", "data": {"attributes": []}}, False),
+    ("a number for an event", "", 5, False),
+    ("a list for an event", "", [EVENT_IN], False),
+]
+
 # What only `tagd check` can know: the schema takes it, tagd refuses it.
 ONLY_TAGD_CATALOGS = [
     ("a type in an expression", "/metrics/spend", "sum(category, order.paid)"),
@@ -295,6 +343,15 @@ ONLY_TAGD_CONFIGS = [
     ("a number in text beyond its range", "/workers", "65"),
     ("a field that the catalog does not declare", "/sources/0/map", {**MAP, "data": {"price": "/total"}}),
     ("a constant customer too long", "/sources/0/map", {**MAP, "subject": {"const": "c" * 129}}),
+]
+ONLY_TAGD_EVENTS = [
+    ("a subject that stands for no customer", "/subject", "Anonymous"),
+    ("a subject of 129 bytes in fewer letters", "/subject", "é" * 64 + "x"),
+    ("a field of the wrong type", "/data/amount", "10"),
+    ("a required field that is missing", "/data/category", GONE),
+    ("before 1990", "/time", "1989-12-31T23:59:59Z"),
+    ("a reserved type that this version does not do", "", {**EVENT_IN, "type": "customer.erased"}),
+    ("no time: simulate has no record's timestamp", "/time", GONE),
 ]
 ENVIRONMENT = {"NAME": "x", "N": "2", "REDIS": "redis://127.0.0.1"}
 
@@ -335,7 +392,29 @@ def test_configurations_that_only_tagd_can_refuse(check, tmp_path, why, where, v
     assert not check("config", document, ENVIRONMENT)[0]
 
 
-@pytest.mark.parametrize("name, base, rows", [("catalog", SHOP, CATALOGS), ("config", TAGD, CONFIGS)], ids=["catalogs", "configurations"])
+def simulated(tmp_path, event):
+    (tmp_path / "shop.json").write_text(json.dumps(SHOP))
+    told = subprocess.run([TAGD_COMMAND, "simulate", "--catalog", str(tmp_path / "shop.json")], input=json.dumps(event), capture_output=True, text=True)
+    assert told.returncode in (0, 65), told.stderr
+    return told.returncode == 0
+
+
+@pytest.mark.parametrize("why, where, value, accepted", EVENTS, ids=ids(EVENTS))
+def test_events(tmp_path, why, where, value, accepted):
+    event = changed(EVENT_IN, where, value)
+    assert (fault(EVENT, event) is None) == accepted, fault(EVENT, event)
+    assert simulated(tmp_path, event) == accepted
+
+
+@pytest.mark.parametrize("why, where, value", ONLY_TAGD_EVENTS, ids=ids(ONLY_TAGD_EVENTS))
+def test_events_that_only_tagd_can_refuse(tmp_path, why, where, value):
+    event = changed(EVENT_IN, where, value)
+    assert fault(EVENT, event) is None
+    assert not simulated(tmp_path, event)
+
+
+@pytest.mark.parametrize("name, base, rows", [("catalog", SHOP, CATALOGS), ("config", TAGD, CONFIGS), ("event-in", EVENT_IN, EVENTS)],
+                         ids=["catalogs", "configurations", "events"])
 def test_two_more_validators_give_the_same_verdicts(node, name, base, rows):
     documents = [changed(base, where, value) for _, where, value, _ in rows]
     wanted = [accepted for *_, accepted in rows]
