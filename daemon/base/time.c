@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TIME_MIN (-62167219200000) /* 0000-01-01T00:00:00Z */
 #define DURATION_MAX (INT64_C(100000) * TAGD_MS_DAY)
 
 int64_t tagd_floor_div(int64_t a, int64_t b)
@@ -113,7 +112,7 @@ bool tagd_time_parse(struct tagd_str text, int64_t *ms)
     /* A leap second, which UTC inserts at a day's end, is the second after it. */
     if (second == 60 && result - tagd_floor_div(result, TAGD_MS_DAY) * TAGD_MS_DAY >= 1000)
         return false;
-    if (result < TIME_MIN || result > TAGD_TIME_MAX)
+    if (result < TAGD_TIME_MIN || result > TAGD_TIME_MAX)
         return false;
     *ms = result;
     return true;
@@ -134,7 +133,7 @@ size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT])
     int64_t year;
     char *p = out;
 
-    if (days < TIME_MIN / TAGD_MS_DAY || days > TAGD_TIME_MAX / TAGD_MS_DAY) /* no such year in four digits */
+    if (days < TAGD_TIME_MIN / TAGD_MS_DAY || days > TAGD_TIME_MAX / TAGD_MS_DAY) /* no such year in four digits */
         return (size_t)snprintf(out, TAGD_TIME_TEXT, "%s", days < 0 ? "-infinity" : "infinity");
     civil_of(days, &year, &month, &day);
     p = put(p, (unsigned)year, 4);

@@ -23,6 +23,46 @@ static int check_catalog(const char *path)
     return TAGD_EXIT_OK;
 }
 
+static void print_rule(const char *name, const struct tagd_map_rule *rule)
+{
+    static const char *const forms[] = {
+        [TAGD_RFC3339] = "", [TAGD_EPOCH_S] = " as epoch_s", [TAGD_EPOCH_MS] = " as epoch_ms"};
+    switch (rule->kind) {
+    case TAGD_MAP_NONE: break;
+    case TAGD_MAP_AT: printf("  %s: at \"%s\"%s\n", name, rule->at.text.p, forms[rule->form]); break;
+    case TAGD_MAP_TEXT: printf("  %s: always \"%s\"\n", name, rule->text.p); break;
+    case TAGD_MAP_NUMBER: printf("  %s: always %.15g\n", name, rule->number); break;
+    case TAGD_MAP_BOOLEAN: printf("  %s: always %s\n", name, rule->number != 0 ? "true" : "false"); break;
+    case TAGD_MAP_KEY: printf("  %s: the record's key\n", name); break;
+    case TAGD_MAP_OFFSET: printf("  %s: topic/partition/offset\n", name); break;
+    case TAGD_MAP_FIELDS: break;
+    }
+    for (size_t i = 0; i < rule->n_fields; i++) {
+        struct tagd_buf member = {0};
+        tagd_buf_printf(&member, "%s/%s", name, rule->fields[i].name.p);
+        tagd_buf_add_byte(&member, '\0');
+        print_rule(member.p, &rule->fields[i].rule);
+        tagd_buf_free(&member);
+    }
+}
+
+static void print_source(const struct tagd_source *source)
+{
+    static const char *const partitioners[] = {
+        [TAGD_MURMUR2] = "", [TAGD_CRC32] = ", partitioner crc32", [TAGD_NO_PARTITIONER] = ", no partitioner"};
+    static const char *const names[] = {[TAGD_MAP_ID] = "id",
+                                        [TAGD_MAP_SOURCE] = "source",
+                                        [TAGD_MAP_TYPE] = "type",
+                                        [TAGD_MAP_SUBJECT] = "subject",
+                                        [TAGD_MAP_TIME] = "time"};
+    printf("source %s%s\n", source->topic, partitioners[source->partitioner]);
+    if (!source->map)
+        return;
+    for (size_t i = 0; i < TAGD_MAP_ATTRIBUTES; i++)
+        print_rule(names[i], &source->map->attributes[i]);
+    print_rule("data", &source->map->data);
+}
+
 static int check_config(const char *path)
 {
     struct tagd_error error;
@@ -38,8 +78,9 @@ static int check_config(const char *path)
            config->workers, config->workers == 1 ? "" : "s", config->time_events ? "events" : "live",
            (long long)config->grace_ms);
     for (size_t i = 0; i < config->n_sources; i++)
-        printf("source %s\n", config->sources[i].topic);
-    printf("outputs %s, %s, %s\n", config->tag_changes, config->churn_risk, config->dead_letter);
+        print_source(&config->sources[i]);
+    printf("outputs %s, %s, %s%s\n", config->tag_changes, config->churn_risk, config->dead_letter,
+           config->content_binary ? ", in binary mode" : "");
     print_catalog(catalog);
     tagd_catalog_free(catalog);
     tagd_config_free(config);

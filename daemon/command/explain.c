@@ -105,16 +105,22 @@ static struct tagd_str shown_tag(struct tagd_str tag)
     return tag.p ? tag : TAGD_STR("(none)");
 }
 
+/* The tag before the present one. */
+static struct tagd_str tag_before(const struct explain *explain, uint32_t d)
+{
+    const struct tagd_dimension *dimension = &explain->catalog->dimensions[d];
+    const struct tagd_tag_state *state = &explain->profile->tags[d];
+    if (state->prev < 0)
+        return shown_tag((struct tagd_str){NULL, 0});
+    return dimension->is_value ? tagd_text_str(&state->prev_text) : tagd_str_of(dimension->rules[state->prev].tag);
+}
+
 static void print_dimension(const struct explain *explain, uint32_t d)
 {
     const struct tagd_dimension *dimension = &explain->catalog->dimensions[d];
     const struct tagd_tag_state *state = &explain->profile->tags[d];
-    struct tagd_str tag = shown_tag(tagd_profile_tag_text(explain->profile, d)), before = {NULL, 0};
+    struct tagd_str tag = shown_tag(tagd_profile_tag_text(explain->profile, d)), before = tag_before(explain, d);
     char text[TAGD_TIME_TEXT];
-    if (state->prev >= 0)
-        before =
-            dimension->is_value ? tagd_text_str(&state->prev_text) : tagd_str_of(dimension->rules[state->prev].tag);
-    before = shown_tag(before);
     printf("\n%s: %.*s", dimension->name, (int)tag.n, tag.p);
     if (state->changed)
         printf(", since %s, before %.*s", time_text(state->at, text), (int)before.n, before.p);
@@ -128,6 +134,51 @@ static void print_dimension(const struct explain *explain, uint32_t d)
         printf("  stays so if nothing happens, as far as the horizon reaches\n");
     else
         printf("  next: %.*s at %s, if nothing happens\n", (int)next.n, next.p, time_text(until, text));
+}
+
+static void print_attributes(const struct explain *explain)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < explain->catalog->n_attributes; i++) {
+        const struct tagd_attribute_state *state = &explain->profile->attributes[i];
+        char text[TAGD_TIME_TEXT];
+        struct tagd_buf value = {0};
+        if (!state->updated)
+            continue;
+        if (!any)
+            printf("\nattributes\n");
+        any = true;
+        tagd_engine_attribute(explain->engine, i, &value);
+        printf("  %-20s %.*s, updated at %s\n", explain->catalog->attributes[i].field.name.p, (int)value.n, value.p,
+               time_text(state->at, text));
+        tagd_buf_free(&value);
+    }
+}
+
+/* The last change of each dimension, the latest first; of equals, the catalog's last first. */
+static void print_changes(const struct explain *explain)
+{
+    const struct tagd_tag_state *tags = explain->profile->tags;
+    uint32_t n = explain->catalog->n_dimensions, shown = 0, last = n;
+    int64_t before = TAGD_NEVER;
+    for (;;) {
+        uint32_t next = n;
+        for (uint32_t d = 0; d < n; d++) {
+            bool later_shown = tags[d].at > before || (tags[d].at == before && d >= last);
+            if (tags[d].changed && !later_shown && (next == n || tags[d].at >= tags[next].at))
+                next = d;
+        }
+        if (next == n)
+            return;
+        char text[TAGD_TIME_TEXT];
+        struct tagd_str from = tag_before(explain, next), to = shown_tag(tagd_profile_tag_text(explain->profile, next));
+        if (shown++ == 0)
+            printf("\nlast change of each dimension\n");
+        printf("  %s %s: %.*s -> %.*s\n", time_text(tags[next].at, text), explain->catalog->dimensions[next].name,
+               (int)from.n, from.p, (int)to.n, to.p);
+        before = tags[next].at;
+        last = next;
+    }
 }
 
 static int print_profile(struct explain *explain)
@@ -147,6 +198,8 @@ static int print_profile(struct explain *explain)
     print_head(explain);
     for (uint32_t d = 0; d < explain->catalog->n_dimensions; d++)
         print_dimension(explain, d);
+    print_attributes(explain);
+    print_changes(explain);
     return TAGD_EXIT_OK;
 }
 

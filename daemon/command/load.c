@@ -56,17 +56,29 @@ struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error
     return config;
 }
 
+static bool maps_fit(const struct tagd_config *config, const struct tagd_catalog *catalog, const char *path,
+                     struct tagd_error *error)
+{
+    struct tagd_error why;
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (config->sources[i].map && !tagd_map_check(config->sources[i].map, catalog, config->sources[i].topic, &why))
+            return tagd_fail(error, "%s: at /sources/%zu/map: %s", path, i, why.text);
+    return true;
+}
+
 struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config,
                                                   struct tagd_error *error)
 {
     const char *slash = strrchr(config_path, '/');
-    if (config->catalog[0] == '/' || !slash)
-        return tagd_command_load_catalog(config->catalog, error);
     struct tagd_buf path = {0};
-    tagd_buf_add(&path, config_path, (size_t)(slash - config_path) + 1);
+    if (config->catalog[0] != '/' && slash)
+        tagd_buf_add(&path, config_path, (size_t)(slash - config_path) + 1);
     tagd_buf_add_z(&path, config->catalog);
     tagd_buf_add_byte(&path, '\0');
     struct tagd_catalog *catalog = tagd_command_load_catalog(path.p, error);
     tagd_buf_free(&path);
-    return catalog;
+    if (!catalog || maps_fit(config, catalog, config_path, error))
+        return catalog;
+    tagd_catalog_free(catalog);
+    return NULL;
 }

@@ -11,7 +11,7 @@ bool tagd_command_read_file(const char *path, size_t max_bytes, struct tagd_buf 
 struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_error *error);
 /* The configuration, "${NAME}" from the environment, the instance by default the host's name. */
 struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error *error);
-/* The catalog that the configuration at config_path names, relative to it. */
+/* The catalog that the configuration at config_path names, relative to it; the maps of its sources fit it. */
 struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config,
                                                   struct tagd_error *error);
 

@@ -43,6 +43,7 @@ struct run {
     struct tagd_catalog *catalog;
     const char *topics[TAGD_TOPICS_MAX];
     enum tagd_partitioner partitioners[TAGD_TOPICS_MAX];
+    const struct tagd_map *maps[TAGD_TOPICS_MAX];
     bool *carry;
     uint32_t partitions;
     struct tagd_notes notes;
@@ -308,6 +309,8 @@ static struct tagd_worker *make_worker(struct run *run, struct run_worker *worke
                   .junk_subjects = config->junk_subjects,
                   .n_junk_subjects = config->n_junk_subjects},
         .partitioners = run->partitioners,
+        .maps = run->maps,
+        .content_binary = config->content_binary,
         .time_events = config->time_events,
         .grace_ms = config->grace_ms,
         .max_idle_ms = config->max_idle_ms,
@@ -408,6 +411,7 @@ static int run_with(struct run *run, const char *path, bool create_topics)
     for (size_t i = 0; i < run->config->n_sources; i++) {
         run->topics[i] = run->config->sources[i].topic;
         run->partitioners[i] = run->config->sources[i].partitioner;
+        run->maps[i] = run->config->sources[i].map;
     }
     enum tagd_io_result result =
         tagd_io_check_topics(run->config, create_topics, START_TIMEOUT_MS, &run->notes, &run->partitions, &error);

@@ -1,7 +1,6 @@
 #include "config/config.h"
 
-#include "base/json.h"
-#include "base/jsonc.h"
+#include "config/reader.h"
 
 #include <limits.h>
 #include <math.h>
@@ -9,14 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct reader {
-    struct tagd_jsonc *jsonc;
-    struct tagd_config *config;
-    tagd_config_lookup lookup;
-    void *to;
-    struct tagd_error *error;
-};
 
 /* What the guarantees rest on: tagd sets these itself. */
 static const char *const own_properties[] = {
@@ -99,7 +90,7 @@ static bool expand(struct reader *reader, const cJSON *node, const char **text)
     return ok;
 }
 
-static bool read_text(struct reader *reader, const cJSON *node, const char **text)
+bool tagd_config_read_text(struct reader *reader, const cJSON *node, const char **text)
 {
     if (!cJSON_IsString(node))
         return fault(reader, node, "expected a string, found %s", tagd_json_kind(node));
@@ -133,7 +124,7 @@ static bool read_integer(struct reader *reader, const cJSON *node, int64_t least
 static bool read_duration(struct reader *reader, const cJSON *node, int64_t most, int64_t *value)
 {
     const char *text;
-    if (!read_text(reader, node, &text))
+    if (!tagd_config_read_text(reader, node, &text))
         return false;
     if (!tagd_duration_parse(tagd_str_of(text), value))
         return fault(reader, node, "\"%s\" is no duration; write one number and one of ms, s, m, h, d, w, as in \"2s\"",
@@ -147,7 +138,7 @@ static bool read_choice(struct reader *reader, const cJSON *node, const char *co
 {
     const char *text;
     struct tagd_buf list = {0};
-    if (!read_text(reader, node, &text))
+    if (!tagd_config_read_text(reader, node, &text))
         return false;
     for (*choice = 0; *choice < n; (*choice)++)
         if (strcmp(text, choices[*choice]) == 0)
@@ -162,7 +153,7 @@ static bool read_choice(struct reader *reader, const cJSON *node, const char *co
 /* Letters, digits, '.', '_', '-': what a topic, a group and an instance may be called. */
 static bool read_name(struct reader *reader, const cJSON *node, const char *what, size_t max, const char **name)
 {
-    if (!read_text(reader, node, name))
+    if (!tagd_config_read_text(reader, node, name))
         return false;
     size_t n = strlen(*name);
     if (n == 0)
@@ -178,13 +169,7 @@ static bool read_name(struct reader *reader, const cJSON *node, const char *what
 
 /* ---- objects ---- */
 
-struct key {
-    const char *name;
-    bool (*read)(struct reader *reader, const cJSON *node, void *into);
-    bool required;
-};
-
-static bool read_object(struct reader *reader, const cJSON *object, const struct key *keys, size_t n, void *into)
+bool tagd_config_read_object(struct reader *reader, const cJSON *object, const struct key *keys, size_t n, void *into)
 {
     if (!cJSON_IsObject(object))
         return fault(reader, object, "expected an object, found %s", tagd_json_kind(object));
@@ -233,10 +218,16 @@ static bool source_partitioner(struct reader *reader, const cJSON *node, void *i
 
 static bool source_map(struct reader *reader, const cJSON *node, void *into)
 {
-    (void)into;
-    return tagd_jsonc_fail(
-        reader->jsonc, reader->error, node, NULL, TAGD_JSONC_WHOLE, true,
-        "\"map\" is not in this version yet; let the producer write CloudEvents, and take the key out");
+    struct tagd_map *map = tagd_arena_zalloc(&reader->config->arena, sizeof(*map));
+    ((struct tagd_source *)into)->map = map;
+    return tagd_config_read_map(reader, node, map);
+}
+
+/* A map's id made of topic, partition and offset needs the topic, which may stand behind the map. */
+static void name_topic(struct tagd_source *source)
+{
+    if (source->map != NULL && source->map->attributes[TAGD_MAP_ID].kind == TAGD_MAP_OFFSET)
+        source->map->attributes[TAGD_MAP_ID].text = tagd_str_of(source->topic);
 }
 
 static bool config_sources(struct reader *reader, const cJSON *node, void *into)
@@ -255,8 +246,9 @@ static bool config_sources(struct reader *reader, const cJSON *node, void *into)
     for (const cJSON *item = node->child; item != NULL; item = item->next) {
         struct tagd_source *source = &config->sources[config->n_sources];
         source->partitioner = TAGD_MURMUR2;
-        if (!read_object(reader, item, keys, N_OF(keys), source))
+        if (!tagd_config_read_object(reader, item, keys, N_OF(keys), source))
             return false;
+        name_topic(source);
         for (size_t i = 0; i < config->n_sources; i++)
             if (strcmp(config->sources[i].topic, source->topic) == 0)
                 return fault(reader, item, "the topic \"%s\" stands twice among the sources; keep one", source->topic);
@@ -280,12 +272,23 @@ static bool output_dead_letter(struct reader *reader, const cJSON *node, void *i
     return read_name(reader, node, "topic", TAGD_TOPIC_NAME_MAX, &((struct tagd_config *)into)->dead_letter);
 }
 
+static bool output_content_mode(struct reader *reader, const cJSON *node, void *into)
+{
+    static const char *const names[] = {"structured", "binary"};
+    size_t choice;
+    if (!read_choice(reader, node, names, N_OF(names), &choice))
+        return false;
+    ((struct tagd_config *)into)->content_binary = choice == 1;
+    return true;
+}
+
 static bool config_outputs(struct reader *reader, const cJSON *node, void *into)
 {
     static const struct key keys[] = {{"tag_changes", output_tag_changes, false},
                                       {"churn_risk", output_churn_risk, false},
-                                      {"dead_letter", output_dead_letter, false}};
-    return read_object(reader, node, keys, N_OF(keys), into);
+                                      {"dead_letter", output_dead_letter, false},
+                                      {"content_mode", output_content_mode, false}};
+    return tagd_config_read_object(reader, node, keys, N_OF(keys), into);
 }
 
 static bool topics_differ(struct reader *reader, const cJSON *root)
@@ -423,7 +426,7 @@ static bool redis_url(struct reader *reader, const cJSON *node, void *into)
     static const char tcp[] = "redis://", tls[] = "rediss://", local[] = "unix://";
     struct tagd_config *config = into;
     const char *url, *rest, *path, *at, *query;
-    if (!read_text(reader, node, &url))
+    if (!tagd_config_read_text(reader, node, &url))
         return false;
     if (strncmp(url, tls, sizeof(tls) - 1) == 0)
         return fault(reader, node, "TLS to Redis (rediss://) is not in this version; use redis:// or a local tunnel");
@@ -468,7 +471,7 @@ static bool redis_prefix(struct reader *reader, const cJSON *node, void *into)
 {
     struct tagd_config *config = into;
     const char *prefix;
-    if (!read_text(reader, node, &prefix))
+    if (!tagd_config_read_text(reader, node, &prefix))
         return false;
     if (strlen(prefix) > TAGD_PREFIX_MAX)
         return fault(reader, node, "at most %d bytes are possible", TAGD_PREFIX_MAX);
@@ -481,7 +484,7 @@ static bool redis_prefix(struct reader *reader, const cJSON *node, void *into)
 static bool config_redis(struct reader *reader, const cJSON *node, void *into)
 {
     static const struct key keys[] = {{"url", redis_url, true}, {"prefix", redis_prefix, false}};
-    return read_object(reader, node, keys, N_OF(keys), into);
+    return tagd_config_read_object(reader, node, keys, N_OF(keys), into);
 }
 
 /* ---- the rest ---- */
@@ -490,7 +493,7 @@ static bool http_listen(struct reader *reader, const cJSON *node, void *into)
 {
     struct tagd_config *config = into;
     const char *text;
-    if (!read_text(reader, node, &text))
+    if (!tagd_config_read_text(reader, node, &text))
         return false;
     if (strcmp(text, "off") == 0) {
         config->http_host = NULL;
@@ -506,7 +509,7 @@ static bool http_listen(struct reader *reader, const cJSON *node, void *into)
 static bool config_http(struct reader *reader, const cJSON *node, void *into)
 {
     static const struct key keys[] = {{"listen", http_listen, false}};
-    return read_object(reader, node, keys, N_OF(keys), into);
+    return tagd_config_read_object(reader, node, keys, N_OF(keys), into);
 }
 
 static bool config_group(struct reader *reader, const cJSON *node, void *into)
@@ -522,7 +525,7 @@ static bool config_instance(struct reader *reader, const cJSON *node, void *into
 static bool config_catalog(struct reader *reader, const cJSON *node, void *into)
 {
     struct tagd_config *config = into;
-    if (!read_text(reader, node, &config->catalog))
+    if (!tagd_config_read_text(reader, node, &config->catalog))
         return false;
     return *config->catalog != '\0' || fault(reader, node, "expected the path of the catalog file");
 }
@@ -583,7 +586,7 @@ static bool config_past(struct reader *reader, const cJSON *node, void *into)
     struct tagd_config *config = into;
     const char *text;
     int64_t days;
-    if (!read_text(reader, node, &text))
+    if (!tagd_config_read_text(reader, node, &text))
         return false;
     if (tagd_time_parse(tagd_str_of(text), &config->past_ms))
         return true;
@@ -598,7 +601,7 @@ static bool config_carry(struct reader *reader, const cJSON *node, void *into)
     struct tagd_config *config = into;
     const char *text;
     if (cJSON_IsString(node)) {
-        if (!read_text(reader, node, &text))
+        if (!tagd_config_read_text(reader, node, &text))
             return false;
         return strcmp(text, "all") == 0 || fault(reader, node, "expected \"all\" or an array of dimensions");
     }
@@ -610,7 +613,7 @@ static bool config_carry(struct reader *reader, const cJSON *node, void *into)
     config->carry_all = false;
     config->carry = tagd_arena_zalloc(&config->arena, (n + 1) * sizeof(*config->carry));
     for (const cJSON *item = node->child; item != NULL; item = item->next)
-        if (!read_text(reader, item, &config->carry[config->n_carry++]))
+        if (!tagd_config_read_text(reader, item, &config->carry[config->n_carry++]))
             return false;
     return true;
 }
@@ -663,7 +666,7 @@ static bool config_junk_subjects(struct reader *reader, const cJSON *node, void 
     config->junk_subjects = tagd_arena_zalloc(&config->arena, (n + 1) * sizeof(*config->junk_subjects));
     config->n_junk_subjects = 0;
     for (const cJSON *item = node->child; item != NULL; item = item->next) {
-        if (!read_text(reader, item, &text))
+        if (!tagd_config_read_text(reader, item, &text))
             return false;
         config->junk_subjects[config->n_junk_subjects++] = tagd_str_of(text);
     }
@@ -741,7 +744,7 @@ struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t
     struct reader reader = {jsonc, config, lookup, to, error};
     const cJSON *root = tagd_jsonc_root(jsonc);
     set_defaults(config, default_instance);
-    bool ok = read_object(&reader, root, keys, N_OF(keys), config) && topics_differ(&reader, root);
+    bool ok = tagd_config_read_object(&reader, root, keys, N_OF(keys), config) && topics_differ(&reader, root);
     tagd_jsonc_free(jsonc);
     if (ok)
         return config;

@@ -51,6 +51,7 @@ struct tagd_property {
 struct tagd_source {
     const char *topic;
     enum tagd_partitioner partitioner;
+    struct tagd_map *map; /* NULL: CloudEvents */
 };
 
 struct tagd_config {
@@ -60,6 +61,7 @@ struct tagd_config {
     struct tagd_source *sources; /* 1 to TAGD_TOPICS_MAX, all different */
     size_t n_sources;
     const char *tag_changes, *churn_risk, *dead_letter; /* all different, none a source */
+    bool content_binary;                                /* outputs.content_mode: CloudEvents in binary mode */
     struct tagd_property *kafka;                        /* without auto.offset.reset */
     size_t n_kafka;
     const char *bootstrap_servers; /* also among kafka */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "catalog/compiled.h"
+#include "emit/emit.h"
 
 static void add_z_json(struct tagd_buf *out, const char *z)
 {
@@ -84,7 +85,7 @@ static void add_tags(struct tagd_buf *out, const struct tagd_emit *emit, const s
     tagd_buf_add_byte(out, '}');
 }
 
-static void add_data(struct tagd_buf *out, const struct tagd_emit *emit, const struct tagd_change *change)
+void tagd_emit_data(const struct tagd_emit *emit, const struct tagd_change *change, struct tagd_buf *out)
 {
     const struct tagd_dimension *dimension = &emit->catalog->dimensions[change->dimension];
     tagd_buf_add_z(out, "{\"dimension\":");
@@ -120,13 +121,13 @@ static void add_data(struct tagd_buf *out, const struct tagd_emit *emit, const s
 void tagd_emit_change(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
                       struct tagd_buf *out)
 {
-    tagd_buf_add_z(out, "{\"specversion\":\"1.0\",\"id\":\"tag:");
+    tagd_buf_add_z(out, "{\"specversion\":\"1.0\",\"id\":\"" TAGD_ID_OF_TAG);
     add_inside(out, subject);
     tagd_buf_add_byte(out, ':');
     tagd_buf_add_i64(out, (int64_t)change->revision);
-    tagd_buf_add_z(out, "\",\"source\":\"tagd/");
+    tagd_buf_add_z(out, "\",\"source\":\"" TAGD_SOURCE_PREFIX);
     add_inside(out, tagd_str_of(emit->group));
-    tagd_buf_add_z(out, "\",\"type\":\"tagd.tag.changed\",\"subject\":");
+    tagd_buf_add_z(out, "\",\"type\":\"" TAGD_TYPE_OF_TAG "\",\"subject\":");
     tagd_buf_add_json(out, subject);
     tagd_buf_add_z(out, ",\"time\":");
     add_time(out, change->time_ms);
@@ -140,6 +141,6 @@ void tagd_emit_change(const struct tagd_emit *emit, struct tagd_str subject, con
         tagd_buf_add_byte(out, '"');
     }
     tagd_buf_add_z(out, ",\"datacontenttype\":\"application/json\",\"data\":");
-    add_data(out, emit, change);
+    tagd_emit_data(emit, change, out);
     tagd_buf_add_byte(out, '}');
 }

@@ -603,3 +603,10 @@ void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension,
     }
     tagd_buf_add_byte(out, '}');
 }
+
+void tagd_engine_attribute(const struct tagd_engine *engine, size_t attribute, struct tagd_buf *out)
+{
+    struct view *now = (struct view *)(uintptr_t)&engine->now;
+    struct tagd_node node = {.kind = TAGD_N_ATTRIBUTE, .index = (uint32_t)attribute};
+    add_val(out, tagd_eval(now, &node));
+}

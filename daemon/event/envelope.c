@@ -57,17 +57,20 @@ static bool read_attribute_header(const struct tagd_header *header, struct tagd_
                                   struct tagd_event *event)
 {
     struct tagd_str name = {header->name.p + 3, header->name.n - 3};
-
     for (int i = 0; i < TAGD_ATTRS; i++) {
         if (!same_word(name, tagd_attribute_names[i]))
             continue;
+        if (!header->value.p) {
+            envelope->attrs[i] = (struct tagd_attribute){TAGD_ABSENT, {"", 0}, "null", 0};
+            continue;
+        }
         if (!tagd_utf8_valid(header->value.p, header->value.n))
             return tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "header ce_%s: invalid UTF-8",
                                      tagd_attribute_names[i].p);
         if (header->value.n && memchr(header->value.p, '\0', header->value.n))
             return tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "header ce_%s: a NUL byte",
                                      tagd_attribute_names[i].p);
-        envelope->attrs[i] = (struct tagd_attribute){TAGD_TEXT, header->value, "a string"};
+        envelope->attrs[i] = (struct tagd_attribute){TAGD_TEXT, header->value, "a string", 0};
     }
     return true;
 }
@@ -100,11 +103,11 @@ static void read_member(const cJSON *member, struct tagd_envelope *envelope)
         if (!tagd_str_eq(name, tagd_attribute_names[i]))
             continue;
         if (cJSON_IsNull(member))
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_ABSENT, {"", 0}, "null"};
+            envelope->attrs[i] = (struct tagd_attribute){TAGD_ABSENT, {"", 0}, "null", 0};
         else if (cJSON_IsString(member))
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_TEXT, tagd_str_of(member->valuestring), "a string"};
+            envelope->attrs[i] = (struct tagd_attribute){TAGD_TEXT, tagd_str_of(member->valuestring), "a string", 0};
         else
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_NOT_TEXT, {"", 0}, tagd_json_kind(member)};
+            envelope->attrs[i] = (struct tagd_attribute){TAGD_NOT_TEXT, {"", 0}, tagd_json_kind(member), 0};
         return;
     }
     if (tagd_str_eq(name, TAGD_STR("data")))

@@ -125,7 +125,9 @@ static enum clock read_time(const struct tagd_event_rules *rules, const struct t
 
     if (envelope->not_object || time->state == TAGD_NOT_TEXT)
         return CLOCK_INVALID;
-    if (time->state == TAGD_TEXT) {
+    if (time->state == TAGD_INSTANT) {
+        time_ms = time->ms;
+    } else if (time->state == TAGD_TEXT) {
         if (!tagd_time_parse(time->text, &time_ms))
             return CLOCK_INVALID;
     } else {
@@ -143,22 +145,26 @@ static bool refuse_time(const struct tagd_event_rules *rules, const struct tagd_
                         struct tagd_event *event)
 {
     const struct tagd_attribute *time = &envelope->attrs[TAGD_ATTR_TIME];
+    const char *called = tagd_attribute_called(envelope, TAGD_ATTR_TIME);
+    enum tagd_time_form form = envelope->map ? envelope->map->attributes[TAGD_MAP_TIME].form : TAGD_RFC3339;
 
     if (time->state == TAGD_NOT_TEXT)
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "time: expected a string, found %s", time->kind);
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected %s, found %s", called,
+                                 form == TAGD_RFC3339 ? "a string" : tagd_time_form_expected(form), time->kind);
     if (time->state == TAGD_TEXT)
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID,
-                                 "time: expected a time as RFC 3339 writes it, found \"%.*s\"",
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected %s, found \"%.*s\"", called,
+                                 tagd_time_form_expected(form),
                                  (int)tagd_utf8_cut(time->text.p, time->text.n < 40 ? time->text.n : 40), time->text.p);
     if (rules->time_required)
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "time: missing");
-    return tagd_event_refuse(event, TAGD_EVENT_INVALID,
-                             "time: missing, and the record has no timestamp to stand for it");
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: missing", called);
+    return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: missing, and the record has no timestamp to stand for it",
+                             called);
 }
 
-static bool check_clock(const struct tagd_event_rules *rules, const struct tagd_record *record, enum clock clock,
-                        struct tagd_event *event)
+static bool check_clock(const struct tagd_event_rules *rules, const struct tagd_record *record,
+                        const struct tagd_envelope *envelope, enum clock clock, struct tagd_event *event)
 {
+    const char *called = tagd_attribute_called(envelope, TAGD_ATTR_TIME);
     char at[TAGD_TIME_TEXT], limit[TAGD_TIME_TEXT];
 
     if (clock == CLOCK_RIGHT)
@@ -166,9 +172,10 @@ static bool check_clock(const struct tagd_event_rules *rules, const struct tagd_
     tagd_time_format(event->time_ms, at);
     if (clock == CLOCK_PAST) {
         tagd_time_format(rules->past_ms, limit);
-        return tagd_event_refuse(event, TAGD_EVENT_PAST, "time: %s is before the earliest allowed, %s", at, limit);
+        return tagd_event_refuse(event, TAGD_EVENT_PAST, "%s: %s is before the earliest allowed, %s", called, at,
+                                 limit);
     }
-    return tagd_event_refuse(event, TAGD_EVENT_FUTURE, "time: %s is over %lld ms ahead of the %s", at,
+    return tagd_event_refuse(event, TAGD_EVENT_FUTURE, "%s: %s is over %lld ms ahead of the %s", called, at,
                              (long long)rules->future_ms,
                              record->log_append_time && record->timestamp_ms >= 0 ? "record's append time" : "clock");
 }
@@ -180,12 +187,13 @@ static bool check_text(const struct tagd_envelope *envelope, enum tagd_attribute
                        struct tagd_event *event)
 {
     const struct tagd_attribute *attr = &envelope->attrs[name];
-    const char *called = tagd_attribute_names[name].p;
+    const char *called = tagd_attribute_called(envelope, name);
 
     if (attr->state == TAGD_ABSENT)
         return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: missing", called);
     if (attr->state == TAGD_NOT_TEXT)
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected a string, found %s", called, attr->kind);
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected %s, found %s", called,
+                                 envelope->map ? "a string or a whole number" : "a string", attr->kind);
     if (attr->text.n == 0)
         return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected 1 to %zu bytes, found an empty string",
                                  called, max);
@@ -203,9 +211,9 @@ static bool check_attributes(const struct tagd_event_rules *rules, const struct 
     if (envelope->not_object)
         return tagd_event_refuse(event, TAGD_EVENT_INVALID, "value: expected an object, found %s",
                                  envelope->not_object);
-    if (!check_text(envelope, TAGD_ATTR_SPECVERSION, 16, event))
+    if (!envelope->map && !check_text(envelope, TAGD_ATTR_SPECVERSION, 16, event))
         return false;
-    if (!tagd_str_eq(version->text, TAGD_STR("1.0")))
+    if (!envelope->map && !tagd_str_eq(version->text, TAGD_STR("1.0")))
         return tagd_event_refuse(event, TAGD_EVENT_INVALID, "specversion: expected \"1.0\", found \"%.*s\"",
                                  (int)version->text.n, version->text.p);
     if (!check_text(envelope, TAGD_ATTR_ID, TAGD_ATTRIBUTE_MAX, event) ||
@@ -214,7 +222,8 @@ static bool check_attributes(const struct tagd_event_rules *rules, const struct 
         !check_text(envelope, TAGD_ATTR_SUBJECT, TAGD_SUBJECT_MAX, event))
         return false;
     if (has_control(event->subject))
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "subject: a control character");
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: a control character",
+                                 tagd_attribute_called(envelope, TAGD_ATTR_SUBJECT));
     return clock != CLOCK_INVALID || refuse_time(rules, envelope, event);
 }
 
@@ -228,7 +237,7 @@ static uint32_t partition_of(enum tagd_partitioner partitioner, struct tagd_str 
 }
 
 static bool check_route(const struct tagd_event_rules *rules, const struct tagd_record *record,
-                        struct tagd_event *event)
+                        const struct tagd_envelope *envelope, struct tagd_event *event)
 {
     enum tagd_partitioner other = rules->partitioner == TAGD_MURMUR2 ? TAGD_CRC32 : TAGD_MURMUR2;
     bool other_fits, other_key;
@@ -242,10 +251,10 @@ static bool check_route(const struct tagd_event_rules *rules, const struct tagd_
     other_fits = partition_of(other, event->subject, rules->partitions) == (uint32_t)record->partition;
     other_key = record->has_key && !tagd_str_eq(record->key, event->subject);
     return tagd_event_refuse(event, TAGD_EVENT_MISROUTED,
-                             "subject: %s puts it in partition %u of %d, the record is in %d; %s%s would fit%s",
-                             partitioner_names[rules->partitioner], right, (int)rules->partitions,
-                             (int)record->partition, other_fits ? "" : "neither it nor ", partitioner_names[other],
-                             other_key ? "; the record's key is not the subject" : "");
+                             "%s: %s puts it in partition %u of %d, the record is in %d; %s%s would fit%s",
+                             tagd_attribute_called(envelope, TAGD_ATTR_SUBJECT), partitioner_names[rules->partitioner],
+                             right, (int)rules->partitions, (int)record->partition, other_fits ? "" : "neither it nor ",
+                             partitioner_names[other], other_key ? "; the record's key is not the subject" : "");
 }
 
 /* ---- the record ---- */
@@ -285,13 +294,14 @@ void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_r
                           rules->max_bytes);
         return;
     }
-    if (!tagd_envelope_read(record, arena, &envelope, event))
+    if (!(rules->map ? tagd_map_read(rules->map, record, arena, &envelope, event)
+                     : tagd_envelope_read(record, arena, &envelope, event)))
         return;
     take_views(rules, &envelope, event);
     clock = read_time(rules, record, wall_ms, &envelope, event);
     if (envelope.attrs[TAGD_ATTR_SUBJECT].state == TAGD_TEXT && junk(rules, event->subject)) {
-        tagd_event_refuse(event, TAGD_EVENT_JUNK_SUBJECT, "subject: \"%.*s\" stands for no customer",
-                          (int)event->subject.n, event->subject.p);
+        tagd_event_refuse(event, TAGD_EVENT_JUNK_SUBJECT, "%s: \"%.*s\" stands for no customer",
+                          tagd_attribute_called(&envelope, TAGD_ATTR_SUBJECT), (int)event->subject.n, event->subject.p);
         return;
     }
     if (!check_attributes(rules, &envelope, clock, event))
@@ -300,7 +310,7 @@ void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_r
         return;
     if (event->type == TAGD_TYPE_PROFILE_UPDATED && !tagd_updates_read(rules->catalog, &envelope, arena, event))
         return;
-    if (!check_clock(rules, record, clock, event) || !check_route(rules, record, event))
+    if (!check_clock(rules, record, &envelope, clock, event) || !check_route(rules, record, &envelope, event))
         return;
     if (event->type == TAGD_TYPE_UNDECLARED && tagd_catalog_type_reserved(event->type_name))
         tagd_event_refuse(event, TAGD_EVENT_UNSUPPORTED, "type: %.*s is reserved and not yet done by this version",

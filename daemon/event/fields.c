@@ -15,6 +15,34 @@ static const char *expected_of(enum tagd_field_type type)
     return "a value";
 }
 
+/* A map's: a whole number where a string is wanted is its text. */
+static const char *read_number_as_text(const cJSON *node, struct tagd_arena *arena, struct tagd_value *value)
+{
+    const char *found = tagd_number_text(node->valuedouble, arena, &value->s);
+
+    value->present = !found;
+    return found;
+}
+
+static bool refuse_field(const struct tagd_envelope *envelope, const struct tagd_field *field, const char *found,
+                         struct tagd_event *event)
+{
+    const struct tagd_map_rule *data = envelope->map ? &envelope->map->data : NULL;
+    const struct tagd_map_rule *rule = tagd_map_field_rule(envelope->map, field->name);
+    int n = (int)field->name.n;
+    const char *name = field->name.p, *expected = expected_of(field->type);
+
+    if (rule && rule->form != TAGD_RFC3339)
+        expected = tagd_time_form_expected(rule->form);
+    if (rule)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/%s: expected %s, found %s", rule->called, expected,
+                                 found);
+    if (data && data->kind == TAGD_MAP_AT)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/%.*s (%s/%.*s): expected %s, found %s", n, name,
+                                 data->at.text.p, n, name, expected, found);
+    return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/%.*s: expected %s, found %s", n, name, expected, found);
+}
+
 /* NULL if the value was read, else what was found in its place. */
 static const char *read_value(enum tagd_field_type type, const cJSON *node, struct tagd_value *value)
 {
@@ -67,13 +95,16 @@ static void find_members(const struct tagd_field *fields, size_t n, const cJSON 
 bool tagd_updates_read(const struct tagd_catalog *catalog, const struct tagd_envelope *envelope,
                        struct tagd_arena *arena, struct tagd_event *event)
 {
-    const cJSON *attributes =
-        cJSON_IsObject(envelope->data) ? cJSON_GetObjectItemCaseSensitive(envelope->data, "attributes") : NULL;
+    const cJSON *attributes = NULL;
 
     event->updates = tagd_arena_zalloc(arena, tagd_catalog_n_attributes(catalog) * sizeof(*event->updates));
     event->n_undeclared = 0;
     if (envelope->no_data)
         return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data: %s", envelope->no_data);
+    for (const cJSON *member = cJSON_IsObject(envelope->data) ? envelope->data->child : NULL; member;
+         member = member->next)
+        if (strcmp(member->string, "attributes") == 0)
+            attributes = member; /* of two the last */
     if (!attributes || !cJSON_IsObject(attributes))
         return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/attributes: expected an object, found %s",
                                  attributes ? tagd_json_kind(attributes) : "nothing");
@@ -113,19 +144,21 @@ bool tagd_fields_read(const struct tagd_catalog *catalog, const struct tagd_enve
     if (data && cJSON_IsNull(data))
         data = NULL;
     if (data && !cJSON_IsObject(data))
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data: expected an object, found %s", tagd_json_kind(data));
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected an object, found %s",
+                                 envelope->map ? envelope->map->data.called : "data", tagd_json_kind(data));
     find_members(fields, n, data, members);
     for (size_t i = 0; i < n; i++) {
         const char *found = NULL;
         bool missing = !members[i] || cJSON_IsNull(members[i]);
 
-        if (!missing)
+        if (!missing && envelope->map && fields[i].type == TAGD_STRING && cJSON_IsNumber(members[i]))
+            found = read_number_as_text(members[i], arena, &event->fields[i]);
+        else if (!missing)
             found = read_value(fields[i].type, members[i], &event->fields[i]);
         else if (fields[i].required)
             found = members[i] ? "null" : "nothing";
         if (found)
-            return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/%.*s: expected %s, found %s",
-                                     (int)fields[i].name.n, fields[i].name.p, expected_of(fields[i].type), found);
+            return refuse_field(envelope, &fields[i], found, event);
     }
     return true;
 }

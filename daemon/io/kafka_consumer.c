@@ -265,8 +265,7 @@ static void view_headers(struct tagd_kafka_held *held, struct tagd_record *recor
         size_t size;
         if (rd_kafka_header_get_all(headers, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
             break;
-        held->headers[i] =
-            (struct tagd_header){tagd_str_of(name), {value == NULL ? "" : value, value == NULL ? 0 : size}};
+        held->headers[i] = (struct tagd_header){tagd_str_of(name), {value, value == NULL ? 0 : size}};
         record->n_headers = i + 1;
     }
     record->headers = held->headers;

@@ -195,7 +195,8 @@ static bool take_record(void *to, const rd_kafka_message_t *message)
         if (rd_kafka_header_get_all(headers, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
             break;
         copies[i].name = tagd_arena_copy(op->arena, name, strlen(name));
-        copies[i].value = tagd_arena_copy(op->arena, value == NULL ? "" : value, value == NULL ? 0 : size);
+        if (value != NULL)
+            copies[i].value = tagd_arena_copy(op->arena, value, size);
         record->n_headers = i + 1;
     }
     record->headers = copies;

@@ -2,6 +2,7 @@
  * head. The order of the outputs is a customer's own order; dead letters come first. */
 #include "shard/shard.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,14 @@ void tagd_change_output(struct tagd_str key, struct tagd_str value, uint32_t ind
                                    .index = index};
 }
 
+void tagd_binary_output(struct tagd_str key, struct tagd_str value, const struct tagd_header *headers, size_t n_headers,
+                        uint32_t index, struct tagd_output *output)
+{
+    tagd_change_output(key, value, index, output);
+    output->headers = headers;
+    output->n_headers = n_headers;
+}
+
 void tagd_dead_letter(const struct tagd_record *record, enum tagd_event_code code, struct tagd_str reason,
                       const char *topic, uint32_t shard, int64_t offset, uint32_t index, struct tagd_arena *arena,
                       struct tagd_output *output)
@@ -95,8 +104,17 @@ static void on_change(void *self, const struct tagd_change *change)
 {
     struct tagd_batch *batch = self;
     struct tagd_batch_output *output = add_output(batch);
-    *output = (struct tagd_batch_output){TAGD_OUT_CHANGE, batch->subject, batch->text.n, 0, 0};
-    tagd_emit_change(&batch->context->emit, batch->subject, change, &batch->text);
+    const struct tagd_emit *emit = &batch->context->emit;
+    size_t start = batch->text.n;
+    *output = (struct tagd_batch_output){.kind = TAGD_OUT_CHANGE, .key = batch->subject};
+    if (batch->context->config->content_binary) {
+        tagd_emit_headers(emit, batch->subject, change, &batch->text);
+        output->headers = batch->text.n - start;
+        tagd_emit_data(emit, change, &batch->text);
+    } else {
+        tagd_emit_change(emit, batch->subject, change, &batch->text);
+    }
+    output->at = start + output->headers;
     output->n = batch->text.n - output->at;
     if (change->cause != NULL)
         batch->n_event++;
@@ -299,6 +317,25 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     return true;
 }
 
+static void settle_change(struct tagd_batch *batch, uint32_t index, struct tagd_arena *arena)
+{
+    const struct tagd_batch_output *from = &batch->pending[index];
+    struct tagd_str value = {batch->text.p + from->at, from->n};
+    struct tagd_str block = {batch->text.p + from->at - from->headers, from->headers};
+    const struct tagd_header *headers;
+    size_t n_headers;
+    if (block.n == 0) {
+        tagd_change_output(from->key, value, index, &batch->outputs[index]);
+        tagd_outbox_add_change(&batch->outbox, from->key, value);
+        return;
+    }
+    bool read = tagd_emit_headers_read(block, arena, &headers, &n_headers);
+    assert(read); /* it was just written */
+    (void)read;
+    tagd_binary_output(from->key, value, headers, n_headers, index, &batch->outputs[index]);
+    tagd_outbox_add_binary(&batch->outbox, from->key, block, value);
+}
+
 /* The buffers don't grow any more: views into them can be made. */
 static void settle_bytes(struct tagd_batch *batch, struct tagd_arena *arena)
 {
@@ -312,8 +349,7 @@ static void settle_bytes(struct tagd_batch *batch, struct tagd_arena *arena)
     for (uint32_t i = 0; i < batch->n_outputs; i++) {
         const struct tagd_batch_output *from = &batch->pending[i];
         if (from->kind == TAGD_OUT_CHANGE) {
-            tagd_change_output(from->key, (struct tagd_str){batch->text.p + from->at, from->n}, i, &batch->outputs[i]);
-            tagd_outbox_add_change(&batch->outbox, from->key, batch->outputs[i].value);
+            settle_change(batch, i, arena);
             continue;
         }
         const struct tagd_record *record = batch->items[from->item].record;

@@ -6,6 +6,7 @@
  *   u       outputs; for each
  *     u8    0: a change        u key bytes, key, u value bytes, value
  *           1: a dead letter   u topic, u offset, u8 code, u reason bytes, reason   (its record is fetched again)
+ *           2: a change in binary mode   u key bytes, key, u header bytes, headers (emit/binary.c), u value bytes, value
  *
  * u: LEB128; d: zigzag LEB128. The output's place in the list is the index of its tagd_batch header. */
 #include "shard/shard.h"
@@ -36,6 +37,14 @@ void tagd_outbox_add_change(struct tagd_buf *out, struct tagd_str key, struct ta
     add_bytes(out, value);
 }
 
+void tagd_outbox_add_binary(struct tagd_buf *out, struct tagd_str key, struct tagd_str headers, struct tagd_str value)
+{
+    tagd_buf_add_byte(out, 2);
+    add_bytes(out, key);
+    add_bytes(out, headers);
+    add_bytes(out, value);
+}
+
 void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t offset, enum tagd_event_code code,
                                  struct tagd_str reason)
 {
@@ -60,14 +69,16 @@ static struct tagd_str read_bytes(struct tagd_reader *reader)
     return reader->bad ? (struct tagd_str){"", 0} : tagd_read_bytes(reader, (size_t)n);
 }
 
-static void read_output(struct tagd_reader *reader, struct tagd_outbox_output *output)
+static void read_output(struct tagd_reader *reader, struct tagd_arena *arena, struct tagd_outbox_output *output)
 {
     unsigned char kind = read_byte(reader);
-    if (kind > 1)
+    if (kind > 2)
         reader->bad = true;
     output->dead_letter = kind == 1;
-    if (kind == 0) {
+    if (kind != 1) {
         output->key = read_bytes(reader);
+        if (kind == 2 && !tagd_emit_headers_read(read_bytes(reader), arena, &output->headers, &output->n_headers))
+            reader->bad = true;
         output->value = read_bytes(reader);
         return;
     }
@@ -99,6 +110,6 @@ bool tagd_outbox_read(struct tagd_str bytes, struct tagd_arena *arena, struct ta
     content->n_outputs = (size_t)n;
     content->outputs = tagd_arena_zalloc(arena, (content->n_outputs + 1) * sizeof(*content->outputs));
     for (size_t i = 0; i < content->n_outputs && !reader.bad; i++)
-        read_output(&reader, &content->outputs[i]);
+        read_output(&reader, arena, &content->outputs[i]);
     return !reader.bad && reader.p == reader.end;
 }

@@ -52,8 +52,9 @@ struct tagd_batch_customer {
 struct tagd_batch_output { /* an output before its bytes stand still */
     int kind;
     struct tagd_str key;
-    size_t at, n;  /* a change's value in text */
-    uint32_t item; /* a dead letter's */
+    size_t at, n;   /* a change's value in text, */
+    size_t headers; /* behind so many bytes of its block of headers; 0: structured */
+    uint32_t item;  /* a dead letter's */
 };
 
 /* Reused from batch to batch, so warm use allocates nothing. */
@@ -119,13 +120,18 @@ void tagd_dead_letter(const struct tagd_record *record, enum tagd_event_code cod
                       const char *topic, uint32_t shard, int64_t offset, uint32_t index, struct tagd_arena *arena,
                       struct tagd_output *output);
 void tagd_change_output(struct tagd_str key, struct tagd_str value, uint32_t index, struct tagd_output *output);
+/* The same in binary mode, with headers of its own. */
+void tagd_binary_output(struct tagd_str key, struct tagd_str value, const struct tagd_header *headers, size_t n_headers,
+                        uint32_t index, struct tagd_output *output);
 
 /* ---- the outbox entry (outbox.c) ---- */
 
 struct tagd_outbox_output {
     bool dead_letter;
-    struct tagd_str key, value; /* a change's */
-    uint32_t topic;             /* a dead letter's source */
+    struct tagd_str key, value;        /* a change's; */
+    const struct tagd_header *headers; /* in binary mode: its headers; NULL: structured */
+    size_t n_headers;
+    uint32_t topic; /* a dead letter's source */
     int64_t offset;
     enum tagd_event_code code;
     struct tagd_str reason;
@@ -140,9 +146,11 @@ struct tagd_outbox_content {
 void tagd_outbox_begin(struct tagd_buf *out, int64_t watermark_ms, uint32_t n_topics, const int64_t *offset,
                        size_t n_outputs);
 void tagd_outbox_add_change(struct tagd_buf *out, struct tagd_str key, struct tagd_str value);
+/* headers: a block as emit writes it. */
+void tagd_outbox_add_binary(struct tagd_buf *out, struct tagd_str key, struct tagd_str headers, struct tagd_str value);
 void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t offset, enum tagd_event_code code,
                                  struct tagd_str reason);
-/* Views point into bytes. False: damaged, or of another version. */
+/* Views point into bytes and the arena. False: damaged, or of another version. */
 bool tagd_outbox_read(struct tagd_str bytes, struct tagd_arena *arena, struct tagd_outbox_content *content);
 
 /* ---- taking over (takeover.c) ---- */

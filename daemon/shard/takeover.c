@@ -328,9 +328,13 @@ static enum tagd_takeover_result open_entry(struct tagd_takeover *takeover, cons
     }
     takeover->outputs = tagd_arena_zalloc(op->arena, (content->n_outputs + 1) * sizeof(*takeover->outputs));
     takeover->letter = 0;
-    for (uint32_t i = 0; i < content->n_outputs; i++)
-        if (!content->outputs[i].dead_letter)
-            tagd_change_output(content->outputs[i].key, content->outputs[i].value, i, &takeover->outputs[i]);
+    for (uint32_t i = 0; i < content->n_outputs; i++) {
+        const struct tagd_outbox_output *from = &content->outputs[i];
+        if (from->headers != NULL)
+            tagd_binary_output(from->key, from->value, from->headers, from->n_headers, i, &takeover->outputs[i]);
+        else if (!from->dead_letter)
+            tagd_change_output(from->key, from->value, i, &takeover->outputs[i]);
+    }
     return fetch_letters(takeover, op);
 }
 

@@ -725,6 +725,7 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
     for (uint32_t i = 0; i < config->n_topics; i++) {
         worker->rules[i] = config->rules;
         worker->rules[i].partitioner = config->partitioners[i];
+        worker->rules[i].map = config->maps != NULL ? config->maps[i] : NULL;
     }
     worker->by_number = tagd_xcalloc(n + 1, sizeof(*worker->by_number));
     worker->lanes = tagd_xcalloc(n + 1, sizeof(*worker->lanes));

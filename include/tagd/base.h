@@ -69,8 +69,9 @@ tagd_i128 tagd_read_zigzag128(struct tagd_reader *reader);
 struct tagd_str tagd_read_bytes(struct tagd_reader *reader, size_t n); /* a view */
 
 /* ---- time: milliseconds since 1970-01-01T00:00:00Z ---- */
-#define TAGD_NEVER INT64_MAX          /* later than every instant */
-#define TAGD_TIME_MAX 253402300799999 /* 9999-12-31T23:59:59.999Z */
+#define TAGD_NEVER INT64_MAX            /* later than every instant */
+#define TAGD_TIME_MAX 253402300799999   /* 9999-12-31T23:59:59.999Z */
+#define TAGD_TIME_MIN (-62167219200000) /* 0000-01-01T00:00:00Z */
 #define TAGD_MS_DAY 86400000
 /* RFC 3339 with any offset, cut to the millisecond. False: not a time. */
 bool tagd_time_parse(struct tagd_str text, int64_t *ms);
@@ -113,6 +114,14 @@ uint64_t tagd_hash64(struct tagd_str s);
 /* Kafka's partitioners: the Java clients' murmur2 (already masked positive) and zlib's CRC-32. */
 uint32_t tagd_murmur2(struct tagd_str key);
 uint32_t tagd_crc32(struct tagd_str key);
+
+/* ---- a JSON Pointer (RFC 6901), split; owned by whoever made it ---- */
+#define TAGD_POINTER_BYTES_MAX 256
+struct tagd_pointer {
+    struct tagd_str text;          /* as written */
+    const struct tagd_str *tokens; /* NUL-terminated, ~0 and ~1 undone */
+    size_t n;                      /* 0: the whole document */
+};
 
 /* ---- errors: one sentence with the place and the remedy ---- */
 struct tagd_error {

@@ -1,4 +1,4 @@
-/* emit: a change -> the bytes of its CloudEvent (structured JSON). */
+/* emit: a change -> the bytes of its CloudEvent: structured JSON, or in binary mode headers and data. */
 #ifndef TAGD_EMIT_H
 #define TAGD_EMIT_H
 
@@ -14,5 +14,16 @@ struct tagd_emit {
 /* Appends one JSON object, no newline. */
 void tagd_emit_change(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
                       struct tagd_buf *out);
+
+/* ---- binary mode: the attributes as headers, data alone as the value ---- */
+#define TAGD_EMIT_HEADERS_MAX 16
+/* Appends the headers as one block, which emit/binary.c describes. */
+void tagd_emit_headers(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
+                       struct tagd_buf *block);
+/* Appends what is `data` in structured mode. */
+void tagd_emit_data(const struct tagd_emit *emit, const struct tagd_change *change, struct tagd_buf *out);
+/* The headers of a block; they point into it, their array is the arena's. False: damaged. */
+bool tagd_emit_headers_read(struct tagd_str block, struct tagd_arena *arena, const struct tagd_header **headers,
+                            size_t *n_headers);
 
 #endif

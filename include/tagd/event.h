@@ -39,7 +39,7 @@ struct tagd_value {
 };
 
 struct tagd_header {
-    struct tagd_str name, value;
+    struct tagd_str name, value; /* value.p NULL: the header has no value, which is not an empty one */
 };
 
 /* One record as Kafka gave it; all views belong to the caller and must live as long as the event. */
@@ -55,13 +55,63 @@ struct tagd_record {
     int64_t offset;
 };
 
+/* ---- the map of a topic in another JSON shape: where each attribute and each field of data is ---- */
+
+#define TAGD_MAP_FIELDS_MAX 256 /* fields of data in one map */
+
+enum tagd_map_kind {
+    TAGD_MAP_NONE, /* not given: there is no data; the time is the record's timestamp */
+    TAGD_MAP_AT,   /* at a pointer into the value */
+    TAGD_MAP_TEXT, /* constants */
+    TAGD_MAP_NUMBER,
+    TAGD_MAP_BOOLEAN,
+    TAGD_MAP_KEY,    /* an attribute: the record's key */
+    TAGD_MAP_OFFSET, /* id: TOPIC/PARTITION/OFFSET */
+    TAGD_MAP_FIELDS  /* data, or a field of it: an object put together from fields */
+};
+enum tagd_time_form { TAGD_RFC3339, TAGD_EPOCH_S, TAGD_EPOCH_MS };
+
+struct tagd_map_rule {
+    enum tagd_map_kind kind;
+    enum tagd_time_form form; /* AT, of a time; other values are taken as they are */
+    struct tagd_pointer at;
+    struct tagd_str text; /* TEXT: the constant; OFFSET: the topic; NUL-terminated */
+    double number;        /* NUMBER; BOOLEAN: 0 or 1 */
+    const struct tagd_map_field *fields;
+    size_t n_fields;
+    const char *called; /* in messages, with its place: "subject (/member)" */
+};
+struct tagd_map_field {
+    struct tagd_str name; /* NUL-terminated */
+    struct tagd_map_rule rule;
+};
+
+enum tagd_map_attribute {
+    TAGD_MAP_ID,
+    TAGD_MAP_SOURCE,
+    TAGD_MAP_TYPE,
+    TAGD_MAP_SUBJECT,
+    TAGD_MAP_TIME,
+    TAGD_MAP_ATTRIBUTES
+};
+struct tagd_map {
+    struct tagd_map_rule attributes[TAGD_MAP_ATTRIBUTES]; /* all but TIME are given */
+    struct tagd_map_rule data;                            /* NONE, AT (an object) or FIELDS */
+};
+
+/* Whether the map of `topic` can feed the catalog: every field it gives is declared by a type it may have, of a type
+ * its constant or time form fits. False: *error says what doesn't, and what to do. */
+bool tagd_map_check(const struct tagd_map *map, const struct tagd_catalog *catalog, const char *topic,
+                    struct tagd_error *error);
+
 enum tagd_partitioner { TAGD_MURMUR2, TAGD_CRC32, TAGD_NO_PARTITIONER };
 
 struct tagd_event_rules {
     const struct tagd_catalog *catalog;
-    size_t max_bytes;  /* too_large above it */
-    int64_t past_ms;   /* earliest time */
-    int64_t future_ms; /* how far ahead is allowed; < 0: not checked (time: events) */
+    const struct tagd_map *map; /* NULL: CloudEvents */
+    size_t max_bytes;           /* too_large above it */
+    int64_t past_ms;            /* earliest time */
+    int64_t future_ms;          /* how far ahead is allowed; < 0: not checked (time: events) */
     enum tagd_partitioner partitioner;
     int32_t partitions; /* 0: not checked */
     bool time_required; /* simulate: an event without `time` is invalid */

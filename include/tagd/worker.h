@@ -14,6 +14,8 @@ struct tagd_worker_config {
     const char *const *topics;                 /* names, for messages and dead-letter headers */
     struct tagd_event_rules rules;             /* partitioner by topic below replaces the one in here */
     const enum tagd_partitioner *partitioners; /* by topic */
+    const struct tagd_map *const *maps;        /* by topic, NULL: CloudEvents; NULL: all are */
+    bool content_binary;                       /* changes as CloudEvents in binary mode */
     bool time_events;                          /* "time": "events" */
     int64_t grace_ms, max_idle_ms, horizon_ms;
     const bool *carry; /* a flag a dimension; NULL: all */

@@ -65,3 +65,43 @@ def test_the_grid_and_the_candidates_agree():
     rules = [("a", "since(login) * 0.3 > since(order) / 7"), ("b", "count(login[2s:500ms]) >= 2")]
     records = [("order", T0, {}), ("login", T0 + 70, {}), ("login", T0 + 900, {}), ("login", T0 + 700, {})]
     assert run(rules, records, T0 + 4000) == run(rules, records, T0 + 4000, grid=True) != []
+
+
+EVENTS = {"order": {"fields": {"amount": "decimal", "category": "string", "due": "time"}}, "login": {}}
+
+
+def values(value, records, until=None, zone="+00:00", **more):
+    catalog = {"catalog": "c", "version": "1", "timezone": zone, "events": EVENTS, "dimensions": {"a.b": {"value": value}}, **more}
+    lines = [{"id": str(i), "source": "s", "type": t, "subject": "c", "time": reference.time_text(at), "data": d}
+             for i, (t, at, d) in enumerate(records)]
+    return [(e["data"]["to"], reference.time_ms(e["time"]) - T0) for e in reference.simulate(catalog, lines, until).out]
+
+
+def test_of_equally_frequent_values_the_one_seen_last_by_time_is_the_top():
+    seen = [("order", T0, {"category": "a"}), ("order", T0 + 2, {"category": "b"}), ("order", T0 + 1, {"category": "a"}),
+            ("order", T0 + 1, {"category": "b"})]  # the last two are late: b stays last by time
+    assert values("top(category, order)", seen) == [("a", 0), ("b", 2), ("a", 2), ("b", 2)]
+
+
+def test_distinct_and_days_and_the_least():
+    day = [("order", T0, {"amount": 5}), ("order", T0 + DAY // 2, {"amount": 5.00001}), ("order", T0 + DAY, {"amount": -3}), ("login", T0 + DAY, {})]
+    assert values("distinct(amount, order)", day) == [("1", 0), ("2", DAY)]
+    assert values("days(order)", day) == [("1", 0), ("2", DAY)]  # 10:30 and 22:30 are one day at +00:00,
+    assert values("days(order)", day, zone="+08:00") == [("1", 0), ("2", DAY // 2)]  # two at +08:00, and the next 10:30 is of the second
+    assert values("min(amount, order)", day) == [("5", 0), ("-3", DAY)]
+    assert values("max(amount, order)", [("login", T0, {})]) == []
+
+
+def test_until_is_linear_and_negative_once_past():
+    due = reference.time_text(T0 + DAY)
+    assert run([("over", "until(due, order) < -1h"), ("at", "until(due, order) == 0s")], [("order", T0, {"due": due})], T0 + 9 * DAY, events=EVENTS) == [
+        (None, "at", DAY), ("at", None, DAY + 1), (None, "over", DAY + 3600001)]
+
+
+def test_a_birthday_and_an_attribute():
+    update = [("profile.updated", T0, {"attributes": {"born": "2000-02-29", "unknown": 1}}), ("profile.updated", T0 - 1, {"attributes": {"born": None}})]
+    attributes = {"attributes": {"born": "date"}}
+    assert values("attr.born", update, **attributes) == [("2000-02-29", 0)]
+    midnight = reference.time_ms("2026-03-02T00:00:00Z") - T0
+    assert values("days_until(attr.born)", update, T0 + DAY, **attributes) == [("364", 0), ("363", midnight)]
+    assert [reference.next_return("2000-02-29", reference.datetime(*d)) for d in ((2026, 2, 28), (2028, 2, 28), (2028, 2, 29))] == [0, 1, 0]

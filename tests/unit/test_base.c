@@ -1,4 +1,5 @@
 #include "base/jsonc.h"
+#include "base/pointer.h"
 #include "check.h"
 #include "tagd/base.h"
 
@@ -700,8 +701,85 @@ static void a_date_returns_every_year_and_29_february_on_the_28th_where_there_is
     }
 }
 
+/* ---- JSON Pointer ---- */
+
+static bool split(const char *text, struct tagd_arena *arena, struct tagd_pointer *pointer,
+                  struct tagd_pointer_fault *fault)
+{
+    return tagd_pointer_split(tagd_str_of(text), arena, pointer, fault);
+}
+
+/* RFC 6901, section 5, and what it leaves to be found missing. */
+static void a_pointer_leads_where_rfc_6901_says(void)
+{
+    static const char document[] =
+        "{\"foo\":[\"bar\",\"baz\"],\"\":0,\"a/b\":1,\"c%d\":2,\"e^f\":3,\"g|h\":4,\"i\\\\j\":5,\"k\\\"l\":6,"
+        "\" \":7,\"m~n\":8,\"twice\":9,\"twice\":10,\"tw\":11,\"~1\":12,\"\u4ef7\":13,\"01\":14}";
+    static const struct {
+        const char *pointer;
+        int value; /* -1: nothing is there */
+    } table[] = {{"/", 0},         {"/a~1b", 1},    {"/c%d", 2},     {"/e^f", 3},
+                 {"/g|h", 4},      {"/i\\j", 5},    {"/k\"l", 6},    {"/ ", 7},
+                 {"/m~0n", 8},     {"/twice", 10},  {"/tw", 11},     {"/~01", 12},
+                 {"/\u4ef7", 13},  {"/01", 14},     {"/twic", -1},   {"/twicee", -1},
+                 {"/foo/2", -1},   {"/foo/-", -1},  {"/foo/00", -1}, {"/foo/01", -1},
+                 {"/foo/+1", -1},  {"/foo/1x", -1}, {"/foo/", -1},   {"/foo/9999999999999999999999", -1},
+                 {"/foo/0/x", -1}, {"//", -1},      {"/twice/x", -1}};
+    struct tagd_arena arena = {0};
+    struct tagd_json_fault wrong;
+    struct tagd_pointer_fault fault;
+    struct tagd_pointer pointer;
+    const cJSON *root = tagd_json_parse(&arena, document, sizeof(document) - 1, &wrong);
+
+    CHECK(root != NULL);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        CHECK(split(table[i].pointer, &arena, &pointer, &fault));
+        const cJSON *found = tagd_pointer_follow(&pointer, root);
+        if ((found ? found->valueint : -1) != table[i].value) {
+            fprintf(stderr, "%s\n", table[i].pointer);
+            CHECK(false);
+        }
+    }
+    CHECK(split("", &arena, &pointer, &fault) && tagd_pointer_follow(&pointer, root) == root);
+    CHECK(split("/foo", &arena, &pointer, &fault) && cJSON_IsArray(tagd_pointer_follow(&pointer, root)));
+    CHECK(split("/foo/1", &arena, &pointer, &fault));
+    CHECK(strcmp(tagd_pointer_follow(&pointer, root)->valuestring, "baz") == 0);
+    tagd_arena_free(&arena);
+}
+
+static void a_wrong_pointer_is_refused_where_it_is_wrong(void)
+{
+    static const struct {
+        const char *text;
+        size_t offset;
+    } table[] = {{"a", 0}, {"a/b", 0}, {"#/a", 0}, {"/a~", 2}, {"/a~2", 2}, {"/~0~x", 3}};
+    struct tagd_arena arena = {0};
+    struct tagd_pointer_fault fault;
+    struct tagd_pointer pointer;
+    char text[300];
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        CHECK(!split(table[i].text, &arena, &pointer, &fault) && fault.offset == table[i].offset);
+    memset(text, 'x', sizeof(text));
+    text[0] = '/';
+    text[TAGD_POINTER_BYTES_MAX] = '\0';
+    CHECK(split(text, &arena, &pointer, &fault));
+    text[TAGD_POINTER_BYTES_MAX] = 'x';
+    text[TAGD_POINTER_BYTES_MAX + 1] = '\0';
+    CHECK(!split(text, &arena, &pointer, &fault));
+    memset(text, '/', TAGD_JSON_DEPTH_MAX);
+    text[TAGD_JSON_DEPTH_MAX] = '\0';
+    CHECK(split(text, &arena, &pointer, &fault) && pointer.n == TAGD_JSON_DEPTH_MAX);
+    text[TAGD_JSON_DEPTH_MAX] = '/';
+    text[TAGD_JSON_DEPTH_MAX + 1] = '\0';
+    CHECK(!split(text, &arena, &pointer, &fault));
+    tagd_arena_free(&arena);
+}
+
 int main(void)
 {
+    RUN(a_pointer_leads_where_rfc_6901_says);
+    RUN(a_wrong_pointer_is_refused_where_it_is_wrong);
     RUN(strings_compare_as_bytes_shorter_first);
     RUN(utf8_takes_all_well_formed_text_and_no_other);
     RUN(a_warm_arena_gives_the_same_memory_again);

@@ -145,8 +145,6 @@ static void a_missing_key_is_named(void)
 static void what_this_version_does_not_do_is_said(void)
 {
     CHECK(refused("{\"delivery\": \"at_least_once\", " LEAST "}", "/delivery", "not in this version yet"));
-    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\", \"map\": {}}]}", "/sources/0/map",
-                  "not in this version"));
     CHECK(refused("{\"redis\": {\"url\": \"rediss://h\"}}", "/redis/url", "TLS"));
 }
 
@@ -227,8 +225,140 @@ static void an_instance_is_made_from_any_host_name(void)
     tagd_config_free(config);
 }
 
+#define REST ", \"catalog\": \"c\", \"kafka\": {\"bootstrap.servers\": \"k:1\"}, \"redis\": {\"url\": \"redis://h\"}}"
+
+static void a_map_is_read(void)
+{
+    struct tagd_config *config = parse(
+        "{\"sources\": [{\"map\": {\"id\": {\"from\": \"offset\"}, \"source\": {\"const\": \"s${WORKERS}\"}, "
+        "\"type\": \"/a~1b/0\", \"subject\": {\"from\": \"key\"}, \"time\": {\"at\": \"/ts\", \"as\": \"epoch_s\"}, "
+        "\"data\": {\"amount\": \"/total\", \"coupon\": {\"const\": true}, \"n\": {\"const\": 1.5}, \"eta\": "
+        "{\"at\": \"/eta\", \"as\": \"epoch_ms\"}, \"attributes\": {\"fields\": {\"region\": \"/r\"}}}}, \"topic\": "
+        "\"crm\"}, {\"topic\": \"b\", \"map\": {\"id\": \"/i\", \"source\": \"/s\", \"type\": {\"const\": \"t\"}, "
+        "\"subject\": {\"const\": \"c\"}, \"data\": \"\"}}, {\"topic\": \"plain\"}]" REST);
+    CHECK(config != NULL && config->n_sources == 3 && config->sources[2].map == NULL);
+    const struct tagd_map_rule *rules = config->sources[0].map->attributes, *data = &config->sources[0].map->data;
+    CHECK(rules[TAGD_MAP_ID].kind == TAGD_MAP_OFFSET && tagd_str_eq(rules[TAGD_MAP_ID].text, TAGD_STR("crm")));
+    CHECK(rules[TAGD_MAP_SOURCE].kind == TAGD_MAP_TEXT && tagd_str_eq(rules[TAGD_MAP_SOURCE].text, TAGD_STR("s3")));
+    CHECK(rules[TAGD_MAP_TYPE].kind == TAGD_MAP_AT && rules[TAGD_MAP_TYPE].at.n == 2);
+    CHECK(tagd_str_eq(rules[TAGD_MAP_TYPE].at.tokens[0], TAGD_STR("a/b")));
+    CHECK(strcmp(rules[TAGD_MAP_TYPE].called, "type (/a~1b/0)") == 0);
+    CHECK(rules[TAGD_MAP_SUBJECT].kind == TAGD_MAP_KEY);
+    CHECK(rules[TAGD_MAP_TIME].kind == TAGD_MAP_AT && rules[TAGD_MAP_TIME].form == TAGD_EPOCH_S);
+    CHECK(data->kind == TAGD_MAP_FIELDS && data->n_fields == 5);
+    CHECK(strcmp(data->fields[0].rule.called, "amount (/total)") == 0);
+    CHECK(data->fields[1].rule.kind == TAGD_MAP_BOOLEAN && data->fields[1].rule.number == 1);
+    CHECK(data->fields[2].rule.kind == TAGD_MAP_NUMBER && data->fields[2].rule.number == 1.5);
+    CHECK(data->fields[3].rule.form == TAGD_EPOCH_MS);
+    CHECK(data->fields[4].rule.kind == TAGD_MAP_FIELDS && data->fields[4].rule.n_fields == 1);
+    rules = config->sources[1].map->attributes;
+    CHECK(rules[TAGD_MAP_TIME].kind == TAGD_MAP_NONE && strcmp(rules[TAGD_MAP_TIME].called, "time") == 0);
+    CHECK(config->sources[1].map->data.kind == TAGD_MAP_AT && config->sources[1].map->data.at.n == 0);
+    tagd_config_free(config);
+}
+
+/* Whether a map with `member` put in the place of its own of that name (or added) is refused so. */
+static bool map_refused(const char *name, const char *value, const char *place, const char *what)
+{
+    static const char *const members[][2] = {{"id", "\"/i\""},      {"source", "\"/s\""}, {"type", "\"/t\""},
+                                             {"subject", "\"/c\""}, {"time", "\"/z\""},   {"data", "{}"}};
+    char text[2000];
+    bool known = false;
+    size_t n = (size_t)snprintf(text, sizeof(text), "{\"sources\": [{\"topic\": \"a\", \"map\": {\n");
+    for (size_t i = 0; i < 6; i++) {
+        bool this = strcmp(members[i][0], name) == 0;
+        known = known || this;
+        if (this && value == NULL)
+            continue;
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "\"%s\": %s%s", members[i][0], this ? value : members[i][1],
+                              i < 5 ? ", " : "");
+    }
+    if (!known)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, ", \"%s\": %s", name, value);
+    snprintf(text + n, sizeof(text) - n, "}}]" REST);
+    return refused(text, place, what);
+}
+
+static void a_wrong_map_is_refused_with_its_place(void)
+{
+    static const char *const table[][4] = {
+        {"id", NULL, "1:36: at /sources/0/map", "\"id\" is missing"},
+        {"source", NULL, "/sources/0/map", "\"source\" is missing"},
+        {"type", NULL, "/sources/0/map", "\"type\" is missing"},
+        {"subject", NULL, "/sources/0/map", "\"subject\" is missing"},
+        {"member", "\"/m\"", "/sources/0/map/member", "unknown key \"member\""},
+        {"id", "\"order\"", "2:8: at /sources/0/map/id", "begins with \"/\""},
+        {"id", "\"#/a\"", "/sources/0/map/id", "begins with \"/\""},
+        {"id", "\"/a~x\"", "2:10: at /sources/0/map/id", "\"~0\" for \"~\""},
+        {"id", "7", "/sources/0/map/id", "expected a JSON Pointer"},
+        {"id", "null", "/sources/0/map/id", "found null"},
+        {"id", "{}", "/sources/0/map/id", "expected a JSON Pointer"},
+        {"id", "{\"path\": \"/a\"}", "/sources/0/map/id/path", "unknown key \"path\""},
+        {"id", "{\"const\": \"x\"}", "/sources/0/map/id", "{\"from\": \"offset\"}"},
+        {"id", "{\"from\": \"topic\"}", "/sources/0/map/id/from", "found \"topic\""},
+        {"id", "{\"at\": \"/a\", \"from\": \"key\"}", "/sources/0/map/id", "only one of them"},
+        {"id", "{\"at\": \"/a\", \"as\": \"epoch_s\"}", "/sources/0/map/id", "\"as\" is for times"},
+        {"id", "{\"fields\": {}}", "/sources/0/map/id", "\"fields\" can't stand here"},
+        {"id", "\"${NOWHERE}\"", "/sources/0/map/id", "NOWHERE"},
+        {"source", "{\"const\": 5}", "/sources/0/map/source", "must be a string"},
+        {"source", "{\"const\": true}", "/sources/0/map/source", "must be a string"},
+        {"source", "{\"const\": null}", "/sources/0/map/source/const", "found null"},
+        {"source", "{\"const\": \"\"}", "/sources/0/map/source", "1 to 1024 bytes, found 0"},
+        {"type", "{\"from\": \"offset\"}", "/sources/0/map/type", "makes an id and nothing else"},
+        {"time", "{\"const\": \"2026-01-01T00:00:00Z\"}", "/sources/0/map/time", "a constant can't stand here"},
+        {"type", "{\"from\": \"key\"}", "/sources/0/map/type", "use a pointer"},
+        {"time", "{\"at\": \"/a\"}", "/sources/0/map/time", "\"at\" needs \"as\""},
+        {"time", "{\"as\": \"epoch_s\"}", "/sources/0/map/time", "add \"at\""},
+        {"time", "{\"at\": \"/a\", \"as\": \"epoch_us\"}", "/sources/0/map/time/as", "\"epoch_ms\""},
+        {"time", "{\"from\": \"key\"}", "/sources/0/map/time", "use a pointer"},
+        {"data", "[]", "/sources/0/map/data", "found an array"},
+        {"data", "\"payload\"", "/sources/0/map/data", "begins with \"/\""},
+        {"data", "{\"amount\": 5}", "/sources/0/map/data/amount", "found a number"},
+        {"data", "{\"amount\": \"total\"}", "/sources/0/map/data/amount", "begins with \"/\""},
+        {"data", "{\"amount\": {\"const\": []}}", "/sources/0/map/data/amount/const", "found an array"},
+        {"data", "{\"amount\": {\"from\": \"key\"}}", "/sources/0/map/data/amount", "use a pointer"},
+        {"data", "{\"a\": {\"fields\": {\"b\": {\"fields\": {}}}}}", "/sources/0/map/data/a/fields/b",
+         "can't stand here"},
+        {"data", "{\"a\": {\"fields\": []}}", "/sources/0/map/data/a/fields", "an object of fields"},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        CHECK(map_refused(table[i][0], table[i][1], table[i][2], table[i][3]));
+    CHECK(refused("{\"sources\": [{\"topic\": \"a\", \"map\": \"/x\"}]}", "/sources/0/map", "expected an object"));
+}
+
+static void a_map_gives_256_fields_and_no_more(void)
+{
+    for (size_t n = TAGD_MAP_FIELDS_MAX; n <= TAGD_MAP_FIELDS_MAX + 1; n++) {
+        struct tagd_buf text = {0};
+        tagd_buf_add_z(&text,
+                       "{\"sources\": [{\"topic\": \"a\", \"map\": {\"id\": \"/i\", \"source\": \"/s\", \"type\": "
+                       "\"/t\", \"subject\": \"/c\", \"data\": {");
+        for (size_t i = 0; i < n; i++)
+            tagd_buf_printf(&text, "%s\"f%zu\": \"/f%zu\"", i == 0 ? "" : ", ", i, i);
+        tagd_buf_add_z(&text, "}}}]" REST);
+        tagd_buf_add_byte(&text, '\0');
+        CHECK(n == TAGD_MAP_FIELDS_MAX ? taken(text.p) : refused(text.p, "/sources/0/map/data", "257 fields"));
+        tagd_buf_free(&text);
+    }
+}
+
+static void outputs_may_be_in_binary_mode(void)
+{
+    struct tagd_config *config = parse("{\"outputs\": {\"content_mode\": \"binary\"}, " LEAST "}");
+    CHECK(config != NULL && config->content_binary);
+    tagd_config_free(config);
+    config = parse("{\"outputs\": {\"content_mode\": \"structured\"}, " LEAST "}");
+    CHECK(config != NULL && !config->content_binary);
+    tagd_config_free(config);
+    CHECK(refused("{\"outputs\": {\"content_mode\": \"batched\"}, " LEAST "}", "/outputs/content_mode", "\"binary\""));
+}
+
 int main(void)
 {
+    RUN(a_map_is_read);
+    RUN(a_wrong_map_is_refused_with_its_place);
+    RUN(a_map_gives_256_fields_and_no_more);
+    RUN(outputs_may_be_in_binary_mode);
     RUN(the_least_configuration_has_all_defaults);
     RUN(every_key_is_read);
     RUN(a_value_may_come_from_the_environment);

@@ -224,6 +224,17 @@ static void a_binary_event_gives_the_same(void)
     headers[2].value = TAGD_STR("a\0b");
     decode_text("{\"amount\":5}");
     CHECK(refused(TAGD_EVENT_MALFORMED, "header ce_id: a NUL byte"));
+    headers[2].value = (struct tagd_str){NULL, 0};
+    decode_text("{\"amount\":5}");
+    CHECK(refused(TAGD_EVENT_INVALID, "id: missing"));
+    headers[2].value = TAGD_STR("");
+    decode_text("{\"amount\":5}");
+    CHECK(refused(TAGD_EVENT_INVALID, "id: expected 1 to 1024 bytes, found an empty string"));
+    headers[2].value = TAGD_STR("e1");
+    record.value = (struct tagd_str){"", 0};
+    record.has_value = false;
+    decode();
+    CHECK(event.code == TAGD_EVENT_MALFORMED);
 }
 
 static void what_is_not_json_is_malformed(void)
@@ -385,6 +396,9 @@ static void past_and_future_move_no_clock(void)
     CHECK(!event.has_time);
     record.log_append_time = true; /* by an append time a second ago */
     decode_with("time", "\"2026-11-23T02:04:59.001Z\"");
+    decode_with("time", "\"2026-11-23T02:04:59Z\"");
+    CHECK(event.code == TAGD_EVENT_OK && event.has_time);
+    decode_with("time", "\"2026-11-23T02:04:59.001Z\"");
     CHECK(refused(TAGD_EVENT_FUTURE,
                   "time: 2026-11-23T02:04:59.001Z is over 300000 ms ahead of the record's append time"));
     rules.future_ms = -1;
@@ -498,6 +512,623 @@ static void hostile_bytes_end_in_a_code(void)
     }
 }
 
+/* ---- the edges of JSON: what each comes out as ---- */
+
+static void numbers_of_all_sizes_come_out_exact_or_named(void)
+{
+    static const struct {
+        const char *text;
+        enum tagd_event_code code;
+        int64_t amount; /* if OK */
+        const char *what;
+    } table[] = {
+        {"0", TAGD_EVENT_OK, 0, ""},
+        {"-0", TAGD_EVENT_OK, 0, ""},
+        {"-0.0", TAGD_EVENT_OK, 0, ""},
+        {"1e-400", TAGD_EVENT_OK, 0, ""},
+        {"-1e-400", TAGD_EVENT_OK, 0, ""},
+        {"0.00005", TAGD_EVENT_OK, 1, ""},
+        {"-0.00005", TAGD_EVENT_OK, -1, ""},
+        {"0.0000499", TAGD_EVENT_OK, 0, ""},
+        {"1.5E+2", TAGD_EVENT_OK, 1500000, ""},
+        {"0.1", TAGD_EVENT_OK, 1000, ""},
+        {"100000000000", TAGD_EVENT_OK, TAGD_DECIMAL_MAX, ""},
+        {"-100000000000", TAGD_EVENT_OK, -TAGD_DECIMAL_MAX, ""},
+        {"100000000000.0001", TAGD_EVENT_INVALID, 0, "found one beyond 10^11"},
+        {"1e400", TAGD_EVENT_INVALID, 0, "found one beyond 10^11"},
+        {"-1e400", TAGD_EVENT_INVALID, 0, "found one beyond 10^11"},
+        {"0.0000000000000000000000000000000000000000000000000000000000001", TAGD_EVENT_OK, 0, ""}, /* 63 characters */
+        {"0.00000000000000000000000000000000000000000000000000000000000001", TAGD_EVENT_MALFORMED, 0,
+         "a number of more than 63 characters"},
+        {"01", TAGD_EVENT_MALFORMED, 0, "a number with a leading zero"},
+        {"+1", TAGD_EVENT_MALFORMED, 0, "expected a value"},
+        {".5", TAGD_EVENT_MALFORMED, 0, "expected a value"},
+        {"5.", TAGD_EVENT_MALFORMED, 0, "expected a digit after the decimal point"},
+        {"1e", TAGD_EVENT_MALFORMED, 0, "expected a digit in the exponent"},
+        {"0x10", TAGD_EVENT_MALFORMED, 0, "expected ',' or '}'"},
+        {"NaN", TAGD_EVENT_MALFORMED, 0, "expected a value"},
+        {"-Infinity", TAGD_EVENT_MALFORMED, 0, "expected a digit"},
+    };
+    char digits[500];
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        fresh();
+        snprintf(digits, sizeof(digits), "{\"amount\":%s}", table[i].text);
+        decode_order("", digits);
+        if (event.code != table[i].code || !strstr(event.reason, table[i].what) ||
+            (event.code == TAGD_EVENT_OK && event.fields[AMOUNT].i != table[i].amount)) {
+            fprintf(stderr, "%s: %s %s\n", table[i].text, tagd_event_code_name(event.code), event.reason);
+            CHECK(false);
+        }
+    }
+    fresh();
+    snprintf(digits, sizeof(digits), "{\"amount\":1%0399d}", 0); /* also where nothing declares it */
+    decode_order("", digits);
+    CHECK(event.code == TAGD_EVENT_MALFORMED && strstr(event.reason, "a number of more than 63 characters"));
+    decode_order("\"other\":1e400,", "{\"amount\":1,\"undeclared\":-1e400}");
+    CHECK(event.code == TAGD_EVENT_OK);
+}
+
+static void strings_come_out_as_the_text_they_mean_or_malformed(void)
+{
+#define TEXT(literal) literal, sizeof(literal) - 1
+    static const struct {
+        const char *written;
+        size_t n;
+        const char *means; /* NULL: malformed */
+        const char *what;
+    } table[] = {
+        {TEXT("\\\"\\\\\\/"), "\"\\/", ""},
+        {TEXT("\\b\\f\\n\\r\\t"), "\b\f\n\r\t", ""},
+        {TEXT("\\u00e9\\u4EF7"), "\u00e9\u4ef7", ""},
+        {TEXT("\\ud83d\\ude00"), "\U0001F600", ""},
+        {TEXT("\\uD83D\\uDE00"), "\U0001F600", ""},
+        {TEXT("\\uffff"), "\uffff", ""},
+        {TEXT("\x7f"), "\x7f", ""},
+        {TEXT("\\ud83d"), NULL, "half of a surrogate pair"},
+        {TEXT("\\ude00"), NULL, "half of a surrogate pair"},
+        {TEXT("\\ude00\\ud83d"), NULL, "half of a surrogate pair"},
+        {TEXT("\\ud83d\\ud83d"), NULL, "half of a surrogate pair"},
+        {TEXT("\\ud83dx"), NULL, "half of a surrogate pair"},
+        {TEXT("\\ud83d\\n"), NULL, "half of a surrogate pair"},
+        {TEXT("\\u0000"), NULL, "the character \\u0000 is not allowed"},
+        {TEXT("a\0b"), NULL, "a control character in a string"},
+        {TEXT("a\nb"), NULL, "a control character in a string"},
+        {TEXT("\x1f"), NULL, "a control character in a string"},
+        {TEXT("\\x41"), NULL, "an unknown escape in a string"},
+        {TEXT("\\"), NULL, ""},
+        {TEXT("\\u12"), NULL, "four hex digits"},
+        {TEXT("\xC0\x80"), NULL, "invalid UTF-8"},         /* overlong */
+        {TEXT("\xED\xA0\x80"), NULL, "invalid UTF-8"},     /* a surrogate */
+        {TEXT("\xF4\x90\x80\x80"), NULL, "invalid UTF-8"}, /* beyond U+10FFFF */
+        {TEXT("\xE4\xBB"), NULL, "invalid UTF-8"},         /* cut */
+        {TEXT("\xFF"), NULL, "invalid UTF-8"},
+    };
+    static const struct {
+        const char *before, *after;
+    } places[] = {{"\"data\":{\"amount\":1,\"category\":\"", "\"},\"id\":\"e\",\"subject\":\"C\""},
+                  {"\"id\":\"", "\",\"subject\":\"C\",\"data\":{\"amount\":1}"},
+                  {"\"id\":\"e\",\"subject\":\"C", "\",\"data\":{\"amount\":1}"},
+                  {"\"id\":\"e\",\"subject\":\"C\",\"data\":{\"amount\":1},\"", "\":5"},
+                  {"\"id\":\"e\",\"subject\":\"C\",\"data\":{\"amount\":1,\"", "\":[]}"}};
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        for (size_t place = 0; place < sizeof(places) / sizeof(places[0]); place++) {
+            struct tagd_buf text = {0};
+
+            fresh();
+            tagd_buf_printf(&text, "{\"specversion\":\"1.0\",\"source\":\"s\",\"type\":\"order.paid\",%s",
+                            places[place].before);
+            tagd_buf_add(&text, table[i].written, table[i].n);
+            tagd_buf_printf(&text, "%s}", places[place].after);
+            decode_bytes(text.p, text.n);
+            if (!table[i].means) {
+                CHECK(event.code == TAGD_EVENT_MALFORMED && strstr(event.reason, table[i].what));
+                CHECK(strstr(event.reason, "value: byte ") && !event.has_time);
+            } else if (place == 0) {
+                CHECK(tagd_str_eq(event.fields[CATEGORY].s, tagd_str_of(table[i].means)));
+            } else if (place == 1) {
+                CHECK(event.code == TAGD_EVENT_OK && tagd_str_eq(event.id, tagd_str_of(table[i].means)));
+            } else if (place == 2) {
+                CHECK(tagd_str_eq((struct tagd_str){event.subject.p + 1, event.subject.n - 1},
+                                  tagd_str_of(table[i].means)));
+            } else {
+                CHECK(event.code == TAGD_EVENT_OK);
+            }
+            tagd_buf_free(&text);
+        }
+}
+
+static void keys_are_compared_as_the_text_they_mean(void)
+{
+    fresh();
+    decode_order("", "{\"am\\u006funt\":7}");
+    CHECK(event.code == TAGD_EVENT_OK && event.fields[AMOUNT].i == 70000);
+    decode_order("", "{\"amount\":1,\"am\\u006funt\":7}"); /* the last one counts */
+    CHECK(event.fields[AMOUNT].i == 70000);
+    decode_order("", "{\"amount\":1,\"amount\":null}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/amount: expected a number, found null"));
+    decode_order("", "{\"Amount\":7}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/amount: expected a number, found nothing"));
+    decode_order("", "{\"amount\":1,\"\":7}");
+    CHECK(event.code == TAGD_EVENT_OK);
+    decode_with("subject", "\"C1\",\"subject\":null");
+    CHECK(refused(TAGD_EVENT_INVALID, "subject: missing"));
+    decode_with("time", "\"nonsense\",\"time\":\"2026-11-23T02:00:00Z\"");
+    CHECK(event.code == TAGD_EVENT_OK && event.time_ms == NOW);
+}
+
+static void a_value_is_one_json_text_and_nothing_else(void)
+{
+    static const struct {
+        const char *text;
+        size_t n;
+        enum tagd_event_code code;
+        const char *reason;
+    } table[] = {
+        {TEXT(""), TAGD_EVENT_MALFORMED, "value: byte 0: there is no value"},
+        {TEXT("  \r\n\t "), TAGD_EVENT_MALFORMED, "value: byte 6: there is no value"},
+        {TEXT("\0"), TAGD_EVENT_MALFORMED, "value: byte 0: expected a value"},
+        {TEXT("\xEF\xBB\xBF{}"), TAGD_EVENT_MALFORMED, "value: byte 0: a byte order mark; write UTF-8 without it"},
+        {TEXT("\xFF\xFE{\0}\0"), TAGD_EVENT_MALFORMED, "value: byte 0: invalid UTF-8"}, /* UTF-16 */
+        {TEXT("{}{}"), TAGD_EVENT_MALFORMED, "value: byte 2: text after the end of the value"},
+        {TEXT("{}\n{}"), TAGD_EVENT_MALFORMED, "value: byte 3: text after the end of the value"},
+        {TEXT("{},"), TAGD_EVENT_MALFORMED, "value: byte 2: text after the end of the value"},
+        {TEXT("{\"a\":1,}"), TAGD_EVENT_MALFORMED, "value: byte 7: expected a key in quotes after ','"},
+        {TEXT("{'a':1}"), TAGD_EVENT_MALFORMED, "value: byte 1: expected a key in quotes or '}'"},
+        {TEXT("{a:1}"), TAGD_EVENT_MALFORMED, "value: byte 1: expected a key in quotes or '}'"},
+        {TEXT("{\"a\" 1}"), TAGD_EVENT_MALFORMED, "value: byte 5: expected ':'"},
+        {TEXT("{} // no"), TAGD_EVENT_MALFORMED, "value: byte 3: text after the end of the value"},
+        {TEXT("{"), TAGD_EVENT_MALFORMED, "value: byte 1: expected a key in quotes or '}'"},
+        {TEXT("[1"), TAGD_EVENT_MALFORMED, "value: byte 2: expected ',' or ']'"},
+        {TEXT("tru"), TAGD_EVENT_MALFORMED, "value: byte 0: expected a value"},
+        {TEXT("{}"), TAGD_EVENT_INVALID, "specversion: missing"},
+        {TEXT(" \t{}\r\n"), TAGD_EVENT_INVALID, "specversion: missing"},
+        {TEXT("null"), TAGD_EVENT_INVALID, "value: expected an object, found null"},
+        {TEXT("5"), TAGD_EVENT_INVALID, "value: expected an object, found a number"},
+        {TEXT("\"{}\""), TAGD_EVENT_INVALID, "value: expected an object, found a string"},
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        fresh();
+        decode_bytes(table[i].text, table[i].n);
+        CHECK(refused(table[i].code, table[i].reason));
+    }
+}
+
+static void one_mebibyte_is_not_too_large_and_one_byte_more_is(void)
+{
+    size_t n = TAGD_EVENT_BYTES_MAX;
+    char *text = malloc(n + 1);
+    int head = snprintf(text, n,
+                        "{\"specversion\":\"1.0\",\"id\":\"e1\",\"source\":\"s\",\"type\":\"login\",\"subject\":\"C1\","
+                        "\"data\":{\"long\":\"");
+
+    CHECK(n == 1048576);
+    memset(text + head, 'x', n - (size_t)head - 3);
+    memcpy(text + n - 3, "\"}}", 4);
+    fresh();
+    decode_bytes(text, n);
+    CHECK(event.code == TAGD_EVENT_OK);
+    text[n] = ' ';
+    decode_bytes(text, n + 1);
+    CHECK(refused(TAGD_EVENT_TOO_LARGE, "value: 1048577 bytes, over the limit of 1048576"));
+    CHECK(!event.has_time);
+    free(text);
+}
+
+static void a_subject_is_counted_in_bytes_and_has_no_control_characters(void)
+{
+    static const struct {
+        const char *unit; /* so often */
+        int times;
+        const char *end;
+        const char *reason;                  /* NULL: fine */
+    } table[] = {{"\u4ef7", 42, "ab", NULL}, /* 128 bytes */
+                 {"\u4ef7", 43, "", "subject: expected at most 128 bytes, found 129"},
+                 {"\U0001F600", 32, "", NULL},
+                 {"\U0001F600", 32, "a", "subject: expected at most 128 bytes, found 129"},
+                 {"a", 1, "\\u00a0", NULL},
+                 {"a", 1, "\\u200b", NULL},
+                 {"a", 1, " b", NULL},
+                 {"a", 1, "\\u001f", "subject: a control character"},
+                 {"a", 1, "\\u007f", "subject: a control character"},
+                 {"a", 1, "\x7f", "subject: a control character"},
+                 {"a", 1, "\\u0080", "subject: a control character"},
+                 {"a", 1, "\\u009f", "subject: a control character"}};
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct tagd_buf text = {0};
+
+        fresh();
+        tagd_buf_add_byte(&text, '"');
+        for (int k = 0; k < table[i].times; k++)
+            tagd_buf_add_z(&text, table[i].unit);
+        tagd_buf_printf(&text, "%s\"%c", table[i].end, 0);
+        decode_with("subject", text.p);
+        CHECK(table[i].reason ? refused(TAGD_EVENT_INVALID, table[i].reason) : event.code == TAGD_EVENT_OK);
+        tagd_buf_free(&text);
+    }
+}
+
+static void id_source_and_type_may_have_1024_bytes(void)
+{
+    static const char *const names[] = {"id", "source", "type"};
+    char text[1100], expected[100];
+
+    for (size_t i = 0; i < 3; i++) {
+        fresh();
+        snprintf(text, sizeof(text), "\"%01024d\"", 1);
+        decode_with(names[i], text);
+        CHECK(event.code == TAGD_EVENT_OK);
+        snprintf(text, sizeof(text), "\"%01025d\"", 1);
+        decode_with(names[i], text);
+        snprintf(expected, sizeof(expected), "%s: expected at most 1024 bytes, found 1025", names[i]);
+        CHECK(refused(TAGD_EVENT_INVALID, expected));
+    }
+}
+
+/* Each record has all faults from its own code on; the first one is told. */
+static void codes_are_tried_in_their_order(void)
+{
+    static const char misrouted[] = "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"subject\":\"C1\","
+                                    "\"type\":\"identity.linked\",\"time\":\"%s\"%s";
+    static const struct {
+        enum tagd_event_code code;
+        size_t max_bytes;
+        const char *time, *more;
+        bool elsewhere;
+    } table[] = {
+        {TAGD_EVENT_TOO_LARGE, 10, "1980-01-01T00:00:00Z", ",\"subject\":\"null\",\"id\":7", true},
+        {TAGD_EVENT_MALFORMED, 1000, "1980-01-01T00:00:00Z", ",\"subject\":\"null\",\"id\":7", true},
+        {TAGD_EVENT_JUNK_SUBJECT, 1000, "1980-01-01T00:00:00Z", ",\"subject\":\"null\",\"id\":7}", true},
+        {TAGD_EVENT_INVALID, 1000, "1980-01-01T00:00:00Z", ",\"id\":7}", true},
+        {TAGD_EVENT_PAST, 1000, "1980-01-01T00:00:00Z", "}", true},
+        {TAGD_EVENT_FUTURE, 1000, "2030-01-01T00:00:00Z", "}", true},
+        {TAGD_EVENT_MISROUTED, 1000, "2026-11-23T02:00:00Z", "}", true},
+        {TAGD_EVENT_UNSUPPORTED, 1000, "2026-11-23T02:00:00Z", "}", false},
+    };
+    char text[1000];
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        fresh();
+        rules.max_bytes = table[i].max_bytes;
+        rules.partitions = 7;
+        record.partition = (int32_t)(tagd_murmur2(TAGD_STR("C1")) % 7 + table[i].elsewhere) % 7;
+        snprintf(text, sizeof(text), misrouted, table[i].time, table[i].more);
+        decode_text(text);
+        CHECK(event.code == table[i].code);
+        CHECK(event.has_time ==
+              (table[i].code >= TAGD_EVENT_MISROUTED)); /* the earlier ones' time is past, or unread */
+    }
+}
+
+/* ---- a topic of another shape ---- */
+
+#define MAP_TOKENS 8
+
+/* A rule at a pointer without escapes; up to 16 of them at a time. */
+static struct tagd_map_rule at(const char *pointer, const char *called, enum tagd_time_form form)
+{
+    static struct tagd_str tokens[16][MAP_TOKENS];
+    static char copies[16][64];
+    static size_t turn;
+    size_t n = 0, k = turn++ % 16;
+
+    snprintf(copies[k], sizeof(copies[k]), "%s", pointer);
+    for (char *p = strtok(copies[k], "/"); p; p = strtok(NULL, "/"))
+        tokens[k][n++] = tagd_str_of(p);
+    return (struct tagd_map_rule){
+        .kind = TAGD_MAP_AT, .form = form, .at = {tagd_str_of(pointer), tokens[k], n}, .called = called};
+}
+
+static struct tagd_map_rule always(const char *text)
+{
+    return (struct tagd_map_rule){.kind = TAGD_MAP_TEXT, .text = tagd_str_of(text), .called = "a constant"};
+}
+
+static struct tagd_map map;
+static struct tagd_map_field map_fields[4];
+
+static void fresh_map(void)
+{
+    fresh();
+    map = (struct tagd_map){
+        .attributes = {[TAGD_MAP_ID] = at("/no", "id (/no)", TAGD_RFC3339),
+                       [TAGD_MAP_SOURCE] = always("store"),
+                       [TAGD_MAP_TYPE] = always("order.paid"),
+                       [TAGD_MAP_SUBJECT] = at("/who/member", "subject (/who/member)", TAGD_RFC3339),
+                       [TAGD_MAP_TIME] = at("/ts", "time (/ts)", TAGD_EPOCH_MS)},
+        .data = {.kind = TAGD_MAP_FIELDS, .fields = map_fields, .n_fields = 4, .called = "data (made of fields)"}};
+    map_fields[0] = (struct tagd_map_field){TAGD_STR("amount"), at("/lines/0/total", "amount (/lines/0/total)", 0)};
+    map_fields[1] = (struct tagd_map_field){TAGD_STR("category"), at("/cat", "category (/cat)", 0)};
+    map_fields[2] = (struct tagd_map_field){TAGD_STR("delivery"), at("/eta", "delivery (/eta)", TAGD_EPOCH_S)};
+    map_fields[3] = (struct tagd_map_field){TAGD_STR("coupon"),
+                                            {.kind = TAGD_MAP_BOOLEAN, .number = 1, .called = "coupon (a constant)"}};
+    rules.map = &map;
+    record.offset = 77;
+}
+
+static void a_mapped_record_gives_what_its_map_points_at(void)
+{
+    fresh_map();
+    decode_text("{\"no\":\"A1\",\"who\":{\"member\":\"C1\"},\"ts\":1795399200123,\"lines\":[{\"total\":12.5}],"
+                "\"cat\":\"beauty\",\"eta\":1795399200}");
+    CHECK(event.code == TAGD_EVENT_OK && event.has_time && event.time_ms == NOW + 123);
+    CHECK(tagd_str_eq(event.id, TAGD_STR("A1")) && tagd_str_eq(event.source, TAGD_STR("store")));
+    CHECK(tagd_str_eq(event.subject, TAGD_STR("C1")) && tagd_str_eq(event.type_name, TAGD_STR("order.paid")));
+    CHECK(event.fields[AMOUNT].i == 125000 && tagd_str_eq(event.fields[CATEGORY].s, TAGD_STR("beauty")));
+    CHECK(event.fields[DELIVERY].present && event.fields[DELIVERY].i == NOW);
+    CHECK(event.fields[COUPON].present && event.fields[COUPON].i == 1 && !event.fields[BIRTHDAY].present);
+}
+
+static void a_mapped_record_needs_no_headers_and_heeds_none(void)
+{
+    fresh_map();
+    add_header("ce_id", "other");
+    add_header("content-type", "text/csv");
+    decode_text("{\"no\":\"A1\",\"who\":{\"member\":\"C1\"},\"ts\":1795399200123,\"lines\":[{\"total\":1}]}");
+    CHECK(event.code == TAGD_EVENT_OK && tagd_str_eq(event.id, TAGD_STR("A1")));
+}
+
+/* A mapped record with one place given otherwise. */
+static void decode_mapped(const char *no, const char *member, const char *ts, const char *total, const char *more)
+{
+    static char text[4096];
+
+    snprintf(text, sizeof(text), "{\"no\":%s,\"who\":{\"member\":%s},\"ts\":%s,\"lines\":[{\"total\":%s}]%s}", no,
+             member, ts, total, more);
+    decode_text(text);
+}
+
+static void a_fault_of_a_mapped_record_names_the_pointer(void)
+{
+    static const struct {
+        const char *no, *member, *ts, *total, *more;
+        enum tagd_event_code code;
+        const char *reason;
+    } table[] = {
+        {"null", "\"C\"", "1795399200000", "1", "", TAGD_EVENT_INVALID, "id (/no): missing"},
+        {"\"\"", "\"C\"", "1795399200000", "1", "", TAGD_EVENT_INVALID,
+         "id (/no): expected 1 to 1024 bytes, found an empty string"},
+        {"true", "\"C\"", "1795399200000", "1", "", TAGD_EVENT_INVALID,
+         "id (/no): expected a string or a whole number, found a boolean"},
+        {"1.5", "\"C\"", "1795399200000", "1", "", TAGD_EVENT_INVALID,
+         "id (/no): expected a string or a whole number, found a number with a fraction"},
+        {"9007199254740992", "\"C\"", "1795399200000", "1", "", TAGD_EVENT_INVALID,
+         "id (/no): expected a string or a whole number, found a number beyond 9007199254740991, which readers of JSON "
+         "round (it must come as a string)"},
+        {"1e400", "\"C\"", "1795399200000", "1", "", TAGD_EVENT_INVALID,
+         "id (/no): expected a string or a whole number, found a number beyond 9007199254740991, which readers of JSON "
+         "round (it must come as a string)"},
+        {"1", "null", "1795399200000", "1", "", TAGD_EVENT_INVALID, "subject (/who/member): missing"},
+        {"1", "[1]", "1795399200000", "1", "", TAGD_EVENT_INVALID,
+         "subject (/who/member): expected a string or a whole number, found an array"},
+        {"1", "0", "1795399200000", "1", "", TAGD_EVENT_JUNK_SUBJECT,
+         "subject (/who/member): \"0\" stands for no customer"},
+        {"1", "\"a\\tb\"", "1795399200000", "1", "", TAGD_EVENT_INVALID, "subject (/who/member): a control character"},
+        {"1", "\"C\"", "\"2026-11-23T02:00:00Z\"", "1", "", TAGD_EVENT_INVALID,
+         "time (/ts): expected milliseconds since 1970 as a number, found a string"},
+        {"1", "\"C\"", "1e300", "1", "", TAGD_EVENT_INVALID,
+         "time (/ts): expected milliseconds since 1970 as a number, found a number out of range"},
+        {"1", "\"C\"", "1795399200", "1", "", TAGD_EVENT_PAST,
+         "time (/ts): 1970-01-21T18:43:19.200Z is before the earliest allowed, 1990-01-01T00:00:00.000Z"},
+        {"1", "\"C\"", "1795399500001", "1", "", TAGD_EVENT_FUTURE,
+         "time (/ts): 2026-11-23T02:05:00.001Z is over 300000 ms ahead of the clock"},
+        {"1", "\"C\"", "1795399200000", "\"1\"", "", TAGD_EVENT_INVALID,
+         "data/amount (/lines/0/total): expected a number, found a string"},
+        {"1", "\"C\"", "1795399200000", "null", "", TAGD_EVENT_INVALID,
+         "data/amount (/lines/0/total): expected a number, found null"},
+        {"1", "\"C\"", "1795399200000", "1", ",\"eta\":[]", TAGD_EVENT_INVALID,
+         "data/delivery (/eta): expected seconds since 1970 as a number, found an array"},
+        {"1", "\"C\"", "1795399200000", "1", ",\"eta\":1e12", TAGD_EVENT_INVALID,
+         "data/delivery (/eta): expected seconds since 1970 as a number, found a number"},
+        {"1", "\"C\"", "1795399200000", "1", ",\"cat\":1.5", TAGD_EVENT_INVALID,
+         "data/category (/cat): expected a string, found a number with a fraction"},
+        {"1", "\"C\"", "1795399200000", "1", "} x", TAGD_EVENT_MALFORMED, NULL},
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        fresh_map();
+        decode_mapped(table[i].no, table[i].member, table[i].ts, table[i].total, table[i].more);
+        CHECK(table[i].reason ? refused(table[i].code, table[i].reason) : event.code == table[i].code);
+        CHECK(event.has_time == (table[i].code == TAGD_EVENT_INVALID || table[i].code == TAGD_EVENT_JUNK_SUBJECT) ||
+              strncmp(event.reason, "time", 4) == 0);
+    }
+}
+
+static void a_whole_number_where_text_is_wanted_is_its_decimal_text(void)
+{
+    static const char *const table[][2] = {{"17", "17"},
+                                           {"0", "0"},
+                                           {"-0", "0"},
+                                           {"-42", "-42"},
+                                           {"1e3", "1000"},
+                                           {"100000000000000000e-4", "10000000000000"},
+                                           {"9007199254740991", "9007199254740991"},
+                                           {"-9007199254740991", "-9007199254740991"}};
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        char more[64];
+
+        fresh_map();
+        snprintf(more, sizeof(more), ",\"cat\":%s", table[i][0]);
+        decode_mapped(table[i][0], "7", "1795399200000", "1", more);
+        CHECK(event.code == TAGD_EVENT_OK && tagd_str_eq(event.id, tagd_str_of(table[i][1])));
+        CHECK(tagd_str_eq(event.fields[CATEGORY].s, tagd_str_of(table[i][1])));
+        CHECK(tagd_str_eq(event.subject, TAGD_STR("7")));
+    }
+}
+
+static void a_mapped_time_comes_in_three_forms_and_is_cut_to_the_millisecond(void)
+{
+    static const struct {
+        enum tagd_time_form form;
+        const char *ts;
+        int64_t ms; /* 0: invalid */
+    } table[] = {
+        {TAGD_RFC3339, "\"2026-11-23T10:00:00.1239+08:00\"", NOW + 123},
+        {TAGD_RFC3339, "1795399200000", 0},
+        {TAGD_EPOCH_S, "1795399200", NOW},
+        {TAGD_EPOCH_S, "1795399200.123", NOW + 123},
+        {TAGD_EPOCH_S, "1795399200.1239", NOW + 123},
+        {TAGD_EPOCH_S, "1795399200.12399", NOW + 123},
+        {TAGD_EPOCH_S, "1795399200.0009", NOW},
+        {TAGD_EPOCH_S, "1795399200.999", NOW + 999},
+        {TAGD_EPOCH_S, "1.7953992e9", NOW},
+        {TAGD_EPOCH_S, "\"1795399200\"", NOW},
+        {TAGD_EPOCH_S, "\"1795399200.5\"", NOW + 500},
+        {TAGD_EPOCH_S, "\"1795399200s\"", 0},
+        {TAGD_EPOCH_S, "\"\"", 0},
+        {TAGD_EPOCH_S, "\" 1795399200\"", 0},
+        {TAGD_EPOCH_S, "\"1795399200.\"", 0},
+        {TAGD_EPOCH_S, "\"0x6B0363A0\"", 0},
+        {TAGD_EPOCH_S, "-62167219200", -62167219200000},
+        {TAGD_EPOCH_S, "-62167219201", 0},
+        {TAGD_EPOCH_S, "-0.0005", -1},
+        {TAGD_EPOCH_S, "253402300799.999", 253402300799999},
+        {TAGD_EPOCH_S, "253402300800", 0},
+        {TAGD_EPOCH_S, "1795399200123", 0},
+        {TAGD_EPOCH_S, "true", 0},
+        {TAGD_EPOCH_MS, "1795399200123", NOW + 123},
+        {TAGD_EPOCH_MS, "1795399200123.9", NOW + 123},
+        {TAGD_EPOCH_MS, "\"1795399200123\"", NOW + 123},
+        {TAGD_EPOCH_MS, "253402300799999", 253402300799999},
+        {TAGD_EPOCH_MS, "253402300800000", 0},
+        {TAGD_EPOCH_MS, "-62167219200000", -62167219200000},
+        {TAGD_EPOCH_MS, "-62167219200001", 0},
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        fresh_map();
+        rules.past_ms = INT64_MIN;
+        rules.future_ms = -1;
+        map.attributes[TAGD_MAP_TIME].form = table[i].form;
+        decode_mapped("1", "\"C\"", table[i].ts, "1", "");
+        if (table[i].ms ? event.time_ms != table[i].ms || event.code != TAGD_EVENT_OK
+                        : event.code != TAGD_EVENT_INVALID || event.has_time) {
+            fprintf(stderr, "%s: %lld %s\n", table[i].ts, (long long)event.time_ms, event.reason);
+            CHECK(false);
+        }
+    }
+}
+
+static void a_mapped_time_that_is_absent_is_the_records_timestamp(void)
+{
+    fresh_map();
+    decode_mapped("1", "\"C\"", "null", "1", "");
+    CHECK(event.code == TAGD_EVENT_OK && event.time_ms == NOW - 1000);
+    map.attributes[TAGD_MAP_TIME] = (struct tagd_map_rule){.called = "time"};
+    decode_mapped("1", "\"C\"", "5", "1", "");
+    CHECK(event.code == TAGD_EVENT_OK && event.time_ms == NOW - 1000);
+    record.timestamp_ms = -1;
+    decode_mapped("1", "\"C\"", "5", "1", "");
+    CHECK(refused(TAGD_EVENT_INVALID, "time: missing, and the record has no timestamp to stand for it"));
+}
+
+static void the_key_may_be_the_subject(void)
+{
+    fresh_map();
+    map.attributes[TAGD_MAP_SUBJECT] =
+        (struct tagd_map_rule){.kind = TAGD_MAP_KEY, .called = "subject (the record's key)"};
+    decode_mapped("1", "9", "1795399200000", "1", "");
+    CHECK(refused(TAGD_EVENT_INVALID, "subject (the record's key): missing"));
+    record.has_key = true;
+    record.key = TAGD_STR("C9");
+    decode_mapped("1", "9", "1795399200000", "1", "");
+    CHECK(event.code == TAGD_EVENT_OK && tagd_str_eq(event.subject, TAGD_STR("C9")));
+    record.key = TAGD_STR("");
+    decode_mapped("1", "9", "1795399200000", "1", "");
+    CHECK(event.code == TAGD_EVENT_JUNK_SUBJECT);
+    record.key = TAGD_STR("\xC3");
+    decode_mapped("1", "9", "1795399200000", "1", "");
+    CHECK(refused(TAGD_EVENT_MALFORMED, "subject (the record's key): invalid UTF-8"));
+    record.key = TAGD_STR("a\0b");
+    decode_mapped("1", "9", "1795399200000", "1", "");
+    CHECK(refused(TAGD_EVENT_MALFORMED, "subject (the record's key): a NUL byte"));
+}
+
+static void the_offset_may_make_the_id(void)
+{
+    fresh_map();
+    map.attributes[TAGD_MAP_ID] = (struct tagd_map_rule){.kind = TAGD_MAP_OFFSET, .text = TAGD_STR("crm")};
+    record.partition = 3;
+    decode_mapped("null", "9", "1795399200000", "1", "");
+    CHECK(event.code == TAGD_EVENT_OK && tagd_str_eq(event.id, TAGD_STR("crm/3/77")));
+}
+
+static void a_whole_object_may_be_the_data(void)
+{
+    fresh_map();
+    map.data = at("/lines/0", "data (/lines/0)", TAGD_RFC3339);
+    map.attributes[TAGD_MAP_TYPE] = at("/kind", "type (/kind)", TAGD_RFC3339);
+    decode_mapped("1", "9", "1795399200000", "1,\"amount\":2.5,\"category\":5", ",\"kind\":\"order.paid\"");
+    CHECK(event.code == TAGD_EVENT_OK && event.fields[AMOUNT].i == 25000);
+    CHECK(tagd_str_eq(event.fields[CATEGORY].s, TAGD_STR("5")));
+    decode_mapped("1", "9", "1795399200000", "1", ",\"kind\":\"order.paid\"");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/amount (/lines/0/amount): expected a number, found nothing"));
+    map.data = at("/no", "data (/no)", TAGD_RFC3339);
+    decode_mapped("1", "9", "1795399200000", "1", ",\"kind\":\"order.paid\"");
+    CHECK(refused(TAGD_EVENT_INVALID, "data (/no): expected an object, found a number"));
+    decode_mapped("1", "9", "1795399200000", "1", ",\"kind\":\"login\"");
+    CHECK(refused(TAGD_EVENT_INVALID, "data (/no): expected an object, found a number"));
+    decode_mapped("1", "9", "1795399200000", "1",
+                  ",\"kind\":\"page.viewed\""); /* not declared: data is not looked at */
+    CHECK(event.code == TAGD_EVENT_OK && event.type == -1);
+    decode_mapped("1", "9", "1795399200000", "1", "");
+    CHECK(refused(TAGD_EVENT_INVALID, "type (/kind): missing"));
+}
+
+static void a_field_that_the_type_does_not_declare_may_hold_anything(void)
+{
+    fresh_map();
+    map.attributes[TAGD_MAP_TYPE] = always("login");
+    decode_mapped("1", "9", "1795399200000", "[]", ",\"eta\":{},\"cat\":1.5");
+    CHECK(event.code == TAGD_EVENT_OK);
+}
+
+static void a_mapped_value_need_not_be_an_object(void)
+{
+    fresh_map();
+    decode_text("[1]");
+    CHECK(refused(TAGD_EVENT_INVALID, "id (/no): missing"));
+    CHECK(event.has_time); /* the record's */
+    map.attributes[TAGD_MAP_ID] = at("/1", "id (/1)", TAGD_RFC3339);
+    map.attributes[TAGD_MAP_SUBJECT] = at("/0", "subject (/0)", TAGD_RFC3339);
+    map.data = (struct tagd_map_rule){.called = "data"};
+    map.attributes[TAGD_MAP_TYPE] = always("login");
+    decode_text("[\"C1\",\"e1\"]");
+    CHECK(event.code == TAGD_EVENT_OK && tagd_str_eq(event.id, TAGD_STR("e1")));
+    record.has_value = false;
+    decode();
+    CHECK(event.code == TAGD_EVENT_MALFORMED && strstr(event.reason, "tombstone"));
+}
+
+static void a_map_that_does_not_fit_the_catalog_is_refused(void)
+{
+    struct tagd_error error;
+
+    fresh_map();
+    CHECK(tagd_map_check(&map, catalog, "crm", &error));
+    map_fields[1].rule.form = TAGD_EPOCH_MS;
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "\"as\" of the field \"category\""));
+    map_fields[1].rule = (struct tagd_map_rule){.kind = TAGD_MAP_NUMBER, .number = 5};
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "the value of the field \"category\""));
+    map_fields[1].rule = always("x");
+    CHECK(tagd_map_check(&map, catalog, "crm", &error));
+    map_fields[1].name = TAGD_STR("categry");
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) &&
+          strstr(error.text, "\"categry\", which the catalog's event type order.paid does not declare"));
+    map.attributes[TAGD_MAP_TYPE] = at("/kind", "type (/kind)", TAGD_RFC3339);
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "which no event type of the catalog"));
+    map_fields[1].name = TAGD_STR("attributes"); /* of profile.updated, should one come */
+    CHECK(tagd_map_check(&map, catalog, "crm", &error));
+    map.attributes[TAGD_MAP_TYPE] = always("order.payed");
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "\"order.payed\", which the catalog"));
+    map.attributes[TAGD_MAP_TYPE] = always("profile.updated");
+    CHECK(tagd_map_check(&map, catalog, "crm", &error));
+}
+
 int main(void)
 {
     struct tagd_error error;
@@ -527,6 +1158,26 @@ int main(void)
     RUN(codes_have_the_names_of_the_dead_letter_topic);
     RUN(a_long_value_is_cut_between_characters_in_the_reason);
     RUN(hostile_bytes_end_in_a_code);
+    RUN(numbers_of_all_sizes_come_out_exact_or_named);
+    RUN(strings_come_out_as_the_text_they_mean_or_malformed);
+    RUN(keys_are_compared_as_the_text_they_mean);
+    RUN(a_value_is_one_json_text_and_nothing_else);
+    RUN(one_mebibyte_is_not_too_large_and_one_byte_more_is);
+    RUN(a_subject_is_counted_in_bytes_and_has_no_control_characters);
+    RUN(id_source_and_type_may_have_1024_bytes);
+    RUN(codes_are_tried_in_their_order);
+    RUN(a_mapped_record_gives_what_its_map_points_at);
+    RUN(a_mapped_record_needs_no_headers_and_heeds_none);
+    RUN(a_fault_of_a_mapped_record_names_the_pointer);
+    RUN(a_whole_number_where_text_is_wanted_is_its_decimal_text);
+    RUN(a_mapped_time_comes_in_three_forms_and_is_cut_to_the_millisecond);
+    RUN(a_mapped_time_that_is_absent_is_the_records_timestamp);
+    RUN(the_key_may_be_the_subject);
+    RUN(the_offset_may_make_the_id);
+    RUN(a_whole_object_may_be_the_data);
+    RUN(a_field_that_the_type_does_not_declare_may_hold_anything);
+    RUN(a_mapped_value_need_not_be_an_object);
+    RUN(a_map_that_does_not_fit_the_catalog_is_refused);
     tagd_arena_free(&arena);
     tagd_catalog_free(catalog);
     return DONE();

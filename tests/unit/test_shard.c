@@ -196,14 +196,19 @@ static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
     struct tagd_buf bytes = {0};
     struct tagd_arena arena = {0};
     struct tagd_outbox_content content;
-    tagd_outbox_begin(&bytes, 1000, 2, (const int64_t[]){-1, 77}, 2);
+    tagd_outbox_begin(&bytes, 1000, 2, (const int64_t[]){-1, 77}, 3);
     tagd_outbox_add_change(&bytes, TAGD_STR("c"), TAGD_STR("{}"));
     tagd_outbox_add_dead_letter(&bytes, 1, 5, TAGD_EVENT_MALFORMED, TAGD_STR("why"));
+    tagd_outbox_add_binary(&bytes, TAGD_STR("d"), TAGD_STR("\1\5ce_id\2xy"), TAGD_STR("[]"));
     CHECK(tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     CHECK(content.watermark_ms == 1000 && content.n_topics == 2 && content.offset[0] == -1 && content.offset[1] == 77 &&
-          content.n_outputs == 2);
+          content.n_outputs == 3);
     CHECK(!content.outputs[0].dead_letter && tagd_str_eq(content.outputs[0].key, TAGD_STR("c")) &&
           tagd_str_eq(content.outputs[0].value, TAGD_STR("{}")));
+    CHECK(content.outputs[0].headers == NULL && tagd_str_eq(content.outputs[2].key, TAGD_STR("d")) &&
+          tagd_str_eq(content.outputs[2].value, TAGD_STR("[]")) && content.outputs[2].n_headers == 1 &&
+          tagd_str_eq(content.outputs[2].headers[0].name, TAGD_STR("ce_id")) &&
+          tagd_str_eq(content.outputs[2].headers[0].value, TAGD_STR("xy")));
     CHECK(content.outputs[1].dead_letter && content.outputs[1].topic == 1 && content.outputs[1].offset == 5 &&
           content.outputs[1].code == TAGD_EVENT_MALFORMED && tagd_str_eq(content.outputs[1].reason, TAGD_STR("why")));
     for (size_t n = 0; n < bytes.n; n++) {

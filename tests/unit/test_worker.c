@@ -122,6 +122,71 @@ static void what_was_committed_and_not_published_comes_from_the_outbox_once(void
     world_close(&world);
 }
 
+/* What the first owner was about to publish, and what the second one published for it. */
+static void publish_in_vain_and_take_over(struct world *world, bool binary)
+{
+    struct tagd_worker_config config = world_config(world, "a", true);
+    config.content_binary = binary;
+    world_event(world, 0, 0, "login", "\u5ba2 c", T0);
+    world_append(world, 0, 0, "{nonsense");
+    world_event(world, 0, 0, "unheard.of", "d", T0 + 10000);
+    world->faults[TAGD_OP_PUBLISH] = (struct world_fault){1, TAGD_PENDING, false};
+    struct tagd_worker *worker = tagd_worker_new(&config, &world->port);
+    world_run(world, worker, 100);
+    CHECK(world_saw(&world->published, ""));
+    world_kill(world, worker);
+    world->wall_ms += 1000000; /* what was recorded was recorded then */
+    worker = start(world, "b", true);
+    world_run(world, worker, 60);
+    world_kill(world, worker);
+    CHECK(world->wire.n > 0 && world->wire.n % 2 == 0);
+    CHECK(memcmp(world->wire.p, world->wire.p + world->wire.n / 2, world->wire.n / 2) == 0);
+}
+
+static void a_later_owner_publishes_the_same_bytes_and_headers(void)
+{
+    struct world world;
+    for (int binary = 0; binary <= 1; binary++) {
+        world_open(&world, ACTIVITY);
+        publish_in_vain_and_take_over(&world, binary == 1);
+        tagd_buf_add_byte(&world.wire, '\0');
+        CHECK((strstr(world.wire.p, "ce_id") != NULL) == (binary == 1));
+        CHECK(strstr(world.wire.p, "tagd_error=malformed tagd_reason=value: byte 1: "));
+        world_close(&world);
+    }
+}
+
+static void in_binary_mode_the_attributes_are_headers_and_the_value_is_data(void)
+{
+    struct world world;
+    char expected[600];
+    world_open(&world, ACTIVITY);
+    world_append(
+        &world, 0, 0,
+        "{\"specversion\":\"1.0\",\"id\":\"e\\\"1\",\"source\":\"web\",\"type\":\"login\",\"subject\":\"c\\\\d\","
+        "\"time\":\"2023-11-14T22:13:20Z\"}");
+    world_event(&world, 0, 0, "unheard.of", "d", T0 + 10000);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    config.content_binary = true;
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 100);
+    CHECK(world_saw(&world.published, "tag:c\\d:1;tag:c\\d:2;"));
+    tagd_buf_add_byte(&world.wire, '\0');
+    const char *recorded = strstr(world.wire.p, "ce_recordedtime=");
+    CHECK(recorded != NULL);
+    snprintf(expected, sizeof(expected),
+             "key c\\d ce_specversion=1.0 ce_id=tag:c\\d:1 ce_source=tagd/g ce_type=tagd.tag.changed ce_subject=c\\d "
+             "ce_time=2023-11-14T22:13:20.000Z %.40s ce_causationid=web#e\"1 content-type=application/json value "
+             "{\"dimension\":\"b.activity\",\"from\":null,\"to\":\"busy\",\"revision\":1,",
+             recorded);
+    CHECK(strncmp(world.wire.p, expected, strlen(expected)) == 0);
+    const char *second = strchr(world.wire.p, '\n') + 1; /* the passing of time has no cause */
+    CHECK(strstr(second, "ce_id=tag:c\\d:2") && !strstr(second, "ce_causationid"));
+    CHECK(strstr(second, "ce_time=2023-11-14T22:13:30.000Z"));
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void a_batch_built_on_another_owners_batch_comes_from_the_outbox_too(void)
 {
     struct world world;
@@ -380,6 +445,8 @@ int main(void)
     RUN(records_that_come_with_the_completion_of_START_are_kept);
     RUN(topics_are_merged_by_time_and_one_that_holds_more_is_waited_for);
     RUN(what_was_committed_and_not_published_comes_from_the_outbox_once);
+    RUN(a_later_owner_publishes_the_same_bytes_and_headers);
+    RUN(in_binary_mode_the_attributes_are_headers_and_the_value_is_data);
     RUN(a_batch_built_on_another_owners_batch_comes_from_the_outbox_too);
     RUN(what_was_published_before_the_death_is_not_published_again);
     RUN(no_answer_loses_or_doubles_a_change);

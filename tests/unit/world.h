@@ -59,6 +59,7 @@ struct world {
     int held; /* tokens not released */
     struct tagd_arena memory;
     struct tagd_buf published; /* "c tag:c:1 dimension>to;" */
+    struct tagd_buf wire;      /* all that was to be published, taking effect or not: key, headers, value */
     struct tagd_buf letters;   /* "code@offset;" */
     struct tagd_buf notes;
     struct tagd_catalog *catalog;
@@ -161,8 +162,14 @@ static inline void world_commit(struct world *world, struct tagd_op *op, bool ef
     op->status = fenced ? TAGD_FENCED : TAGD_DONE;
 }
 
-static inline void world_see_change(struct world *world, struct tagd_str value)
+static inline void world_see_change(struct world *world, const struct tagd_output *output)
 {
+    struct tagd_str value = output->value;
+    if (output->n_headers > 1) { /* binary mode */
+        CHECK(tagd_str_eq(output->headers[1].name, TAGD_STR("ce_id")));
+        tagd_buf_printf(&world->published, "%.*s;", (int)output->headers[1].value.n, output->headers[1].value.p);
+        return;
+    }
     static const char *const names[] = {"\"id\":\"", "\"dimension\":\"", "\"to\":\""};
     const char *text = tagd_arena_copy(&world->memory, value.p, value.n).p;
     for (size_t i = 0; i < 3; i++) {
@@ -182,6 +189,21 @@ static inline void world_see_letter(struct world *world, const struct tagd_outpu
     tagd_buf_printf(&world->letters, " %.*s;", (int)output->value.n, output->value.p);
 }
 
+static inline void world_see_wire(struct world *world, const struct tagd_op *op)
+{
+    for (size_t i = 0; i < op->u.publish.n_shards; i++)
+        for (size_t k = 0; k < op->u.publish.shards[i].n_outputs; k++) {
+            const struct tagd_output *output = &op->u.publish.shards[i].outputs[k];
+            tagd_buf_printf(&world->wire, "%s%.*s", output->has_key ? "key " : "no key", (int)output->key.n,
+                            output->key.p);
+            for (size_t h = 0; h < output->n_headers; h++)
+                tagd_buf_printf(&world->wire, " %.*s=%.*s", (int)output->headers[h].name.n, output->headers[h].name.p,
+                                (int)output->headers[h].value.n, output->headers[h].value.p);
+            tagd_buf_printf(&world->wire, " %s%.*s\n", output->has_value ? "value " : "no value", (int)output->value.n,
+                            output->value.p);
+        }
+}
+
 static inline void world_publish(struct world *world, struct tagd_op *op)
 {
     for (size_t i = 0; i < op->u.publish.n_shards; i++) {
@@ -189,7 +211,7 @@ static inline void world_publish(struct world *world, struct tagd_op *op)
         struct world_shard *shard = &world->shards[from->shard];
         for (size_t k = 0; k < from->n_outputs; k++) {
             if (from->outputs[k].kind == TAGD_OUT_CHANGE)
-                world_see_change(world, from->outputs[k].value);
+                world_see_change(world, &from->outputs[k]);
             else
                 world_see_letter(world, &from->outputs[k]);
             shard->tail_found = true;
@@ -231,6 +253,8 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
     struct world_fault *fault = &world->faults[op->kind];
     bool planted = fault->count > 0 && --fault->count == 0, effect = !planted || fault->effect;
     op->status = TAGD_DONE;
+    if (op->kind == TAGD_OP_PUBLISH)
+        world_see_wire(world, op);
     if (op->kind == TAGD_OP_COMMIT)
         world_commit(world, op, effect);
     if (effect)
@@ -360,6 +384,7 @@ static inline void world_close(struct world *world)
     tagd_catalog_free(world->catalog);
     tagd_arena_free(&world->memory);
     tagd_buf_free(&world->published);
+    tagd_buf_free(&world->wire);
     tagd_buf_free(&world->letters);
     tagd_buf_free(&world->notes);
 }

@@ -1,0 +1,29 @@
+/* What config's own files share: reading one value, with a fault told at its place. */
+#ifndef TAGD_CONFIG_READER_H
+#define TAGD_CONFIG_READER_H
+
+#include "base/jsonc.h"
+#include "config/config.h"
+
+struct reader {
+    struct tagd_jsonc *jsonc;
+    struct tagd_config *config;
+    tagd_config_lookup lookup;
+    void *to;
+    struct tagd_error *error;
+};
+
+struct key {
+    const char *name;
+    bool (*read)(struct reader *reader, const cJSON *node, void *into);
+    bool required;
+};
+
+/* A string with "${NAME}" replaced; the text belongs to the configuration. */
+bool tagd_config_read_text(struct reader *reader, const cJSON *node, const char **text);
+/* Each member by its key; unknown and missing ones are faults. */
+bool tagd_config_read_object(struct reader *reader, const cJSON *object, const struct key *keys, size_t n, void *into);
+/* A source's map; the rules that need the topic get it from the caller. */
+bool tagd_config_read_map(struct reader *reader, const cJSON *node, struct tagd_map *map);
+
+#endif
