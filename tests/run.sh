@@ -46,8 +46,11 @@ ctest --test-dir build/asan --output-on-failure
 
 step "python tools"
 venv=build/venv
-[ -x $venv/bin/pip ] || python3 -m venv $venv
-cmp -s tests/requirements.txt $venv/requirements.txt || { $venv/bin/pip install -q -r tests/requirements.txt && cp tests/requirements.txt $venv/; }
+if ! cmp -s tests/requirements.txt $venv/requirements.txt; then
+  [ -x $venv/bin/pip ] || python3 -m venv $venv
+  $venv/bin/pip install -q -r tests/requirements.txt
+  cp tests/requirements.txt $venv/requirements.txt
+fi
 
 step "the reference evaluator"
 $venv/bin/pytest -q tests/reference
@@ -57,6 +60,9 @@ python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:2000 --jobs
 
 step "schemas: three independent validators over schemas, samples and what comes out"
 $venv/bin/pytest -q tests/schemas
+
+step "documents: every example, and the tutorial on a real broker and a real Redis"
+$venv/bin/pytest -q tests/docs
 
 step "CDNOW: real purchases, engine against reference"
 data=build/data/lifetimes/datasets/CDNOW_master.txt
@@ -71,9 +77,6 @@ python3 tests/reference/cdnow.py --tagd build/release/tagd --data $data --every 
 
 step "end to end: a real broker, a real Redis, the daemon as a process"
 TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -s tests/e2e
-
-step "documents: every example, and the tutorial on a real broker and a real Redis"
-$venv/bin/pytest -q tests/docs
 
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
