@@ -399,6 +399,28 @@ static int start_and_look_on(struct run *run)
     return code;
 }
 
+/* No shard of a group whose import isn't finished may begin, and none is to be fenced off while it goes on. */
+static int refuse_unfinished_import(const struct run *run)
+{
+    struct tagd_error error;
+    uint32_t unfinished = 0;
+    struct tagd_head *heads = tagd_xcalloc(run->partitions, sizeof(*heads));
+    enum tagd_io_result result =
+        tagd_io_heads(run->config, run->partitions, START_TIMEOUT_MS, &run->notes, heads, &error);
+    for (uint32_t shard = 0; shard < run->partitions && result == TAGD_IO_OK; shard++)
+        unfinished += tagd_head_importing(&heads[shard]);
+    free(heads);
+    if (result != TAGD_IO_OK)
+        return tagd_command_error(exit_of(result), "%s", error.text);
+    if (unfinished == 0)
+        return TAGD_EXIT_OK;
+    return tagd_command_error(TAGD_EXIT_CONFIG,
+                              "the import of history into group \"%s\" isn't finished in %u of %u shards; run the same "
+                              "\"tagd import\" again, which goes on where it stopped, or take a new \"group\" and "
+                              "\"redis.prefix\"",
+                              run->config->group, unfinished, run->partitions);
+}
+
 static int run_with(struct run *run, const char *path, bool create_topics)
 {
     struct tagd_error error;
@@ -417,7 +439,8 @@ static int run_with(struct run *run, const char *path, bool create_topics)
         tagd_io_check_topics(run->config, create_topics, START_TIMEOUT_MS, &run->notes, &run->partitions, &error);
     if (result != TAGD_IO_OK)
         return tagd_command_error(exit_of(result), "%s", error.text);
-    return start_and_look_on(run);
+    int code = refuse_unfinished_import(run);
+    return code == TAGD_EXIT_OK ? start_and_look_on(run) : code;
 }
 
 /* While it starts nothing is in flight, so a signal ends it at once. */

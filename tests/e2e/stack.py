@@ -153,7 +153,7 @@ class Daemon:
 
     def create_topics(self, partitions):
         self.partitions = partitions
-        self.stack.create([s["topic"] for s in self.config["sources"]] + list(self.config["outputs"].values()), partitions)
+        self.stack.create([s["topic"] for s in self.config["sources"]] + [v for k, v in self.config["outputs"].items() if k != "content_mode"], partitions)
 
     def reader(self, output="tag_changes"):
         self.readers.append(Reader(self.stack, self.config["outputs"][output], self.partitions, CHECKS.get(output)))
