@@ -137,6 +137,11 @@ def test_commands_and_options_that_documents_name_exist():
     assert {"run", "check", "simulate", "explain"} <= seen
 
 
+def test_no_document_has_a_merge_left_open():
+    for path in DOCUMENTS:
+        assert not re.search(r"^(<<<<<<<|=======|>>>>>>>)", text_of(path), re.MULTILINE), path
+
+
 def test_links_lead_somewhere():
     for path in DOCUMENTS:
         text = text_of(path)

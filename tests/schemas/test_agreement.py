@@ -19,6 +19,7 @@ SHOP = {"catalog": "shop", "version": "1", "timezone": "+08:00", "label": "Shop"
                                                                    {"tag": "low", "when": "true"}]},
                        "behaviour.activity": {"tags": [{"tag": "active", "when": "count(interaction[7d]) >= 2"}]}}}
 TAGD = {"catalog": "shop.json", "sources": [{"topic": "events"}], "kafka": {"bootstrap.servers": "127.0.0.1:9092"}, "redis": {"url": "redis://127.0.0.1:6379"}}
+MEMBERS = {**SHOP, "attributes": {"region": "string", "vip": "boolean", **{f"f{i}": "string" for i in range(257)}}}  # what maps may give
 GONE = object()
 
 
@@ -342,6 +343,8 @@ ONLY_TAGD_CONFIGS = [
     ("a variable that is not set", "/group", "${NOT_SET}"),
     ("a number in text beyond its range", "/workers", "65"),
     ("a field that the catalog does not declare", "/sources/0/map", {**MAP, "data": {"price": "/total"}}),
+    ("an attribute that the catalog does not declare", "/sources/0/map",
+     {**MAP, "type": {"const": "profile.updated"}, "data": {"attributes": {"fields": {"shoe": "/shoe"}}}}),
     ("a constant customer too long", "/sources/0/map", {**MAP, "subject": {"const": "c" * 129}}),
 ]
 ONLY_TAGD_EVENTS = [
@@ -370,7 +373,7 @@ def test_catalogs(check, why, where, value, accepted):
 
 @pytest.mark.parametrize("why, where, value, accepted", CONFIGS, ids=ids(CONFIGS))
 def test_configurations(check, tmp_path, why, where, value, accepted):
-    (tmp_path / "shop.json").write_text(json.dumps(SHOP))
+    (tmp_path / "shop.json").write_text(json.dumps(MEMBERS))
     document = changed(TAGD, where, value)
     assert (fault(CONFIG, document) is None) == accepted, fault(CONFIG, document)
     found, told = check("config", document, ENVIRONMENT)
@@ -386,7 +389,7 @@ def test_catalogs_that_only_tagd_can_refuse(check, why, where, value):
 
 @pytest.mark.parametrize("why, where, value", ONLY_TAGD_CONFIGS, ids=ids(ONLY_TAGD_CONFIGS))
 def test_configurations_that_only_tagd_can_refuse(check, tmp_path, why, where, value):
-    (tmp_path / "shop.json").write_text(json.dumps(SHOP))
+    (tmp_path / "shop.json").write_text(json.dumps(MEMBERS))
     document = changed(TAGD, where, value)
     assert fault(CONFIG, document) is None
     assert not check("config", document, ENVIRONMENT)[0]
