@@ -402,6 +402,8 @@ static int run_import(struct run *run, const char *path, char *const *files, siz
     configure(run);
     if ((code = find_partitioner(run)) != TAGD_EXIT_OK || (code = check_until(run)) != TAGD_EXIT_OK)
         return code;
+    if (run->config->start_latest)
+        return tagd_command_error(TAGD_EXIT_CONFIG, "%s: " TAGD_LATEST_AFTER_HISTORY, path);
     run->sources = tagd_xcalloc(n_files, sizeof(*run->sources));
     for (size_t i = 0; i < n_files; i++)
         if ((code = open_file(run, files[i])) != TAGD_EXIT_OK)

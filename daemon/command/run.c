@@ -399,19 +399,24 @@ static int start_and_look_on(struct run *run)
     return code;
 }
 
-/* No shard of a group whose import isn't finished may begin, and none is to be fenced off while it goes on. */
-static int refuse_unfinished_import(const struct run *run)
+/* No shard of a group whose import isn't finished may begin, and none is to be fenced off while it goes on; and one that
+ * begins upon a history begins where that ends. */
+static int check_history(const struct run *run, const char *path)
 {
     struct tagd_error error;
-    uint32_t unfinished = 0;
+    uint32_t unfinished = 0, fresh = 0;
     struct tagd_head *heads = tagd_xcalloc(run->partitions, sizeof(*heads));
     enum tagd_io_result result =
         tagd_io_heads(run->config, run->partitions, START_TIMEOUT_MS, &run->notes, heads, &error);
-    for (uint32_t shard = 0; shard < run->partitions && result == TAGD_IO_OK; shard++)
+    for (uint32_t shard = 0; shard < run->partitions && result == TAGD_IO_OK; shard++) {
         unfinished += tagd_head_importing(&heads[shard]);
+        fresh += heads[shard].baseline.finished && heads[shard].batch == 0;
+    }
     free(heads);
     if (result != TAGD_IO_OK)
         return tagd_command_error(exit_of(result), "%s", error.text);
+    if (unfinished == 0 && fresh > 0 && run->config->start_latest)
+        return tagd_command_error(TAGD_EXIT_CONFIG, "%s: " TAGD_LATEST_AFTER_HISTORY, path);
     if (unfinished == 0)
         return TAGD_EXIT_OK;
     return tagd_command_error(TAGD_EXIT_CONFIG,
@@ -440,7 +445,7 @@ static int run_with(struct run *run, const char *path, bool create_topics)
         tagd_io_check_topics(run->config, create_topics, START_TIMEOUT_MS, &run->notes, &run->partitions, &error);
     if (result != TAGD_IO_OK)
         return tagd_command_error(exit_of(result), "%s", error.text);
-    int code = refuse_unfinished_import(run);
+    int code = check_history(run, path);
     return code == TAGD_EXIT_OK ? start_and_look_on(run) : code;
 }
 

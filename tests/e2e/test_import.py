@@ -391,6 +391,12 @@ def test_command_lines_and_configurations_that_are_wrong(stack, daemon, tmp_path
     ran = run_import(new, [file], "2020-01-01T00:00:00Z")
     assert ran.returncode == 78 and "does not exist" in ran.stderr and "--create-topics" in ran.stderr
     assert run_import(new, ["--create-topics", file], "2020-01-01T00:00:00Z").returncode == 0
+    new.config["kafka"]["auto.offset.reset"] = "latest"
+    new.write()
+    ran = run_import(new, [file], "2020-01-01T00:00:00Z")
+    assert ran.returncode == 78 and "/kafka/auto.offset.reset" in ran.stderr and "take it out" in ran.stderr
+    ran = subprocess.run([TAGD, "run", "--config", new.path], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 78 and "/kafka/auto.offset.reset" in ran.stderr and "take it out" in ran.stderr
     shown = subprocess.run([TAGD, "import", "--help"], capture_output=True, text=True)
     assert shown.returncode == 0 and "tagd import --config tagd.json --until" in shown.stdout
     d.config["redis"]["url"] = "redis://127.0.0.1:1"
