@@ -3,6 +3,7 @@ repeats the same bytes; and no repeats without a fault."""
 import json
 import os
 import random
+import signal
 import subprocess
 import time
 
@@ -171,3 +172,28 @@ def test_a_dead_letter_that_the_broker_refuses_goes_out_smaller_and_overtaken_by
     assert told["tagd_error"] == b"malformed" and told["tagd_truncated"] == b"300000" and len(letters.messages[0].value()) < 20000
     assert d.metrics()['tagd_publishes_total{outcome="aborted"}'] > 0 and d.metrics()["tagd_kafka_producers_total"] > 1
     print(check(stack, d, reader, events, tmp_path)[0])
+
+
+def test_a_daemon_that_was_frozen_repeats_at_most_what_another_went_on_with(stack, daemon, tmp_path):
+    events = shop_events(60000, 300, 23, step_ms=50)
+    kafka = {"bootstrap.servers": stack.bootstrap, "session.timeout.ms": 6000}
+    a = make(daemon, kafka=kafka, batch_events=100)
+    b = make(daemon, partitions=1, kafka=kafka)  # its own topics stay empty: it runs on the first one's
+    b.config = {**a.config, "instance": "b", "http": b.config["http"]}
+    b.write()
+    b.name, b.partitions = a.name, a.partitions
+    reader = a.reader()
+    a.start()
+    b.start()
+    wait_for("both have shards", 30, lambda: a.metrics()["tagd_shards_running"] == b.metrics()["tagd_shards_running"] == 2)
+    feeder = Feeder(stack, a, events, 4000)
+    wait_for("both publish", 30, lambda: len({m.partition() for m in reader.messages[:]}) == 4)
+    a.process.send_signal(signal.SIGSTOP)
+    wait_for("all shards are with the other", 30, lambda: b.metrics()["tagd_shards_running"] == 4)
+    a.process.send_signal(signal.SIGCONT)
+    wait_for("it has shards again", 40, lambda: (a.metrics().get("tagd_shards_running"), b.metrics()["tagd_shards_running"]) == (2, 2))
+    feeder.thread.join()
+    feed(stack, a, [])
+    wait_for("all is read", 60, lambda: committed(stack, a))
+    assert b.stop() < 5
+    print(check(stack, a, reader, events, tmp_path)[0])
