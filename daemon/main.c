@@ -9,9 +9,15 @@ static void print_help(FILE *out)
     fputs("usage: tagd COMMAND [OPTIONS]\n\nKeeps customers' tags up to date from their events.\n\n", out);
     for (size_t i = 0; i < tagd_n_commands; i++)
         fprintf(out, "  %-10s%s\n", tagd_commands[i].name, tagd_commands[i].help);
-    fputs("\n  --help, --version, also after a command\n"
+    fputs("\n"
+          "  --help, -h       this, or a command's options: tagd run --help\n"
+          "  --version, -V    the version\n"
           "\n"
-          "exit codes: 0 done, 64 usage, 65 bad data, 69 a server is out of reach, 70 a bug, 78 bad configuration\n",
+          "example, to begin with:\n"
+          "  tagd check --catalog shop.json\n"
+          "\n"
+          "exit codes: 0 done; 64 usage; 65 bad data; 69 a server is out of reach; 70 a bug in tagd;\n"
+          "  78 bad configuration or catalog\n",
           out);
 }
 
@@ -56,7 +62,8 @@ int main(int argc, char **argv)
             puts("tagd " TAGD_VERSION);
             return finish_stdout();
         }
-        return tagd_commands[i].run(argc - 1, argv + 1);
+        int code = tagd_commands[i].run(argc - 1, argv + 1);
+        return code == TAGD_EXIT_OK ? finish_stdout() : code;
     }
     return tagd_command_error(TAGD_EXIT_USAGE, "no command \"%s\"; tagd --help lists them", argv[1]);
 }

@@ -21,6 +21,7 @@ step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
 step "packages"
 deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libcjson-dev \
   libmicrohttpd-dev libxxhash-dev redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat procps
+command -v npm >/dev/null || deploy/install.sh nodejs npm # validators of the schemas
 for preset in release clang asan; do
   step "build: $preset"
   cmake --preset "$preset" >"$scratch/cmake.log" 2>&1 || { cat "$scratch/cmake.log"; exit 1; }
@@ -45,13 +46,23 @@ ctest --test-dir build/asan --output-on-failure
 
 step "python tools"
 venv=build/venv
-[ -x $venv/bin/pytest ] || { python3 -m venv $venv && $venv/bin/pip install -q -r tests/requirements.txt; }
+if ! cmp -s tests/requirements.txt $venv/requirements.txt; then
+  [ -x $venv/bin/pip ] || python3 -m venv $venv
+  $venv/bin/pip install -q -r tests/requirements.txt
+  cp tests/requirements.txt $venv/requirements.txt
+fi
 
 step "the reference evaluator"
 $venv/bin/pytest -q tests/reference
 
 step "random pairs: engine against reference"
 python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:2000 --jobs "$(nproc)"
+
+step "schemas: three independent validators over schemas, samples and what comes out"
+$venv/bin/pytest -q tests/schemas
+
+step "documents: every example, and the tutorial on a real broker and a real Redis"
+$venv/bin/pytest -q tests/docs
 
 step "CDNOW: real purchases, engine against reference"
 data=build/data/lifetimes/datasets/CDNOW_master.txt
@@ -66,6 +77,9 @@ python3 tests/reference/cdnow.py --tagd build/release/tagd --data $data --every 
 
 step "end to end: a real broker, a real Redis, the daemon as a process"
 TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -s tests/e2e
+
+step "bad inputs: what each gets, word by word"
+$venv/bin/pytest -q -s tests/bad_inputs
 
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state

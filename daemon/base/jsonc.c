@@ -58,7 +58,11 @@ static bool fail_at(const struct tagd_jsonc *jsonc, struct tagd_error *error, si
     tagd_buf_printf(&out, "%s:%zu:%zu: ", jsonc->name, line_number, column);
     if (pointer)
         tagd_buf_printf(&out, "at %s: ", *pointer ? pointer : "the top");
-    tagd_buf_printf(&out, "%s\n  ", message);
+    tagd_buf_add_z(&out, message);
+    for (size_t i = 0; i < out.n; i++) /* names and values in it: the message stays one line */
+        if ((unsigned char)out.p[i] < 0x20 || out.p[i] == 0x7F)
+            out.p[i] = '?';
+    tagd_buf_add_z(&out, "\n  ");
     while (place - line > LINE_SHOWN_MAX / 2)
         next_char(&line, end);
     if (stop - line > LINE_SHOWN_MAX)
@@ -459,6 +463,8 @@ static bool read_text(struct tagd_jsonc *jsonc, struct tagd_error *error)
     open_comment = blank_comments(plain, n);
     if (open_comment < n)
         return fail_at(jsonc, error, open_comment, NULL, "the comment has no end; close it with */");
+    if (blanks(jsonc->plain, 0) == n)
+        return fail_at(jsonc, error, 0, NULL, "the file says nothing; expected an object between { and }");
     jsonc->root = tagd_json_parse(&jsonc->arena, plain, n, &fault);
     if (!jsonc->root)
         return fail_at(jsonc, error, fault.offset, NULL, fault.what);

@@ -9,33 +9,91 @@ const struct tagd_command tagd_commands[] = {
     {"run", "the daemon: events from Kafka in, tag changes out",
      "usage: tagd run --config FILE [--create-topics] [--rebuild]\n"
      "\n"
-     "  --config FILE     the configuration (JSON, comments allowed)\n"
-     "  --create-topics   creates source and output topics that are missing\n"
-     "  --rebuild         not in this version yet: refused\n"
+     "Reads events from the source topics, keeps each customer's state in Redis, and publishes tag\n"
+     "changes. Logs to stderr. SIGTERM and SIGINT stop it: what is in flight is finished first; a second\n"
+     "signal ends it at once, and the next start finishes the rest.\n"
      "\n"
-     "SIGTERM and SIGINT stop it; what is in flight is finished first.\n",
+     "  --config FILE     the configuration (JSON, comments allowed)\n"
+     "  --create-topics   creates the source and output topics that are missing: with as many partitions\n"
+     "                    as the sources that are there have, else 6\n"
+     "  --rebuild         not in this version yet: refused\n"
+     "  --help, --version\n"
+     "\n"
+     "example:\n"
+     "  tagd run --config tagd.json --create-topics\n"
+     "\n"
+     "exit codes: 0 stopped on a signal; 64 usage; 69 Kafka or Redis is out of reach at the start or\n"
+     "  while it stops; 78 the configuration or catalog is wrong, or topics or stored state don't fit\n"
+     "  them\n",
      tagd_command_run},
 #endif
     {"check", "says what is wrong with a configuration or catalog, or sums it up",
      "usage: tagd check [--config FILE] [--catalog FILE]\n"
      "\n"
-     "  --config FILE    the configuration, and the catalog it names\n"
-     "  --catalog FILE   a catalog by itself\n",
+     "Prints a summary if all is well; else the first error, with its place. Asks no server.\n"
+     "\n"
+     "  --config FILE    the configuration, its Kafka properties, and the catalog it names\n"
+     "  --catalog FILE   a catalog by itself; with --config as well, first the one, then the other\n"
+     "  --help, --version\n"
+     "\n"
+     "example:\n"
+     "  tagd check --catalog shop.json\n"
+     "\n"
+     "exit codes: 0 all is well; 64 usage; 78 the configuration or catalog is wrong\n",
      tagd_command_check},
     {"simulate", "events from a file in, output events on stdout; no Kafka, no Redis",
      "usage: tagd simulate --catalog FILE [--until TIME] [EVENTS.jsonl]\n"
      "\n"
+     "Tries a catalog on events: prints the tag changes that they and the passing of time make, one\n"
+     "JSON a line.\n"
+     "\n"
      "  --catalog FILE   the catalog\n"
      "  --until TIME     lets time run until then (RFC 3339), included; default: the latest event's time\n"
-     "  EVENTS.jsonl     one event a line; default: standard input\n"
+     "  EVENTS.jsonl     CloudEvents, one a line, each with its \"time\"; \"-\" or none: standard input\n"
+     "  --help, --version\n"
      "\n"
-     "Lines that are no usable events go to stderr as JSON, and the exit code is then 65.\n",
+     "A line that is no usable event goes to stderr as JSON: {\"line\", \"error\", \"reason\"}.\n"
+     "\n"
+     "example:\n"
+     "  tagd simulate --catalog shop.json --until 2026-12-31T00:00:00+08:00 events.jsonl\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 65 the events can't be read, or a line is no usable event;\n"
+     "  69 standard output can't be written; 78 the catalog is wrong\n",
      tagd_command_simulate},
+#ifdef TAGD_WITH_RUN
+    {"import", "history from files as a baseline, before the daemon's first event",
+     "usage: tagd import --config FILE --until TIME [--create-topics] EVENTS.jsonl...\n"
+     "\n"
+     "  --config FILE    the daemon's configuration; its group must be new, and not running\n"
+     "  --until TIME     history is what is before TIME (RFC 3339), the stream what is at or after it\n"
+     "  --create-topics  creates source and output topics that are missing\n"
+     "  EVENTS.jsonl...  one event a line, as simulate takes them; several files are merged by event time\n"
+     "\n"
+     "Events before TIME make state and tags; nothing is published. The daemon then ignores the stream's events "
+     "before\n"
+     "TIME, so that each event counts once. Killed, it is run again with the same files and goes on where it was.\n"
+     "Lines that are no usable events go to stderr as JSON, and the exit code is then 65 though the import is "
+     "complete.\n"
+     "\n"
+     "example: the topics keep 7 days, the archive has the years before\n"
+     "  tagd import --config tagd.json --until 2026-11-20T00:00:00Z archive/orders.jsonl archive/logins.jsonl\n"
+     "  tagd run --config tagd.json\n",
+     tagd_command_import},
+#endif
     {"explain", "a customer's tags, the values behind each, why, and what changes next",
      "usage: tagd explain --config FILE CUSTOMER\n"
      "\n"
-     "  --config FILE   the configuration\n"
-     "  CUSTOMER        the customer's id (the events' subject)\n",
+     "Reads the customer's state from Redis and changes nothing, whether the daemon runs or not.\n"
+     "\n"
+     "  --config FILE   the configuration that the daemon runs with\n"
+     "  CUSTOMER        the customer's id (the events' \"subject\"); after \"--\" if it begins with \"-\"\n"
+     "  --help, --version\n"
+     "\n"
+     "example:\n"
+     "  tagd explain --config tagd.json C2024001\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 65 the customer isn't known; 69 Redis is out of reach;\n"
+     "  78 the configuration or catalog is wrong, or Redis doesn't fit them\n",
      tagd_command_explain},
 };
 const size_t tagd_n_commands = sizeof(tagd_commands) / sizeof(tagd_commands[0]);
@@ -96,12 +154,11 @@ bool tagd_options_is(const struct tagd_options *options, const char *name)
 char *tagd_options_value(struct tagd_options *options)
 {
     char *value = options->attached;
-    if (value != NULL) {
-        options->attached = NULL;
+    if (value == NULL && options->at + 1 < options->argc)
+        value = options->argv[++options->at];
+    options->attached = NULL;
+    if (value != NULL && *value != '\0')
         return value;
-    }
-    if (options->at + 1 < options->argc)
-        return options->argv[++options->at];
     tagd_command_error(TAGD_EXIT_USAGE, "%s needs a value; tagd %s --help shows how", options->word, options->argv[0]);
     options->failed = true;
     return NULL;

@@ -1,16 +1,19 @@
 #include "command/load.h"
 
+#include "io/io.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-bool tagd_command_read_file(const char *path, size_t max_bytes, struct tagd_buf *out, struct tagd_error *error)
+bool tagd_command_read_file(const char *path, const char *what, size_t max_bytes, struct tagd_buf *out,
+                            struct tagd_error *error)
 {
     FILE *file = fopen(path, "r");
     if (!file)
-        return tagd_fail(error, "%s: %s", path, strerror(errno));
+        return tagd_fail(error, "%s: %s; expected %s in a readable file", path, strerror(errno), what);
     size_t n;
     do {
         tagd_buf_reserve(out, 65536);
@@ -21,20 +24,26 @@ bool tagd_command_read_file(const char *path, size_t max_bytes, struct tagd_buf 
     int reason = errno;
     fclose(file);
     if (failed)
-        return tagd_fail(error, "%s: %s", path, strerror(reason));
+        return tagd_fail(error, "%s: %s; expected %s in a readable file", path, strerror(reason), what);
     if (out->n > max_bytes)
-        return tagd_fail(error, "%s: more than %zu bytes: it can't be such a file", path, max_bytes);
+        return tagd_fail(error, "%s: more than %zu bytes, the most that %s may have; is this the right file?", path,
+                         max_bytes, what);
     return true;
+}
+
+static struct tagd_catalog *load_catalog(const char *path, const char *what, struct tagd_error *error)
+{
+    struct tagd_buf text = {0};
+    struct tagd_catalog *catalog = NULL;
+    if (tagd_command_read_file(path, what, TAGD_CATALOG_BYTES_MAX, &text, error))
+        catalog = tagd_catalog_load(path, text.p ? text.p : "", text.n, error);
+    tagd_buf_free(&text);
+    return catalog;
 }
 
 struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_error *error)
 {
-    struct tagd_buf text = {0};
-    struct tagd_catalog *catalog = NULL;
-    if (tagd_command_read_file(path, TAGD_CATALOG_BYTES_MAX, &text, error))
-        catalog = tagd_catalog_load(path, text.p ? text.p : "", text.n, error);
-    tagd_buf_free(&text);
-    return catalog;
+    return load_catalog(path, "a catalog", error);
 }
 
 static const char *from_environment(void *to, const char *name)
@@ -50,10 +59,32 @@ struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error
     char host[256] = "";
     if (gethostname(host, sizeof host - 1) != 0 || !host[0])
         snprintf(host, sizeof host, "localhost");
-    if (tagd_command_read_file(path, TAGD_CONFIG_BYTES_MAX, &text, error))
+    if (tagd_command_read_file(path, "a configuration", TAGD_CONFIG_BYTES_MAX, &text, error))
         config = tagd_config_parse(path, text.p ? text.p : "", text.n, host, from_environment, NULL, error);
     tagd_buf_free(&text);
+    struct tagd_error reason;
+    if (config && !tagd_io_check_properties(config, &reason)) {
+        tagd_fail(error, "%s: %s", path, reason.text);
+        tagd_config_free(config);
+        return NULL;
+    }
     return config;
+}
+
+/* Whether all that "carry" names are dimensions of the catalog. */
+static bool carry_fits(const char *path, const struct tagd_config *config, const struct tagd_catalog *catalog,
+                       struct tagd_error *error)
+{
+    size_t n = tagd_catalog_n_dimensions(catalog);
+    for (size_t i = 0; i < config->n_carry; i++) {
+        size_t dimension = 0;
+        while (dimension < n && strcmp(tagd_catalog_dimension(catalog, dimension), config->carry[i]) != 0)
+            dimension++;
+        if (dimension == n)
+            return tagd_fail(error, "%s: at /carry/%zu: \"%s\" is no dimension of the catalog %s; correct it", path, i,
+                             config->carry[i], config->catalog);
+    }
+    return true;
 }
 
 static bool maps_fit(const struct tagd_config *config, const struct tagd_catalog *catalog, const char *path,
@@ -66,18 +97,27 @@ static bool maps_fit(const struct tagd_config *config, const struct tagd_catalog
     return true;
 }
 
+static struct tagd_catalog *load_beside(const char *config_path, const char *catalog, struct tagd_error *error)
+{
+    const char *slash = strrchr(config_path, '/');
+    struct tagd_buf path = {0}, what = {0};
+    if (catalog[0] != '/' && slash)
+        tagd_buf_add(&path, config_path, (size_t)(slash - config_path) + 1);
+    tagd_buf_add_z(&path, catalog);
+    tagd_buf_add_byte(&path, '\0');
+    tagd_buf_printf(&what, "the catalog that %s names at /catalog", config_path);
+    tagd_buf_add_byte(&what, '\0');
+    struct tagd_catalog *loaded = load_catalog(path.p, what.p, error);
+    tagd_buf_free(&path);
+    tagd_buf_free(&what);
+    return loaded;
+}
+
 struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config,
                                                   struct tagd_error *error)
 {
-    const char *slash = strrchr(config_path, '/');
-    struct tagd_buf path = {0};
-    if (config->catalog[0] != '/' && slash)
-        tagd_buf_add(&path, config_path, (size_t)(slash - config_path) + 1);
-    tagd_buf_add_z(&path, config->catalog);
-    tagd_buf_add_byte(&path, '\0');
-    struct tagd_catalog *catalog = tagd_command_load_catalog(path.p, error);
-    tagd_buf_free(&path);
-    if (!catalog || maps_fit(config, catalog, config_path, error))
+    struct tagd_catalog *catalog = load_beside(config_path, config->catalog, error);
+    if (!catalog || (carry_fits(config_path, config, catalog, error) && maps_fit(config, catalog, config_path, error)))
         return catalog;
     tagd_catalog_free(catalog);
     return NULL;

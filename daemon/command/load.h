@@ -5,13 +5,17 @@
 #include "config/config.h"
 #include "tagd/catalog.h"
 
-/* The whole file. False: *error names it and says why. Larger than max_bytes is an error too. */
-bool tagd_command_read_file(const char *path, size_t max_bytes, struct tagd_buf *out, struct tagd_error *error);
+/* The whole file; `what` is expected in it, as in "a catalog". False: *error names it and says why. Larger than
+ * max_bytes is an error too. */
+bool tagd_command_read_file(const char *path, const char *what, size_t max_bytes, struct tagd_buf *out,
+                            struct tagd_error *error);
 /* NULL: *error says where and what. */
 struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_error *error);
-/* The configuration, "${NAME}" from the environment, the instance by default the host's name. */
+/* The configuration, "${NAME}" from the environment, the instance by default the host's name. Its librdkafka properties
+ * are checked too. */
 struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error *error);
-/* The catalog that the configuration at config_path names, relative to it; the maps of its sources fit it. */
+/* The catalog that the configuration at config_path names, relative to it; it has all dimensions that "carry" names, and
+ * the maps of the sources fit it. */
 struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config,
                                                   struct tagd_error *error);
 

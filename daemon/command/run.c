@@ -8,6 +8,7 @@
 #include "metrics/metrics.h"
 #include "tagd/worker.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -273,23 +274,20 @@ static enum tagd_exit exit_of(enum tagd_io_result result)
     return result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG;
 }
 
-/* The flags of "carry" from the dimensions' names. */
-static bool set_carry(struct run *run, struct tagd_error *error)
+/* The flags of "carry" from the dimensions' names, which were checked when the catalog was loaded. */
+static void set_carry(struct run *run)
 {
     size_t n = tagd_catalog_n_dimensions(run->catalog);
     if (run->config->carry_all)
-        return true;
+        return;
     run->carry = tagd_xcalloc(n + 1, sizeof(*run->carry));
     for (size_t i = 0; i < run->config->n_carry; i++) {
         size_t dimension = 0;
         while (dimension < n && strcmp(tagd_catalog_dimension(run->catalog, dimension), run->config->carry[i]) != 0)
             dimension++;
-        if (dimension == n)
-            return tagd_fail(error, "\"carry\" names \"%s\", which is no dimension of the catalog; correct it",
-                             run->config->carry[i]);
+        assert(dimension < n);
         run->carry[dimension] = true;
     }
-    return true;
 }
 
 static struct tagd_worker *make_worker(struct run *run, struct run_worker *worker)
@@ -401,6 +399,28 @@ static int start_and_look_on(struct run *run)
     return code;
 }
 
+/* No shard of a group whose import isn't finished may begin, and none is to be fenced off while it goes on. */
+static int refuse_unfinished_import(const struct run *run)
+{
+    struct tagd_error error;
+    uint32_t unfinished = 0;
+    struct tagd_head *heads = tagd_xcalloc(run->partitions, sizeof(*heads));
+    enum tagd_io_result result =
+        tagd_io_heads(run->config, run->partitions, START_TIMEOUT_MS, &run->notes, heads, &error);
+    for (uint32_t shard = 0; shard < run->partitions && result == TAGD_IO_OK; shard++)
+        unfinished += tagd_head_importing(&heads[shard]);
+    free(heads);
+    if (result != TAGD_IO_OK)
+        return tagd_command_error(exit_of(result), "%s", error.text);
+    if (unfinished == 0)
+        return TAGD_EXIT_OK;
+    return tagd_command_error(TAGD_EXIT_CONFIG,
+                              "the import of history into group \"%s\" isn't finished in %u of %u shards; run the same "
+                              "\"tagd import\" again, which goes on where it stopped, or take a new \"group\" and "
+                              "\"redis.prefix\"",
+                              run->config->group, unfinished, run->partitions);
+}
+
 static int run_with(struct run *run, const char *path, bool create_topics)
 {
     struct tagd_error error;
@@ -408,8 +428,9 @@ static int run_with(struct run *run, const char *path, bool create_topics)
     if (run->config == NULL)
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     run->catalog = tagd_command_load_catalog_of(path, run->config, &error);
-    if (run->catalog == NULL || !set_carry(run, &error))
+    if (run->catalog == NULL)
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+    set_carry(run);
     for (size_t i = 0; i < run->config->n_sources; i++) {
         run->topics[i] = run->config->sources[i].topic;
         run->partitioners[i] = run->config->sources[i].partitioner;
@@ -419,7 +440,8 @@ static int run_with(struct run *run, const char *path, bool create_topics)
         tagd_io_check_topics(run->config, create_topics, START_TIMEOUT_MS, &run->notes, &run->partitions, &error);
     if (result != TAGD_IO_OK)
         return tagd_command_error(exit_of(result), "%s", error.text);
-    return start_and_look_on(run);
+    int code = refuse_unfinished_import(run);
+    return code == TAGD_EXIT_OK ? start_and_look_on(run) : code;
 }
 
 /* While it starts nothing is in flight, so a signal ends it at once. */

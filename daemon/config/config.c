@@ -100,10 +100,10 @@ bool tagd_config_read_text(struct reader *reader, const cJSON *node, const char 
 static bool read_integer(struct reader *reader, const cJSON *node, int64_t least, int64_t most, int64_t *value)
 {
     double number = NAN;
+    const char *text = NULL;
     if (cJSON_IsNumber(node)) {
         number = node->valuedouble;
     } else if (cJSON_IsString(node)) {
-        const char *text;
         char *end;
         if (!expand(reader, node, &text))
             return false;
@@ -116,7 +116,10 @@ static bool read_integer(struct reader *reader, const cJSON *node, int64_t least
         return fault(reader, node, "expected a whole number, found %s", tagd_json_kind(node));
     }
     if (!(number >= (double)least && number <= (double)most) || number != floor(number))
-        return fault(reader, node, "expected a whole number from %lld to %lld", (long long)least, (long long)most);
+        return text == NULL
+                   ? fault(reader, node, "expected a whole number from %lld to %lld", (long long)least, (long long)most)
+                   : fault(reader, node, "expected a whole number from %lld to %lld, found \"%s\"", (long long)least,
+                           (long long)most, text);
     *value = (int64_t)number;
     return true;
 }
@@ -129,9 +132,10 @@ static bool read_duration(struct reader *reader, const cJSON *node, int64_t most
     if (!tagd_duration_parse(tagd_str_of(text), value))
         return fault(reader, node, "\"%s\" is no duration; write one number and one of ms, s, m, h, d, w, as in \"2s\"",
                      text);
-    if (*value > most)
-        return fault(reader, node, "\"%s\" is too long; at most %lld s", text, (long long)(most / 1000));
-    return true;
+    if (*value > most && most % TAGD_MS_DAY == 0)
+        return fault(reader, node, "\"%s\" is too long; at most \"%lldd\"", text, (long long)(most / TAGD_MS_DAY));
+    return *value <= most ||
+           fault(reader, node, "\"%s\" is too long; at most \"%llds\"", text, (long long)(most / 1000));
 }
 
 static bool read_choice(struct reader *reader, const cJSON *node, const char *const *choices, size_t n, size_t *choice)
@@ -164,6 +168,8 @@ static bool read_name(struct reader *reader, const cJSON *node, const char *what
         if (!name_char(*p, false) && *p != '.' && *p != '-')
             return fault(reader, node, "\"%s\" can't name a %s; use letters, digits, \".\", \"_\" and \"-\"", *name,
                          what);
+    if (strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0) /* Kafka's rule for topics; nobody needs the others */
+        return fault(reader, node, "\"%s\" can't name a %s; add letters or digits", *name, what);
     return true;
 }
 

@@ -135,18 +135,25 @@ static bool begin_producer(struct tagd_io *io, int64_t deadline, enum tagd_io_re
 
 static bool begin_redis(struct tagd_io *io, int64_t deadline, enum tagd_io_result *result, struct tagd_error *error)
 {
-    for (;;) {
+    for (bool noted = false;; noted = true) {
         *result = tagd_redis_connect(io->redis, error);
+        if (*result == TAGD_IO_UNREACHABLE && !noted)
+            tagd_kafka_note(&io->notes, TAGD_NOTE_WARN, "%s; waiting for it up to %lld s", error->text,
+                            (long long)(deadline - tagd_io_mono_ms() + 999) / 1000);
         if (*result != TAGD_IO_UNREACHABLE || tagd_io_mono_ms() >= deadline)
             return *result == TAGD_IO_OK;
     }
 }
 
-struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, uint32_t partitions, int timeout_ms,
-                            const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error)
+static void no_poll(void *self, int timeout_ms, size_t max_records,
+                    void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    (void)self, (void)timeout_ms, (void)max_records, (void)input, (void)to;
+}
+
+static struct tagd_io *io_new(const struct tagd_config *config, uint32_t partitions, const struct tagd_notes *notes)
 {
     struct tagd_io *io = tagd_xcalloc(1, sizeof(*io));
-    int64_t deadline = tagd_io_mono_ms() + timeout_ms;
     if (notes != NULL)
         io->notes = *notes;
     io->port = (struct tagd_port){io, port_submit, port_poll, port_release, port_revoked, port_wall_ms, port_mono_ms};
@@ -158,6 +165,25 @@ struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, u
     io->kafka.n_topics = (uint32_t)config->n_sources;
     io->kafka.outputs[0] = config->tag_changes;
     io->kafka.outputs[1] = config->dead_letter;
+    return io;
+}
+
+struct tagd_io *tagd_io_store_new(const struct tagd_config *config, uint32_t partitions, int timeout_ms,
+                                  const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error)
+{
+    struct tagd_io *io = io_new(config, partitions, notes);
+    io->port.poll = no_poll;
+    if (begin_redis(io, tagd_io_mono_ms() + timeout_ms, result, error))
+        return io;
+    tagd_io_free(io);
+    return NULL;
+}
+
+struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, uint32_t partitions, int timeout_ms,
+                            const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error)
+{
+    struct tagd_io *io = io_new(config, partitions, notes);
+    int64_t deadline = tagd_io_mono_ms() + timeout_ms;
     snprintf(io->kafka.owner, sizeof(io->kafka.owner), "%s-%s-%u", config->group, config->instance, worker);
     *result = TAGD_IO_CONFIG;
     if (begin_redis(io, deadline, result, error) && begin_producer(io, deadline, result, error)) {
@@ -216,6 +242,19 @@ enum tagd_io_result tagd_io_peek(const struct tagd_config *config, uint32_t shar
 {
     struct tagd_redis *redis = tagd_redis_new(config, 0, NULL, NULL);
     enum tagd_io_result result = tagd_redis_peek(redis, shard, customer, arena, peek, error);
+    tagd_redis_free(redis);
+    return result;
+}
+
+enum tagd_io_result tagd_io_heads(const struct tagd_config *config, uint32_t partitions, int timeout_ms,
+                                  const struct tagd_notes *notes, struct tagd_head *heads, struct tagd_error *error)
+{
+    struct tagd_redis *redis = tagd_redis_new(config, partitions, notes, NULL);
+    int64_t deadline = tagd_io_mono_ms() + timeout_ms;
+    enum tagd_io_result result;
+    do
+        result = tagd_redis_heads(redis, heads, error);
+    while (result == TAGD_IO_UNREACHABLE && tagd_io_mono_ms() < deadline);
     tagd_redis_free(redis);
     return result;
 }

@@ -21,6 +21,10 @@ struct tagd_notes {
     void *to;
 };
 
+/* Whether librdkafka takes the configuration's properties, as consumer and as producer; no server is asked. False:
+ * *error names the property. */
+bool tagd_io_check_properties(const struct tagd_config *config, struct tagd_error *error);
+
 /* Checks the topics: sources are there, with the same number of partitions, and so are the outputs. With `create`,
  * makes those that are missing. Writes the number. Also checks the librdkafka properties. Waits at most timeout_ms for
  * a broker. */
@@ -59,7 +63,24 @@ int64_t tagd_io_end_offset(const struct tagd_io *io, uint32_t topic, uint32_t sh
 int64_t tagd_io_wall_ms(void);
 int64_t tagd_io_mono_ms(void);
 
-/* ---- reading the store without owning anything, for `explain` ---- */
+/* ---- the store alone, for `import` ---- */
+
+/* A port of FENCE, LOAD and COMMIT; a poll hands nothing out. Connects to Redis and claims the prefix for the group.
+ * config must outlive the result. NULL: *result and *error say why. */
+struct tagd_io *tagd_io_store_new(const struct tagd_config *config, uint32_t partitions, int timeout_ms,
+                                  const struct tagd_notes *notes, enum tagd_io_result *result,
+                                  struct tagd_error *error);
+/* Whether Kafka knows nothing of the group: no members, no offsets, no outputs. Shards whose head (of `partitions`) has
+ * a batch may have offsets and outputs. Waits at most timeout_ms for the broker. */
+enum tagd_io_result tagd_io_check_unused(const struct tagd_config *config, uint32_t partitions,
+                                         const struct tagd_head *heads, int timeout_ms, const struct tagd_notes *notes,
+                                         struct tagd_error *error);
+
+/* ---- reading the store without owning anything ---- */
+/* The heads of all shards; one that doesn't exist is zeroed. Waits at most timeout_ms for Redis. */
+enum tagd_io_result tagd_io_heads(const struct tagd_config *config, uint32_t partitions, int timeout_ms,
+                                  const struct tagd_notes *notes, struct tagd_head *heads, struct tagd_error *error);
+
 struct tagd_io_peek {
     struct tagd_head head;
     struct tagd_str profile; /* n = 0: not there */

@@ -131,9 +131,11 @@ rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side 
         const struct tagd_property *property = &config->kafka[i];
         if (!property_fits(table, property->name, side))
             continue;
-        if (rd_kafka_conf_set(conf, property->name, property->value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
-            ok = tagd_fail(error, "the configuration's \"kafka\" has \"%s\", which librdkafka refuses: %s",
-                           property->name, text);
+        if (rd_kafka_conf_set(conf, property->name, property->value, text, sizeof(text)) != RD_KAFKA_CONF_OK) {
+            text[strcspn(text, "\n")] = '\0';
+            ok = tagd_fail(error, "at /kafka/%s: librdkafka refuses it: %s; correct it, or take it out", property->name,
+                           text);
+        }
     }
     free(table);
     if (!ok) {
@@ -153,7 +155,7 @@ rd_kafka_t *tagd_kafka_client_new(enum tagd_kafka_side side, rd_kafka_conf_t *co
     if (rk != NULL)
         return rk;
     rd_kafka_conf_destroy(conf);
-    tagd_fail(error, "librdkafka refuses the configuration's \"kafka\": %s", text);
+    tagd_fail(error, "at /kafka: librdkafka refuses what is set there: %s; correct it", text);
     return NULL;
 }
 
@@ -167,4 +169,16 @@ rd_kafka_resp_err_t tagd_kafka_list_offsets(rd_kafka_t *rk, rd_kafka_topic_parti
     if (list->cnt == 0)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     return rd_kafka_offsets_for_times(rk, list, timeout_ms);
+}
+
+bool tagd_io_check_properties(const struct tagd_config *config, struct tagd_error *error)
+{
+    struct tagd_kafka kafka = {.config = config};
+    for (enum tagd_kafka_side side = TAGD_KAFKA_CONSUMER; side <= TAGD_KAFKA_PRODUCER; side++) {
+        rd_kafka_conf_t *conf = tagd_kafka_conf(&kafka, side, error);
+        if (conf == NULL)
+            return false;
+        rd_kafka_conf_destroy(conf);
+    }
+    return true;
 }

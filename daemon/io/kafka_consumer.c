@@ -344,6 +344,13 @@ static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *messa
                  reason);
         set_fatal(kafka, text);
         return;
+    case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+        snprintf(
+            text, sizeof(text),
+            "Kafka's group \"%s\" has members that are no tagd (%s); end them, or give \"group\" a name of its own",
+            kafka->config->group, reason);
+        set_fatal(kafka, text);
+        return;
     case RD_KAFKA_RESP_ERR__FATAL: return; /* the next poll sees to it */
     default: tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: topic \"%s\": %s", name, reason);
     }

@@ -1,9 +1,11 @@
 /* The topics as they must be: sources are there and have one number of partitions; so have the outputs. */
 #include "io/kafka.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 
 #define ASK_TIMEOUT_MS 3000
@@ -19,6 +21,37 @@ struct topics {
     size_t n, n_sources;
     int brokers;
 };
+
+/* What librdkafka logged last: its error codes say of a refused connection, an unknown host and a server that speaks
+ * another protocol alike that the transport failed. */
+struct last_words {
+    pthread_mutex_t mutex;
+    char text[256];
+};
+
+/* Any thread. "[thrd:...]: SERVER: WHAT (after 0ms in state CONNECT)" -> "SERVER: WHAT" */
+static void keep_words(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    struct last_words *words = rd_kafka_opaque(rk);
+    const char *begin = strstr(text, "]: "), *end;
+    if (level > LOG_WARNING || strcmp(facility, "FAIL") != 0) /* a connection's failure */
+        return;
+    if (strstr(text, "ApiVersionRequest failed") != NULL) /* no answer, which librdkafka takes for an old broker */
+        return;
+    begin = text[0] == '[' && begin != NULL ? begin + 3 : text;
+    end = strstr(begin, " (after ");
+    pthread_mutex_lock(&words->mutex);
+    snprintf(words->text, sizeof(words->text), "%.*s", end == NULL ? (int)strlen(begin) : (int)(end - begin), begin);
+    pthread_mutex_unlock(&words->mutex);
+}
+
+static void say_why(rd_kafka_t *rk, struct tagd_error *error)
+{
+    struct last_words *words = rd_kafka_opaque(rk);
+    pthread_mutex_lock(&words->mutex);
+    tagd_fail(error, "%s", words->text[0] == '\0' ? "it is connected to, but gives no answer of a Kafka" : words->text);
+    pthread_mutex_unlock(&words->mutex);
+}
 
 static void nap(int64_t ms)
 {
@@ -38,7 +71,7 @@ static enum tagd_io_result look(rd_kafka_t *rk, struct topics *topics, int timeo
         rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, rkt, &metadata, timeout_ms);
         rd_kafka_topic_destroy(rkt);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            tagd_fail(error, "%s", rd_kafka_err2str(err));
+            say_why(rk, error);
             return TAGD_IO_UNREACHABLE;
         }
         topics->brokers = metadata->broker_cnt;
@@ -50,16 +83,18 @@ static enum tagd_io_result look(rd_kafka_t *rk, struct topics *topics, int timeo
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
             err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
             continue;
-        tagd_fail(error, "topic \"%s\": %s", topics->names[i], rd_kafka_err2str(err));
+        tagd_fail(error, "topic \"%s\": %s; see the broker's log, and what this client may do there", topics->names[i],
+                  rd_kafka_err2str(err));
         return err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
     }
     return TAGD_IO_OK;
 }
 
 static enum tagd_io_result look_until(rd_kafka_t *rk, struct topics *topics, const struct tagd_config *config,
-                                      int timeout_ms, struct tagd_error *error)
+                                      int timeout_ms, const struct tagd_notes *notes, struct tagd_error *error)
 {
     int64_t deadline = tagd_io_mono_ms() + timeout_ms;
+    bool noted = false;
     for (;;) {
         struct tagd_error reason;
         int64_t left_ms = deadline - tagd_io_mono_ms();
@@ -69,6 +104,10 @@ static enum tagd_io_result look_until(rd_kafka_t *rk, struct topics *topics, con
             tagd_fail(error, "%s", reason.text);
         if (result != TAGD_IO_UNREACHABLE)
             return result;
+        if (!noted)
+            tagd_kafka_note(notes, TAGD_NOTE_WARN, "Kafka at %s is out of reach: %s; waiting for it up to %d s",
+                            config->bootstrap_servers, reason.text, timeout_ms / 1000);
+        noted = true;
         if (tagd_io_mono_ms() > deadline) {
             tagd_fail(error, "Kafka at %s is out of reach: %s; start it, or correct \"bootstrap.servers\"",
                       config->bootstrap_servers, reason.text);
@@ -133,7 +172,7 @@ static enum tagd_io_result create_missing(rd_kafka_t *rk, struct topics *topics,
         tagd_kafka_note(notes, TAGD_NOTE_INFO, "created topic \"%s\" with %d partitions", topics->names[i], partitions);
     }
     for (int64_t deadline = tagd_io_mono_ms() + SETTLE_TIMEOUT_MS; n_missing(topics) > 0;) {
-        enum tagd_io_result result = look_until(rk, topics, config, SETTLE_TIMEOUT_MS, error);
+        enum tagd_io_result result = look_until(rk, topics, config, SETTLE_TIMEOUT_MS, notes, error);
         if (result != TAGD_IO_OK)
             return result;
         if (n_missing(topics) > 0 && tagd_io_mono_ms() > deadline) {
@@ -190,15 +229,18 @@ enum tagd_io_result tagd_io_check_topics(const struct tagd_config *config, bool 
         topics.names[topics.n++] = config->sources[i].topic;
     topics.names[topics.n++] = config->tag_changes;
     topics.names[topics.n++] = config->dead_letter;
-    rd_kafka_conf_t *conf = tagd_kafka_conf(&kafka, TAGD_KAFKA_PRODUCER, error); /* are its properties right? */
+    struct last_words words = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    /* a consumer: asking must not create topics */
+    rd_kafka_conf_t *conf =
+        tagd_io_check_properties(config, error) ? tagd_kafka_conf(&kafka, TAGD_KAFKA_CONSUMER, error) : NULL;
     if (conf == NULL)
         return TAGD_IO_CONFIG;
-    rd_kafka_conf_destroy(conf);
-    conf = tagd_kafka_conf(&kafka, TAGD_KAFKA_CONSUMER, error); /* a consumer: asking must not create topics */
-    rd_kafka_t *rk = conf == NULL ? NULL : tagd_kafka_client_new(TAGD_KAFKA_CONSUMER, conf, error);
+    rd_kafka_conf_set_log_cb(conf, keep_words);
+    rd_kafka_conf_set_opaque(conf, &words);
+    rd_kafka_t *rk = tagd_kafka_client_new(TAGD_KAFKA_CONSUMER, conf, error);
     if (rk == NULL)
         return TAGD_IO_CONFIG;
-    enum tagd_io_result result = look_until(rk, &topics, config, timeout_ms, error);
+    enum tagd_io_result result = look_until(rk, &topics, config, timeout_ms, notes, error);
     if (result == TAGD_IO_OK && create && n_missing(&topics) > 0)
         result = create_missing(rk, &topics, config, notes, error);
     if (result == TAGD_IO_OK)

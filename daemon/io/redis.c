@@ -226,7 +226,7 @@ static enum tagd_io_result check_info(struct tagd_redis *redis, const char *info
     char value[64];
     info_value(info, "loading", value, sizeof(value));
     if (strcmp(value, "1") == 0) {
-        tagd_fail(error, "Redis is still loading its data");
+        tagd_fail(error, "Redis is still loading its data; wait until it has");
         return TAGD_IO_UNREACHABLE;
     }
     info_value(info, "redis_mode", value, sizeof(value));
@@ -237,12 +237,14 @@ static enum tagd_io_result check_info(struct tagd_redis *redis, const char *info
     }
     info_value(info, "role", value, sizeof(value));
     if (value[0] != '\0' && strcmp(value, "master") != 0) {
-        tagd_fail(error, "Redis is a replica; give \"redis.url\" the address of the master");
+        tagd_fail(error, "Redis is a replica, which takes no writes; give \"redis.url\" the address of the master");
         return TAGD_IO_UNREACHABLE; /* a failover may be under way */
     }
     info_value(info, "maxmemory_policy", value, sizeof(value));
     if (value[0] != '\0' && strcmp(value, "noeviction") != 0) {
-        tagd_fail(error, "Redis has maxmemory-policy %s, which would drop customers' state; set it to noeviction",
+        tagd_fail(error,
+                  "Redis has maxmemory-policy %s, which would drop customers' state; set it to noeviction, as in: "
+                  "redis-cli config set maxmemory-policy noeviction",
                   value);
         return TAGD_IO_CONFIG;
     }
@@ -255,11 +257,121 @@ static enum tagd_io_result check_info(struct tagd_redis *redis, const char *info
     return TAGD_IO_OK;
 }
 
-/* Are we welcome there? AUTH and SELECT come first; an error in them is a matter of configuration. */
-static enum tagd_io_result greet(struct tagd_redis *redis, bool claim, struct tagd_error *error)
+static const char *place_of(const struct tagd_config *config, char text[256])
+{
+    if (config->redis.host == NULL)
+        snprintf(text, 256, "%s", config->redis.unix_path);
+    else
+        snprintf(text, 256, strchr(config->redis.host, ':') == NULL ? "%s:%d" : "[%s]:%d", config->redis.host,
+                 config->redis.port);
+    return text;
+}
+
+/* Writes value to the key <prefix><name> if nobody has (and claims), and asks for what is there. */
+static void ask_claim(struct tagd_redis *redis, bool claims, const char *name, struct tagd_str value)
+{
+    char key[TAGD_PREFIX_MAX + 16];
+    snprintf(key, sizeof(key), "%s%s", redis->config->redis.prefix, name);
+    if (claims) {
+        command(redis, 3);
+        arg_z(redis, "SETNX");
+        arg_z(redis, key);
+        arg(redis, value);
+    } else {
+        command(redis, 1);
+        arg_z(redis, "PING");
+    }
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_z(redis, key);
+}
+
+/* The names of the sources, in order: the shards' offsets are kept by their index. */
+static void sources_text(const struct tagd_config *config, struct tagd_buf *out)
+{
+    for (size_t i = 0; i < config->n_sources; i++)
+        tagd_buf_printf(out, "%s%s", i == 0 ? "" : " ", config->sources[i].topic);
+}
+
+/* The first error among the replies, if there is one: rights don't change by themselves, memory may. */
+static enum tagd_io_result refused_keys(const struct tagd_redis *redis, redisReply **replies, size_t n,
+                                        struct tagd_error *error)
+{
+    char place[256];
+    for (size_t i = 0; i < n && replies[i] != NULL; i++) {
+        if (!is_error(replies[i]))
+            continue;
+        bool rights = strncmp(replies[i]->str, "NOPERM", 6) == 0;
+        tagd_fail(error, "Redis at %s doesn't let us use the keys under \"%s\": %s%s", place_of(redis->config, place),
+                  redis->config->redis.prefix, replies[i]->str,
+                  rights ? "; give the user of \"redis.url\" the right to all commands on them" : "");
+        return rights ? TAGD_IO_CONFIG : TAGD_IO_UNREACHABLE;
+    }
+    return TAGD_IO_UNREACHABLE;
+}
+
+/* Is what is kept under the prefix of this group, number of partitions and sources? Whoever claims it writes them down
+ * if nobody has; who only reads looks at the group. */
+static enum tagd_io_result check_prefix(struct tagd_redis *redis, bool claims, struct tagd_error *error)
 {
     const struct tagd_config *config = redis->config;
     redisReply *replies[6] = {0};
+    struct tagd_buf sources = {0};
+    char partitions[16];
+    enum tagd_io_result result = TAGD_IO_UNREACHABLE;
+    sources_text(config, &sources);
+    snprintf(partitions, sizeof(partitions), "%" PRIu32, redis->partitions);
+    ask_claim(redis, claims, "group", tagd_str_of(config->group));
+    if (claims) {
+        ask_claim(redis, true, "shards", tagd_str_of(partitions));
+        ask_claim(redis, true, "sources", (struct tagd_str){sources.p, sources.n});
+    }
+    size_t n = redis->n_out;
+    send_commands(redis);
+    if (!receive_all(redis, replies, n, error)) {
+        result = refused_keys(redis, replies, n, error);
+        goto out;
+    }
+    result = TAGD_IO_CONFIG;
+    struct tagd_str owner = reply_str(replies[1]);
+    if (!tagd_str_eq(owner, tagd_str_of(config->group)) && (claims || owner.n > 0)) {
+        tagd_fail(
+            error,
+            "the Redis prefix \"%s\" belongs to group \"%.*s\", not \"%s\"; give this group its own \"redis.prefix\"",
+            config->redis.prefix, (int)owner.n, owner.p, config->group);
+        goto out;
+    }
+    if (claims && reply_u64(replies[3]) != redis->partitions) {
+        tagd_fail(error,
+                  "the state under Redis prefix \"%s\" was made with %" PRIu64
+                  " partitions and the topics have %" PRIu32
+                  ": customers would sit in other shards; go back to %" PRIu64
+                  " partitions, or a new \"group\" and \"redis.prefix\" read the topics again",
+                  config->redis.prefix, reply_u64(replies[3]), redis->partitions, reply_u64(replies[3]));
+        goto out;
+    }
+    struct tagd_str made_from = claims ? reply_str(replies[5]) : (struct tagd_str){0};
+    if (claims && !tagd_str_eq(made_from, (struct tagd_str){sources.p, sources.n})) {
+        tagd_fail(error,
+                  "the state under Redis prefix \"%s\" was made from the sources %.*s, in this order, and \"sources\" "
+                  "has %.*s: records would be passed over; go back to those, or a new \"group\" and \"redis.prefix\" "
+                  "read the topics again",
+                  config->redis.prefix, (int)(made_from.n < 300 ? made_from.n : 300), made_from.p,
+                  (int)(sources.n < 300 ? sources.n : 300), sources.p);
+        goto out;
+    }
+    result = TAGD_IO_OK;
+out:
+    free_all(replies, n);
+    tagd_buf_free(&sources);
+    return result;
+}
+
+/* Are we welcome there? AUTH and SELECT come first; an error in them is a matter of configuration. */
+static enum tagd_io_result greet(struct tagd_redis *redis, bool claims, struct tagd_error *error)
+{
+    const struct tagd_config *config = redis->config;
+    redisReply *replies[3] = {0};
     enum tagd_io_result result = TAGD_IO_UNREACHABLE;
     size_t n = 0;
     if (config->redis.password != NULL) {
@@ -278,75 +390,28 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claim, struct ta
     arg_z(redis, "INFO");
     n = redis->n_out;
     send_commands(redis);
-    if (!receive_all(redis, replies, n, error)) {
+    struct tagd_error reason;
+    char place[256];
+    if (!receive_all(redis, replies, n, &reason)) {
+        const char *what = strncmp(reason.text, "Redis: ", 7) == 0 ? reason.text + 7 : reason.text;
+        tagd_fail(error, "what serves at %s gives no answer of a Redis: %s; start one there, or correct \"redis.url\"",
+                  place_of(config, place), what);
         for (size_t i = 0; i < n && replies[i] != NULL; i++) {
             if (!is_error(replies[i]))
                 continue;
             if (strncmp(replies[i]->str, "LOADING", 7) != 0)
                 result = TAGD_IO_CONFIG;
-            tagd_fail(error, "Redis refuses us: %s; see \"redis.url\"", replies[i]->str);
+            tagd_fail(error,
+                      "Redis at %s refuses us: %s; correct \"redis.url\", as in \"redis://user:password@host:6379/0\"",
+                      place_of(config, place), replies[i]->str);
             break;
         }
         goto out;
     }
     result = check_info(redis, reply_str(replies[n - 1]).p, error);
-    if (result != TAGD_IO_OK)
-        goto out;
-    free_all(replies, n);
-    memset(replies, 0, sizeof(replies));
-    char key[TAGD_PREFIX_MAX + 8];
-    snprintf(key, sizeof(key), "%sgroup", config->redis.prefix);
-    if (claim) {
-        command(redis, 3);
-        arg_z(redis, "SETNX");
-        arg_z(redis, key);
-        arg_z(redis, config->group);
-    } else {
-        command(redis, 1);
-        arg_z(redis, "PING");
-    }
-    command(redis, 2);
-    arg_z(redis, "GET");
-    arg_z(redis, key);
-    n = 2;
-    if (claim) {
-        snprintf(key, sizeof(key), "%sshards", config->redis.prefix);
-        command(redis, 3);
-        arg_z(redis, "SETNX");
-        arg_z(redis, key);
-        arg_u64(redis, redis->partitions);
-        command(redis, 2);
-        arg_z(redis, "GET");
-        arg_z(redis, key);
-        n = 4;
-    }
-    send_commands(redis);
-    result = TAGD_IO_UNREACHABLE;
-    if (!receive_all(redis, replies, n, error))
-        goto out;
-    struct tagd_str owner = reply_str(replies[1]);
-    if (!tagd_str_eq(owner, tagd_str_of(config->group)) && (claim || owner.n > 0)) {
-        tagd_fail(
-            error,
-            "the Redis prefix \"%s\" belongs to group \"%.*s\", not \"%s\"; give this group its own \"redis.prefix\"",
-            config->redis.prefix, (int)owner.n, owner.p, config->group);
-        result = TAGD_IO_CONFIG;
-        goto out;
-    }
-    if (claim && reply_u64(replies[3]) != redis->partitions) {
-        tagd_fail(error,
-                  "the state under Redis prefix \"%s\" was made with %" PRIu64
-                  " partitions and the topics have %" PRIu32
-                  ": customers would sit in other shards; go back to %" PRIu64
-                  " partitions, or a new \"group\" and \"redis.prefix\" read the topics again",
-                  config->redis.prefix, reply_u64(replies[3]), redis->partitions, reply_u64(replies[3]));
-        result = TAGD_IO_CONFIG;
-        goto out;
-    }
-    result = TAGD_IO_OK;
 out:
     free_all(replies, n);
-    return result;
+    return result == TAGD_IO_OK ? check_prefix(redis, claims, error) : result;
 }
 
 static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, struct tagd_error *error)
@@ -365,13 +430,9 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
                          ? redisConnectUnixWithTimeout(config->redis.unix_path, connect_time)
                          : redisConnectWithTimeout(config->redis.host, config->redis.port, connect_time);
     if (redis->context == NULL || redis->context->err != 0) {
-        if (config->redis.host == NULL)
-            tagd_fail(error, "Redis at %s is out of reach: %s; start it, or correct \"redis.url\"",
-                      config->redis.unix_path, redis->context == NULL ? "no memory" : redis->context->errstr);
-        else
-            tagd_fail(error, "Redis at %s:%d is out of reach: %s; start it, or correct \"redis.url\"",
-                      config->redis.host, config->redis.port,
-                      redis->context == NULL ? "no memory" : redis->context->errstr);
+        char place[256];
+        tagd_fail(error, "Redis at %s is out of reach: %s; start it, or correct \"redis.url\"", place_of(config, place),
+                  redis->context == NULL ? "no memory" : redis->context->errstr);
         disconnect(redis);
         return TAGD_IO_UNREACHABLE;
     }
@@ -949,6 +1010,35 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
         peek->partitions = (uint32_t)reply_u64(replies[2]);
     }
     free_all(replies, 3);
+    return result;
+}
+
+enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error)
+{
+    enum tagd_io_result result = connect_as(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    for (uint32_t shard = 0; shard < redis->partitions; shard++) {
+        command(redis, 2);
+        arg_z(redis, "GET");
+        arg_shard_key(redis, shard, "head");
+    }
+    send_commands(redis);
+    for (uint32_t shard = 0; shard < redis->partitions; shard++) {
+        redisReply *reply = receive(redis, error);
+        if (reply == NULL)
+            return TAGD_IO_UNREACHABLE;
+        heads[shard] = (struct tagd_head){0};
+        if (is_error(reply)) {
+            tagd_fail(error, "Redis: %s", reply->str);
+            result = TAGD_IO_CONFIG;
+        } else if (reply->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(reply), &heads[shard])) {
+            tagd_fail(error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?",
+                      shard);
+            result = TAGD_IO_CONFIG;
+        }
+        freeReplyObject(reply);
+    }
     return result;
 }
 

@@ -19,7 +19,7 @@ struct tagd_shard {
     int64_t next_due_ms;            /* no timer is earlier; TAGD_NEVER: none */
     int64_t watermark_ms;           /* never back; INT64_MIN: none yet */
     int64_t latest_ms;              /* latest event time read; INT64_MIN: none yet */
-    bool has_first;                 /* it began as a new one, */
+    bool has_first;                 /* it began without a batch, */
     int64_t first[TAGD_TOPICS_MAX]; /* here: if it must begin again before its first commit */
 };
 
@@ -85,7 +85,8 @@ struct tagd_batch {
     char metadata[96];
     /* while it is applied */
     struct tagd_str subject;
-    uint64_t n_event, n_time;
+    uint64_t n_event, n_time; /* changes, by what brought them about */
+    uint64_t n_begun;         /* customers that were not there before */
     struct tagd_shard_context *context;
 };
 

@@ -14,7 +14,9 @@
  * h: the store's (fence, batch); k: Kafka's, the later of the committed metadata and the tail. Which rows count is for
  * head to say, not for the configuration: head knows how what is in its outbox was sent.
  *
+ *   an import that isn't finished               refused: only the import goes on
  *   nothing anywhere                            new
+ *   a finished import (batch 0), no k           new, upon its baseline
  *   exactly once:
  *     h = k                                     level
  *     h > k, the outbox reaches back to k + 1   outbox, from k + 1
@@ -213,6 +215,12 @@ static bool decide(const struct tagd_worker_config *config, const struct tagd_ta
     const struct tagd_head *head = found->head;
     struct position tail = {found->tail_found, found->tail_fence, found->tail_batch}, k = {0};
     struct position h = {head->exists, head->fence, head->batch};
+    if (tagd_head_importing(head))
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": the import of history before its events isn't finished; run the same "
+                         "\"tagd import\" again, which goes on where it stopped, or take a new \"group\" and "
+                         "\"redis.prefix\"",
+                         found->shard);
     if (head->exists && !same_meaning(config, found, error))
         return false;
     if (!committed_position(config, found, &k, error))
@@ -234,6 +242,10 @@ static bool decide(const struct tagd_worker_config *config, const struct tagd_ta
     }
     if (!head->at_least_once && !committed.found && !position_without_offsets(found, &k, error))
         return false;
+    if (h.batch == 0 && !k.found) {
+        decision->verdict = TAGD_TAKEOVER_NEW;
+        return true;
+    }
     if (k.found && (k.batch > h.batch || (k.batch == h.batch && k.fence != h.fence)))
         return tagd_fail(error,
                          "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64
@@ -318,7 +330,7 @@ static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const st
     takeover->n_outbox = op->u.fence.n_outbox;
     takeover->next_due_ms = op->u.fence.next_due_ms;
     bool ours = strcmp(takeover->head.owner, config->owner) == 0;
-    if (!takeover->head.exists || (ours && !config->at_least_once))
+    if (!takeover->head.exists || tagd_head_importing(&takeover->head) || (ours && !config->at_least_once))
         return ask_committed(takeover, op);
     if (takeover->head.owner[0] == '\0')
         return claim(takeover, config, op);
@@ -329,7 +341,7 @@ static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const st
 
 static enum tagd_takeover_result start(struct tagd_takeover *takeover, struct tagd_op *op)
 {
-    if (!takeover->head.exists && takeover->shard->has_first)
+    if (takeover->head.batch == 0 && takeover->shard->has_first)
         memcpy(takeover->decision.start, takeover->shard->first, sizeof(takeover->decision.start));
     op->u.start.offsets = takeover->decision.start;
     return submit(takeover, op, TAGD_TAKEOVER_START, TAGD_OP_START);
@@ -482,6 +494,8 @@ static enum tagd_takeover_result started(struct tagd_takeover *takeover, const s
             (struct tagd_head){.n_topics = config->n_topics, .partitions = (uint32_t)config->rules.partitions};
         shard->head.watermark_ms = shard->head.latest_ms = INT64_MIN;
         snprintf(shard->head.catalog_hash, sizeof(shard->head.catalog_hash), "%s", tagd_catalog_hash(config->catalog));
+    }
+    if (shard->head.batch == 0) {
         memcpy(shard->first, takeover->decision.start, sizeof(shard->first));
         shard->has_first = true;
     }

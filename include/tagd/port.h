@@ -38,6 +38,16 @@ enum tagd_op_status {
     TAGD_GONE     /* REFETCH: the record is no longer there; START: offset out of range */
 };
 
+/* History that an import put into a shard before its first batch. Zeroed: none. */
+struct tagd_baseline {
+    char import[33]; /* the import's identity: 32 hexadecimal digits; empty: no baseline */
+    bool finished;   /* false: only this import may go on with the shard */
+    int64_t
+        before_ms;  /* it holds what is before this instant; once finished, the stream's events before it are ignored */
+    uint64_t lines; /* of the merged files, taken into account so far */
+    uint64_t events, duplicates, ignored, customers; /* applied; not applied; begun, among these lines */
+};
+
 /* SEND: any number may be pending at once. All it points to but its shards' array is read before submit returns. What is
  * sent to a shard is appended in the order of submission, and nothing of a later SEND is there before all of an earlier
  * one is, as long as none fails. DONE: every output is acknowledged by the broker. ABORTED: some may be there and some
@@ -54,10 +64,16 @@ struct tagd_head {
     int64_t watermark_ms;                 /* INT64_MIN: none yet */
     int64_t latest_ms;                    /* latest event time read; INT64_MIN: none yet */
     char catalog_hash[33];
-    char owner[256];    /* transactional id of the owner; empty: it left cleanly */
+    char owner[256];               /* transactional id of the owner; empty: it left cleanly */
+    struct tagd_baseline baseline; /* batch is 0 until the daemon's first one builds on it */
     bool at_least_once; /* how the entries in its outbox are sent: those of `false` are there if Kafka's committed
                            batch says so, those of `true` have to be sent again, all of them */
 };
+/* An import has begun with the shard and isn't finished: nobody else may go on with it. */
+static inline bool tagd_head_importing(const struct tagd_head *head)
+{
+    return head->exists && head->baseline.import[0] != '\0' && !head->baseline.finished;
+}
 
 /* One thing to publish. A dead letter names its source record; value and key are there too when it is first published,
  * and are fetched again (REFETCH) when it comes out of an outbox. */

@@ -31,6 +31,7 @@ enum tagd_shard_status { TAGD_SHARD_IDLE, TAGD_SHARD_RECOVERING, TAGD_SHARD_RUNN
 
 struct tagd_worker_stats { /* counters since start; gauges where said. Read across threads with relaxed atomic loads. */
     uint64_t records, events, duplicates, ignored, late;
+    uint64_t ignored_history; /* before the baseline that an import made */
     uint64_t dead_letters[TAGD_EVENT_CODES];
     uint64_t changes_event, changes_time;
     uint64_t batches, batch_records; /* committed */

@@ -1,5 +1,6 @@
 import os
 import sys
+import zlib
 
 import pytest
 
@@ -22,7 +23,7 @@ def daemon(stack, request):
 
     def make(catalog, sources=("events",), **settings):
         name = request.node.name.replace("[", "-").replace("]", "")
-        name = "".join(c if c.isalnum() or c in "-." else "-" for c in name)[:50] + f"-{len(made)}"
+        name = "".join(c if c.isalnum() or c in "-." else "-" for c in name)[:40] + f"-{zlib.crc32(request.node.name.encode()):08x}-{len(made)}"  # long names differ at their ends
         d = stack_module.Daemon(stack, name, catalog, [f"{name}.{s}" for s in sources], **settings)
         made.append(d)
         return d

@@ -61,6 +61,7 @@ struct world {
     int64_t wall_ms, mono_ms;
     bool ends_confirmed; /* at each poll the ends are confirmed anew */
     bool latest;         /* new shards begin at the end */
+    size_t due_most;     /* customers due that a LOAD gives at once; 0: as many as it asks for */
     struct world_shard shards[WORLD_SHARDS];
     struct world_fault faults[TAGD_OP_REFETCH + 1];
     struct tagd_op *ops[WORLD_OPS];
@@ -110,8 +111,9 @@ static inline void world_fence(struct world_shard *shard, struct tagd_op *op)
             op->u.fence.next_due_ms = shard->customers[i].due_ms;
 }
 
-static inline void world_load(struct world_shard *shard, struct tagd_op *op)
+static inline void world_load(const struct world *world, struct world_shard *shard, struct tagd_op *op)
 {
+    size_t due_most = world->due_most != 0 ? world->due_most : op->u.load.due_max;
     for (size_t i = 0; i < op->u.load.n_items; i++) {
         const struct world_customer *known = world_customer(shard, op->u.load.items[i].customer);
         op->u.load.items[i].bytes = known == NULL ? (struct tagd_str){NULL, 0} : known->bytes;
@@ -123,7 +125,7 @@ static inline void world_load(struct world_shard *shard, struct tagd_op *op)
     op->u.load.due = tagd_arena_zalloc(op->arena, (shard->n_customers + 1) * sizeof(*op->u.load.due));
     for (size_t i = 0; i < shard->n_customers; i++) {
         const struct world_customer *customer = &shard->customers[i];
-        if (customer->due_ms <= op->u.load.due_to_ms)
+        if (customer->due_ms <= op->u.load.due_to_ms && op->u.load.n_due < due_most)
             op->u.load.due[op->u.load.n_due++] = (struct tagd_load_item){customer->id, customer->bytes};
         else if (customer->due_ms < op->u.load.next_due_ms)
             op->u.load.next_due_ms = customer->due_ms;
@@ -356,7 +358,7 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
             op->u.tail.batch = shard->tail_batch;
             break;
         case TAGD_OP_START: world_start(world, shard, op); break;
-        case TAGD_OP_LOAD: world_load(shard, op); break;
+        case TAGD_OP_LOAD: world_load(world, shard, op); break;
         case TAGD_OP_OFFSETS:
         case TAGD_OP_PUBLISH: world_publish(world, op); break;
         case TAGD_OP_REFETCH:
