@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+void tagd_sendings_init(struct tagd_sendings *sendings, uint32_t n_shards)
+{
+    *sendings = (struct tagd_sendings){.n_of = tagd_xcalloc(n_shards + 1, sizeof(*sendings->n_of))};
+}
+
 struct tagd_sending *tagd_sendings_push(struct tagd_sendings *sendings, size_t n_shards)
 {
     struct tagd_sending *sending = sendings->spare;
@@ -41,6 +46,7 @@ void tagd_sendings_add(struct tagd_sendings *sendings, struct tagd_sending *send
     assert(sending->n < sending->cap && outputs->metadata.n < sizeof(share->metadata));
     for (size_t i = 0; i < outputs->n_outputs; i++)
         bytes += outputs->outputs[i].key.n + outputs->outputs[i].value.n;
+    sendings->n_of[outputs->shard]++;
     share->fence = fence;
     memcpy(share->metadata, outputs->metadata.p, outputs->metadata.n);
     sending->shards[sending->n] = *outputs;
@@ -62,6 +68,10 @@ void tagd_sendings_pop(struct tagd_sendings *sendings)
 {
     struct tagd_sending *first = sendings->first;
     assert(sendings->n_outputs >= first->n_outputs && sendings->bytes >= first->bytes);
+    for (size_t i = 0; i < first->n; i++) {
+        assert(sendings->n_of[first->shards[i].shard] > 0);
+        sendings->n_of[first->shards[i].shard]--;
+    }
     sendings->first = first->next;
     if (sendings->first == NULL)
         sendings->last = NULL;
@@ -74,11 +84,7 @@ void tagd_sendings_pop(struct tagd_sendings *sendings)
 
 bool tagd_sendings_hold(const struct tagd_sendings *sendings, uint32_t shard)
 {
-    for (const struct tagd_sending *sending = sendings->first; sending != NULL; sending = sending->next)
-        for (size_t i = 0; i < sending->n; i++)
-            if (sending->shards[i].shard == shard)
-                return true;
-    return false;
+    return sendings->n_of[shard] > 0;
 }
 
 bool tagd_sendings_full(const struct tagd_sendings *sendings)
@@ -101,5 +107,6 @@ void tagd_sendings_free(struct tagd_sendings *sendings)
 {
     free_list(sendings->first);
     free_list(sendings->spare);
+    free(sendings->n_of);
     *sendings = (struct tagd_sendings){0};
 }

@@ -25,7 +25,10 @@ struct tagd_sending {
 struct tagd_sendings {
     struct tagd_sending *first, *last, *spare;
     size_t n, n_outputs, bytes;
+    uint32_t *n_of; /* by shard: how many hold something of it */
 };
+
+void tagd_sendings_init(struct tagd_sendings *sendings, uint32_t n_shards);
 
 /* A new last one, without shards, for up to n_shards of them. Its op is the caller's to submit, after the shards were
  * added. */

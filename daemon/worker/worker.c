@@ -1028,6 +1028,7 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
     worker->batch = tagd_xcalloc(n + 1, sizeof(*worker->batch));
     worker->writes = tagd_xcalloc(n + 1, sizeof(*worker->writes));
     worker->outputs = tagd_xcalloc(n + 1, sizeof(*worker->outputs));
+    tagd_sendings_init(&worker->sendings, (uint32_t)n);
     worker->offset_shares = tagd_xcalloc(n + 1, sizeof(*worker->offset_shares));
     worker->offset_metadata = tagd_xcalloc(n + 1, sizeof(*worker->offset_metadata));
     worker->context = (struct tagd_shard_context){.config = &worker->config, .stats = &worker->stats};

@@ -3,13 +3,14 @@ repeats the same bytes; and no repeats without a fault."""
 import json
 import os
 import random
+import signal
 import subprocess
 import time
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from shop import CATALOG, END, committed, feed, shop_events
-from stack import BROKER, by_customer, compare, event, final_view, simulate, wait_for
+from stack import BROKER, TAGD, by_customer, compare, event, final_view, simulate, wait_for
 from test_kill import Feeder
 
 KILLS = 12
@@ -171,3 +172,68 @@ def test_a_dead_letter_that_the_broker_refuses_goes_out_smaller_and_overtaken_by
     assert told["tagd_error"] == b"malformed" and told["tagd_truncated"] == b"300000" and len(letters.messages[0].value()) < 20000
     assert d.metrics()['tagd_publishes_total{outcome="aborted"}'] > 0 and d.metrics()["tagd_kafka_producers_total"] > 1
     print(check(stack, d, reader, events, tmp_path)[0])
+
+
+def test_a_daemon_that_was_frozen_repeats_at_most_what_another_went_on_with(stack, daemon, tmp_path):
+    events = shop_events(60000, 300, 23, step_ms=50)
+    kafka = {"bootstrap.servers": stack.bootstrap, "session.timeout.ms": 6000}
+    a = make(daemon, kafka=kafka, batch_events=100)
+    b = make(daemon, partitions=1, kafka=kafka)  # its own topics stay empty: it runs on the first one's
+    b.config = {**a.config, "instance": "b", "http": b.config["http"]}
+    b.write()
+    b.name, b.partitions = a.name, a.partitions
+    reader = a.reader()
+    a.start()
+    b.start()
+    wait_for("both have shards", 30, lambda: a.metrics()["tagd_shards_running"] == b.metrics()["tagd_shards_running"] == 2)
+    feeder = Feeder(stack, a, events, 4000)
+    wait_for("both publish", 30, lambda: len({m.partition() for m in reader.messages[:]}) == 4)
+    a.process.send_signal(signal.SIGSTOP)
+    wait_for("all shards are with the other", 30, lambda: b.metrics()["tagd_shards_running"] == 4)
+    a.process.send_signal(signal.SIGCONT)
+    wait_for("it has shards again", 40, lambda: (a.metrics().get("tagd_shards_running"), b.metrics()["tagd_shards_running"]) == (2, 2))
+    feeder.thread.join()
+    feed(stack, a, [])
+    wait_for("all is read", 60, lambda: committed(stack, a))
+    assert b.stop() < 5
+    print(check(stack, a, reader, events, tmp_path)[0])
+
+
+def test_it_builds_on_an_imported_baseline_and_changes_delivery_upon_it(stack, daemon, tmp_path):
+    history, rest = shop_events(3000, 60, 8), [event(f"n{i}", "login", f"C{i % 60:04d}", END + 1000 * i) for i in range(200)]
+    cut = END - 60000  # in time: all of the history is before it
+    assert all(e["time"] < event("", "", "", cut)["time"] for e in history)
+    path = tmp_path / "history.jsonl"
+    path.write_text("".join(json.dumps(e) + "\n" for e in history))
+    d = make(daemon, partitions=2)
+    run = subprocess.run([TAGD, "import", "--config", d.path, "--until", event("", "", "", cut)["time"], str(path)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    reader, producer, topic = d.reader(), stack.producer(), d.config["sources"][0]["topic"]
+    d.start()  # marks heads without a batch of their own
+    d.kill()
+    d.start()
+    for record in rest[:100]:
+        producer.produce(topic, json.dumps(record), record["subject"])
+    producer.flush()
+    wait_for("changes", 20, lambda: reader.messages)
+    d.kill()
+    d.config["delivery"] = "exactly_once"
+    d.write()
+    d.start()
+    for record in rest[100:]:
+        producer.produce(topic, json.dumps(record), record["subject"])
+    end = event("end", "end", "nobody", END + 1000 * len(rest))
+    for partition in range(2):
+        producer.produce(topic, json.dumps(end), None, partition)
+    producer.flush()
+    wait_for("all is read", 30, lambda: committed(stack, d))
+    assert d.stop() < 5
+    reader.stop()
+    changes = by_customer(first_copies(reader.messages)[0])
+    wanted = simulate(tmp_path, CATALOG, [*history, *rest, end])
+    revisions = {c: [x["data"]["revision"] for x in of] for c, of in changes.items()}
+    assert all(r == list(range(1, len(r) + 1)) for r in revisions.values())
+    for customer, of in wanted.items():
+        tags = {k: v for k, v in d.tags(customer).items() if not k.startswith("_")}
+        assert tags == of[-1]["data"]["tags"], customer
+    print(f"{len(reader.messages)} changes after {len(history)} imported events, {len(wanted)} customers' tags compared")

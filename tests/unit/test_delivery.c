@@ -145,19 +145,21 @@ static void no_batch_begins_past_the_limit_of_unacknowledged_ones(void)
 
 static void the_bytes_that_are_unacknowledged_have_a_limit_too(void)
 {
-    struct tagd_sendings sendings = {0};
+    struct tagd_sendings sendings;
+    tagd_sendings_init(&sendings, 1);
     struct tagd_output output = {.key = {"", 0}, .value = {"", TAGD_UNACKNOWLEDGED_BYTES_MAX - 1}};
     struct tagd_shard_outputs outputs = {.outputs = &output, .n_outputs = 1, .metadata = {"", 0}};
     struct tagd_sending *sending = tagd_sendings_push(&sendings, 2);
     tagd_sendings_add(&sendings, sending, &outputs, 1);
-    CHECK(!tagd_sendings_full(&sendings));
+    CHECK(!tagd_sendings_full(&sendings) && tagd_sendings_hold(&sendings, 0));
     output.value.n = 1;
     tagd_sendings_add(&sendings, sending, &outputs, 1);
     CHECK(tagd_sendings_full(&sendings) && tagd_sendings_completed(&sendings) == NULL);
     sending->op.status = TAGD_DONE;
     CHECK(tagd_sendings_completed(&sendings) == sending);
     tagd_sendings_pop(&sendings);
-    CHECK(!tagd_sendings_full(&sendings) && sendings.n == 0 && sendings.n_outputs == 0 && sendings.bytes == 0);
+    CHECK(!tagd_sendings_full(&sendings) && !tagd_sendings_hold(&sendings, 0) && sendings.n == 0 &&
+          sendings.n_outputs == 0 && sendings.bytes == 0);
     tagd_sendings_free(&sendings);
 }
 
