@@ -21,6 +21,7 @@ step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
 step "packages"
 deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libcjson-dev \
   libmicrohttpd-dev libxxhash-dev redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat procps
+command -v npm >/dev/null || deploy/install.sh nodejs npm # validators of the schemas
 for preset in release clang asan; do
   step "build: $preset"
   cmake --preset "$preset" >"$scratch/cmake.log" 2>&1 || { cat "$scratch/cmake.log"; exit 1; }
@@ -56,6 +57,12 @@ $venv/bin/pytest -q tests/reference
 
 step "random pairs: engine against reference"
 python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:2000 --jobs "$(nproc)"
+
+step "schemas: three independent validators over schemas, samples and what comes out"
+$venv/bin/pytest -q tests/schemas
+
+step "documents: every example, and the tutorial on a real broker and a real Redis"
+$venv/bin/pytest -q tests/docs
 
 step "CDNOW: real purchases, engine against reference"
 data=build/data/lifetimes/datasets/CDNOW_master.txt

@@ -118,6 +118,19 @@ static const char *keep(struct load *load, const char *text)
 
 /* ---- head ---- */
 
+static bool load_label(struct load *load, const cJSON *label, const char *pointer)
+{
+    if (!label || cJSON_IsString(label))
+        return true;
+    if (!want(load, label, pointer, cJSON_IsObject(label), "a text, or texts by language"))
+        return false;
+    for (const cJSON *node = label->child; node; node = node->next) {
+        if (!want(load, node, below(load, pointer, node->string), cJSON_IsString(node), "a text"))
+            return false;
+    }
+    return true;
+}
+
 static bool load_text(struct load *load, const cJSON *root, const char *key, const char **out)
 {
     const cJSON *node = cJSON_GetObjectItemCaseSensitive(root, key);
@@ -135,14 +148,16 @@ static bool load_zone(struct load *load, const cJSON *root)
     const cJSON *node = cJSON_GetObjectItemCaseSensitive(root, "timezone");
     if (!node)
         return true;
-    int hours, minutes, n = 0;
-    char sign;
     const char *text = cJSON_IsString(node) ? node->valuestring : "";
-    bool ok = strlen(text) == 6 && sscanf(text, "%c%2d:%2d%n", &sign, &hours, &minutes, &n) == 3 && n == 6 &&
-              (sign == '+' || sign == '-') && hours >= 0 && hours <= 14 && minutes >= 0 && minutes <= 59;
-    if (!ok)
-        return fail_at(load, "/timezone", false, "expected a fixed offset such as \"+08:00\"");
-    load->catalog->zone_ms = (sign == '-' ? -1 : 1) * (int64_t)(hours * 60 + minutes) * 60000;
+    static const char form[] = "+00:00";
+    bool ok = strlen(text) == sizeof form - 1 && (text[0] == '+' || text[0] == '-') && text[3] == ':';
+    for (size_t i = 1; ok && i < sizeof form - 1; i++)
+        ok = i == 3 || (text[i] >= '0' && text[i] <= '9');
+    int hours = ok ? (text[1] - '0') * 10 + (text[2] - '0') : 0,
+        minutes = ok ? (text[4] - '0') * 10 + (text[5] - '0') : 0;
+    if (!ok || hours > 14 || minutes > 59)
+        return fail_at(load, "/timezone", false, "expected a fixed offset such as \"+08:00\", at most 14 hours");
+    load->catalog->zone_ms = (text[0] == '-' ? -1 : 1) * (int64_t)(hours * 60 + minutes) * 60000;
     return true;
 }
 
@@ -216,7 +231,7 @@ static bool load_event(struct load *load, const cJSON *node, const char *pointer
                    !tagd_duration_parse(tagd_str_of(dedupe->valuestring), &type->dedupe_ms) || type->dedupe_ms <= 0))
         return fail_at(load, below(load, pointer, "dedupe"), false,
                        "expected a duration longer than nothing, such as \"7d\"");
-    return true;
+    return load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label"));
 }
 
 static void index_types(struct tagd_catalog *catalog)
@@ -372,19 +387,6 @@ static bool name_metrics(struct load *load, const cJSON *root)
         struct tagd_metric *metric = &catalog->metrics[catalog->n_metrics++];
         metric->name = keep(load, node->string);
         if (!expression_text(load, node, pointer, &metric->text))
-            return false;
-    }
-    return true;
-}
-
-static bool load_label(struct load *load, const cJSON *label, const char *pointer)
-{
-    if (!label || cJSON_IsString(label))
-        return true;
-    if (!want(load, label, pointer, cJSON_IsObject(label), "a text, or texts by language"))
-        return false;
-    for (const cJSON *node = label->child; node; node = node->next) {
-        if (!want(load, node, below(load, pointer, node->string), cJSON_IsString(node), "a text"))
             return false;
     }
     return true;
@@ -802,8 +804,9 @@ static bool load_root(struct load *load)
     }
     if (!known_keys(load, root, "", keys) || !load_text(load, root, "catalog", &load->catalog->name) ||
         !load_text(load, root, "version", &load->catalog->version) || !load_zone(load, root) ||
-        !load_events(load, root) || !load_groups(load, root) || !load_attributes(load, root) ||
-        !name_metrics(load, root) || !name_dimensions(load, root) || !load_rules(load) || !order_dimensions(load))
+        !load_label(load, cJSON_GetObjectItemCaseSensitive(root, "label"), "/label") || !load_events(load, root) ||
+        !load_groups(load, root) || !load_attributes(load, root) || !name_metrics(load, root) ||
+        !name_dimensions(load, root) || !load_rules(load) || !order_dimensions(load))
         return false;
     link_state(load->catalog);
     struct tagd_buf meaning = {0};

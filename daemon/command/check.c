@@ -74,9 +74,9 @@ static int check_config(const char *path)
         tagd_config_free(config);
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     }
-    printf("group %s, instance %s, %u worker%s, time %s, grace %lld ms\n", config->group, config->instance,
-           config->workers, config->workers == 1 ? "" : "s", config->time_events ? "events" : "live",
-           (long long)config->grace_ms);
+    printf("group %s, instance %s, %u worker%s, delivery %s, time %s, grace %lld ms\n", config->group, config->instance,
+           config->workers, config->workers == 1 ? "" : "s", config->at_least_once ? "at_least_once" : "exactly_once",
+           config->time_events ? "events" : "live", (long long)config->grace_ms);
     for (size_t i = 0; i < config->n_sources; i++)
         print_source(&config->sources[i]);
     printf("outputs %s, %s, %s%s\n", config->tag_changes, config->churn_risk, config->dead_letter,

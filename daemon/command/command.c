@@ -60,6 +60,26 @@ const struct tagd_command tagd_commands[] = {
      "exit codes: 0 done; 64 usage; 65 the events can't be read, or a line is no usable event;\n"
      "  69 standard output can't be written; 78 the catalog is wrong\n",
      tagd_command_simulate},
+#ifdef TAGD_WITH_RUN
+    {"import", "history from files as a baseline, before the daemon's first event",
+     "usage: tagd import --config FILE --until TIME [--create-topics] EVENTS.jsonl...\n"
+     "\n"
+     "  --config FILE    the daemon's configuration; its group must be new, and not running\n"
+     "  --until TIME     history is what is before TIME (RFC 3339), the stream what is at or after it\n"
+     "  --create-topics  creates source and output topics that are missing\n"
+     "  EVENTS.jsonl...  one event a line, as simulate takes them; several files are merged by event time\n"
+     "\n"
+     "Events before TIME make state and tags; nothing is published. The daemon then ignores the stream's events "
+     "before\n"
+     "TIME, so that each event counts once. Killed, it is run again with the same files and goes on where it was.\n"
+     "Lines that are no usable events go to stderr as JSON, and the exit code is then 65 though the import is "
+     "complete.\n"
+     "\n"
+     "example: the topics keep 7 days, the archive has the years before\n"
+     "  tagd import --config tagd.json --until 2026-11-20T00:00:00Z archive/orders.jsonl archive/logins.jsonl\n"
+     "  tagd run --config tagd.json\n",
+     tagd_command_import},
+#endif
     {"explain", "a customer's tags, the values behind each, why, and what changes next",
      "usage: tagd explain --config FILE CUSTOMER\n"
      "\n"

@@ -75,6 +75,9 @@ static void print_head(const struct explain *explain)
     printf("as of      %s (latest event %s)\n", time_text(explain->at, text), time_text(explain->profile->last, last));
     printf("shard      %u of %u, batch %llu, owner %s\n", explain->shard, head->partitions,
            (unsigned long long)head->batch, head->owner[0] ? head->owner : "none: it was left cleanly");
+    if (head->baseline.import[0])
+        printf("baseline   %s: earlier events came by an import%s\n", time_text(head->baseline.before_ms, text),
+               head->baseline.finished ? ", the stream's are ignored" : " that isn't finished");
     printf("revision   %llu\n", (unsigned long long)explain->profile->revision);
     struct tagd_profile_sizes sizes;
     tagd_profile_sizes(explain->profile, &sizes);

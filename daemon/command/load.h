@@ -5,6 +5,12 @@
 #include "config/config.h"
 #include "tagd/catalog.h"
 
+/* A stream joins an imported history only if nothing between them is passed over. */
+#define TAGD_LATEST_AFTER_HISTORY                                                                                      \
+    "at /kafka/auto.offset.reset: with \"latest\" the events between an import's --until and the daemon's start are "  \
+    "in "                                                                                                              \
+    "neither; take it out, so that a new group begins at the earliest record"
+
 /* The whole file; `what` is expected in it, as in "a catalog". False: *error names it and says why. Larger than
  * max_bytes is an error too. */
 bool tagd_command_read_file(const char *path, const char *what, size_t max_bytes, struct tagd_buf *out,

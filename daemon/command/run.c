@@ -309,6 +309,7 @@ static struct tagd_worker *make_worker(struct run *run, struct run_worker *worke
         .partitioners = run->partitioners,
         .maps = run->maps,
         .content_binary = config->content_binary,
+        .at_least_once = config->at_least_once,
         .time_events = config->time_events,
         .grace_ms = config->grace_ms,
         .max_idle_ms = config->max_idle_ms,
@@ -352,6 +353,7 @@ static void log_start(const struct run *run)
     tagd_log_text(&line, "version", TAGD_VERSION);
     tagd_log_text(&line, "group", run->config->group);
     tagd_log_text(&line, "instance", run->config->instance);
+    tagd_log_text(&line, "delivery", run->config->at_least_once ? "at_least_once" : "exactly_once");
     tagd_log_number(&line, "workers", (int64_t)run->n_workers);
     tagd_log_number(&line, "shards", run->partitions);
     tagd_log_text(&line, "catalog", tagd_catalog_name(run->catalog));
@@ -397,6 +399,33 @@ static int start_and_look_on(struct run *run)
     return code;
 }
 
+/* No shard of a group whose import isn't finished may begin, and none is to be fenced off while it goes on; and one that
+ * begins upon a history begins where that ends. */
+static int check_history(const struct run *run, const char *path)
+{
+    struct tagd_error error;
+    uint32_t unfinished = 0, fresh = 0;
+    struct tagd_head *heads = tagd_xcalloc(run->partitions, sizeof(*heads));
+    enum tagd_io_result result =
+        tagd_io_heads(run->config, run->partitions, START_TIMEOUT_MS, &run->notes, heads, &error);
+    for (uint32_t shard = 0; shard < run->partitions && result == TAGD_IO_OK; shard++) {
+        unfinished += tagd_head_importing(&heads[shard]);
+        fresh += heads[shard].baseline.finished && heads[shard].batch == 0;
+    }
+    free(heads);
+    if (result != TAGD_IO_OK)
+        return tagd_command_error(exit_of(result), "%s", error.text);
+    if (unfinished == 0 && fresh > 0 && run->config->start_latest)
+        return tagd_command_error(TAGD_EXIT_CONFIG, "%s: " TAGD_LATEST_AFTER_HISTORY, path);
+    if (unfinished == 0)
+        return TAGD_EXIT_OK;
+    return tagd_command_error(TAGD_EXIT_CONFIG,
+                              "the import of history into group \"%s\" isn't finished in %u of %u shards; run the same "
+                              "\"tagd import\" again, which goes on where it stopped, or take a new \"group\" and "
+                              "\"redis.prefix\"",
+                              run->config->group, unfinished, run->partitions);
+}
+
 static int run_with(struct run *run, const char *path, bool create_topics)
 {
     struct tagd_error error;
@@ -416,7 +445,8 @@ static int run_with(struct run *run, const char *path, bool create_topics)
         tagd_io_check_topics(run->config, create_topics, START_TIMEOUT_MS, &run->notes, &run->partitions, &error);
     if (result != TAGD_IO_OK)
         return tagd_command_error(exit_of(result), "%s", error.text);
-    return start_and_look_on(run);
+    int code = check_history(run, path);
+    return code == TAGD_EXIT_OK ? start_and_look_on(run) : code;
 }
 
 /* While it starts nothing is in flight, so a signal ends it at once. */

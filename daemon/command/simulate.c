@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command/command.h"
+#include "command/lines.h"
 #include "command/load.h"
 #include "tagd/emit.h"
 
@@ -180,18 +181,6 @@ static void run_time(struct simulation *sim, int64_t to)
     }
 }
 
-static void report_bad(struct simulation *sim, const struct tagd_event *event)
-{
-    struct tagd_buf line = {0};
-    tagd_buf_printf(&line, "{\"line\":%llu,\"error\":\"%s\",\"reason\":", (unsigned long long)sim->lines,
-                    tagd_event_code_name(event->code));
-    tagd_buf_add_json(&line, tagd_str_of(event->reason));
-    tagd_buf_add_z(&line, "}\n");
-    fwrite(line.p, 1, line.n, stderr);
-    tagd_buf_free(&line);
-    sim->bad++;
-}
-
 static void show_progress(struct simulation *sim)
 {
     time_t now = time(NULL);
@@ -207,16 +196,16 @@ static void show_progress(struct simulation *sim)
 
 static void take_line(struct simulation *sim, struct tagd_str line)
 {
-    struct tagd_record record = {.value = line, .has_value = true, .timestamp_ms = -1, .offset = (int64_t)sim->lines};
+    struct tagd_record record = tagd_line_record(line);
     struct tagd_event event;
-    sim->lines++;
     tagd_arena_reset(&sim->arena);
     tagd_event_decode(&sim->rules, &record, 0, &sim->arena, &event);
     if (event.has_time && event.time_ms > sim->time_ms)
         sim->time_ms = event.time_ms;
     run_time(sim, sim->time_ms);
     if (event.code != TAGD_EVENT_OK) {
-        report_bad(sim, &event);
+        tagd_line_report(NULL, sim->lines, &event);
+        sim->bad++;
         return;
     }
     if (event.type == TAGD_TYPE_UNDECLARED)
@@ -229,24 +218,16 @@ static void take_line(struct simulation *sim, struct tagd_str line)
         show_progress(sim);
 }
 
-/* Lines of any length; the last may lack its line feed; blank ones are nothing. */
 static bool read_lines(struct simulation *sim, FILE *file)
 {
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t n;
-    while (!sim->broken_pipe && (n = getline(&line, &cap, file)) >= 0) {
-        size_t length = (size_t)n;
-        if (length && line[length - 1] == '\n')
-            length--;
-        if (length && line[length - 1] == '\r')
-            length--;
-        if (length)
-            take_line(sim, (struct tagd_str){line, length});
-        else
-            sim->lines++;
+    struct tagd_lines lines = {.file = file};
+    struct tagd_str line;
+    while (!sim->broken_pipe && tagd_lines_next(&lines, &line)) {
+        sim->lines = lines.number;
+        take_line(sim, line);
     }
-    free(line);
+    sim->lines = lines.number;
+    tagd_lines_free(&lines);
     return !ferror(file);
 }
 
@@ -318,14 +299,7 @@ int tagd_command_simulate(int argc, char **argv)
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     sim.engine = tagd_engine_new(sim.catalog, HORIZON_MS);
     sim.profile = tagd_profile_new(sim.catalog);
-    sim.rules = (struct tagd_event_rules){.catalog = sim.catalog,
-                                          .max_bytes = TAGD_EVENT_BYTES_MAX,
-                                          .past_ms = 631152000000, /* 1990 */
-                                          .future_ms = -1,
-                                          .partitioner = TAGD_NO_PARTITIONER,
-                                          .time_required = true,
-                                          .junk_subjects = tagd_junk_subjects,
-                                          .n_junk_subjects = tagd_n_junk_subjects};
+    sim.rules = tagd_line_rules(sim.catalog);
     sim.emit = (struct tagd_emit){.catalog = sim.catalog, .group = "tagd", .recorded_ms = -1, .caught_up = true};
     int code = simulate(&sim, events ? events : "-", until_text ? &until : NULL);
     simulation_free(&sim);

@@ -360,6 +360,22 @@ static bool config_kafka(struct reader *reader, const cJSON *node, void *into)
     return true;
 }
 
+/* At least once nothing that is sent is given up, or what comes behind it would overtake it. */
+static bool no_time_limit(struct reader *reader, const cJSON *root)
+{
+    static const char *const names[] = {"message.timeout.ms", "delivery.timeout.ms"};
+    const cJSON *kafka = cJSON_GetObjectItemCaseSensitive(root, "kafka");
+    for (size_t i = 0; reader->config->at_least_once && i < N_OF(names); i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(kafka, names[i]);
+        if (item != NULL)
+            return tagd_jsonc_fail(reader->jsonc, reader->error, item, NULL, TAGD_JSONC_WHOLE, true,
+                                   "with \"delivery\": \"at_least_once\" tagd sends without a time limit, so that "
+                                   "nothing is lost or overtaken; take \"%s\" out",
+                                   names[i]);
+    }
+    return true;
+}
+
 /* ---- Redis ---- */
 
 static int hex_digit(char c)
@@ -540,12 +556,10 @@ static bool config_delivery(struct reader *reader, const cJSON *node, void *into
 {
     static const char *const names[] = {"exactly_once", "at_least_once"};
     size_t choice;
-    (void)into;
     if (!read_choice(reader, node, names, N_OF(names), &choice))
         return false;
-    if (choice == 0)
-        return true;
-    return fault(reader, node, "\"at_least_once\" is not in this version yet; use \"exactly_once\"");
+    ((struct tagd_config *)into)->at_least_once = choice == 1;
+    return true;
 }
 
 static bool config_workers(struct reader *reader, const cJSON *node, void *into)
@@ -750,7 +764,8 @@ struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t
     struct reader reader = {jsonc, config, lookup, to, error};
     const cJSON *root = tagd_jsonc_root(jsonc);
     set_defaults(config, default_instance);
-    bool ok = tagd_config_read_object(&reader, root, keys, N_OF(keys), config) && topics_differ(&reader, root);
+    bool ok = tagd_config_read_object(&reader, root, keys, N_OF(keys), config) && topics_differ(&reader, root) &&
+              no_time_limit(&reader, root);
     tagd_jsonc_free(jsonc);
     if (ok)
         return config;

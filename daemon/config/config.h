@@ -75,6 +75,7 @@ struct tagd_config {
         const char *prefix;
     } redis;
     unsigned workers;
+    bool at_least_once; /* "delivery" */
     bool time_events;
     int64_t grace_ms, max_idle_ms, horizon_ms;
     bool carry_all;

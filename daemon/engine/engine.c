@@ -21,6 +21,7 @@ struct tagd_engine {
     bool *flags, *closure; /* dimensions at work */
     bool *changed;         /* dimensions, in the present evaluation */
     bool baseline;         /* changes are neither numbered nor told */
+    uint64_t untold;       /* evaluations that changed tags since; only ever raised */
     struct tagd_limits limits;
 };
 
@@ -91,6 +92,11 @@ void tagd_engine_baseline(struct tagd_engine *engine, bool on)
     engine->baseline = on;
 }
 
+uint64_t tagd_engine_untold(const struct tagd_engine *engine)
+{
+    return engine->untold;
+}
+
 const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine)
 {
     return &engine->limits;
@@ -108,7 +114,7 @@ static struct tagd_str text_of(struct view *view, uint32_t d, struct tagd_val va
     case TAGD_V_DECIMAL: return (struct tagd_str){scratch, tagd_decimal_format(val.u.d, scratch)};
     case TAGD_V_TIME: return (struct tagd_str){scratch, tagd_time_format(val.u.i, scratch)};
     case TAGD_V_DATE: return (struct tagd_str){scratch, tagd_date_format(val.u.i, scratch)};
-    default: assert(!"a duration or a double is no tag"); return TAGD_STR("");
+    default: assert(false && "a duration or a double is no tag"); return TAGD_STR("");
     }
 }
 _Static_assert(VALUE_TEXT >= TAGD_DECIMAL_TEXT && VALUE_TEXT >= TAGD_TIME_TEXT, "a value's text fits");
@@ -286,10 +292,12 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
         set_tag(&profile->tags[d], &engine->now, d);
         changed = true;
     }
-    if (changed && engine->baseline)
+    if (changed && engine->baseline) {
         profile->changed_at = at;
-    else if (changed)
+        engine->untold++;
+    } else if (changed) {
         emit_changes(engine, profile, cause, sink);
+    }
 }
 
 static void flag_all(struct tagd_engine *engine)

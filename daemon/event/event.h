@@ -46,10 +46,10 @@ bool tagd_map_read(const struct tagd_map *map, const struct tagd_record *record,
                    struct tagd_envelope *envelope, struct tagd_event *event);
 
 /* For messages: the attribute's name, with its place if a map says where it is; what a mapped time looks like; the rule
- * of a field of data, or NULL. */
+ * of a field among those that `of` puts together, or NULL. */
 const char *tagd_attribute_called(const struct tagd_envelope *envelope, enum tagd_attribute_name name);
 const char *tagd_time_form_expected(enum tagd_time_form form);
-const struct tagd_map_rule *tagd_map_field_rule(const struct tagd_map *map, struct tagd_str name);
+const struct tagd_map_rule *tagd_map_field_rule(const struct tagd_map_rule *of, struct tagd_str name);
 
 /* A whole number that a double holds exactly, as its decimal text. NULL: it isn't one. */
 #define TAGD_EXACT_MAX INT64_C(9007199254740991) /* 2^53 - 1: beyond it two numbers may read as one */

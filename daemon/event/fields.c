@@ -15,34 +15,6 @@ static const char *expected_of(enum tagd_field_type type)
     return "a value";
 }
 
-/* A map's: a whole number where a string is wanted is its text. */
-static const char *read_number_as_text(const cJSON *node, struct tagd_arena *arena, struct tagd_value *value)
-{
-    const char *found = tagd_number_text(node->valuedouble, arena, &value->s);
-
-    value->present = !found;
-    return found;
-}
-
-static bool refuse_field(const struct tagd_envelope *envelope, const struct tagd_field *field, const char *found,
-                         struct tagd_event *event)
-{
-    const struct tagd_map_rule *data = envelope->map ? &envelope->map->data : NULL;
-    const struct tagd_map_rule *rule = tagd_map_field_rule(envelope->map, field->name);
-    int n = (int)field->name.n;
-    const char *name = field->name.p, *expected = expected_of(field->type);
-
-    if (rule && rule->form != TAGD_RFC3339)
-        expected = tagd_time_form_expected(rule->form);
-    if (rule)
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/%s: expected %s, found %s", rule->called, expected,
-                                 found);
-    if (data && data->kind == TAGD_MAP_AT)
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/%.*s (%s/%.*s): expected %s, found %s", n, name,
-                                 data->at.text.p, n, name, expected, found);
-    return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/%.*s: expected %s, found %s", n, name, expected, found);
-}
-
 /* NULL if the value was read, else what was found in its place. */
 static const char *read_value(enum tagd_field_type type, const cJSON *node, struct tagd_value *value)
 {
@@ -70,6 +42,39 @@ static const char *read_value(enum tagd_field_type type, const cJSON *node, stru
     return "an unknown type";
 }
 
+/* By a map a whole number where a string is wanted is its decimal text. */
+static const char *read_mapped(const struct tagd_map *map, enum tagd_field_type type, const cJSON *node,
+                               struct tagd_arena *arena, struct tagd_value *value)
+{
+    const char *found;
+
+    if (!map || type != TAGD_STRING || !cJSON_IsNumber(node))
+        return read_value(type, node, value);
+    found = tagd_number_text(node->valuedouble, arena, &value->s);
+    value->present = !found;
+    return found;
+}
+
+/* within: "data" or an object in it; rule: the map's of that object, or NULL. */
+static bool refuse_field(const char *within, const struct tagd_map_rule *rule, const struct tagd_field *field,
+                         const char *found, struct tagd_event *event)
+{
+    const struct tagd_map_rule *own = tagd_map_field_rule(rule, field->name);
+    int n = (int)field->name.n;
+    const char *name = field->name.p, *expected = expected_of(field->type);
+
+    if (own && own->form != TAGD_RFC3339)
+        expected = tagd_time_form_expected(own->form);
+    if (own)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s/%s: expected %s, found %s", within, own->called,
+                                 expected, found);
+    if (rule && rule->kind == TAGD_MAP_AT)
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s/%.*s (%s/%.*s): expected %s, found %s", within, n, name,
+                                 rule->at.text.p, n, name, expected, found);
+    return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s/%.*s: expected %s, found %s", within, n, name, expected,
+                             found);
+}
+
 /* The member of each field; the last one if a key stands twice. */
 static void find_members(const struct tagd_field *fields, size_t n, const cJSON *data,
                          const cJSON *members[TAGD_FIELDS_MAX])
@@ -95,6 +100,8 @@ static void find_members(const struct tagd_field *fields, size_t n, const cJSON 
 bool tagd_updates_read(const struct tagd_catalog *catalog, const struct tagd_envelope *envelope,
                        struct tagd_arena *arena, struct tagd_event *event)
 {
+    const struct tagd_map_rule *rule =
+        tagd_map_field_rule(envelope->map ? &envelope->map->data : NULL, TAGD_STR("attributes"));
     const cJSON *attributes = NULL;
 
     event->updates = tagd_arena_zalloc(arena, tagd_catalog_n_attributes(catalog) * sizeof(*event->updates));
@@ -120,11 +127,10 @@ bool tagd_updates_read(const struct tagd_catalog *catalog, const struct tagd_env
         event->updates[i] = (struct tagd_update){.given = true}; /* a name given twice counts as its last */
         if (cJSON_IsNull(member))
             continue;
-        found = read_value(tagd_catalog_attribute(catalog, (size_t)i)->type, member, &event->updates[i].value);
+        found = read_mapped(envelope->map, tagd_catalog_attribute(catalog, (size_t)i)->type, member, arena,
+                            &event->updates[i].value);
         if (found)
-            return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/attributes/%.*s: expected %s, found %s",
-                                     (int)name.n, name.p, expected_of(tagd_catalog_attribute(catalog, (size_t)i)->type),
-                                     found);
+            return refuse_field("data/attributes", rule, tagd_catalog_attribute(catalog, (size_t)i), found, event);
     }
     return true;
 }
@@ -151,14 +157,12 @@ bool tagd_fields_read(const struct tagd_catalog *catalog, const struct tagd_enve
         const char *found = NULL;
         bool missing = !members[i] || cJSON_IsNull(members[i]);
 
-        if (!missing && envelope->map && fields[i].type == TAGD_STRING && cJSON_IsNumber(members[i]))
-            found = read_number_as_text(members[i], arena, &event->fields[i]);
-        else if (!missing)
-            found = read_value(fields[i].type, members[i], &event->fields[i]);
+        if (!missing)
+            found = read_mapped(envelope->map, fields[i].type, members[i], arena, &event->fields[i]);
         else if (fields[i].required)
             found = members[i] ? "null" : "nothing";
         if (found)
-            return refuse_field(envelope, &fields[i], found, event);
+            return refuse_field("data", envelope->map ? &envelope->map->data : NULL, &fields[i], found, event);
     }
     return true;
 }

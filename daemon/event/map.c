@@ -155,18 +155,18 @@ static void add_member(cJSON *object, cJSON *member, struct tagd_str name)
     object->child->prev = member;
 }
 
-/* A time of another form becomes text. One that can't be read stays as it is, for the field's own check to refuse if
- * the event's type declares it. */
+/* A time of another form becomes text. One that can't be read is left for the field's own check to refuse, if the event's
+ * type declares it; a string is emptied, or it might pass there as RFC 3339. */
 static void read_time_field(const struct tagd_map_rule *rule, struct tagd_arena *arena, cJSON *node)
 {
-    char *text;
+    char *text = tagd_arena_alloc(arena, TAGD_TIME_TEXT);
     int64_t ms;
 
-    if (rule->form == TAGD_RFC3339 || read_epoch(rule->form, node, &ms))
-        return;
-    text = tagd_arena_alloc(arena, TAGD_TIME_TEXT);
-    tagd_time_format(ms, text);
-    node->type = cJSON_String;
+    text[0] = '\0';
+    if (!read_epoch(rule->form, node, &ms)) {
+        tagd_time_format(ms, text);
+        node->type = cJSON_String;
+    }
     node->valuestring = text;
 }
 
@@ -182,7 +182,8 @@ static cJSON *make_value(const struct tagd_map_rule *rule, const cJSON *root, st
     switch (rule->kind) {
     case TAGD_MAP_AT:
         *node = *found; /* its members are shared */
-        read_time_field(rule, arena, node);
+        if (rule->form != TAGD_RFC3339)
+            read_time_field(rule, arena, node);
         return node;
     case TAGD_MAP_TEXT:
         node->type = cJSON_String;
@@ -251,11 +252,11 @@ const char *tagd_time_form_expected(enum tagd_time_form form)
     return "a time as RFC 3339 writes it";
 }
 
-const struct tagd_map_rule *tagd_map_field_rule(const struct tagd_map *map, struct tagd_str name)
+const struct tagd_map_rule *tagd_map_field_rule(const struct tagd_map_rule *of, struct tagd_str name)
 {
-    for (size_t i = 0; map && i < map->data.n_fields; i++)
-        if (tagd_str_eq(map->data.fields[i].name, name))
-            return &map->data.fields[i].rule;
+    for (size_t i = 0; of && i < of->n_fields; i++)
+        if (tagd_str_eq(of->fields[i].name, name))
+            return &of->fields[i].rule;
     return NULL;
 }
 
@@ -298,6 +299,34 @@ static void look_up(const struct tagd_catalog *catalog, int32_t first, int32_t l
     }
 }
 
+static bool refuse_value(const char *topic, const struct tagd_map_field *field, const char *what,
+                         struct tagd_error *error)
+{
+    return tagd_fail(error,
+                     "the map of topic \"%s\": %s of the %s \"%s\" doesn't fit the type that the catalog gives it; "
+                     "correct either",
+                     topic, field->rule.kind == TAGD_MAP_AT ? "\"as\"" : "the value", what, field->name.p);
+}
+
+/* The fields of `attributes`, which a profile.updated has. */
+static bool check_attributes(const struct tagd_catalog *catalog, const char *topic, const struct tagd_map_rule *rule,
+                             struct tagd_error *error)
+{
+    for (size_t i = 0; i < rule->n_fields; i++) {
+        const struct tagd_map_field *field = &rule->fields[i];
+        int32_t found = tagd_catalog_attribute_find(catalog, field->name);
+
+        if (found < 0)
+            return tagd_fail(error,
+                             "the map of topic \"%s\" gives the attribute \"%s\", which the catalog does not declare; "
+                             "declare it among \"attributes\", or take it out",
+                             topic, field->name.p);
+        if (!fits(&field->rule, tagd_catalog_attribute(catalog, (size_t)found)->type))
+            return refuse_value(topic, field, "attribute", error);
+    }
+    return true;
+}
+
 static bool check_field(const struct tagd_map *map, const struct tagd_catalog *catalog, const char *topic,
                         const struct tagd_map_field *field, struct tagd_error *error)
 {
@@ -310,7 +339,7 @@ static bool check_field(const struct tagd_map *map, const struct tagd_catalog *c
 
     for (size_t i = 0; only < 0 && i < sizeof(reserved) / sizeof(reserved[0]); i++)
         if (tagd_str_eq(field->name, tagd_str_of(reserved[i]))) /* a reserved type's own member */
-            return true;
+            return i > 0 || check_attributes(catalog, topic, &field->rule, error);
     look_up(catalog, only < 0 ? 0 : only, only < 0 ? last : only, field, &declared, &fitting);
     if (!declared && only < 0)
         return tagd_fail(error,
@@ -323,10 +352,7 @@ static bool check_field(const struct tagd_map *map, const struct tagd_catalog *c
                          "declare; correct its name, or take it out",
                          topic, field->name.p, type->text.p);
     if (!fitting)
-        return tagd_fail(error,
-                         "the map of topic \"%s\": %s of the field \"%s\" doesn't fit the type that the catalog gives "
-                         "it; correct either",
-                         topic, field->rule.kind == TAGD_MAP_AT ? "\"as\"" : "the value", field->name.p);
+        return refuse_value(topic, field, "field", error);
     return true;
 }
 
@@ -336,8 +362,10 @@ bool tagd_map_check(const struct tagd_map *map, const struct tagd_catalog *catal
     const struct tagd_map_rule *type = &map->attributes[TAGD_MAP_TYPE];
 
     if (type->kind == TAGD_MAP_TEXT && tagd_catalog_type_find(catalog, type->text) < 0) {
-        if (tagd_catalog_type_reserved(type->text))
-            return true; /* its data is not the catalog's to say */
+        const struct tagd_map_rule *attributes = tagd_map_field_rule(&map->data, TAGD_STR("attributes"));
+
+        if (tagd_catalog_type_reserved(type->text)) /* the rest of its data is not the catalog's to say */
+            return !attributes || check_attributes(catalog, topic, attributes, error);
         return tagd_fail(
             error,
             "the map of topic \"%s\" makes every record's type \"%s\", which the catalog does not declare; "

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define INIT_TIMEOUT_MS 4000
+#define SENT_LOOK_MS 2 /* while outputs are on their way, their acknowledgements are looked for so often */
 
 struct tagd_io {
     struct tagd_port port;
@@ -69,6 +70,8 @@ static void port_submit(void *self, struct tagd_op *op)
     case TAGD_OP_END_OWNER: tagd_kafka_end_owner(&io->kafka, op); return;
     case TAGD_OP_START: tagd_kafka_start(&io->kafka, op); return;
     case TAGD_OP_PUBLISH: tagd_kafka_publish(&io->kafka, op); return;
+    case TAGD_OP_SEND: tagd_kafka_send(&io->kafka, op); return;
+    case TAGD_OP_OFFSETS: tagd_kafka_offsets(&io->kafka, op); return;
     case TAGD_OP_REFETCH: tagd_kafka_refetch(&io->kafka, op); return;
     }
     abort();
@@ -80,6 +83,12 @@ static void port_poll(void *self, int timeout_ms, size_t max_records,
     struct tagd_io *io = self;
     int wait_ms = io->completed > 0 ? 0 : timeout_ms;
     io->completed = 0;
+    if (io->kafka.config->at_least_once) {
+        tagd_kafka_sends_poll(&io->kafka);
+        tagd_kafka_offsets_poll(&io->kafka);
+        if (io->kafka.first_send != NULL && wait_ms > SENT_LOOK_MS)
+            wait_ms = SENT_LOOK_MS;
+    }
     tagd_kafka_poll(&io->kafka, wait_ms, max_records, input, to);
 }
 
@@ -136,11 +145,15 @@ static bool begin_redis(struct tagd_io *io, int64_t deadline, enum tagd_io_resul
     }
 }
 
-struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, uint32_t partitions, int timeout_ms,
-                            const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error)
+static void no_poll(void *self, int timeout_ms, size_t max_records,
+                    void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    (void)self, (void)timeout_ms, (void)max_records, (void)input, (void)to;
+}
+
+static struct tagd_io *io_new(const struct tagd_config *config, uint32_t partitions, const struct tagd_notes *notes)
 {
     struct tagd_io *io = tagd_xcalloc(1, sizeof(*io));
-    int64_t deadline = tagd_io_mono_ms() + timeout_ms;
     if (notes != NULL)
         io->notes = *notes;
     io->port = (struct tagd_port){io, port_submit, port_poll, port_release, port_revoked, port_wall_ms, port_mono_ms};
@@ -152,6 +165,25 @@ struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, u
     io->kafka.n_topics = (uint32_t)config->n_sources;
     io->kafka.outputs[0] = config->tag_changes;
     io->kafka.outputs[1] = config->dead_letter;
+    return io;
+}
+
+struct tagd_io *tagd_io_store_new(const struct tagd_config *config, uint32_t partitions, int timeout_ms,
+                                  const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error)
+{
+    struct tagd_io *io = io_new(config, partitions, notes);
+    io->port.poll = no_poll;
+    if (begin_redis(io, tagd_io_mono_ms() + timeout_ms, result, error))
+        return io;
+    tagd_io_free(io);
+    return NULL;
+}
+
+struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, uint32_t partitions, int timeout_ms,
+                            const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error)
+{
+    struct tagd_io *io = io_new(config, partitions, notes);
+    int64_t deadline = tagd_io_mono_ms() + timeout_ms;
     snprintf(io->kafka.owner, sizeof(io->kafka.owner), "%s-%s-%u", config->group, config->instance, worker);
     *result = TAGD_IO_CONFIG;
     if (begin_redis(io, deadline, result, error) && begin_producer(io, deadline, result, error)) {
@@ -169,9 +201,10 @@ void tagd_io_free(struct tagd_io *io)
 {
     if (io == NULL)
         return;
+    io->kafka.offsets_op = NULL; /* the worker, whose operations they are, is gone already */
+    tagd_kafka_sends_forget(&io->kafka);
     tagd_kafka_reader_close(&io->kafka);
     tagd_kafka_consumer_close(&io->kafka);
-    tagd_kafka_producer_close(&io->kafka);
     tagd_redis_free(io->redis);
     while (io->kafka.n_ended > 0)
         free((void *)(uintptr_t)io->kafka.ended[--io->kafka.n_ended].p);
@@ -209,6 +242,19 @@ enum tagd_io_result tagd_io_peek(const struct tagd_config *config, uint32_t shar
 {
     struct tagd_redis *redis = tagd_redis_new(config, 0, NULL, NULL);
     enum tagd_io_result result = tagd_redis_peek(redis, shard, customer, arena, peek, error);
+    tagd_redis_free(redis);
+    return result;
+}
+
+enum tagd_io_result tagd_io_heads(const struct tagd_config *config, uint32_t partitions, int timeout_ms,
+                                  const struct tagd_notes *notes, struct tagd_head *heads, struct tagd_error *error)
+{
+    struct tagd_redis *redis = tagd_redis_new(config, partitions, notes, NULL);
+    int64_t deadline = tagd_io_mono_ms() + timeout_ms;
+    enum tagd_io_result result;
+    do
+        result = tagd_redis_heads(redis, heads, error);
+    while (result == TAGD_IO_UNREACHABLE && tagd_io_mono_ms() < deadline);
     tagd_redis_free(redis);
     return result;
 }

@@ -1,5 +1,5 @@
-/* io: the real world behind struct tagd_port: a Kafka consumer and transactional producer, a Redis connection, the
- * clocks; one of each a worker. Operations are carried out inside `submit`, which may block for some seconds when a
+/* io: the real world behind struct tagd_port: a Kafka consumer and producer, a Redis connection, the clocks; one of each
+ * a worker. Operations but SEND and OFFSETS are carried out inside `submit`, which may block for some seconds when a
  * server does not answer; their completion is seen after the next `poll`. Everything here belongs to the worker's
  * thread but where said otherwise. */
 #ifndef TAGD_IO_H
@@ -39,7 +39,8 @@ struct tagd_io;
  * why. */
 struct tagd_io *tagd_io_new(const struct tagd_config *config, unsigned worker, uint32_t partitions, int timeout_ms,
                             const struct tagd_notes *notes, enum tagd_io_result *result, struct tagd_error *error);
-void tagd_io_free(struct tagd_io *io); /* NULL is fine */
+/* After the worker: its operations are not touched any more. NULL is fine. */
+void tagd_io_free(struct tagd_io *io);
 struct tagd_port *tagd_io_port(struct tagd_io *io);
 const char *tagd_io_owner(const struct tagd_io *io);
 
@@ -49,7 +50,7 @@ struct tagd_io_stats {
     uint64_t shards_assigned; /* gauge */
     uint64_t lost;            /* assignments lost */
     uint64_t owners_ended;    /* takeovers that had to end another owner's transactional id */
-    uint64_t producers;       /* transactional producers made, the first included */
+    uint64_t producers;       /* producers made, the first included */
     uint64_t tainted;         /* transactions whose EndTxn was sent twice or answered with an error */
     uint64_t redis_connects;  /* connections made, the first included */
     uint64_t truncated;       /* dead letters cut to the broker's limit */
@@ -62,7 +63,24 @@ int64_t tagd_io_end_offset(const struct tagd_io *io, uint32_t topic, uint32_t sh
 int64_t tagd_io_wall_ms(void);
 int64_t tagd_io_mono_ms(void);
 
-/* ---- reading the store without owning anything, for `explain` ---- */
+/* ---- the store alone, for `import` ---- */
+
+/* A port of FENCE, LOAD and COMMIT; a poll hands nothing out. Connects to Redis and claims the prefix for the group.
+ * config must outlive the result. NULL: *result and *error say why. */
+struct tagd_io *tagd_io_store_new(const struct tagd_config *config, uint32_t partitions, int timeout_ms,
+                                  const struct tagd_notes *notes, enum tagd_io_result *result,
+                                  struct tagd_error *error);
+/* Whether Kafka knows nothing of the group: no members, no offsets, no outputs. Shards whose head (of `partitions`) has
+ * a batch may have offsets and outputs. Waits at most timeout_ms for the broker. */
+enum tagd_io_result tagd_io_check_unused(const struct tagd_config *config, uint32_t partitions,
+                                         const struct tagd_head *heads, int timeout_ms, const struct tagd_notes *notes,
+                                         struct tagd_error *error);
+
+/* ---- reading the store without owning anything ---- */
+/* The heads of all shards; one that doesn't exist is zeroed. Waits at most timeout_ms for Redis. */
+enum tagd_io_result tagd_io_heads(const struct tagd_config *config, uint32_t partitions, int timeout_ms,
+                                  const struct tagd_notes *notes, struct tagd_head *heads, struct tagd_error *error);
+
 struct tagd_io_peek {
     struct tagd_head head;
     struct tagd_str profile; /* n = 0: not there */

@@ -1,4 +1,4 @@
-/* Kafka, as io's own files share it: one consumer, one transactional producer and one reader (a consumer that belongs
+/* Kafka, as io's own files share it: one consumer, one producer (transactional, or plain under at_least_once) and one reader (a consumer that belongs
  * to no group) of one worker. All but the callbacks marked so run in the worker's thread. */
 #ifndef TAGD_IO_KAFKA_H
 #define TAGD_IO_KAFKA_H
@@ -23,6 +23,14 @@ struct tagd_kafka_partition {
 struct tagd_kafka_shard {
     bool assigned, running;
     struct tagd_kafka_partition *topics; /* by topic */
+};
+
+/* One SEND that is not completed, in the order of submission. */
+struct tagd_kafka_send {
+    struct tagd_op *op;   /* NULL: completed */
+    size_t left;          /* messages without a word of them yet */
+    bool entered, failed; /* all are with the client; one of them was given up */
+    struct tagd_kafka_send *next;
 };
 
 /* A record that the worker holds; the token of struct tagd_input. */
@@ -62,9 +70,11 @@ struct tagd_kafka {
     size_t n_held; /* by the worker */
     bool dead;     /* the client had a fatal error and is to be made anew */
     unsigned deaths;
-    int64_t first_death_ms; /* of the present window */
-    int64_t confirm_ms;     /* when ends were last confirmed */
-    bool confirm_soon;      /* an end was seen that isn't confirmed */
+    int64_t first_death_ms;     /* of the present window */
+    int64_t confirm_ms;         /* when ends were last confirmed */
+    bool confirm_soon;          /* an end was seen that isn't confirmed */
+    rd_kafka_queue_t *commits;  /* answers to commits of offsets alone */
+    struct tagd_op *offsets_op; /* the OFFSETS under way; NULL: none */
 
     /* producer */
     rd_kafka_t *producer;
@@ -74,6 +84,9 @@ struct tagd_kafka {
     rd_kafka_resp_err_t delivery;  /* first delivery error of the present transaction */
     size_t message_bytes_max;      /* of a message with key and headers */
     size_t dead_letter_bytes_max;  /* shrinks if the broker says too large */
+    struct tagd_kafka_send *first_send, *last_send;
+    bool send_failed; /* nothing more is sent before the next poll has made all sends fail */
+    char send_error[1024];
 
     /* reader */
     rd_kafka_t *reader;
@@ -106,14 +119,32 @@ void tagd_kafka_release(struct tagd_kafka *kafka, void *token);
 void tagd_kafka_revoked(struct tagd_kafka *kafka);
 void tagd_kafka_start(struct tagd_kafka *kafka, struct tagd_op *op);
 void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op);
+void tagd_kafka_offsets(struct tagd_kafka *kafka, struct tagd_op *op);
+/* Takes the answer to an OFFSETS, if it is there. */
+void tagd_kafka_offsets_poll(struct tagd_kafka *kafka);
 
 /* kafka_producer.c */
 /* A producer whose earlier transactions are all over. False: *error says why; *unreachable whether trying again may
  * help. */
 bool tagd_kafka_producer_ready(struct tagd_kafka *kafka, int timeout_ms, bool *unreachable, struct tagd_error *error);
+bool tagd_kafka_producer_open(struct tagd_kafka *kafka, struct tagd_error *error);
 void tagd_kafka_producer_close(struct tagd_kafka *kafka);
 void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op);
 void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op);
+/* Hands one output to the client, which copies it; opaque comes back with its delivery report. */
+bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard,
+                        const struct tagd_output *output, void *opaque, struct tagd_error *error);
+/* After a delivery error: if a message was too large for the broker, the next dead letters will be smaller. */
+void tagd_kafka_shrink(struct tagd_kafka *kafka);
+rd_kafka_topic_partition_list_t *tagd_kafka_offset_list(const struct tagd_kafka *kafka, const struct tagd_op *op);
+
+/* kafka_sender.c */
+rd_kafka_t *tagd_kafka_sender_new(struct tagd_kafka *kafka, struct tagd_error *error);
+void tagd_kafka_send(struct tagd_kafka *kafka, struct tagd_op *op);
+/* Completes the SENDs that there is word of. */
+void tagd_kafka_sends_poll(struct tagd_kafka *kafka);
+/* Closes the producer and forgets the SENDs, whose operations may be gone already. */
+void tagd_kafka_sends_forget(struct tagd_kafka *kafka);
 
 /* kafka_reader.c */
 /* The reader, made if need be. Questions to partitions' leaders go by it: on the consumer's connections they would wait

@@ -660,6 +660,48 @@ void tagd_kafka_start(struct tagd_kafka *kafka, struct tagd_op *op)
     op->status = TAGD_DONE;
 }
 
+/* ---- OFFSETS ---- */
+
+static void offsets_over(struct tagd_kafka *kafka, rd_kafka_resp_err_t err)
+{
+    struct tagd_op *op = kafka->offsets_op;
+    kafka->offsets_op = NULL;
+    if (op == NULL)
+        return;
+    op->status = err == RD_KAFKA_RESP_ERR_NO_ERROR ? TAGD_DONE : TAGD_ABORTED;
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tagd_fail(&op->error, "Kafka: %s", rd_kafka_err2str(err));
+}
+
+/* The worker's thread, from within the poll below. */
+static void on_offsets(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    (void)rk;
+    for (int i = 0; list != NULL && i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        err = list->elems[i].err;
+    offsets_over(opaque, err);
+}
+
+void tagd_kafka_offsets(struct tagd_kafka *kafka, struct tagd_op *op)
+{
+    kafka->offsets_op = op;
+    if (kafka->consumer == NULL || kafka->dead || kafka->membership == NULL) {
+        offsets_over(kafka, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+        return;
+    }
+    rd_kafka_topic_partition_list_t *list = tagd_kafka_offset_list(kafka, op);
+    rd_kafka_resp_err_t err = rd_kafka_commit_queue(kafka->consumer, list, kafka->commits, on_offsets, kafka);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        offsets_over(kafka, err);
+}
+
+void tagd_kafka_offsets_poll(struct tagd_kafka *kafka)
+{
+    if (kafka->offsets_op != NULL)
+        rd_kafka_queue_poll_callback(kafka->commits, 0);
+}
+
 /* ---- opening and closing ---- */
 
 static bool client_open(struct tagd_kafka *kafka, struct tagd_error *error)
@@ -681,6 +723,7 @@ static bool client_open(struct tagd_kafka *kafka, struct tagd_error *error)
         return false;
     rd_kafka_poll_set_consumer(kafka->consumer);
     kafka->queue = rd_kafka_queue_get_consumer(kafka->consumer);
+    kafka->commits = rd_kafka_queue_new(kafka->consumer);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)kafka->n_topics);
     for (uint32_t i = 0; i < kafka->n_topics; i++) {
         kafka->topics[i] = rd_kafka_topic_new(kafka->consumer, kafka->config->sources[i].topic, NULL);
@@ -694,6 +737,7 @@ static bool client_open(struct tagd_kafka *kafka, struct tagd_error *error)
 static void client_close(struct tagd_kafka *kafka)
 {
     kafka->closing = true;
+    offsets_over(kafka, RD_KAFKA_RESP_ERR__DESTROY);
     forget_membership(kafka);
     drop_stash(kafka);
     rd_kafka_assign(kafka->consumer, NULL); /* a rebalance that was not answered yet would hold the close for ever */
@@ -702,6 +746,7 @@ static void client_close(struct tagd_kafka *kafka)
         if (kafka->topics[i] != NULL)
             rd_kafka_topic_destroy(kafka->topics[i]);
     rd_kafka_queue_destroy(kafka->queue);
+    rd_kafka_queue_destroy(kafka->commits);
     rd_kafka_destroy(kafka->consumer);
     kafka->consumer = NULL;
     kafka->closing = false;

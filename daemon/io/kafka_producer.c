@@ -1,4 +1,4 @@
-/* The transactional producer. The only doubtful moment is EndTxn: the client sends it again by itself when no answer
+/* The producer: plain under at_least_once (kafka_sender.c has what is its own), else transactional. There the only doubtful moment is EndTxn: the client sends it again by itself when no answer
  * comes, and a late copy may end a later transaction. So EndTxn requests are counted by interceptors; one sent twice,
  * or not answered in order, taints the producer: it is made anew under the same id (init_transactions settles what is
  * open and shuts out late copies by a new epoch), and the outcome is called unknown, so that the shard compares
@@ -107,14 +107,15 @@ void tagd_kafka_producer_close(struct tagd_kafka *kafka)
     kafka->ready = false;
 }
 
-static bool producer_open(struct tagd_kafka *kafka, struct tagd_error *error)
+bool tagd_kafka_producer_open(struct tagd_kafka *kafka, struct tagd_error *error)
 {
     if (kafka->producer != NULL)
         return true;
     kafka->message_bytes_max = message_bytes_max(kafka->config);
     if (kafka->dead_letter_bytes_max == 0 || kafka->dead_letter_bytes_max > kafka->message_bytes_max)
         kafka->dead_letter_bytes_max = kafka->message_bytes_max;
-    kafka->producer = producer_new(kafka, kafka->owner, true, error);
+    kafka->producer = kafka->config->at_least_once ? tagd_kafka_sender_new(kafka, error)
+                                                   : producer_new(kafka, kafka->owner, true, error);
     if (kafka->producer == NULL)
         return false;
     for (size_t i = 0; i < TAGD_OUTPUTS_MAX; i++)
@@ -128,8 +129,10 @@ bool tagd_kafka_producer_ready(struct tagd_kafka *kafka, int timeout_ms, bool *u
     *unreachable = false;
     if (kafka->ready)
         return true;
-    if (!producer_open(kafka, error))
+    if (!tagd_kafka_producer_open(kafka, error))
         return false;
+    if (kafka->config->at_least_once)
+        return true;
     rd_kafka_error_t *failure = rd_kafka_init_transactions(kafka->producer, timeout_ms);
     if (failure == NULL) {
         kafka->ready = true;
@@ -206,8 +209,8 @@ static rd_kafka_headers_t *make_headers(struct tagd_kafka *kafka, const struct t
     return headers;
 }
 
-static bool produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard, const struct tagd_output *output,
-                    struct tagd_error *error)
+bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard,
+                        const struct tagd_output *output, void *opaque, struct tagd_error *error)
 {
     size_t topic = output->kind == TAGD_OUT_DEAD_LETTER;
     struct tagd_output sent = topic == 0 ? *output : fit(kafka, output);
@@ -222,7 +225,7 @@ static bool produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *s
                               RD_KAFKA_V_KEY(sent.has_key ? sent.key.p : NULL, sent.has_key ? sent.key.n : 0),
                               RD_KAFKA_V_VALUE(sent.has_value ? (void *)(uintptr_t)sent.value.p : NULL,
                                                sent.has_value ? sent.value.n : 0),
-                              RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+                              RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
         if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL && tries < QUEUE_FULL_TRIES_MAX) {
@@ -235,7 +238,7 @@ static bool produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *s
     }
 }
 
-static rd_kafka_topic_partition_list_t *make_offsets(struct tagd_kafka *kafka, const struct tagd_op *op)
+rd_kafka_topic_partition_list_t *tagd_kafka_offset_list(const struct tagd_kafka *kafka, const struct tagd_op *op)
 {
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)(op->u.publish.n_shards * kafka->n_topics));
@@ -269,6 +272,26 @@ static bool says_fenced(rd_kafka_resp_err_t code)
     }
 }
 
+void tagd_kafka_shrink(struct tagd_kafka *kafka)
+{
+    if (kafka->delivery != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        return;
+    if (kafka->dead_letter_bytes_max <= DEAD_LETTER_BYTES_LEAST) {
+        if (kafka->fatal[0] == '\0')
+            snprintf(
+                kafka->fatal, sizeof(kafka->fatal),
+                "Kafka finds a message for \"%s\" or \"%s\" too large; raise the topics' max.message.bytes and, under "
+                "\"kafka\", message.max.bytes",
+                kafka->outputs[0], kafka->outputs[1]);
+        return;
+    }
+    kafka->dead_letter_bytes_max /= 2;
+    tagd_kafka_note(
+        kafka->notes, TAGD_NOTE_WARN,
+        "Kafka finds a message too large; dead letters are now cut to %zu bytes (raise the topic's max.message.bytes)",
+        kafka->dead_letter_bytes_max);
+}
+
 /* The transaction is not to be: ends it, and says what became of it. failure may be NULL; it is taken. */
 static void give_up(struct tagd_kafka *kafka, struct tagd_op *op, rd_kafka_error_t *failure)
 {
@@ -292,22 +315,7 @@ static void give_up(struct tagd_kafka *kafka, struct tagd_op *op, rd_kafka_error
         if (renew)
             producer_renew(kafka);
     }
-    if (kafka->delivery != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-        return;
-    if (kafka->dead_letter_bytes_max <= DEAD_LETTER_BYTES_LEAST) {
-        if (kafka->fatal[0] == '\0')
-            snprintf(
-                kafka->fatal, sizeof(kafka->fatal),
-                "Kafka finds a message for \"%s\" or \"%s\" too large; raise the topics' max.message.bytes and, under "
-                "\"kafka\", message.max.bytes",
-                kafka->outputs[0], kafka->outputs[1]);
-        return;
-    }
-    kafka->dead_letter_bytes_max /= 2;
-    tagd_kafka_note(
-        kafka->notes, TAGD_NOTE_WARN,
-        "Kafka finds a message too large; dead letters are now cut to %zu bytes (raise the topic's max.message.bytes)",
-        kafka->dead_letter_bytes_max);
+    tagd_kafka_shrink(kafka);
 }
 
 static void commit(struct tagd_kafka *kafka, struct tagd_op *op)
@@ -359,13 +367,13 @@ void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op)
     for (size_t i = 0; i < op->u.publish.n_shards; i++) {
         const struct tagd_shard_outputs *shard = &op->u.publish.shards[i];
         for (size_t k = 0; k < shard->n_outputs; k++) {
-            if (produce(kafka, shard, &shard->outputs[k], &op->error))
+            if (tagd_kafka_produce(kafka, shard, &shard->outputs[k], NULL, &op->error))
                 continue;
             give_up(kafka, op, NULL);
             return;
         }
     }
-    rd_kafka_topic_partition_list_t *offsets = make_offsets(kafka, op);
+    rd_kafka_topic_partition_list_t *offsets = tagd_kafka_offset_list(kafka, op);
     failure =
         rd_kafka_send_offsets_to_transaction(kafka->producer, offsets, kafka->membership, SEND_OFFSETS_TIMEOUT_MS);
     rd_kafka_topic_partition_list_destroy(offsets);
@@ -395,7 +403,8 @@ void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op)
     memcpy(id, owner.p, owner.n);
     id[owner.n] = '\0';
     op->status = TAGD_ABORTED;
-    if (strcmp(id, kafka->owner) == 0) { /* ours: an earlier life, ended when our producer began */
+    if (strcmp(id, kafka->owner) == 0 && !kafka->config->at_least_once) {
+        /* ours: an earlier life, ended when our producer began */
         op->status = TAGD_DONE;
         return;
     }

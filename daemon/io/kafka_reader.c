@@ -120,7 +120,10 @@ static bool take_tail(void *to, const rd_kafka_message_t *message)
 {
     struct tail *tail = to;
     uint64_t fence, batch;
-    if (batch_of(tail->kafka, message, &fence, &batch)) {
+    if (!batch_of(tail->kafka, message, &fence, &batch))
+        return true;
+    bool later = fence > tail->fence || (fence == tail->fence && batch > tail->batch);
+    if (!tail->found || later) { /* what was sent again stands behind what is later */
         tail->found = true;
         tail->fence = fence;
         tail->batch = batch;

@@ -1013,6 +1013,35 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
     return result;
 }
 
+enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error)
+{
+    enum tagd_io_result result = connect_as(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    for (uint32_t shard = 0; shard < redis->partitions; shard++) {
+        command(redis, 2);
+        arg_z(redis, "GET");
+        arg_shard_key(redis, shard, "head");
+    }
+    send_commands(redis);
+    for (uint32_t shard = 0; shard < redis->partitions; shard++) {
+        redisReply *reply = receive(redis, error);
+        if (reply == NULL)
+            return TAGD_IO_UNREACHABLE;
+        heads[shard] = (struct tagd_head){0};
+        if (is_error(reply)) {
+            tagd_fail(error, "Redis: %s", reply->str);
+            result = TAGD_IO_CONFIG;
+        } else if (reply->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(reply), &heads[shard])) {
+            tagd_fail(error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?",
+                      shard);
+            result = TAGD_IO_CONFIG;
+        }
+        freeReplyObject(reply);
+    }
+    return result;
+}
+
 struct tagd_redis *tagd_redis_new(const struct tagd_config *config, uint32_t partitions, const struct tagd_notes *notes,
                                   struct tagd_io_stats *stats)
 {

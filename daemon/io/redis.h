@@ -29,8 +29,12 @@ void tagd_redis_submit(struct tagd_redis *redis, struct tagd_op *op);
 enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, struct tagd_str customer,
                                     struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error);
 
-/* The head's text: "1 fence batch prev_fence partitions watermark latest hash owner n_topics offset...", "-" for empty.
- */
+/* The heads of all shards as they are, `partitions` of them. Takes no fence, writes nothing. */
+enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error);
+
+/* The head's text: "1 fence batch prev_fence partitions watermark latest hash owner n_topics offset...", "-" for empty;
+ * then " at_least_once" if that is how it is; then, with a baseline, " import identity finished before lines events
+ * duplicates ignored customers". */
 void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head);
 bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head);
 

@@ -129,7 +129,7 @@ void tagd_batch_begin(struct tagd_batch *batch, struct tagd_shard *shard)
     batch->shard = shard;
     batch->n_items = batch->n_customers = batch->n_writes = batch->n_outputs = 0;
     batch->profile_bytes.n = batch->text.n = batch->outbox.n = 0;
-    batch->n_event = batch->n_time = 0;
+    batch->n_event = batch->n_time = batch->n_begun = 0;
     batch->watermark_ms = shard->watermark_ms;
     batch->latest_ms = shard->latest_ms;
     batch->caught_up = false;
@@ -178,16 +178,23 @@ static struct tagd_batch_customer *customer_of(struct tagd_batch *batch, struct 
     return &batch->customers[batch->n_customers - 1];
 }
 
-static bool is_applied(const struct tagd_event *event)
+/* A baseline holds it already, or was told that it holds all of that time. */
+static bool is_history(const struct tagd_batch *batch, const struct tagd_event *event)
 {
-    return event->code == TAGD_EVENT_OK && event->type != TAGD_TYPE_UNDECLARED;
+    const struct tagd_baseline *baseline = &batch->shard->head.baseline;
+    return baseline->finished && event->time_ms < baseline->before_ms;
+}
+
+static bool is_applied(const struct tagd_batch *batch, const struct tagd_event *event)
+{
+    return event->code == TAGD_EVENT_OK && event->type != TAGD_TYPE_UNDECLARED && !is_history(batch, event);
 }
 
 void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
 {
     clear_slots(batch, batch->n_items + TAGD_DUE_MAX);
     for (uint32_t i = 0; i < batch->n_items; i++) {
-        if (!is_applied(batch->items[i].event))
+        if (!is_applied(batch, batch->items[i].event))
             continue;
         struct tagd_batch_customer *customer = customer_of(batch, batch->items[i].event->subject);
         if (customer->first == 0)
@@ -233,6 +240,8 @@ static void take_dead_letters(struct tagd_batch *batch)
         if (event->code != TAGD_EVENT_OK) {
             *add_output(batch) = (struct tagd_batch_output){.kind = TAGD_OUT_DEAD_LETTER, .item = i};
             TAGD_COUNT(stats, dead_letters[event->code], 1);
+        } else if (is_history(batch, event)) {
+            TAGD_COUNT(stats, ignored_history, 1);
         } else if (event->type == TAGD_TYPE_UNDECLARED) {
             TAGD_COUNT(stats, ignored, 1);
         } else {
@@ -296,7 +305,7 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     else if (!tagd_profile_decode(profile, bytes, &why))
         return tagd_fail(error, "shard %" PRIu32 ": the stored profile of customer \"%.*s\" can't be read: %s",
                          batch->shard->number, (int)customer->id.n, customer->id.p, why.text);
-    uint64_t revision = tagd_profile_revision(profile);
+    uint64_t revision = tagd_profile_revision(profile), untold = tagd_engine_untold(context->engine);
     int64_t due = tagd_profile_due(profile);
     bool known = tagd_profile_exists(profile);
     apply_items(batch, customer);
@@ -309,7 +318,8 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     write->due_changed = !known || customer->fired || write->due_ms < due;
     if (write->due_changed && write->due_ms < batch->next_due_ms)
         batch->next_due_ms = write->due_ms;
-    if (tagd_profile_revision(profile) != revision)
+    batch->n_begun += !known;
+    if (tagd_profile_revision(profile) != revision || tagd_engine_untold(context->engine) != untold)
         make_view(batch, arena, write);
     size_t at = batch->profile_bytes.n;
     tagd_profile_encode(profile, &batch->profile_bytes);
@@ -392,7 +402,7 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
 
 /* ---- out ---- */
 
-void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, bool drop_outbox,
+void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, uint64_t drop_to,
                           struct tagd_shard_writes *writes)
 {
     *writes = (struct tagd_shard_writes){.shard = shard->number,
@@ -400,7 +410,7 @@ void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, boo
                                          .base_fence = shard->head.fence,
                                          .base_batch = shard->head.batch,
                                          .head = shard->head,
-                                         .outbox_drop_to = drop_outbox ? shard->head.batch : 0};
+                                         .outbox_drop_to = drop_to};
     snprintf(writes->head.owner, sizeof(writes->head.owner), "%s", owner);
 }
 
@@ -408,8 +418,9 @@ void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context
                        struct tagd_shard_writes *writes)
 {
     const struct tagd_shard *shard = batch->shard;
-    tagd_shard_head_only(shard, context->config->owner, true, writes);
+    tagd_shard_head_only(shard, context->config->owner, shard->published, writes);
     writes->head.exists = true;
+    writes->head.at_least_once = context->config->at_least_once;
     writes->head.prev_fence = shard->head.fence;
     writes->head.fence = shard->fence;
     writes->head.batch = shard->head.batch + 1;

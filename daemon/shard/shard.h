@@ -15,10 +15,11 @@ struct tagd_shard {
     enum tagd_shard_status status;
     uint64_t fence;                 /* ours; 0: none */
     struct tagd_head head;          /* as the store has it */
+    uint64_t published;             /* batches up to this are known to be published: their outbox entries may go */
     int64_t next_due_ms;            /* no timer is earlier; TAGD_NEVER: none */
     int64_t watermark_ms;           /* never back; INT64_MIN: none yet */
     int64_t latest_ms;              /* latest event time read; INT64_MIN: none yet */
-    bool has_first;                 /* it began as a new one, */
+    bool has_first;                 /* it began without a batch, */
     int64_t first[TAGD_TOPICS_MAX]; /* here: if it must begin again before its first commit */
 };
 
@@ -84,7 +85,8 @@ struct tagd_batch {
     char metadata[96];
     /* while it is applied */
     struct tagd_str subject;
-    uint64_t n_event, n_time;
+    uint64_t n_event, n_time; /* changes, by what brought them about */
+    uint64_t n_begun;         /* customers that were not there before */
     struct tagd_shard_context *context;
 };
 
@@ -111,8 +113,9 @@ void tagd_batch_free(struct tagd_batch *batch);
 size_t tagd_metadata_write(char out[TAGD_METADATA_MAX], uint64_t fence, uint64_t batch, int64_t watermark_ms);
 bool tagd_metadata_read(struct tagd_str text, uint64_t *fence, uint64_t *batch, int64_t *watermark_ms);
 
-/* The writes that say that the shard is left cleanly (owner ""), or is ours (owner): nothing else changes. */
-void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, bool drop_outbox,
+/* The writes that say that the shard is left cleanly (owner ""), or is ours (owner), and drop the outbox up to a batch:
+ * nothing else changes. */
+void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, uint64_t drop_to,
                           struct tagd_shard_writes *writes);
 
 /* Headers of a dead letter: the record's own, then why and where. All in the arena but the record's. */
@@ -182,8 +185,10 @@ enum tagd_takeover_step {
     TAGD_TAKEOVER_CLAIM,
     TAGD_TAKEOVER_COMMITTED,
     TAGD_TAKEOVER_TAIL,
+    TAGD_TAKEOVER_MARK,
     TAGD_TAKEOVER_REFETCH,
     TAGD_TAKEOVER_PUBLISH,
+    TAGD_TAKEOVER_LEVEL_OFFSETS,
     TAGD_TAKEOVER_START,
     TAGD_TAKEOVER_DONE
 };
@@ -198,6 +203,7 @@ struct tagd_takeover {
     int64_t next_due_ms;
     struct tagd_committed_topic *committed;
     struct tagd_takeover_decision decision;
+    bool repeats; /* what is in the outbox may have been sent before */
     /* while the outbox is published */
     size_t entry, letter;
     struct tagd_outbox_content content;
@@ -208,7 +214,7 @@ struct tagd_takeover {
 };
 
 enum tagd_takeover_result {
-    TAGD_TAKEOVER_SUBMIT, /* op is filled in for the next step */
+    TAGD_TAKEOVER_SUBMIT, /* op is filled in for the next step; a SEND need not be completed before it */
     TAGD_TAKEOVER_AGAIN,  /* *error says what went wrong; begin again after a pause */
     TAGD_TAKEOVER_STOP,   /* refused: *error says what was found and what can be done */
     TAGD_TAKEOVER_RUNNING /* the shard runs */

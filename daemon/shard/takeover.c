@@ -6,15 +6,27 @@
  *   COMMITTED  Kafka's offsets and their metadata
  *   TAIL       the last batch on the output partitions
  *   ...        the table below decides
+ *   MARK       if "delivery" has changed to at_least_once: head says so, before anything is sent that way
  *   REFETCH, PUBLISH   batches of the outbox that Kafka doesn't have, in order
+ *   LEVEL_OFFSETS, MARK   if "delivery" has changed to exactly_once: Kafka's batch is head's, and head says so
  *   START      fetching begins at head's offsets
  *
- * h: the store's (fence, batch); k: Kafka's, the later of the committed metadata and the tail.
+ * h: the store's (fence, batch); k: Kafka's, the later of the committed metadata and the tail. Which rows count is for
+ * head to say, not for the configuration: head knows how what is in its outbox was sent.
  *
+ *   an import that isn't finished               refused: only the import goes on
  *   nothing anywhere                            new
- *   h = k                                       level
- *   h > k, the outbox reaches back to k + 1     outbox
- *   all else                                    refused, with what was found and what can be done */
+ *   a finished import (batch 0), no k           new, upon its baseline
+ *   exactly once:
+ *     h = k                                     level
+ *     h > k, the outbox reaches back to k + 1   outbox, from k + 1
+ *   at least once:
+ *     h >= k, nothing in the outbox             level
+ *     h >= k, the outbox reaches up to h        outbox, all of it
+ *   all else                                    refused, with what was found and what can be done
+ *
+ * Under at_least_once the outbox is handed to the producer and the shard runs: order is the producer's, and an entry
+ * goes once it is acknowledged. */
 #include "shard/shard.h"
 
 #include <inttypes.h>
@@ -162,17 +174,58 @@ static bool find_entries(const struct tagd_takeover_found *found, struct positio
     return true;
 }
 
+/* Committed offsets of our making are where the state says, or, if they are of an earlier batch, not beyond. */
+static bool offsets_fit(const struct tagd_worker_config *config, const struct tagd_takeover_found *found, bool level,
+                        struct tagd_error *error)
+{
+    for (uint32_t i = 0; i < config->n_topics; i++) {
+        int64_t is = found->committed[i].offset, next = found->head->next_offset[i];
+        if (next < 0)
+            next = 0;
+        if (is < 0 || is == next || (!level && is < next))
+            continue;
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": topic \"%s\" has the committed offset %" PRId64
+                         " and its state the next offset %" PRId64 ", %s of batch %" PRIu64
+                         ": somebody reset group \"%s\"; put the offset back, or " NEW_GROUP,
+                         found->shard, config->topics[i], is, next, level ? "both" : "which is", found->head->batch,
+                         config->group);
+    }
+    return true;
+}
+
+/* Head was written under at_least_once: whatever is in the outbox may be there, in part or not at all. */
+static bool decide_at_least_once(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                                 struct position committed, struct tagd_takeover_decision *decision,
+                                 struct tagd_error *error)
+{
+    const struct tagd_head *head = found->head;
+    struct position before = {true, head->fence, head->batch};
+    if (!offsets_fit(config, found, committed.found && committed.batch == head->batch, error))
+        return false;
+    if (found->n_outbox > 0)
+        before = (struct position){true, found->outbox[0].prev_fence, found->outbox[0].batch - 1};
+    decision->verdict = found->n_outbox > 0 ? TAGD_TAKEOVER_OUTBOX : TAGD_TAKEOVER_LEVEL;
+    return find_entries(found, before, decision, error);
+}
+
 static bool decide(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
                    struct tagd_takeover_decision *decision, struct tagd_error *error)
 {
     const struct tagd_head *head = found->head;
     struct position tail = {found->tail_found, found->tail_fence, found->tail_batch}, k = {0};
     struct position h = {head->exists, head->fence, head->batch};
+    if (tagd_head_importing(head))
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": the import of history before its events isn't finished; run the same "
+                         "\"tagd import\" again, which goes on where it stopped, or take a new \"group\" and "
+                         "\"redis.prefix\"",
+                         found->shard);
     if (head->exists && !same_meaning(config, found, error))
         return false;
     if (!committed_position(config, found, &k, error))
         return false;
-    bool has_offsets = k.found;
+    struct position committed = k;
     if (tail.found && (!k.found || later(tail, k)))
         k = tail;
     if (!head->exists && k.found)
@@ -187,8 +240,12 @@ static bool decide(const struct tagd_worker_config *config, const struct tagd_ta
         decision->verdict = TAGD_TAKEOVER_NEW;
         return true;
     }
-    if (!has_offsets && !position_without_offsets(found, &k, error))
+    if (!head->at_least_once && !committed.found && !position_without_offsets(found, &k, error))
         return false;
+    if (h.batch == 0 && !k.found) {
+        decision->verdict = TAGD_TAKEOVER_NEW;
+        return true;
+    }
     if (k.found && (k.batch > h.batch || (k.batch == h.batch && k.fence != h.fence)))
         return tagd_fail(error,
                          "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64
@@ -196,21 +253,14 @@ static bool decide(const struct tagd_worker_config *config, const struct tagd_ta
                          "): Redis lost its last writes; bring back a newer copy of its data, or " NEW_GROUP
                          " (repair is not in this version)",
                          found->shard, h.batch, h.fence, k.batch, k.fence);
+    if (head->at_least_once)
+        return decide_at_least_once(config, found, committed, decision, error);
     if (!k.found || k.batch < h.batch) {
         decision->verdict = TAGD_TAKEOVER_OUTBOX;
         return find_entries(found, k, decision, error);
     }
     decision->verdict = TAGD_TAKEOVER_LEVEL;
-    for (uint32_t i = 0; i < config->n_topics; i++) {
-        int64_t is = found->committed[i].offset, next = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
-        if (is >= 0 && is != next)
-            return tagd_fail(error,
-                             "shard %" PRIu32 ": topic \"%s\" has the committed offset %" PRId64
-                             " and its state the next offset %" PRId64 ", both of batch %" PRIu64
-                             ": somebody reset group \"%s\"; put the offset back, or " NEW_GROUP,
-                             found->shard, config->topics[i], is, next, h.batch, config->group);
-    }
-    return true;
+    return offsets_fit(config, found, true, error);
 }
 
 void tagd_takeover_decide(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
@@ -250,11 +300,25 @@ static enum tagd_takeover_result claim(struct tagd_takeover *takeover, const str
                                        struct tagd_op *op)
 {
     takeover->shard->head = takeover->head;
-    tagd_shard_head_only(takeover->shard, config->owner, false, &takeover->writes);
+    tagd_shard_head_only(takeover->shard, config->owner, 0, &takeover->writes);
     takeover->head = takeover->writes.head;
     op->u.commit.shards = &takeover->writes;
     op->u.commit.n_shards = 1;
     return submit(takeover, op, TAGD_TAKEOVER_CLAIM, TAGD_OP_COMMIT);
+}
+
+/* From here on the outbox, without the entries that are published, is to be read as `delivery` now says. */
+static enum tagd_takeover_result mark(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                      struct tagd_op *op)
+{
+    struct tagd_shard *shard = takeover->shard;
+    shard->head = takeover->head;
+    tagd_shard_head_only(shard, config->owner, shard->published, &takeover->writes);
+    takeover->writes.head.at_least_once = config->at_least_once;
+    takeover->head = takeover->writes.head;
+    op->u.commit.shards = &takeover->writes;
+    op->u.commit.n_shards = 1;
+    return submit(takeover, op, TAGD_TAKEOVER_MARK, TAGD_OP_COMMIT);
 }
 
 static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -265,23 +329,26 @@ static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const st
     takeover->outbox = op->u.fence.outbox;
     takeover->n_outbox = op->u.fence.n_outbox;
     takeover->next_due_ms = op->u.fence.next_due_ms;
-    if (!takeover->head.exists || strcmp(takeover->head.owner, config->owner) == 0)
+    bool ours = strcmp(takeover->head.owner, config->owner) == 0;
+    if (!takeover->head.exists || tagd_head_importing(&takeover->head) || (ours && !config->at_least_once))
         return ask_committed(takeover, op);
     if (takeover->head.owner[0] == '\0')
         return claim(takeover, config, op);
+    /* Also our own id's transaction, if it is not ours to begin any: an earlier life may have left it open. */
     op->u.end_owner.owner = tagd_str_of(takeover->head.owner);
     return submit(takeover, op, TAGD_TAKEOVER_END_OWNER, TAGD_OP_END_OWNER);
 }
 
 static enum tagd_takeover_result start(struct tagd_takeover *takeover, struct tagd_op *op)
 {
-    if (!takeover->head.exists && takeover->shard->has_first)
+    if (takeover->head.batch == 0 && takeover->shard->has_first)
         memcpy(takeover->decision.start, takeover->shard->first, sizeof(takeover->decision.start));
     op->u.start.offsets = takeover->decision.start;
     return submit(takeover, op, TAGD_TAKEOVER_START, TAGD_OP_START);
 }
 
-static enum tagd_takeover_result publish(struct tagd_takeover *takeover, struct tagd_op *op)
+static enum tagd_takeover_result publish(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                         struct tagd_op *op)
 {
     const struct tagd_outbox_entry *entry = &takeover->outbox[takeover->entry];
     struct tagd_outbox_content *content = &takeover->content;
@@ -296,20 +363,48 @@ static enum tagd_takeover_result publish(struct tagd_takeover *takeover, struct 
         takeover->publish.offset[i] = i < content->n_topics && content->offset[i] > 0 ? content->offset[i] : 0;
     op->u.publish.shards = &takeover->publish;
     op->u.publish.n_shards = 1;
-    return submit(takeover, op, TAGD_TAKEOVER_PUBLISH, TAGD_OP_PUBLISH);
+    return submit(takeover, op, TAGD_TAKEOVER_PUBLISH, config->at_least_once ? TAGD_OP_SEND : TAGD_OP_PUBLISH);
+}
+
+/* A transaction without outputs, so that Kafka's committed batch is head's. */
+static enum tagd_takeover_result level_offsets(struct tagd_takeover *takeover, struct tagd_op *op)
+{
+    const struct tagd_head *head = &takeover->head;
+    size_t n = tagd_metadata_write(takeover->metadata, head->fence, head->batch, head->watermark_ms);
+    takeover->publish = (struct tagd_shard_outputs){.shard = takeover->shard->number,
+                                                    .fence = head->fence,
+                                                    .batch = head->batch,
+                                                    .metadata = {takeover->metadata, n}};
+    for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
+        takeover->publish.offset[i] = head->next_offset[i] > 0 ? head->next_offset[i] : 0;
+    op->u.publish.shards = &takeover->publish;
+    op->u.publish.n_shards = 1;
+    return submit(takeover, op, TAGD_TAKEOVER_LEVEL_OFFSETS, TAGD_OP_PUBLISH);
 }
 
 /* The dead letters of the entry are fetched again, one after the other; then it is published. */
-static enum tagd_takeover_result fetch_letters(struct tagd_takeover *takeover, struct tagd_op *op)
+static enum tagd_takeover_result fetch_letters(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                               struct tagd_op *op)
 {
     struct tagd_outbox_content *content = &takeover->content;
     while (takeover->letter < content->n_outputs && !content->outputs[takeover->letter].dead_letter)
         takeover->letter++;
     if (takeover->letter == content->n_outputs)
-        return publish(takeover, op);
+        return publish(takeover, config, op);
     op->u.refetch.topic = content->outputs[takeover->letter].topic;
     op->u.refetch.offset = content->outputs[takeover->letter].offset;
     return submit(takeover, op, TAGD_TAKEOVER_REFETCH, TAGD_OP_REFETCH);
+}
+
+/* Nothing of the outbox is left to be published. */
+static enum tagd_takeover_result entries_done(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                              struct tagd_op *op)
+{
+    if (!takeover->head.exists || takeover->head.at_least_once == config->at_least_once)
+        return start(takeover, op);
+    if (takeover->decision.verdict == TAGD_TAKEOVER_LEVEL && takeover->head.batch > 0)
+        return level_offsets(takeover, op);
+    return mark(takeover, config, op);
 }
 
 static enum tagd_takeover_result open_entry(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -317,7 +412,7 @@ static enum tagd_takeover_result open_entry(struct tagd_takeover *takeover, cons
 {
     struct tagd_outbox_content *content = &takeover->content;
     if (takeover->entry == takeover->n_outbox)
-        return start(takeover, op);
+        return entries_done(takeover, config, op);
     if (!tagd_outbox_read(takeover->outbox[takeover->entry].bytes, op->arena, content) ||
         content->n_topics != config->n_topics) {
         tagd_fail(error,
@@ -335,7 +430,7 @@ static enum tagd_takeover_result open_entry(struct tagd_takeover *takeover, cons
         else if (!from->dead_letter)
             tagd_change_output(from->key, from->value, i, &takeover->outputs[i]);
     }
-    return fetch_letters(takeover, op);
+    return fetch_letters(takeover, config, op);
 }
 
 static enum tagd_takeover_result fetched(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -348,7 +443,7 @@ static enum tagd_takeover_result fetched(struct tagd_takeover *takeover, const s
                      takeover->shard->number, from->offset, (uint32_t)takeover->letter, op->arena,
                      &takeover->outputs[takeover->letter]);
     takeover->letter++;
-    return fetch_letters(takeover, op);
+    return fetch_letters(takeover, config, op);
 }
 
 static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -357,6 +452,9 @@ static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const s
     struct tagd_takeover_found found = {takeover->shard->number, &takeover->head,  takeover->outbox, takeover->n_outbox,
                                         takeover->committed,     op->u.tail.found, op->u.tail.fence, op->u.tail.batch};
     tagd_takeover_decide(config, &found, &takeover->decision, error);
+    takeover->entry = takeover->n_outbox;
+    takeover->repeats = takeover->head.at_least_once;
+    takeover->shard->published = takeover->head.batch;
     switch (takeover->decision.verdict) {
     case TAGD_TAKEOVER_REFUSE: TAGD_COUNT(stats, takeover_refused, 1); return TAGD_TAKEOVER_STOP;
     case TAGD_TAKEOVER_NEW: TAGD_COUNT(stats, takeover_new, 1); break;
@@ -364,11 +462,26 @@ static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const s
     case TAGD_TAKEOVER_OUTBOX:
         TAGD_COUNT(stats, takeover_outbox, 1);
         takeover->entry = takeover->decision.first;
-        TAGD_COUNT(stats, data_gaps, takeover->decision.gaps);
-        return open_entry(takeover, config, op, error);
+        takeover->shard->published = takeover->outbox[takeover->entry].batch - 1;
+        break;
     }
     TAGD_COUNT(stats, data_gaps, takeover->decision.gaps);
-    return start(takeover, op);
+    if (takeover->head.exists && config->at_least_once && !takeover->head.at_least_once)
+        return mark(takeover, config, op);
+    return open_entry(takeover, config, op, error);
+}
+
+static enum tagd_takeover_result published(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                           struct tagd_worker_stats *stats, struct tagd_op *op,
+                                           struct tagd_error *error)
+{
+    TAGD_COUNT(stats, takeover_outbox_batches, 1);
+    if (takeover->repeats)
+        TAGD_COUNT(stats, outputs_redelivered, takeover->content.n_outputs);
+    if (!config->at_least_once) /* else its acknowledgement says so */
+        takeover->shard->published = takeover->outbox[takeover->entry].batch;
+    takeover->entry++;
+    return open_entry(takeover, config, op, error);
 }
 
 static enum tagd_takeover_result started(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -381,6 +494,8 @@ static enum tagd_takeover_result started(struct tagd_takeover *takeover, const s
             (struct tagd_head){.n_topics = config->n_topics, .partitions = (uint32_t)config->rules.partitions};
         shard->head.watermark_ms = shard->head.latest_ms = INT64_MIN;
         snprintf(shard->head.catalog_hash, sizeof(shard->head.catalog_hash), "%s", tagd_catalog_hash(config->catalog));
+    }
+    if (shard->head.batch == 0) {
         memcpy(shard->first, takeover->decision.start, sizeof(shard->first));
         shard->has_first = true;
     }
@@ -412,10 +527,9 @@ enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, con
         return submit(takeover, op, TAGD_TAKEOVER_TAIL, TAGD_OP_TAIL);
     case TAGD_TAKEOVER_TAIL: return compare(takeover, config, stats, op, error);
     case TAGD_TAKEOVER_REFETCH: return fetched(takeover, config, op);
-    case TAGD_TAKEOVER_PUBLISH:
-        TAGD_COUNT(stats, takeover_outbox_batches, 1);
-        takeover->entry++;
-        return open_entry(takeover, config, op, error);
+    case TAGD_TAKEOVER_PUBLISH: return published(takeover, config, stats, op, error);
+    case TAGD_TAKEOVER_LEVEL_OFFSETS: return mark(takeover, config, op);
+    case TAGD_TAKEOVER_MARK: return open_entry(takeover, config, op, error);
     case TAGD_TAKEOVER_START: return started(takeover, config, stats);
     case TAGD_TAKEOVER_DONE: break;
     }

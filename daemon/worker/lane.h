@@ -28,12 +28,22 @@ struct tagd_lane_topic {
 struct tagd_lane {
     struct tagd_shard shard;
     bool lost, again; /* lost: to be dropped; again: assigned since */
+    bool leavable;    /* it doesn't run, but is as the store has it: it can be left cleanly */
     int64_t retry_ms; /* monotonic: not taken over before */
     struct tagd_lane_topic topics[TAGD_TOPICS_MAX];
     size_t queued, queued_bytes;
     int64_t waiting_since_ms; /* for a topic that holds more; 0: not waiting */
     struct tagd_batch batch;
     struct tagd_op load;
+    /* at least once */
+    bool resend;      /* what was sent of it failed: it is taken over again as soon as it is not in hand */
+    int64_t drop_ms;  /* monotonic: the outbox entries of published batches go then, if no batch has taken them along;
+                         0: there are none */
+    bool offsets_due; /* these are not committed to Kafka yet: after the last published batch */
+    int64_t offset[TAGD_TOPICS_MAX];
+    uint64_t offset_fence, offset_batch;
+    char metadata[TAGD_METADATA_MAX];
+    size_t n_metadata;
 };
 
 struct tagd_lane_clock {

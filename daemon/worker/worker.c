@@ -3,14 +3,20 @@
  *   IDLE -> TAKEOVER   a shard that is ours and doesn't run; step by step until it runs, or a pause and again
  *        -> LOADING    a batch over all shards that have records or due timers: profiles and due customers are read;
  *        -> COMMITTING the engine has run; one transaction of the store;
- *        -> PUBLISHING one Kafka transaction: outputs and offsets
+ *        -> PUBLISHING exactly once: one Kafka transaction: outputs and offsets
+ *        -> DROPPING   at least once: outbox entries that are acknowledged go, if no batch came to take them along
  *        -> RELEASING  shards that go: heads say that they are left cleanly
+ *
+ * At least once, outputs are handed to the producer after COMMITTING and the next batch begins; acknowledgements come
+ * when they come (sending.h), and offsets are committed every second, for on-call and as a trace of what was published.
+ * A batch that isn't acknowledged for good makes its shards be taken over again, which sends their outboxes.
  *
  * Answers:  FENCED   that shard's share is dropped, and it is taken over again after a pause if it is still ours
  *           REFUSED, ABORTED   the same is sent again after a pause
  *           UNKNOWN  the shards of the operation are taken over again: a new fence, then the comparison tells
  * A shard that was committed but not published is never left as clean: the next owner finds its outbox. */
 #include "worker/lane.h"
+#include "worker/sending.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -22,10 +28,14 @@
 #define RETAKE_MS 200         /* before a shard is taken over again */
 #define RETAKE_FENCED_MS 2000 /* after another owner was met: time for the group to tell us */
 #define LEAVE_MS 3000         /* what is in flight gets so long when shards go */
+#define LEAVE_LOOK_MS 10      /* and is looked at so often */
+#define DROP_MS 100           /* a published batch's outbox entry waits so long for a batch to take it along */
+#define DROP_RETRY_MS 1000    /* after Redis refused */
+#define OFFSETS_MS 1000       /* between commits of offsets alone */
 #define CLOCKS_PART_MS 60000  /* the wall clock may be slewed, not set */
 #define BLOCKED_EXTRA 1000    /* records let in past the limit while all wait for one topic */
 
-enum activity { IDLE, TAKEOVER, LOADING, COMMITTING, PUBLISHING, RELEASING };
+enum activity { IDLE, TAKEOVER, LOADING, COMMITTING, PUBLISHING, DROPPING, RELEASING };
 
 struct tagd_worker {
     struct tagd_worker_config config;
@@ -55,6 +65,14 @@ struct tagd_worker {
     size_t n_tokens, cap_tokens;
     struct tagd_shard_writes *writes;
     struct tagd_shard_outputs *outputs;
+
+    /* at least once: what goes on besides */
+    struct tagd_sendings sendings;
+    struct tagd_op offsets;
+    bool offsets_under_way;
+    int64_t offsets_ms; /* monotonic: not again before */
+    struct tagd_shard_outputs *offset_shares;
+    char (*offset_metadata)[TAGD_METADATA_MAX];
 
     bool revoking, stopping, stopped, any_lost, clocks_parted;
     int64_t apart_ms;          /* wall minus monotonic clock, as last believed; 0: not known yet */
@@ -160,6 +178,8 @@ static void drop_lane(struct tagd_worker *worker, size_t index)
 static void retake(struct tagd_worker *worker, struct tagd_lane *lane, int64_t pause_ms)
 {
     empty_queues(worker, lane);
+    lane->resend = lane->offsets_due = lane->leavable = false;
+    lane->drop_ms = 0;
     lane->retry_ms = mono_of(worker) + pause_ms;
     set_status(worker, lane, TAGD_SHARD_RECOVERING);
 }
@@ -238,7 +258,18 @@ static void submit(struct tagd_worker *worker, struct tagd_op *op)
     worker->port->submit(worker->port->self, op);
 }
 
-static bool pending(const struct tagd_worker *worker)
+static bool leaving(const struct tagd_worker *worker)
+{
+    return worker->revoking || worker->stopping;
+}
+
+/* What is in hand may be given up: leaving has taken too long. */
+static bool overdue(struct tagd_worker *worker)
+{
+    return worker->leave_ms != 0 && mono_of(worker) - worker->leave_ms >= LEAVE_MS;
+}
+
+static bool pending(struct tagd_worker *worker)
 {
     if (worker->retry_ms != 0)
         return false;
@@ -252,20 +283,10 @@ static bool pending(const struct tagd_worker *worker)
     case TAKEOVER:
     case COMMITTING:
     case PUBLISHING:
-    case RELEASING: return worker->op.status == TAGD_PENDING;
+    case DROPPING: return worker->op.status == TAGD_PENDING;
+    case RELEASING: return worker->op.status == TAGD_PENDING || (worker->offsets_under_way && !overdue(worker));
     }
     return false;
-}
-
-static bool leaving(const struct tagd_worker *worker)
-{
-    return worker->revoking || worker->stopping;
-}
-
-/* What is in hand may be given up: leaving has taken too long. */
-static bool overdue(struct tagd_worker *worker)
-{
-    return worker->leave_ms != 0 && mono_of(worker) - worker->leave_ms >= LEAVE_MS;
 }
 
 static void retry_later(struct tagd_worker *worker, const char *what, const char *why)
@@ -274,18 +295,232 @@ static void retry_later(struct tagd_worker *worker, const char *what, const char
     worker->retry_ms = mono_of(worker) + RETRY_MS;
 }
 
+/* ---- at least once ---- */
+
+static void count_unacknowledged(struct tagd_worker *worker)
+{
+    __atomic_store_n(&worker->stats.outputs_unacknowledged, worker->sendings.n_outputs, __ATOMIC_RELAXED);
+    __atomic_store_n(&worker->stats.bytes_unacknowledged, worker->sendings.bytes, __ATOMIC_RELAXED);
+}
+
+/* The share's lane, if the shard is still ours as it was when the share was sent. */
+static struct tagd_lane *lane_of(const struct tagd_worker *worker, uint32_t number, uint64_t fence)
+{
+    struct tagd_lane *lane = worker->by_number[number];
+    return lane == NULL || lane->lost || lane->shard.fence != fence ? NULL : lane;
+}
+
+static void submit_sending(struct tagd_worker *worker, struct tagd_sending *sending)
+{
+    submit(worker, &sending->op);
+    count_unacknowledged(worker);
+}
+
+/* Where the shard may be seen to be: all up to this batch is published. */
+static void note_offsets(struct tagd_lane *lane, const struct tagd_shard_outputs *at)
+{
+    memcpy(lane->offset, at->offset, sizeof(lane->offset));
+    memcpy(lane->metadata, at->metadata.p, at->metadata.n);
+    lane->n_metadata = at->metadata.n;
+    lane->offset_fence = at->fence;
+    lane->offset_batch = at->batch;
+    lane->offsets_due = true;
+}
+
+static void take_acknowledged(struct tagd_worker *worker, const struct tagd_sending *sending)
+{
+    for (size_t i = 0; i < sending->n; i++) {
+        struct tagd_lane *lane = lane_of(worker, sending->shards[i].shard, sending->shares[i].fence);
+        if (lane == NULL || lane->resend)
+            continue;
+        lane->shard.published = sending->shards[i].batch;
+        note_offsets(lane, &sending->shards[i]);
+        if (lane->drop_ms == 0)
+            lane->drop_ms = mono_of(worker) + DROP_MS;
+    }
+}
+
+static void take_failed(struct tagd_worker *worker, const struct tagd_sending *sending)
+{
+    TAGD_COUNT(&worker->stats, publish_aborted, 1);
+    note(worker, "sending to Kafka: %s; sending it again", sending->op.error.text);
+    for (size_t i = 0; i < sending->n; i++) {
+        struct tagd_lane *lane = lane_of(worker, sending->shards[i].shard, sending->shares[i].fence);
+        if (lane != NULL)
+            lane->resend = true;
+    }
+}
+
+static void take_acknowledgements(struct tagd_worker *worker)
+{
+    const struct tagd_sending *sending;
+    while ((sending = tagd_sendings_completed(&worker->sendings)) != NULL) {
+        if (sending->op.status == TAGD_DONE)
+            take_acknowledged(worker, sending);
+        else
+            take_failed(worker, sending);
+        tagd_sendings_pop(&worker->sendings);
+    }
+    count_unacknowledged(worker);
+}
+
+/* None of them is in hand. */
+static void retake_failed(struct tagd_worker *worker)
+{
+    for (size_t i = 0; i < worker->n_lanes; i++)
+        if (worker->lanes[i]->resend && worker->lanes[i]->shard.status == TAGD_SHARD_RUNNING)
+            retake(worker, worker->lanes[i], RETAKE_MS);
+}
+
+static void take_offsets(struct tagd_worker *worker)
+{
+    if (!worker->offsets_under_way || worker->offsets.status == TAGD_PENDING)
+        return;
+    worker->offsets_under_way = false;
+    if (worker->offsets.status != TAGD_DONE) { /* the next one says more anyway */
+        TAGD_COUNT(&worker->stats, offsets_failed, 1);
+        note(worker, "committing offsets to Kafka: %s; trying again", worker->offsets.error.text);
+        return;
+    }
+    for (size_t i = 0; i < worker->offsets.u.publish.n_shards; i++) {
+        const struct tagd_shard_outputs *share = &worker->offset_shares[i];
+        struct tagd_lane *lane = worker->by_number[share->shard];
+        if (lane != NULL && lane->offset_batch == share->batch && lane->offset_fence == share->fence)
+            lane->offsets_due = false;
+    }
+}
+
+static void commit_offsets(struct tagd_worker *worker)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < worker->n_lanes; i++) {
+        const struct tagd_lane *lane = worker->lanes[i];
+        if (!lane->offsets_due || lane->lost)
+            continue;
+        memcpy(worker->offset_metadata[n], lane->metadata, lane->n_metadata);
+        worker->offset_shares[n] =
+            (struct tagd_shard_outputs){.shard = lane->shard.number,
+                                        .fence = lane->offset_fence,
+                                        .batch = lane->offset_batch,
+                                        .metadata = {worker->offset_metadata[n], lane->n_metadata}};
+        memcpy(worker->offset_shares[n++].offset, lane->offset, sizeof(lane->offset));
+    }
+    if (n == 0)
+        return;
+    worker->offsets_ms = mono_of(worker) + OFFSETS_MS;
+    worker->offsets.kind = TAGD_OP_OFFSETS;
+    worker->offsets.u.publish.shards = worker->offset_shares;
+    worker->offsets.u.publish.n_shards = n;
+    worker->offsets_under_way = true;
+    submit(worker, &worker->offsets);
+}
+
+static void commit_offsets_if_due(struct tagd_worker *worker)
+{
+    if (worker->config.at_least_once && !worker->offsets_under_way && !leaving(worker) &&
+        mono_of(worker) >= worker->offsets_ms)
+        commit_offsets(worker);
+}
+
+/* Outbox entries of published batches that no batch has taken along. */
+static bool begin_drop(struct tagd_worker *worker)
+{
+    int64_t now = mono_of(worker);
+    bool due = false;
+    size_t n = 0;
+    for (size_t i = 0; i < worker->n_lanes; i++) {
+        const struct tagd_lane *lane = worker->lanes[i];
+        if (lane->shard.status != TAGD_SHARD_RUNNING || lane->drop_ms == 0)
+            continue;
+        due = due || now >= lane->drop_ms;
+        tagd_shard_head_only(&lane->shard, worker->config.owner, lane->shard.published, &worker->writes[n++]);
+    }
+    if (!due)
+        return false;
+    tagd_arena_reset(&worker->arena);
+    worker->op.kind = TAGD_OP_COMMIT;
+    worker->op.u.commit.shards = worker->writes;
+    worker->op.u.commit.n_shards = n;
+    submit(worker, &worker->op);
+    worker->activity = DROPPING;
+    return true;
+}
+
+/* The lane's entries up to the batch have gone. */
+static void dropped(struct tagd_lane *lane, uint64_t to)
+{
+    if (lane->shard.published <= to)
+        lane->drop_ms = 0;
+}
+
+static void finish_drop(struct tagd_worker *worker)
+{
+    enum tagd_op_status status = worker->op.status;
+    worker->activity = IDLE;
+    TAGD_COUNT(&worker->stats, commits_refused, status == TAGD_REFUSED);
+    TAGD_COUNT(&worker->stats, commits_unknown, status == TAGD_UNKNOWN);
+    if (status != TAGD_DONE && status != TAGD_FENCED)
+        note(worker, "committing to Redis: %s; %s", worker->op.error.text,
+             status == TAGD_UNKNOWN ? "comparing" : "trying again");
+    for (size_t i = 0; i < worker->op.u.commit.n_shards; i++) {
+        const struct tagd_shard_writes *writes = &worker->writes[i];
+        struct tagd_lane *lane = worker->by_number[writes->shard];
+        if (status == TAGD_UNKNOWN) {
+            retake(worker, lane, 0);
+        } else if (status != TAGD_DONE && status != TAGD_FENCED) {
+            lane->drop_ms = mono_of(worker) + DROP_RETRY_MS;
+        } else if (writes->status == TAGD_DONE) {
+            dropped(lane, writes->outbox_drop_to);
+        } else {
+            TAGD_COUNT(&worker->stats, commits_fenced, 1);
+            note(worker, "shard %" PRIu32 ": another owner has taken it over", lane->shard.number);
+            retake(worker, lane, RETAKE_FENCED_MS);
+        }
+    }
+}
+
 /* ---- take-over ---- */
+
+/* A batch of the outbox goes out as any other; the take-over doesn't wait for its acknowledgement. */
+static void send_entry(struct tagd_worker *worker)
+{
+    struct tagd_sending *sending = tagd_sendings_push(&worker->sendings, 1);
+    tagd_sendings_add(&worker->sendings, sending, &worker->op.u.publish.shards[0], worker->takeover.shard->fence);
+    submit_sending(worker, sending);
+    worker->op.status = TAGD_DONE;
+}
+
+/* The shard runs. If there is nothing on its way that would say so, Kafka is told where the store says it is. */
+static void run_lane(struct tagd_worker *worker, struct tagd_lane *lane)
+{
+    const struct tagd_head *head = &worker->takeover.head; /* the shard's own may have passed over a gap already */
+    char metadata[TAGD_METADATA_MAX];
+    set_status(worker, lane, TAGD_SHARD_RUNNING);
+    if (!worker->config.at_least_once || head->batch == 0 || lane->shard.published != head->batch)
+        return;
+    struct tagd_shard_outputs at = {.fence = head->fence, .batch = head->batch, .metadata.p = metadata};
+    at.metadata.n = tagd_metadata_write(metadata, head->fence, head->batch, head->watermark_ms);
+    for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
+        at.offset[i] = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
+    note_offsets(lane, &at);
+}
 
 static void advance_takeover(struct tagd_worker *worker)
 {
     struct tagd_error error = {""};
     struct tagd_lane *lane = worker->by_number[worker->takeover.shard->number];
+    enum tagd_takeover_result result;
     if (leaving(worker)) {
         set_status(worker, lane, TAGD_SHARD_RECOVERING);
         worker->activity = IDLE;
         return;
     }
-    switch (tagd_takeover_next(&worker->takeover, &worker->config, &worker->stats, &worker->op, &error)) {
+    do {
+        result = tagd_takeover_next(&worker->takeover, &worker->config, &worker->stats, &worker->op, &error);
+        if (result == TAGD_TAKEOVER_SUBMIT && worker->op.kind == TAGD_OP_SEND)
+            send_entry(worker);
+    } while (result == TAGD_TAKEOVER_SUBMIT && worker->op.kind == TAGD_OP_SEND);
+    switch (result) {
     case TAGD_TAKEOVER_SUBMIT:
         if (worker->takeover.step == TAGD_TAKEOVER_START)
             tagd_lane_reset(lane, &worker->takeover, worker->config.n_topics);
@@ -299,9 +534,15 @@ static void advance_takeover(struct tagd_worker *worker)
         set_status(worker, lane, TAGD_SHARD_STOPPED);
         fail(worker, error.text);
         break;
-    case TAGD_TAKEOVER_RUNNING: set_status(worker, lane, TAGD_SHARD_RUNNING); break;
+    case TAGD_TAKEOVER_RUNNING: run_lane(worker, lane); break;
     }
     worker->activity = IDLE;
+}
+
+/* What is still on its way from here is not on the output partitions yet: a comparison would not see it. */
+static bool on_its_way(const struct tagd_worker *worker, const struct tagd_lane *lane)
+{
+    return tagd_sendings_hold(&worker->sendings, lane->shard.number);
 }
 
 static bool begin_takeover(struct tagd_worker *worker)
@@ -310,9 +551,10 @@ static bool begin_takeover(struct tagd_worker *worker)
     for (size_t i = 0; i < worker->n_lanes; i++) {
         struct tagd_lane *lane = worker->lanes[i];
         bool wants = lane->shard.status == TAGD_SHARD_IDLE || lane->shard.status == TAGD_SHARD_RECOVERING;
-        if (!wants || now < lane->retry_ms)
+        if (!wants || now < lane->retry_ms || on_its_way(worker, lane))
             continue;
         tagd_arena_reset(&worker->arena);
+        lane->resend = false; /* of its earlier fence */
         tagd_takeover_begin(&worker->takeover, &lane->shard, &worker->op);
         submit(worker, &worker->op);
         worker->activity = TAKEOVER;
@@ -396,6 +638,8 @@ static bool begin_batch(struct tagd_worker *worker)
     struct tagd_lane_clock now = clock_of(worker);
     size_t events_left = worker->config.batch_events_max, bytes_left = worker->config.batch_bytes_max;
     worker->n_batch = 0;
+    if (tagd_sendings_full(&worker->sendings))
+        return false;
     for (size_t i = 0; i < worker->n_lanes; i++) {
         struct tagd_lane *lane = worker->lanes[(worker->turn + i) % worker->n_lanes];
         if (lane->shard.status == TAGD_SHARD_RUNNING && collect_lane(worker, lane, &now, &events_left, &bytes_left))
@@ -435,11 +679,22 @@ static void retake_batch(struct tagd_worker *worker, int64_t pause_ms)
     end_batch(worker);
 }
 
+/* The lane goes as if the batch had never begun; only its records are gone, so it can't run on. */
+static void give_back(struct tagd_worker *worker, struct tagd_lane *lane)
+{
+    bool leavable = !lane->resend, offsets_due = lane->offsets_due;
+    retake(worker, lane, 0);
+    lane->leavable = leavable;
+    lane->offsets_due = offsets_due;
+}
+
 static void advance_loading(struct tagd_worker *worker)
 {
     struct tagd_error error;
     if (leaving(worker)) { /* nothing of it has taken effect */
-        retake_batch(worker, 0);
+        for (size_t i = 0; i < worker->n_batch; i++)
+            give_back(worker, worker->batch[i]);
+        end_batch(worker);
         return;
     }
     for (size_t i = 0; i < worker->n_batch; i++) {
@@ -472,6 +727,25 @@ static void publish_batch(struct tagd_worker *worker)
     worker->activity = PUBLISHING;
 }
 
+/* The outputs of what is committed are handed over, but of shards whose earlier outputs failed: they would overtake
+ * these. */
+static void send_batch(struct tagd_worker *worker)
+{
+    struct tagd_sending *sending = tagd_sendings_push(&worker->sendings, worker->n_batch);
+    for (size_t i = 0; i < worker->n_batch; i++) {
+        struct tagd_lane *lane = worker->batch[i];
+        struct tagd_shard_outputs outputs;
+        if (lane->resend) {
+            retake(worker, lane, RETAKE_MS);
+            continue;
+        }
+        tagd_batch_outputs(&lane->batch, &outputs);
+        tagd_sendings_add(&worker->sendings, sending, &outputs, lane->shard.fence);
+    }
+    submit_sending(worker, sending);
+    end_batch(worker);
+}
+
 static void advance_committing(struct tagd_worker *worker)
 {
     switch (worker->op.status) {
@@ -500,6 +774,7 @@ static void advance_committing(struct tagd_worker *worker)
         struct tagd_lane *lane = worker->batch[i];
         if (worker->writes[i].status == TAGD_DONE) {
             tagd_batch_committed(&lane->batch, &worker->writes[i], &worker->context);
+            dropped(lane, worker->writes[i].outbox_drop_to);
             worker->batch[n++] = lane;
             continue;
         }
@@ -510,6 +785,8 @@ static void advance_committing(struct tagd_worker *worker)
     worker->n_batch = n;
     if (n == 0)
         end_batch(worker);
+    else if (worker->config.at_least_once)
+        send_batch(worker);
     else
         publish_batch(worker);
 }
@@ -517,7 +794,11 @@ static void advance_committing(struct tagd_worker *worker)
 static void advance_publishing(struct tagd_worker *worker)
 {
     switch (worker->op.status) {
-    case TAGD_DONE: end_batch(worker); return;
+    case TAGD_DONE:
+        for (size_t i = 0; i < worker->n_batch; i++)
+            worker->batch[i]->shard.published = worker->batch[i]->shard.head.batch;
+        end_batch(worker);
+        return;
     case TAGD_FENCED:
         TAGD_COUNT(&worker->stats, publish_fenced, 1);
         note(worker, "publishing: %s", worker->op.error.text);
@@ -559,9 +840,14 @@ static void finish_release(struct tagd_worker *worker)
 static void begin_release(struct tagd_worker *worker)
 {
     size_t n = 0;
-    for (size_t i = 0; i < worker->n_lanes; i++)
-        if (worker->lanes[i]->shard.status == TAGD_SHARD_RUNNING && worker->lanes[i]->shard.head.exists)
-            tagd_shard_head_only(&worker->lanes[i]->shard, "", true, &worker->writes[n++]);
+    if ((worker->sendings.n > 0 || worker->offsets_under_way) && !overdue(worker))
+        return;
+    for (size_t i = 0; i < worker->n_lanes; i++) {
+        const struct tagd_shard *shard = &worker->lanes[i]->shard;
+        bool level = shard->status == TAGD_SHARD_RUNNING || worker->lanes[i]->leavable;
+        if (level && shard->head.exists && shard->published == shard->head.batch)
+            tagd_shard_head_only(shard, "", shard->published, &worker->writes[n++]);
+    }
     if (n == 0) {
         finish_release(worker);
         return;
@@ -571,6 +857,8 @@ static void begin_release(struct tagd_worker *worker)
     worker->op.u.commit.shards = worker->writes;
     worker->op.u.commit.n_shards = n;
     submit(worker, &worker->op);
+    if (!worker->offsets_under_way)
+        commit_offsets(worker);
     worker->activity = RELEASING;
 }
 
@@ -616,11 +904,12 @@ static void resubmit(struct tagd_worker *worker)
 
 static void begin_something(struct tagd_worker *worker)
 {
+    retake_failed(worker);
     if (leaving(worker)) {
         begin_release(worker);
         return;
     }
-    if (!begin_takeover(worker))
+    if (!begin_takeover(worker) && !begin_drop(worker))
         begin_batch(worker);
 }
 
@@ -630,6 +919,9 @@ static void advance(struct tagd_worker *worker)
         worker->leave_ms = 0;
     else if (worker->leave_ms == 0)
         worker->leave_ms = mono_of(worker);
+    take_acknowledgements(worker);
+    take_offsets(worker);
+    commit_offsets_if_due(worker);
     if (pending(worker))
         return;
     if (worker->any_lost)
@@ -645,6 +937,7 @@ static void advance(struct tagd_worker *worker)
     case LOADING: advance_loading(worker); break;
     case COMMITTING: advance_committing(worker); break;
     case PUBLISHING: advance_publishing(worker); break;
+    case DROPPING: finish_drop(worker); break;
     case RELEASING: finish_release(worker); break;
     }
     if (worker->activity == IDLE && !worker->stopped)
@@ -661,7 +954,7 @@ static size_t room(const struct tagd_worker *worker)
         return 0;
     if (!full)
         return config->batch_events_max - worker->queued;
-    return worker->activity == IDLE ? BLOCKED_EXTRA : 0;
+    return worker->activity == IDLE && !tagd_sendings_full(&worker->sendings) ? BLOCKED_EXTRA : 0;
 }
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -678,10 +971,13 @@ static int wait_ms(struct tagd_worker *worker, int timeout_ms)
         return (int)sooner(wait, worker->retry_ms > now.mono_ms ? worker->retry_ms - now.mono_ms : 0);
     if (worker->activity != IDLE)
         return timeout_ms;
+    if (leaving(worker))
+        return (int)sooner(wait, LEAVE_LOOK_MS);
     for (size_t i = 0; i < worker->n_lanes; i++) {
         const struct tagd_lane *lane = worker->lanes[i];
         if (lane->shard.status != TAGD_SHARD_RUNNING) {
-            wait = sooner(wait, lane->retry_ms - now.mono_ms);
+            if (!on_its_way(worker, lane)) /* an acknowledgement comes by itself */
+                wait = sooner(wait, lane->retry_ms - now.mono_ms);
         } else if (!worker->config.time_events) {
             if (lane->shard.next_due_ms != TAGD_NEVER)
                 wait = sooner(wait, lane->shard.next_due_ms > now.wall_ms - worker->config.grace_ms
@@ -732,6 +1028,9 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
     worker->batch = tagd_xcalloc(n + 1, sizeof(*worker->batch));
     worker->writes = tagd_xcalloc(n + 1, sizeof(*worker->writes));
     worker->outputs = tagd_xcalloc(n + 1, sizeof(*worker->outputs));
+    tagd_sendings_init(&worker->sendings, (uint32_t)n);
+    worker->offset_shares = tagd_xcalloc(n + 1, sizeof(*worker->offset_shares));
+    worker->offset_metadata = tagd_xcalloc(n + 1, sizeof(*worker->offset_metadata));
     worker->context = (struct tagd_shard_context){.config = &worker->config, .stats = &worker->stats};
     worker->context.engine = tagd_engine_new(config->catalog, config->horizon_ms);
     worker->context.profile = tagd_profile_new(config->catalog);
@@ -753,6 +1052,9 @@ void tagd_worker_free(struct tagd_worker *worker)
     free(worker->batch);
     free(worker->writes);
     free(worker->outputs);
+    free(worker->offset_shares);
+    free(worker->offset_metadata);
+    tagd_sendings_free(&worker->sendings);
     free(worker->tokens);
     tagd_arena_free(&worker->intake[0]);
     tagd_arena_free(&worker->intake[1]);

@@ -44,6 +44,8 @@ const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine);
 /* While on, tags change as ever, but no change is numbered or told: history that is there before the first change is
  * published. Off at first. */
 void tagd_engine_baseline(struct tagd_engine *engine, bool on);
+/* How many times tags changed untold, ever: whether a customer's did is seen by looking before and after. */
+uint64_t tagd_engine_untold(const struct tagd_engine *engine);
 
 /* Lets time run to `to_ms`, included: every instant at which a tag changes with no event, in order, each at its own
  * instant. Cheap if tagd_profile_due(profile) > to_ms. A profile that does not exist has no instants. */

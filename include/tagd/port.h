@@ -23,6 +23,8 @@ enum tagd_op_kind {
     TAGD_OP_LOAD,      /* profiles, and customers due */
     TAGD_OP_COMMIT,    /* writes of one batch, several shards, one transaction of the store */
     TAGD_OP_PUBLISH,   /* outputs and offsets of one batch, several shards, one Kafka transaction */
+    TAGD_OP_SEND,      /* outputs of one batch, several shards, without a transaction; see below */
+    TAGD_OP_OFFSETS,   /* offsets and metadata of several shards, without a transaction */
     TAGD_OP_REFETCH    /* one source record again, for a dead letter in an outbox */
 };
 
@@ -36,6 +38,22 @@ enum tagd_op_status {
     TAGD_GONE     /* REFETCH: the record is no longer there; START: offset out of range */
 };
 
+/* History that an import put into a shard before its first batch. Zeroed: none. */
+struct tagd_baseline {
+    char import[33]; /* the import's identity: 32 hexadecimal digits; empty: no baseline */
+    bool finished;   /* false: only this import may go on with the shard */
+    int64_t
+        before_ms;  /* it holds what is before this instant; once finished, the stream's events before it are ignored */
+    uint64_t lines; /* of the merged files, taken into account so far */
+    uint64_t events, duplicates, ignored, customers; /* applied; not applied; begun, among these lines */
+};
+
+/* SEND: any number may be pending at once. All it points to but its shards' array is read before submit returns. What is
+ * sent to a shard is appended in the order of submission, and nothing of a later SEND is there before all of an earlier
+ * one is, as long as none fails. DONE: every output is acknowledged by the broker. ABORTED: some may be there and some
+ * not; every other SEND pending then, or submitted before the next poll, is ABORTED too.
+ * OFFSETS: one may be pending at a time; it says where on-call and the next owner may see us, and may fail. */
+
 /* head: what the store knows of a shard. Stored by the port as it likes; compared by the shard. */
 struct tagd_head {
     bool exists;
@@ -46,8 +64,16 @@ struct tagd_head {
     int64_t watermark_ms;                 /* INT64_MIN: none yet */
     int64_t latest_ms;                    /* latest event time read; INT64_MIN: none yet */
     char catalog_hash[33];
-    char owner[256]; /* transactional id of the owner; empty: it left cleanly */
+    char owner[256];               /* transactional id of the owner; empty: it left cleanly */
+    struct tagd_baseline baseline; /* batch is 0 until the daemon's first one builds on it */
+    bool at_least_once; /* how the entries in its outbox are sent: those of `false` are there if Kafka's committed
+                           batch says so, those of `true` have to be sent again, all of them */
 };
+/* An import has begun with the shard and isn't finished: nobody else may go on with it. */
+static inline bool tagd_head_importing(const struct tagd_head *head)
+{
+    return head->exists && head->baseline.import[0] != '\0' && !head->baseline.finished;
+}
 
 /* One thing to publish. A dead letter names its source record; value and key are there too when it is first published,
  * and are fetched again (REFETCH) when it comes out of an outbox. */
@@ -93,7 +119,7 @@ struct tagd_shard_writes { /* COMMIT: one shard's share of a batch */
     enum tagd_op_status status; /* result: DONE or FENCED, or the operation's */
 };
 
-struct tagd_shard_outputs { /* PUBLISH: one shard's share */
+struct tagd_shard_outputs { /* PUBLISH, SEND, OFFSETS: one shard's share */
     uint32_t shard;
     const struct tagd_output *outputs;
     size_t n_outputs;
@@ -112,7 +138,7 @@ struct tagd_op {
     enum tagd_op_status status;
     struct tagd_error error; /* where status is neither DONE nor PENDING */
     struct tagd_arena *arena;
-    uint32_t shard; /* all but COMMIT and PUBLISH */
+    uint32_t shard; /* all but COMMIT, PUBLISH, SEND and OFFSETS */
     union {
         struct {
             uint64_t at_least; /* the new fence is larger than this too */
@@ -149,9 +175,9 @@ struct tagd_op {
             size_t n_shards;
         } commit;
         struct {
-            struct tagd_shard_outputs *shards;
+            struct tagd_shard_outputs *shards; /* OFFSETS: without outputs */
             size_t n_shards;
-        } publish;
+        } publish; /* and SEND, OFFSETS */
         struct {
             uint32_t topic;
             int64_t offset;

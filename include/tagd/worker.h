@@ -16,6 +16,7 @@ struct tagd_worker_config {
     const enum tagd_partitioner *partitioners; /* by topic */
     const struct tagd_map *const *maps;        /* by topic, NULL: CloudEvents; NULL: all are */
     bool content_binary;                       /* changes as CloudEvents in binary mode */
+    bool at_least_once;                        /* "delivery" */
     bool time_events;                          /* "time": "events" */
     int64_t grace_ms, max_idle_ms, horizon_ms;
     const bool *carry; /* a flag a dimension; NULL: all */
@@ -30,10 +31,14 @@ enum tagd_shard_status { TAGD_SHARD_IDLE, TAGD_SHARD_RECOVERING, TAGD_SHARD_RUNN
 
 struct tagd_worker_stats { /* counters since start; gauges where said. Read across threads with relaxed atomic loads. */
     uint64_t records, events, duplicates, ignored, late;
+    uint64_t ignored_history; /* before the baseline that an import made */
     uint64_t dead_letters[TAGD_EVENT_CODES];
     uint64_t changes_event, changes_time;
     uint64_t batches, batch_records; /* committed */
     uint64_t commits_fenced, commits_refused, commits_unknown, publish_aborted, publish_unknown, publish_fenced;
+    uint64_t outputs_redelivered;                          /* sent again: nobody knew whether they were there */
+    uint64_t outputs_unacknowledged, bytes_unacknowledged; /* gauges; exactly once: 0 */
+    uint64_t offsets_failed;                               /* commits of offsets alone */
     uint64_t takeovers, takeover_new, takeover_level, takeover_outbox, takeover_outbox_batches, takeover_refused,
         data_gaps;
     uint64_t undeclared_attributes;

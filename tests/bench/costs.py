@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What an event costs that can be counted rather than timed: allocations, instructions, bytes of a profile.
 
-usage: costs.py [--tagd BINARY] [--events N] [--customers N] [--days D] [--daemon]
+usage: costs.py [--tagd BINARY] [--events N] [--customers N] [--days D] [--daemon] [--map]
 
 The job is three dimensions (activity, value, frequency); a stream is 2 N events of about 185 bytes over D days, the customer is
 customers * u^2 with u uniform. The first N events warm up; what is printed is (cost of 2 N - cost of N) / N.
---daemon also counts the daemon's allocations, by library, on a real broker and Redis (wants tests/requirements.txt)."""
+--daemon also counts the daemon's allocations, by library, on a real broker and Redis (wants tests/requirements.txt); --map gives it
+the same events in a shape of another's, to be read by a map."""
 import argparse
 import json
 import os
@@ -40,6 +41,17 @@ def stream(n, customers, days):
         subject = f"C{int(customers * rng.random() ** 2):07d}"
         yield (f'{{"specversion":"1.0","id":"e{i}","source":"douyin","type":"{kind}","subject":"{subject}","time":"{at}",'
                f'"datacontenttype":"application/json","data":{data}}}'), subject
+
+
+MAP = {"id": "/head/no", "source": {"const": "douyin"}, "type": "/head/kind", "subject": "/member/id", "time": {"at": "/ts", "as": "epoch_ms"},
+       "data": {"amount": "/lines/0/total"}}
+
+
+def foreign(event, i):
+    """The event in another shape: its id is a number, its time epoch milliseconds."""
+    ms = BASE + int(i)
+    return json.dumps({"head": {"no": i, "kind": event["type"]}, "member": {"id": event["subject"], "grade": "b"}, "ts": ms,
+                       "lines": [{"sku": "x", "total": event["data"].get("amount")}]})
 
 
 def text_of(seconds, known={}):
@@ -93,11 +105,15 @@ def daemon_costs(args, folder, lib, files):
         counted = []
         for k, file in enumerate(files):
             d = s.Daemon(stack, f"cost{k}", CATALOG, [f"cost{k}.events"], time="events", grace="0s")
+            if args.map:
+                d.config["sources"][0]["map"] = MAP
+                d.write()
             d.create_topics(1)
             producer = stack.producer(**{"queue.buffering.max.messages": 1000000})
             lines = open(file).read().splitlines()
-            for line in lines:
-                producer.produce(d.config["sources"][0]["topic"], line, json.loads(line)["subject"])
+            for i, line in enumerate(lines):
+                record = json.loads(line)
+                producer.produce(d.config["sources"][0]["topic"], foreign(record, i) if args.map else line, record["subject"])
                 producer.poll(0)
             producer.flush()
             os.environ["LD_PRELOAD"] = lib
@@ -124,6 +140,7 @@ def main():
     parser.add_argument("--customers", type=int, default=20000)
     parser.add_argument("--days", type=float, default=41 / 24)
     parser.add_argument("--daemon", action="store_true")
+    parser.add_argument("--map", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         lib = folder + "/allocations.so"
@@ -134,8 +151,9 @@ def main():
         open(files[0], "w").write("\n".join(lines[:args.events]) + "\n")
         open(files[1], "w").write("\n".join(lines) + "\n")
         print(f"{2 * args.events} events of {sum(map(len, lines)) / len(lines):.0f} bytes, {args.customers} customers, {args.days:.2f} days")
-        simulate_costs(args, folder, lib, files)
-        if args.daemon:
+        if not args.map:
+            simulate_costs(args, folder, lib, files)
+        if args.daemon or args.map:
             daemon_costs(args, folder, lib, files)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -15,6 +16,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TAGD = os.environ.get("TAGD", os.path.join(ROOT, "build/release/tagd"))
 BROKER = os.path.join(ROOT, "deploy/broker/broker.sh")
+sys.path.insert(0, os.path.join(ROOT, "tests/schemas"))
+import validators  # noqa: E402
+
+CHECKS = {"tag_changes": validators.check_change_message, "dead_letter": validators.check_dead_letter_message}
 
 
 def free_port():
@@ -83,10 +88,11 @@ class Stack:
 
 
 class Reader:
-    """A concurrent read_committed consumer of one topic, from its beginning."""
+    """A concurrent read_committed consumer of one topic, from its beginning. Every message is checked against the published
+    schema when the reader stops; `check` says how."""
 
-    def __init__(self, stack, topic, partitions):
-        self.messages = []
+    def __init__(self, stack, topic, partitions, check=None):
+        self.messages, self.check = [], check
         self.stopping = False
         self.consumer = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": "reader", "enable.auto.commit": False, "log_level": 0,
                                   "isolation.level": "read_committed", "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50})
@@ -105,6 +111,8 @@ class Reader:
             self.stopping = True
             self.thread.join()
             self.consumer.close()
+            for message in self.messages if self.check else []:
+                self.check(message)
 
     def wait(self, n, seconds):
         """At least n messages, and half a second in which no more come."""
@@ -147,10 +155,10 @@ class Daemon:
 
     def create_topics(self, partitions):
         self.partitions = partitions
-        self.stack.create([s["topic"] for s in self.config["sources"]] + list(self.config["outputs"].values()), partitions)
+        self.stack.create([s["topic"] for s in self.config["sources"]] + [v for k, v in self.config["outputs"].items() if k != "content_mode"], partitions)
 
     def reader(self, output="tag_changes"):
-        self.readers.append(Reader(self.stack, self.config["outputs"][output], self.partitions))
+        self.readers.append(Reader(self.stack, self.config["outputs"][output], self.partitions, CHECKS.get(output)))
         return self.readers[-1]
 
     def start(self, *arguments, ready=True):

@@ -80,8 +80,7 @@ def test_changes_go_out_in_mode(stack, daemon, mode):
     d = daemon(CATALOG, grace="5s")  # so that the event is not late
     d.config["outputs"]["content_mode"] = mode
     d.write()
-    d.partitions = 1
-    stack.create([d.config["sources"][0]["topic"], *(v for k, v in d.config["outputs"].items() if k != "content_mode")], 1)
+    d.create_topics(1)
     d.start()
     reader, letters, producer, at = d.reader(), d.reader("dead_letter"), stack.producer(), now_ms()
     topic = d.config["sources"][0]["topic"]
@@ -140,4 +139,11 @@ def test_a_record_may_have_one_mebibyte_and_a_longer_one_is_cut_where_the_broker
         assert told["tagd_truncated"] == str(len(value)) and told["mine"] == "1" and message.key() == b"C1"
         assert value.startswith(message.value()) and 900000 < len(message.value()) < MIB
     assert d.metrics()["tagd_events_total"] == 1
+    key = b"k" * (2 * MIB)  # then the record's own headers go, and its key is cut too
+    producer.produce(topic, b"{", key, headers={"mine": "1"})
+    producer.flush()
+    message = letters.wait(3, 30)[2]
+    told = headers(message)
+    assert told["tagd_error"] == "malformed" and told["tagd_truncated"] == "1" and "mine" not in told and message.value() == b"{"
+    assert key.startswith(message.key()) and 200000 < len(message.key()) < 300000
     d.stop()

@@ -98,7 +98,7 @@ def test_nothing_bad_is_dropped(stack, daemon):
     assert len(found["malformed"]) == 3
     assert [m.value() for m, told in found["malformed"] if "tagd_truncated" in told and "huge" not in told] == [b"{big"]
     metrics = wait_for("all read", 20, lambda: (m := d.metrics())["tagd_events_total"] >= 3 and m)
-    assert metrics["tagd_ignored_total"] == 1 and metrics["tagd_duplicates_total"] == 1 and metrics["tagd_events_total"] == 3
+    assert metrics['tagd_ignored_total{reason="undeclared"}'] == 1 and metrics["tagd_duplicates_total"] == 1 and metrics["tagd_events_total"] == 3
     d.stop()
     reader.stop()
     changes = reader.changes()

@@ -80,6 +80,26 @@ def test_topics_of_other_shapes_give_tags_beside_one_of_cloudevents(stack, daemo
     assert found == {**bad, b'{"app":"ios","what":"login"}': ("invalid", "subject (the record's key): missing")}
 
 
+def test_a_crm_topic_updates_attributes_by_its_map(stack, daemon):
+    catalog = {**CATALOG, "attributes": {"region": "string"},
+               "dimensions": {"where.region": {"tags": [{"tag": "north", "when": "attr.region == 'north'"}]}}}
+    d = daemon(catalog, sources=("members",), grace="0s")
+    d.config["sources"][0]["map"] = {
+        "id": {"from": "offset"}, "source": {"const": "crm"}, "type": {"const": "profile.updated"}, "subject": "/id",
+        "time": {"at": "/changed", "as": "epoch_s"}, "data": {"attributes": {"fields": {"region": "/address/region"}}}}
+    d.write()
+    d.create_topics(1)
+    d.start()
+    reader, letters, producer, at = d.reader(), d.reader("dead_letter"), stack.producer(), time.time_ns() // 1000000
+    topic = d.config["sources"][0]["topic"]
+    for region in ("north", None, [1]):
+        producer.produce(topic, json.dumps({"id": 7, "changed": at / 1000, "address": {"region": region}}), "7")
+    producer.flush()
+    assert [(c["data"]["from"], c["data"]["to"]) for c in map(json.loads, (m.value() for m in reader.wait(2, 20)))] == [(None, "north"), ("north", None)]
+    assert headers(letters.wait(1, 20)[0])["tagd_reason"] == "data/attributes/region (/address/region): expected a string, found an array"
+    d.stop()
+
+
 def test_check_shows_a_map_and_refuses_one_that_the_catalog_does_not_know(stack, daemon):
     d = daemon(CATALOG, sources=("orders",))
     d.config["sources"][0] |= {"map": ORDERS, "partitioner": "crc32"}

@@ -217,6 +217,15 @@ class Maker:
         if kind < 0.85:
             self.use("duration / number")
             return f"{self.clock()} / {self.r.choice(['2', '3', '0.7'])}"
+        if kind < 0.89:
+            self.use("number * duration")
+            return f"{self.r.choice(['0.5', '2', '-1.5'])} * {self.clock()}"
+        if kind < 0.93:
+            self.use("duration - duration of two clocks")
+            return f"{self.clock()} - {self.clock()}"
+        if kind < 0.96:
+            self.use("literal - clock")
+            return f"{self.text_of(self.span())} - {self.clock()}"
         self.use("duration + duration")
         return f"{self.clock()} {self.r.choice(['+', '-'])} {self.text_of(self.span())}"
 
@@ -229,6 +238,9 @@ class Maker:
         if kind < 0.57:
             span = self.text_of(self.span())
             return f"{self.duration()} {op} {'-' if self.chance(0.1) else ''}{span}"
+        if kind < 0.59:
+            self.use("clock vs constant * duration")
+            return f"{self.clock()} {op} {self.constant_number(1)} * {self.text_of(self.span())}"
         if kind < 0.63:
             self.use("flipped")
             return f"{self.text_of(self.span())} {op} {self.clock()}"
@@ -267,9 +279,12 @@ class Maker:
         if depth < 2 and kind < 0.48:
             self.use("not")
             return f"not {self.condition(known, depth + 1)}" if self.chance(0.5) else f"not ({self.condition(known, depth + 1)})"
-        if self.metrics and kind < 0.6:
+        if self.conditions and kind < 0.53:
+            return f"{self.r.choice(['', 'not '])}{self.r.choice(self.conditions)}"
+        numbers = [name for name in self.metrics if name not in self.conditions]
+        if numbers and kind < 0.6:
             self.use("metric")
-            return f"{self.r.choice(list(self.metrics))} >= {self.r.choice([1, 2, 15])}"
+            return f"{self.r.choice(numbers)} >= {self.r.choice([1, 2, 15])}"
         return self.comparison()
 
     def catalog(self):
@@ -285,6 +300,11 @@ class Maker:
         self.metrics = {}
         for i in range(self.r.randint(0, 2)):
             self.metrics[f"m{i}"] = self.constant_number(0)
+        self.conditions = []
+        if self.chance(0.3):
+            self.use("metric that is a condition")
+            self.conditions = ["m9"]
+            self.metrics["m9"] = self.comparison()
         dimensions, known = {}, []
         for i in range(self.r.randint(2, 5)):
             name, tags = f"d.x{i}", []

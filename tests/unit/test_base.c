@@ -718,13 +718,34 @@ static void a_pointer_leads_where_rfc_6901_says(void)
     static const struct {
         const char *pointer;
         int value; /* -1: nothing is there */
-    } table[] = {{"/", 0},         {"/a~1b", 1},    {"/c%d", 2},     {"/e^f", 3},
-                 {"/g|h", 4},      {"/i\\j", 5},    {"/k\"l", 6},    {"/ ", 7},
-                 {"/m~0n", 8},     {"/twice", 10},  {"/tw", 11},     {"/~01", 12},
-                 {"/\u4ef7", 13},  {"/01", 14},     {"/twic", -1},   {"/twicee", -1},
-                 {"/foo/2", -1},   {"/foo/-", -1},  {"/foo/00", -1}, {"/foo/01", -1},
-                 {"/foo/+1", -1},  {"/foo/1x", -1}, {"/foo/", -1},   {"/foo/9999999999999999999999", -1},
-                 {"/foo/0/x", -1}, {"//", -1},      {"/twice/x", -1}};
+    } table[] = {{"/", 0},
+                 {"/a~1b", 1},
+                 {"/c%d", 2},
+                 {"/e^f", 3},
+                 {"/g|h", 4},
+                 {"/i\\j", 5},
+                 {"/k\"l", 6},
+                 {"/ ", 7},
+                 {"/m~0n", 8},
+                 {"/twice", 10},
+                 {"/tw", 11},
+                 {"/~01", 12},
+                 {"/\u4ef7", 13},
+                 {"/01", 14},
+                 {"/twic", -1},
+                 {"/twicee", -1},
+                 {"/foo/2", -1},
+                 {"/foo/-", -1},
+                 {"/foo/00", -1},
+                 {"/foo/01", -1},
+                 {"/foo/+1", -1},
+                 {"/foo/1x", -1},
+                 {"/foo/", -1},
+                 {"/foo/9999999999999999999999", -1},
+                 {"/foo/18446744073709551617", -1}, /* 2^64 + 1 */
+                 {"/foo/0/x", -1},
+                 {"//", -1},
+                 {"/twice/x", -1}};
     struct tagd_arena arena = {0};
     struct tagd_json_fault wrong;
     struct tagd_pointer_fault fault;

@@ -60,7 +60,7 @@ static void the_least_configuration_has_all_defaults(void)
     CHECK(!config->start_latest);
     CHECK(strcmp(config->redis.host, "127.0.0.1") == 0 && config->redis.port == 6379 && config->redis.db == 0);
     CHECK(strcmp(config->redis.prefix, "tagd:") == 0 && config->redis.password == NULL);
-    CHECK(config->workers == 1 && !config->time_events);
+    CHECK(config->workers == 1 && !config->time_events && !config->at_least_once);
     CHECK(config->grace_ms == 2000 && config->max_idle_ms == 100 && config->horizon_ms == INT64_C(400) * TAGD_MS_DAY);
     CHECK(config->carry_all && !config->continue_on_data_gap);
     CHECK(strcmp(config->http_host, "127.0.0.1") == 0 && config->http_port == 9464);
@@ -81,7 +81,7 @@ static void every_key_is_read(void)
         "\"kafka\": {\"bootstrap.servers\": \"k:1\", \"auto.offset.reset\": \"latest\", \"fetch.min.bytes\": 10,\n"
         "  \"socket.keepalive.enable\": true},\n"
         "\"redis\": {\"url\": \"redis://u:p%40w@[::1]:7000/3\", \"prefix\": \"t:\"},\n"
-        "\"delivery\": \"exactly_once\", \"workers\": 2, \"time\": \"events\", \"grace\": \"0s\", \"max_idle\": "
+        "\"delivery\": \"at_least_once\", \"workers\": 2, \"time\": \"events\", \"grace\": \"0s\", \"max_idle\": "
         "\"1s\",\n"
         "\"carry\": [\"value.level\"], \"horizon\": \"30d\", \"on_data_gap\": \"continue\", \"http\": {\"listen\": "
         "\"[::1]:0\"},\n"
@@ -97,7 +97,8 @@ static void every_key_is_read(void)
     CHECK(strcmp(config->kafka[2].value, "true") == 0);
     CHECK(strcmp(config->redis.host, "::1") == 0 && config->redis.port == 7000 && config->redis.db == 3);
     CHECK(strcmp(config->redis.user, "u") == 0 && strcmp(config->redis.password, "p@w") == 0);
-    CHECK(config->workers == 2 && config->time_events && config->grace_ms == 0 && config->max_idle_ms == 1000);
+    CHECK(config->at_least_once && config->workers == 2 && config->time_events && config->grace_ms == 0 &&
+          config->max_idle_ms == 1000);
     CHECK(!config->carry_all && config->n_carry == 1 && strcmp(config->carry[0], "value.level") == 0);
     CHECK(config->continue_on_data_gap && strcmp(config->http_host, "::1") == 0 && config->http_port == 0);
     CHECK(config->past_ms == INT64_C(946684800000) && config->future_ms == 3600000);
@@ -142,9 +143,23 @@ static void a_missing_key_is_named(void)
     CHECK(refused("{\"catalog\": \"c\", \"sources\": []}", "/sources", "no source"));
 }
 
+static void at_least_once_sends_without_a_time_limit(void)
+{
+    static const char limited[] =
+        "{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\"}], \"redis\": {\"url\": \"redis://h\"}, \"kafka\": "
+        "{\"bootstrap.servers\": \"k:1\", \"message.timeout.ms\": 1000}, \"delivery\": \"%s\"}";
+    char text[400];
+    snprintf(text, sizeof(text), limited, "at_least_once");
+    CHECK(refused(text, "/kafka/message.timeout.ms", "without a time limit"));
+    snprintf(text, sizeof(text), limited, "exactly_once");
+    struct tagd_config *config = parse(text);
+    CHECK(config != NULL && !config->at_least_once);
+    tagd_config_free(config);
+    CHECK(refused("{\"delivery\": \"at_most_once\", " LEAST "}", "/delivery", "\"exactly_once\", \"at_least_once\""));
+}
+
 static void what_this_version_does_not_do_is_said(void)
 {
-    CHECK(refused("{\"delivery\": \"at_least_once\", " LEAST "}", "/delivery", "not in this version yet"));
     CHECK(refused("{\"redis\": {\"url\": \"rediss://h\"}}", "/redis/url", "TLS"));
 }
 
@@ -365,6 +380,7 @@ int main(void)
     RUN(what_the_environment_gives_is_not_looked_at_again);
     RUN(an_unknown_key_is_refused_with_its_place);
     RUN(a_missing_key_is_named);
+    RUN(at_least_once_sends_without_a_time_limit);
     RUN(what_this_version_does_not_do_is_said);
     RUN(topics_must_differ);
     RUN(what_the_guarantees_rest_on_cannot_be_set);

@@ -149,6 +149,12 @@ static void the_most_frequent_value_wins_and_of_equals_the_one_seen_last(void)
     CHECK(shop_saw(&shop, "v.top b>a@1700002800001;"));
     shop_time(&shop, start + 5 * hour); /* one each is left, a last; then none */
     CHECK(shop_saw(&shop, "v.top a>-@1700010000000;"));
+    start += 10 * hour;
+    for (int i = 0; i < 3; i++)
+        shop_event(&shop, "order.paid", start + i, "{\"category\":\"a\"}");
+    shop_event(&shop, "order.paid", start + hour, "{\"category\":\"b\"}");
+    shop_time(&shop, start + 2 * hour); /* all three leave at once */
+    CHECK(shop_saw(&shop, "v.top ->a@1700035200000;v.top a>b@1700042400000;"));
     shop_close(&shop);
 }
 

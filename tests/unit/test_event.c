@@ -9,6 +9,7 @@ static const char catalog_text[] =
     "{\"catalog\": \"test\", \"version\": \"1\", \"events\": {"
     "\"order.paid\": {\"fields\": {\"amount\": {\"type\": \"decimal\", \"required\": true}, \"category\": \"string\","
     " \"coupon\": \"boolean\", \"delivery\": \"time\", \"birthday\": \"date\"}, \"dedupe\": \"7d\"}, \"login\": {}},"
+    "\"attributes\": {\"region\": \"string\", \"since\": \"time\", \"size\": \"decimal\", \"grade\": \"string\"},"
     "\"dimensions\": {\"a.b\": {\"tags\": [{\"tag\": \"x\", \"when\": \"count(login) > 0\"}]}}}";
 
 enum { AMOUNT, CATEGORY, COUPON, DELIVERY, BIRTHDAY };
@@ -478,19 +479,13 @@ static void a_long_value_is_cut_between_characters_in_the_reason(void)
     }
 }
 
-/* Nothing that comes in may break the decoder: every cut of an event, and single bytes changed. */
-static void hostile_bytes_end_in_a_code(void)
+/* Nothing that comes in may break the decoder: every cut of a record, and single bytes changed. */
+static void try_hostile_bytes(const char *text, size_t n, void (*begin)(void))
 {
-    static const char text[] =
-        "{\"specversion\":\"1.0\",\"id\":\"e1\",\"source\":\"d\\ud83d\\ude00\",\"type\":\"order.paid\","
-        "\"subject\":\"价1\",\"time\":\"2026-11-23T10:00:00.123+08:00\",\"data\":{\"amount\":-1.5e3,"
-        "\"category\":null,\"coupon\":[true,{}]}}";
-    size_t n = sizeof(text) - 1;
-
     for (size_t cut = 0; cut <= n; cut++) {
         char *copy = malloc(cut ? cut : 1); /* its own block, so that a sanitizer sees a read past it */
 
-        fresh();
+        begin();
         memcpy(copy, text, cut);
         decode_bytes(copy, cut);
         CHECK(cut == n || event.code == TAGD_EVENT_MALFORMED);
@@ -510,6 +505,16 @@ static void hostile_bytes_end_in_a_code(void)
         }
         free(copy);
     }
+}
+
+static void hostile_bytes_end_in_a_code(void)
+{
+    static const char text[] =
+        "{\"specversion\":\"1.0\",\"id\":\"e1\",\"source\":\"d\\ud83d\\ude00\",\"type\":\"order.paid\","
+        "\"subject\":\"价1\",\"time\":\"2026-11-23T10:00:00.123+08:00\",\"data\":{\"amount\":-1.5e3,"
+        "\"category\":null,\"coupon\":[true,{}]}}";
+
+    try_hostile_bytes(text, sizeof(text) - 1, fresh);
 }
 
 /* ---- the edges of JSON: what each comes out as ---- */
@@ -1079,12 +1084,81 @@ static void a_whole_object_may_be_the_data(void)
     CHECK(refused(TAGD_EVENT_INVALID, "type (/kind): missing"));
 }
 
+static void a_time_field_comes_in_three_forms_too(void)
+{
+    static const struct {
+        enum tagd_time_form form;
+        const char *more;
+        int64_t ms; /* 0: invalid */
+    } table[] = {{TAGD_RFC3339, ",\"eta\":\"2026-11-23T02:00:00.5Z\"", NOW + 500},
+                 {TAGD_RFC3339, ",\"eta\":1795399200", 0},
+                 {TAGD_EPOCH_S, ",\"eta\":1795399200.5", NOW + 500},
+                 {TAGD_EPOCH_S, ",\"eta\":\"1795399200\"", NOW},
+                 {TAGD_EPOCH_S, ",\"eta\":\"2026-11-23T02:00:00.5Z\"", 0},
+                 {TAGD_EPOCH_MS, ",\"eta\":1795399200500", NOW + 500}};
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        fresh_map();
+        map_fields[2].rule.form = table[i].form;
+        decode_mapped("1", "9", "1795399200000", "1", table[i].more);
+        CHECK(table[i].ms ? event.code == TAGD_EVENT_OK && event.fields[DELIVERY].i == table[i].ms
+                          : event.code == TAGD_EVENT_INVALID);
+    }
+}
+
 static void a_field_that_the_type_does_not_declare_may_hold_anything(void)
 {
     fresh_map();
     map.attributes[TAGD_MAP_TYPE] = always("login");
     decode_mapped("1", "9", "1795399200000", "[]", ",\"eta\":{},\"cat\":1.5");
     CHECK(event.code == TAGD_EVENT_OK);
+}
+
+static const struct tagd_update *update(const char *name)
+{
+    return &event.updates[tagd_catalog_attribute_find(catalog, tagd_str_of(name))];
+}
+
+static void a_profile_update_is_put_together_from_fields(void)
+{
+    static struct tagd_map_field inner[4];
+    struct tagd_error error;
+
+    fresh_map();
+    inner[0] = (struct tagd_map_field){TAGD_STR("region"), at("/city", "region (/city)", TAGD_RFC3339)};
+    inner[1] = (struct tagd_map_field){TAGD_STR("grade"), at("/grade", "grade (/grade)", TAGD_RFC3339)};
+    inner[2] = (struct tagd_map_field){TAGD_STR("since"), at("/born", "since (/born)", TAGD_EPOCH_S)};
+    inner[3] = (struct tagd_map_field){TAGD_STR("size"), {.kind = TAGD_MAP_NUMBER, .number = 2.5, .called = "size"}};
+    map_fields[0] = (struct tagd_map_field){TAGD_STR("attributes"),
+                                            {.kind = TAGD_MAP_FIELDS, .fields = inner, .n_fields = 4, .called = "a"}};
+    map.data.n_fields = 1;
+    map.attributes[TAGD_MAP_TYPE] = always("profile.updated");
+    CHECK(tagd_map_check(&map, catalog, "crm", &error));
+    decode_mapped("1", "9", "1795399200000", "1", ",\"city\":17,\"grade\":null,\"born\":1795399200");
+    CHECK(event.code == TAGD_EVENT_OK && event.n_undeclared == 0);
+    CHECK(update("region")->given && tagd_str_eq(update("region")->value.s, TAGD_STR("17")));
+    CHECK(update("grade")->given && !update("grade")->value.present); /* null removes */
+    CHECK(update("since")->value.i == NOW && update("size")->value.i == 25000);
+    decode_mapped("1", "9", "1795399200000", "1", "");
+    CHECK(event.code == TAGD_EVENT_OK && !update("region")->given && !update("grade")->given); /* absent leaves it */
+    decode_mapped("1", "9", "1795399200000", "1", ",\"city\":[]");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/attributes/region (/city): expected a string, found an array"));
+    decode_mapped("1", "9", "1795399200000", "1", ",\"born\":\"x\"");
+    CHECK(refused(TAGD_EVENT_INVALID,
+                  "data/attributes/since (/born): expected seconds since 1970 as a number, found another string"));
+    inner[1].rule.form = TAGD_EPOCH_MS;
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "\"as\" of the attribute \"grade\""));
+    map.attributes[TAGD_MAP_TYPE] = at("/kind", "type (/kind)", TAGD_RFC3339);
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "\"as\" of the attribute \"grade\""));
+    inner[1].name = TAGD_STR("grad");
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "the attribute \"grad\", which the"));
+    map_fields[0].rule = at("/who", "attributes (/who)", TAGD_RFC3339); /* a whole object */
+    map.attributes[TAGD_MAP_TYPE] = always("profile.updated");
+    CHECK(tagd_map_check(&map, catalog, "crm", &error));
+    decode_mapped("1", "9,\"size\":\"big\"", "1795399200000", "1", "");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/attributes/size (/who/size): expected a number, found a string"));
+    decode_mapped("1", "9,\"size\":3", "1795399200000", "1", "");
+    CHECK(event.code == TAGD_EVENT_OK && update("size")->value.i == 30000 && event.n_undeclared == 1);
 }
 
 static void a_mapped_value_need_not_be_an_object(void)
@@ -1104,6 +1178,14 @@ static void a_mapped_value_need_not_be_an_object(void)
     CHECK(event.code == TAGD_EVENT_MALFORMED && strstr(event.reason, "tombstone"));
 }
 
+static void hostile_bytes_end_in_a_code_by_a_map_too(void)
+{
+    static const char text[] = "{\"no\":17,\"who\":{\"member\":\"\\ud83d\\ude00\"},\"ts\":\"1795399200123.5\","
+                               "\"lines\":[{\"total\":-1.5e3},{}],\"eta\":1.795399e9,\"cat\":9007199254740991}";
+
+    try_hostile_bytes(text, sizeof(text) - 1, fresh_map);
+}
+
 static void a_map_that_does_not_fit_the_catalog_is_refused(void)
 {
     struct tagd_error error;
@@ -1116,6 +1198,15 @@ static void a_map_that_does_not_fit_the_catalog_is_refused(void)
     CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "the value of the field \"category\""));
     map_fields[1].rule = always("x");
     CHECK(tagd_map_check(&map, catalog, "crm", &error));
+    map_fields[1].rule = (struct tagd_map_rule){.kind = TAGD_MAP_BOOLEAN, .number = 1};
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "the value of the field \"category\""));
+    map_fields[1].rule = always("x");
+    map_fields[1].name = TAGD_STR("tag"); /* a reserved type's, which this one is not */
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "\"tag\""));
+    map.attributes[TAGD_MAP_TYPE] = always("login");
+    map_fields[1].name = TAGD_STR("category"); /* another type's */
+    CHECK(!tagd_map_check(&map, catalog, "crm", &error) && strstr(error.text, "event type login does not declare"));
+    map.attributes[TAGD_MAP_TYPE] = always("order.paid");
     map_fields[1].name = TAGD_STR("categry");
     CHECK(!tagd_map_check(&map, catalog, "crm", &error) &&
           strstr(error.text, "\"categry\", which the catalog's event type order.paid does not declare"));
@@ -1175,8 +1266,11 @@ int main(void)
     RUN(the_key_may_be_the_subject);
     RUN(the_offset_may_make_the_id);
     RUN(a_whole_object_may_be_the_data);
+    RUN(a_time_field_comes_in_three_forms_too);
     RUN(a_field_that_the_type_does_not_declare_may_hold_anything);
+    RUN(a_profile_update_is_put_together_from_fields);
     RUN(a_mapped_value_need_not_be_an_object);
+    RUN(hostile_bytes_end_in_a_code_by_a_map_too);
     RUN(a_map_that_does_not_fit_the_catalog_is_refused);
     tagd_arena_free(&arena);
     tagd_catalog_free(catalog);

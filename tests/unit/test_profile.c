@@ -44,15 +44,19 @@ static void values_of_a_pane_stand_in_the_order_in_which_they_were_last_seen(voi
     CHECK(strcmp(show(shop.profile->values), "1:c*1 2:a*1 2:b*1 ") == 0);
     add(&shop, 2, 60, "a", &dropped); /* at the same time, but later to arrive */
     CHECK(strcmp(show(shop.profile->values), "1:c*1 2:b*1 2:a*2 ") == 0);
+    add(&shop, 2, 60, "b", &dropped); /* the same once more: behind again */
+    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:a*2 2:b*2 ") == 0);
+    add(&shop, 2, 60, "a", &dropped);
+    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:b*2 2:a*3 ") == 0);
     add(&shop, 2, 55, "b", &dropped); /* late: it was seen later before */
-    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:b*2 2:a*2 ") == 0);
+    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:b*3 2:a*3 ") == 0);
     add(&shop, 2, 70, "b", &dropped);
-    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:a*2 2:b*3 ") == 0);
+    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:a*3 2:b*4 ") == 0);
     add(&shop, 1, 30, "a", &dropped);
-    CHECK(strcmp(show(shop.profile->values), "1:c*1 1:a*1 2:a*2 2:b*3 ") == 0);
+    CHECK(strcmp(show(shop.profile->values), "1:c*1 1:a*1 2:a*3 2:b*4 ") == 0);
     CHECK(shop.profile->values->n_known == 3 && shop.profile->values->bytes == 3 && dropped == 0);
     tagd_values_drop(shop.profile->values, 1);
-    CHECK(strcmp(show(shop.profile->values), "2:a*2 2:b*3 ") == 0);
+    CHECK(strcmp(show(shop.profile->values), "2:a*3 2:b*4 ") == 0);
     CHECK(shop.profile->values->bytes == 2);
     add(&shop, 3, 80, "dd", &dropped); /* takes the number that c left */
     CHECK(shop.profile->values->n_known == 3 && shop.profile->values->bytes == 4);

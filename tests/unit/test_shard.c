@@ -135,6 +135,60 @@ static void a_redis_behind_kafka_is_refused(void)
     shop_close(&found.shop);
 }
 
+/* Head was written at least once: Kafka may lag, and all of the outbox goes. */
+static void at_least_once_all_of_the_outbox_is_sent(void)
+{
+    FOUND(found);
+    found.head.at_least_once = true;
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL && found.decision.start[1] == 20);
+    found.outbox[0] = (struct tagd_outbox_entry){.fence = 3, .batch = 6, .prev_fence = 2};
+    found.outbox[1] = (struct tagd_outbox_entry){.fence = 3, .batch = 7, .prev_fence = 3};
+    found.found.n_outbox = 2;
+    CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0);
+    kafka_at(&found, 2, 3); /* offsets are committed now and then: entries 4 and 5 have gone since */
+    found.committed[0].offset = 4;
+    found.found.tail_found = true; /* and a part of batch 7 was there */
+    found.found.tail_fence = 3;
+    found.found.tail_batch = 7;
+    CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0);
+    found.committed[0].offset = found.committed[1].offset = -1; /* expired, or not committed yet */
+    CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0);
+    found.found.n_outbox = 0;
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL);
+    shop_close(&found.shop);
+}
+
+static void at_least_once_what_does_not_fit_is_refused(void)
+{
+    FOUND(found);
+    found.head.at_least_once = true;
+    found.outbox[0] = (struct tagd_outbox_entry){.fence = 3, .batch = 6, .prev_fence = 2};
+    found.found.n_outbox = 1;
+    CHECK(refused(&found, "outbox")); /* batch 7 is missing */
+    found.outbox[1] = (struct tagd_outbox_entry){.fence = 3, .batch = 7, .prev_fence = 2};
+    found.found.n_outbox = 2;
+    CHECK(refused(&found, "outbox")); /* built on another batch 6 */
+    found.found.n_outbox = 0;
+    found.committed[1].offset = 19; /* of batch 7 */
+    CHECK(refused(&found, "somebody reset"));
+    kafka_at(&found, 3, 6);
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL);
+    found.committed[1].offset = 21;
+    CHECK(refused(&found, "somebody reset"));
+    found.committed[1].offset = 20;
+    kafka_at(&found, 3, 8);
+    CHECK(refused(&found, "lost its last writes"));
+    kafka_at(&found, 2, 7);
+    CHECK(refused(&found, "lost its last writes"));
+    kafka_at(&found, 3, 7);
+    found.committed[0].metadata = (struct tagd_str){"", 0};
+    CHECK(refused(&found, "tagd did not write"));
+    found.head = (struct tagd_head){.next_offset = {-1, -1}};
+    kafka_at(&found, 3, 7);
+    CHECK(refused(&found, "Redis was emptied"));
+    shop_close(&found.shop);
+}
+
 static void offsets_of_another_hand_are_refused(void)
 {
     FOUND(found);
@@ -157,6 +211,64 @@ static void another_number_of_partitions_topics_or_another_catalog_is_refused(vo
     found.config.n_topics = 2;
     found.head.catalog_hash[0] = '?';
     CHECK(refused(&found, "catalog"));
+    shop_close(&found.shop);
+}
+
+/* As an import left it: batch 0, nothing read. */
+static void imported(struct found *found, bool finished)
+{
+    found->head.batch = found->head.prev_fence = 0;
+    found->head.baseline = (struct tagd_baseline){.import = "id", .finished = finished, .before_ms = 1000};
+    for (int i = 0; i < 2; i++) {
+        found->head.next_offset[i] = -1;
+        found->committed[i] = (struct tagd_committed_topic){.offset = -1, .low = 5, .high = 9};
+    }
+}
+
+static void a_finished_import_and_nothing_in_kafka_is_a_new_shard_upon_its_baseline(void)
+{
+    FOUND(found);
+    imported(&found, true);
+    CHECK(decide(&found) == TAGD_TAKEOVER_NEW && found.decision.gaps == 0);
+    CHECK(found.decision.start[0] == -1 && found.decision.start[1] == -1);
+    found.config.rules.partitions = 5;
+    CHECK(refused(&found, "4 partitions"));
+    shop_close(&found.shop);
+}
+
+static void the_first_batch_upon_a_baseline_comes_from_the_outbox(void)
+{
+    FOUND(found);
+    imported(&found, true);
+    found.head.prev_fence = 3; /* the import's */
+    found.head.fence = 4;
+    found.head.batch = 1;
+    found.head.next_offset[0] = 6;
+    found.outbox[0] = (struct tagd_outbox_entry){.fence = 4, .batch = 1, .prev_fence = 3};
+    found.found.n_outbox = 1;
+    CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0 && found.decision.start[0] == 6);
+    shop_close(&found.shop);
+}
+
+static void an_unfinished_import_is_refused_whatever_kafka_has(void)
+{
+    FOUND(found);
+    imported(&found, false);
+    CHECK(refused(&found, "run the same \"tagd import\" again"));
+    kafka_at(&found, 3, 7);
+    found.committed[0].offset = 10;
+    CHECK(refused(&found, "run the same \"tagd import\" again"));
+    shop_close(&found.shop);
+}
+
+static void a_baseline_in_redis_and_batches_in_kafka_is_refused(void)
+{
+    FOUND(found);
+    imported(&found, true);
+    found.found.tail_found = true;
+    found.found.tail_fence = 4;
+    found.found.tail_batch = 2;
+    CHECK(refused(&found, "lost its last writes"));
     shop_close(&found.shop);
 }
 
@@ -224,6 +336,10 @@ static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
     }
     tagd_buf_add_byte(&bytes, 0);
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+    bytes.n = 0; /* a block of headers with a byte too many */
+    tagd_outbox_begin(&bytes, 1000, 0, NULL, 1);
+    tagd_outbox_add_binary(&bytes, TAGD_STR("d"), TAGD_STR("\1\5ce_id\2xyz"), TAGD_STR("[]"));
+    CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     tagd_buf_free(&bytes);
     tagd_arena_free(&arena);
 }
@@ -235,8 +351,14 @@ int main(void)
     RUN(what_kafka_lacks_comes_from_the_outbox);
     RUN(outputs_say_more_than_offsets_that_expired);
     RUN(a_redis_behind_kafka_is_refused);
+    RUN(at_least_once_all_of_the_outbox_is_sent);
+    RUN(at_least_once_what_does_not_fit_is_refused);
     RUN(offsets_of_another_hand_are_refused);
     RUN(another_number_of_partitions_topics_or_another_catalog_is_refused);
+    RUN(a_finished_import_and_nothing_in_kafka_is_a_new_shard_upon_its_baseline);
+    RUN(the_first_batch_upon_a_baseline_comes_from_the_outbox);
+    RUN(an_unfinished_import_is_refused_whatever_kafka_has);
+    RUN(a_baseline_in_redis_and_batches_in_kafka_is_refused);
     RUN(a_gap_in_a_topic_is_refused_unless_it_may_be_passed_over);
     RUN(metadata_reads_back_and_nothing_else_does);
     RUN(an_outbox_entry_reads_back_and_a_cut_one_does_not);

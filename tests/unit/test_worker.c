@@ -168,12 +168,13 @@ static void in_binary_mode_the_attributes_are_headers_and_the_value_is_data(void
     world_event(&world, 0, 0, "unheard.of", "d", T0 + 10000);
     struct tagd_worker_config config = world_config(&world, "a", true);
     config.content_binary = true;
+    world.wall_ms = T0 + 3600000;
     struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
     world_run(&world, worker, 100);
     CHECK(world_saw(&world.published, "tag:c\\d:1;tag:c\\d:2;"));
     tagd_buf_add_byte(&world.wire, '\0');
     const char *recorded = strstr(world.wire.p, "ce_recordedtime=");
-    CHECK(recorded != NULL);
+    CHECK(recorded != NULL && strncmp(recorded, "ce_recordedtime=2023-11-14T23:13:20.", 36) == 0);
     snprintf(expected, sizeof(expected),
              "key c\\d ce_specversion=1.0 ce_id=tag:c\\d:1 ce_source=tagd/g ce_type=tagd.tag.changed ce_subject=c\\d "
              "ce_time=2023-11-14T22:13:20.000Z %.40s ce_causationid=web#e\"1 content-type=application/json value "
@@ -183,6 +184,35 @@ static void in_binary_mode_the_attributes_are_headers_and_the_value_is_data(void
     const char *second = strchr(world.wire.p, '\n') + 1; /* the passing of time has no cause */
     CHECK(strstr(second, "ce_id=tag:c\\d:2") && !strstr(second, "ce_causationid"));
     CHECK(strstr(second, "ce_time=2023-11-14T22:13:30.000Z"));
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void each_topic_has_its_own_map(void)
+{
+    static const struct tagd_str token = {"who", 3};
+    static const struct tagd_map map = {
+        .attributes = {[TAGD_MAP_ID] = {.kind = TAGD_MAP_OFFSET, .text = {"second", 6}, .called = "id"},
+                       [TAGD_MAP_SOURCE] = {.kind = TAGD_MAP_TEXT, .text = {"crm", 3}, .called = "source"},
+                       [TAGD_MAP_TYPE] = {.kind = TAGD_MAP_TEXT, .text = {"login", 5}, .called = "type"},
+                       [TAGD_MAP_SUBJECT] = {.kind = TAGD_MAP_AT, .at = {{"/who", 4}, &token, 1}, .called = "subject"},
+                       [TAGD_MAP_TIME] = {.called = "time"}},
+        .data = {.called = "data"}};
+    static const struct tagd_map *const maps[WORLD_TOPICS] = {NULL, &map};
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world_event(&world, 0, 0, "login", "c", T0);
+    world_append(&world, 0, 1, "{\"who\":\"d\"}");
+    world.shards[0].topics[1].records[0].timestamp_ms = T0 + 1;
+    world_append(&world, 0, 0, "{\"who\":\"d\"}");
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    config.maps = maps;
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 100);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;tag:d:1 b.activity>busy;"));
+    CHECK(world_saw(&world.letters, "invalid {\"who\":\"d\"};"));
+    tagd_buf_add_byte(&world.wire, '\0');
+    CHECK(strstr(world.wire.p, "\"causationid\":\"crm#second/0/0\""));
     tagd_worker_free(worker);
     world_close(&world);
 }
@@ -447,6 +477,7 @@ int main(void)
     RUN(what_was_committed_and_not_published_comes_from_the_outbox_once);
     RUN(a_later_owner_publishes_the_same_bytes_and_headers);
     RUN(in_binary_mode_the_attributes_are_headers_and_the_value_is_data);
+    RUN(each_topic_has_its_own_map);
     RUN(a_batch_built_on_another_owners_batch_comes_from_the_outbox_too);
     RUN(what_was_published_before_the_death_is_not_published_again);
     RUN(no_answer_loses_or_doubles_a_change);

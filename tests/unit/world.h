@@ -1,6 +1,7 @@
 /* A world in memory behind struct tagd_port: topics, a consumer group of one, a store and a transactional producer. An
  * operation takes effect in the poll that completes it; in that same poll records of running shards are handed out. A
- * planted fault answers one operation otherwise, with or without its effect. Memory is freed with the world. */
+ * planted fault answers one operation otherwise, with or without its effect. What is sent without a transaction is
+ * queued until it is let go, in order; if it fails, all that is queued fails. Memory is freed with the world. */
 #ifndef TAGD_TEST_WORLD_H
 #define TAGD_TEST_WORLD_H
 
@@ -15,6 +16,8 @@
 #define WORLD_RECORDS 64
 #define WORLD_CUSTOMERS 16
 #define WORLD_OPS 8
+#define WORLD_SENDS 128
+#define WORLD_IDS 64
 
 struct world_partition {
     struct tagd_record records[WORLD_RECORDS]; /* by offset */
@@ -38,6 +41,8 @@ struct world_shard {
     size_t n_outbox;
     bool running, tail_found;
     uint64_t tail_fence, tail_batch;
+    struct tagd_str first_copy[WORLD_IDS]; /* of the changes seen: a repeat must be the same bytes */
+    size_t n_first_copies;
 };
 struct world_fault { /* the count-th operation of this kind from now on answers so; 0: none */
     int count;
@@ -45,15 +50,25 @@ struct world_fault { /* the count-th operation of this kind from now on answers 
     bool effect;
 };
 
+struct world_send {
+    struct tagd_op *op;
+    struct tagd_shard_outputs *shards; /* copies */
+    size_t n_shards;
+};
+
 struct world {
     struct tagd_port port;
     int64_t wall_ms, mono_ms;
     bool ends_confirmed; /* at each poll the ends are confirmed anew */
     bool latest;         /* new shards begin at the end */
+    size_t due_most;     /* customers due that a LOAD gives at once; 0: as many as it asks for */
     struct world_shard shards[WORLD_SHARDS];
     struct world_fault faults[TAGD_OP_REFETCH + 1];
     struct tagd_op *ops[WORLD_OPS];
     size_t n_ops;
+    struct world_send sends[WORLD_SENDS];
+    size_t n_sends;
+    bool sends_held;           /* nothing that is sent comes through, or is answered */
     bool assign, revoke, lost; /* all shards, at the next poll */
     unsigned revoked;
     int held; /* tokens not released */
@@ -61,6 +76,7 @@ struct world {
     struct tagd_buf published; /* "c tag:c:1 dimension>to;" */
     struct tagd_buf wire;      /* all that was to be published, taking effect or not: key, headers, value */
     struct tagd_buf letters;   /* "code@offset;" */
+    struct tagd_buf ended;     /* owners whose transactions were ended: "a;" */
     struct tagd_buf notes;
     struct tagd_catalog *catalog;
 };
@@ -95,8 +111,9 @@ static inline void world_fence(struct world_shard *shard, struct tagd_op *op)
             op->u.fence.next_due_ms = shard->customers[i].due_ms;
 }
 
-static inline void world_load(struct world_shard *shard, struct tagd_op *op)
+static inline void world_load(const struct world *world, struct world_shard *shard, struct tagd_op *op)
 {
+    size_t due_most = world->due_most != 0 ? world->due_most : op->u.load.due_max;
     for (size_t i = 0; i < op->u.load.n_items; i++) {
         const struct world_customer *known = world_customer(shard, op->u.load.items[i].customer);
         op->u.load.items[i].bytes = known == NULL ? (struct tagd_str){NULL, 0} : known->bytes;
@@ -108,7 +125,7 @@ static inline void world_load(struct world_shard *shard, struct tagd_op *op)
     op->u.load.due = tagd_arena_zalloc(op->arena, (shard->n_customers + 1) * sizeof(*op->u.load.due));
     for (size_t i = 0; i < shard->n_customers; i++) {
         const struct world_customer *customer = &shard->customers[i];
-        if (customer->due_ms <= op->u.load.due_to_ms)
+        if (customer->due_ms <= op->u.load.due_to_ms && op->u.load.n_due < due_most)
             op->u.load.due[op->u.load.n_due++] = (struct tagd_load_item){customer->id, customer->bytes};
         else if (customer->due_ms < op->u.load.next_due_ms)
             op->u.load.next_due_ms = customer->due_ms;
@@ -162,7 +179,19 @@ static inline void world_commit(struct world *world, struct tagd_op *op, bool ef
     op->status = fenced ? TAGD_FENCED : TAGD_DONE;
 }
 
-static inline void world_see_change(struct world *world, const struct tagd_output *output)
+static inline void world_see_id(struct world_shard *shard, struct tagd_str value)
+{
+    size_t n = strcspn(strstr(value.p, "\"id\":\""), ",") + (size_t)(strstr(value.p, "\"id\":\"") - value.p);
+    for (size_t i = 0; i < shard->n_first_copies; i++)
+        if (memcmp(shard->first_copy[i].p, value.p, n) == 0) {
+            CHECK(tagd_str_eq(shard->first_copy[i], value));
+            return;
+        }
+    CHECK(shard->n_first_copies < WORLD_IDS);
+    shard->first_copy[shard->n_first_copies++] = value;
+}
+
+static inline void world_see_change(struct world *world, struct world_shard *shard, const struct tagd_output *output)
 {
     struct tagd_str value = output->value;
     if (output->n_headers > 1) { /* binary mode */
@@ -172,6 +201,7 @@ static inline void world_see_change(struct world *world, const struct tagd_outpu
     }
     static const char *const names[] = {"\"id\":\"", "\"dimension\":\"", "\"to\":\""};
     const char *text = tagd_arena_copy(&world->memory, value.p, value.n).p;
+    world_see_id(shard, (struct tagd_str){text, value.n});
     for (size_t i = 0; i < 3; i++) {
         const char *at = strstr(text, names[i]);
         CHECK(at != NULL);
@@ -204,25 +234,86 @@ static inline void world_see_wire(struct world *world, const struct tagd_op *op)
         }
 }
 
+static inline void world_see_outputs(struct world *world, const struct tagd_shard_outputs *from)
+{
+    struct world_shard *shard = &world->shards[from->shard];
+    for (size_t k = 0; k < from->n_outputs; k++) {
+        if (from->outputs[k].kind == TAGD_OUT_CHANGE)
+            world_see_change(world, shard, &from->outputs[k]);
+        else
+            world_see_letter(world, &from->outputs[k]);
+        shard->tail_found = true;
+        shard->tail_fence = from->fence;
+        shard->tail_batch = from->batch;
+    }
+}
+
+/* Outputs and offsets; OFFSETS has no outputs. */
 static inline void world_publish(struct world *world, struct tagd_op *op)
 {
     for (size_t i = 0; i < op->u.publish.n_shards; i++) {
         const struct tagd_shard_outputs *from = &op->u.publish.shards[i];
         struct world_shard *shard = &world->shards[from->shard];
-        for (size_t k = 0; k < from->n_outputs; k++) {
-            if (from->outputs[k].kind == TAGD_OUT_CHANGE)
-                world_see_change(world, &from->outputs[k]);
-            else
-                world_see_letter(world, &from->outputs[k]);
-            shard->tail_found = true;
-            shard->tail_fence = from->fence;
-            shard->tail_batch = from->batch;
-        }
+        world_see_outputs(world, from);
         for (uint32_t topic = 0; topic < WORLD_TOPICS; topic++) {
             shard->topics[topic].committed = from->offset[topic];
             shard->topics[topic].metadata = world_keep(world, from->metadata);
         }
     }
+}
+
+/* ---- sending without transactions ---- */
+
+/* All that is pointed to is copied now: it may be gone when submit returns. */
+static inline void world_send(struct world *world, struct tagd_op *op)
+{
+    CHECK(world->n_sends < WORLD_SENDS);
+    struct world_send *send = &world->sends[world->n_sends++];
+    *send = (struct world_send){op, NULL, op->u.publish.n_shards};
+    send->shards = tagd_arena_alloc(&world->memory, (send->n_shards + 1) * sizeof(*send->shards));
+    for (size_t i = 0; i < send->n_shards; i++) {
+        struct tagd_shard_outputs *shard = &send->shards[i];
+        *shard = op->u.publish.shards[i];
+        struct tagd_output *outputs =
+            tagd_arena_alloc(&world->memory, (shard->n_outputs + 1) * sizeof(struct tagd_output));
+        for (size_t k = 0; k < shard->n_outputs; k++) {
+            outputs[k] = shard->outputs[k];
+            outputs[k].value = world_keep(world, outputs[k].value);
+            outputs[k].key = world_keep(world, outputs[k].key);
+            struct tagd_header *headers =
+                tagd_arena_alloc(&world->memory, (outputs[k].n_headers + 1) * sizeof(struct tagd_header));
+            for (size_t h = 0; h < outputs[k].n_headers; h++)
+                headers[h] = (struct tagd_header){world_keep(world, outputs[k].headers[h].name),
+                                                  world_keep(world, outputs[k].headers[h].value)};
+            outputs[k].headers = headers;
+        }
+        shard->outputs = outputs;
+    }
+}
+
+static inline void world_let_through(struct world *world, const struct world_send *send)
+{
+    for (size_t i = 0; i < send->n_shards; i++)
+        world_see_outputs(world, &send->shards[i]);
+}
+
+static inline void world_complete_sends(struct world *world)
+{
+    struct world_fault *fault = &world->faults[TAGD_OP_SEND];
+    size_t n = world->sends_held ? 0 : world->n_sends;
+    bool failed = false;
+    for (size_t i = 0; i < n; i++) {
+        struct tagd_op *op = world->sends[i].op;
+        bool planted = !failed && fault->count > 0 && --fault->count == 0;
+        CHECK(!planted || fault->effect || fault->status != TAGD_PENDING); /* else later ones would come first */
+        if (!failed && (!planted || fault->effect))
+            world_let_through(world, &world->sends[i]);
+        failed = failed || (planted && fault->status != TAGD_PENDING);
+        op->status = failed ? TAGD_ABORTED : planted ? TAGD_PENDING : TAGD_DONE;
+        if (failed)
+            tagd_fail(&op->error, "planted");
+    }
+    world->n_sends -= n;
 }
 
 static inline void world_committed(struct world_shard *shard, struct tagd_op *op)
@@ -267,12 +358,17 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
             op->u.tail.batch = shard->tail_batch;
             break;
         case TAGD_OP_START: world_start(world, shard, op); break;
-        case TAGD_OP_LOAD: world_load(shard, op); break;
+        case TAGD_OP_LOAD: world_load(world, shard, op); break;
+        case TAGD_OP_OFFSETS:
         case TAGD_OP_PUBLISH: world_publish(world, op); break;
         case TAGD_OP_REFETCH:
             op->u.refetch.record = shard->topics[op->u.refetch.topic].records[op->u.refetch.offset];
             break;
         case TAGD_OP_END_OWNER:
+            tagd_buf_add_str(&world->ended, op->u.end_owner.owner);
+            tagd_buf_add_z(&world->ended, ";");
+            break;
+        case TAGD_OP_SEND:
         case TAGD_OP_COMMIT: break;
         }
     if (planted) {
@@ -287,6 +383,10 @@ static inline void world_submit(void *self, struct tagd_op *op)
 {
     struct world *world = self;
     CHECK(world->n_ops < WORLD_OPS && op->status == TAGD_PENDING);
+    if (op->kind == TAGD_OP_SEND) {
+        world_send(world, op);
+        return;
+    }
     world->ops[world->n_ops++] = op;
 }
 
@@ -321,6 +421,7 @@ static inline void world_poll(void *self, int timeout_ms, size_t max_records,
     world->n_ops = 0;
     for (size_t i = 0; i < n; i++)
         world_complete(world, world->ops[i]);
+    world_complete_sends(world);
     struct tagd_input in = {.shards = world_all_shards, .n_shards = WORLD_SHARDS};
     if (world->assign || world->revoke || world->lost) {
         in.kind = world->assign ? TAGD_IN_ASSIGN : world->revoke ? TAGD_IN_REVOKE : TAGD_IN_LOST;
@@ -386,6 +487,7 @@ static inline void world_close(struct world *world)
     tagd_buf_free(&world->published);
     tagd_buf_free(&world->wire);
     tagd_buf_free(&world->letters);
+    tagd_buf_free(&world->ended);
     tagd_buf_free(&world->notes);
 }
 
@@ -461,7 +563,7 @@ static inline void world_run(struct world *world, struct tagd_worker *worker, in
 /* The process is gone, with all it knew; what it held, the client library's memory, goes too. */
 static inline void world_kill(struct world *world, struct tagd_worker *worker)
 {
-    world->n_ops = 0;
+    world->n_ops = world->n_sends = 0;
     tagd_worker_free(worker);
     world->held = 0;
     for (uint32_t shard = 0; shard < WORLD_SHARDS; shard++)

@@ -1,0 +1,28 @@
+/* lines: events from a file, one JSON a line, as `simulate` and `import` take them. */
+#ifndef TAGD_COMMAND_LINES_H
+#define TAGD_COMMAND_LINES_H
+
+#include <stdio.h>
+
+#include "tagd/event.h"
+
+struct tagd_lines { /* zeroed but for path and file, which stay the caller's */
+    const char *path;
+    FILE *file;
+    uint64_t number; /* of the last line read, from 1 */
+    char *line;
+    size_t cap;
+};
+/* The next line that isn't blank, without its end; lines may be of any length and the last may lack its line feed. A
+ * view until the next call. False: no more, or reading failed (ferror, errno). */
+bool tagd_lines_next(struct tagd_lines *lines, struct tagd_str *line);
+void tagd_lines_free(struct tagd_lines *lines); /* the file stays open */
+
+/* A line is the value of a record without key, headers and timestamp. */
+struct tagd_record tagd_line_record(struct tagd_str line);
+/* What a line must be: an event of the catalog with a time of its own; not checked against a partition or the clock. */
+struct tagd_event_rules tagd_line_rules(const struct tagd_catalog *catalog);
+/* One JSON object and a line feed to stderr: where, which code, why. file NULL: not named. */
+void tagd_line_report(const char *file, uint64_t number, const struct tagd_event *event);
+
+#endif

@@ -1,0 +1,162 @@
+"""The reference pages: every example is run through simulate, every number is the code's."""
+import glob
+import os
+import re
+import subprocess
+
+import pytest
+
+import runner
+from validators import ROOT, SCHEMAS, TAGD, schema
+
+DOCUMENTS = sorted([*glob.glob(ROOT + "/*.md"), *glob.glob(ROOT + "/daemon/*.md"), *glob.glob(ROOT + "/schemas/*.md"), *glob.glob(ROOT + "/deploy/*.md")])
+CATALOG_MD = os.path.join(SCHEMAS, "catalog.md")
+
+
+def text_of(path):
+    return open(path).read()
+
+
+def sections(path):
+    """The blocks that belong together: a base and what it stands for, or an example with what it gives."""
+    found = []
+    for block in runner.blocks(path):
+        if block.words & {"base"}:
+            found.append([])
+        elif "example" in block.words or not found:
+            base = found[-1][0] if found and found[-1] and "base" in found[-1][0].words else None
+            found.append([base] if base else [])
+        found[-1].append(block)
+    return found
+
+
+def examples(path):
+    return [s for s in sections(path) if any("example" in b.words for b in s)]
+
+
+@pytest.mark.parametrize("blocks", examples(CATALOG_MD), ids=lambda blocks: "line-" + str(blocks[1].line))
+def test_an_example_of_the_catalog_reference(tmp_path, blocks):
+    run = runner.Runner(tmp_path)
+    for block in blocks:
+        run.block(block)
+    assert run.done.get("simulations", 0) + run.done.get("refusals", 0) == run.done["examples"] == 1
+
+
+def test_every_function_has_an_example():
+    listed = set(re.findall(r"\[`(\w+)\(", text_of(CATALOG_MD)))
+    assert listed == {"count", "sum", "avg", "min", "max", "distinct", "top", "days", "first", "latest", "since", "since_first", "until", "days_until"}
+    for name in listed:
+        section = re.search(rf"^### {name}\n(.*?)(?=^##)", text_of(CATALOG_MD), re.DOTALL | re.MULTILINE)[1]
+        assert f"{name}(" in section and "```text changes" in section, name
+
+
+def test_every_function_of_the_parser_is_in_the_reference():
+    body = re.search(r"\} functions\[\] = \{(.*?)\n\};", text_of(ROOT + "/daemon/catalog/parse.c"), re.DOTALL)[1]
+    for name in re.findall(r'\{"(\w+)"', body):
+        assert f"### {name}\n" in text_of(CATALOG_MD), name
+
+
+def numbers(document):
+    """Rows of a table of limits: {name in the code: number}."""
+    return {name: int(value.replace(",", "")) for value, name in re.findall(r"^\|[^|]*\| ([\d,]+)[^|]*\| `(\w+_MAX)` \|", text_of(document), re.MULTILINE)}
+
+
+@pytest.mark.parametrize("document", ["catalog.md", "events-in.md"])
+def test_limits_are_those_of_the_code(document):
+    told = numbers(os.path.join(SCHEMAS, document))
+    assert len(told) >= 5
+    code = "".join(text_of(p) for p in glob.glob(ROOT + "/include/tagd/*.h") + glob.glob(ROOT + "/daemon/catalog/*.c"))
+    for name, value in told.items():
+        number = re.search(rf"#define {name} ([^/\n]+)", code)[1].strip()
+        assert eval(number) == value, name
+
+
+def test_limits_of_a_catalog_in_the_code_are_in_the_reference():
+    header = text_of(ROOT + "/include/tagd/catalog.h") + text_of(ROOT + "/include/tagd/profile.h")
+    assert set(re.findall(r"#define (TAGD_\w+_MAX) ", header)) <= numbers(CATALOG_MD).keys()
+
+
+def test_the_bad_events_of_the_reference_get_the_codes_shown(tmp_path):
+    done = runner.Runner(tmp_path).document(os.path.join(SCHEMAS, "events-in.md"))
+    assert done["bad events"] >= 6
+    told = text_of(SCHEMAS + "/events-in.md")
+    for code in schema("dead-letter-headers")["properties"]["tagd_error"]["enum"]:
+        assert f"| `{code}` |" in told, code
+
+
+def test_the_junk_subjects_listed_are_the_codes():
+    body = re.search(r"tagd_junk_subjects\[\] = \{(.*?)\};", text_of(ROOT + "/daemon/event/event.c"), re.DOTALL)[1]
+    listed = re.search(r"<!-- junk -->\n(.*?)\n\n", text_of(SCHEMAS + "/events-in.md"), re.DOTALL)[1]
+    assert [t for t in re.findall(r"`([^`]+)`", listed)] == [t for t in re.findall(r'JUNK\("(.*?)"\)', body) if t]
+
+
+# ---- configuration ----
+
+def keys(node, whole, prefix=""):
+    """path -> schema of every key of the configuration, references followed."""
+    for name, value in node["properties"].items():
+        inner = {**whole["$defs"].get(value.get("$ref", "").rsplit("/", 1)[-1], {}), **value}
+        yield prefix + name, inner, name in node.get("required", ())
+        if "properties" in inner:
+            yield from keys(inner, whole, prefix + name + ".")
+        items = inner.get("items", {})
+        items = whole["$defs"].get(items.get("$ref", "").rsplit("/", 1)[-1], items)
+        if "properties" in items:
+            yield from keys(items, whole, prefix + name + "[].")
+
+
+def test_the_configuration_reference_has_every_key_with_its_default():
+    rows = {m[0]: m[1] for m in re.findall(r"^\| `([\w.\[\]]+)` \|[^|]*\| ([^|]*) \|", text_of(SCHEMAS + "/configuration.md"), re.MULTILINE)}
+    wanted = {}
+    whole = schema("config")
+    for path, inner, required in keys(whole, whole):
+        default = inner.get("default")
+        wanted[path] = "required" if required else f"`{default}`" if default not in (None, {}) else "none"
+    assert rows == wanted
+
+
+def test_the_configurations_examples_are_checked(tmp_path):
+    done = runner.Runner(tmp_path).document(os.path.join(SCHEMAS, "configuration.md"))
+    assert done["commands"] >= 2 and done["outputs"] >= 2
+
+
+# ---- all documents ----
+
+def test_commands_and_options_that_documents_name_exist():
+    help = subprocess.run([TAGD, "--help"], capture_output=True, text=True).stdout
+    seen = set()
+    for path in DOCUMENTS:
+        for command in re.findall(r"`tagd ([a-z][^`]*)`", text_of(path)):
+            verb, *words = command.split()
+            assert re.search(rf"^  {verb} ", help, re.MULTILINE), f"{path}: tagd {command}"
+            told = subprocess.run([TAGD, verb, "--help"], capture_output=True, text=True).stdout
+            for word in words:
+                if word.startswith("--"):
+                    assert word.rstrip("]") in told, f"{path}: tagd {command}"
+            seen.add(verb)
+    assert {"run", "check", "simulate", "explain"} <= seen
+
+
+def test_no_document_has_a_merge_left_open():
+    for path in DOCUMENTS:
+        assert not re.search(r"^(<<<<<<<|=======|>>>>>>>)", text_of(path), re.MULTILINE), path
+
+
+def test_links_lead_somewhere():
+    for path in DOCUMENTS:
+        text = text_of(path)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            file, _, anchor = target.partition("#")
+            to = os.path.normpath(os.path.join(os.path.dirname(path), file)) if file else path
+            assert os.path.exists(to), f"{path}: {target}"
+            if anchor:
+                anchors = [re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text_of(to), re.MULTILINE)]
+                assert anchor in anchors, f"{path}: {target}"
+
+
+def test_metrics_that_documents_name_exist():
+    code = "".join(text_of(p) for p in glob.glob(ROOT + "/daemon/metrics/*.c"))
+    for path in DOCUMENTS:
+        for name in set(re.findall(r"`(tagd_[a-z_]+)(?:\{[^`]*)?`", text_of(path))) - {"tagd_error", "tagd_reason", "tagd_topic", "tagd_partition",
+                "tagd_offset", "tagd_truncated", "tagd_batch", "tagd_group"}:
+            assert name in code, f"{path}: {name}"

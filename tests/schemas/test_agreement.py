@@ -1,0 +1,431 @@
+"""`tagd check` and the schema agree, wherever a schema can know. A row: why, the change made to a good document, accepted?"""
+import copy
+import json
+import subprocess
+
+import jsonschema
+import pytest
+
+from validators import CATALOG, CONFIG, EVENT, SCHEMAS, fault, schema
+from validators import TAGD as TAGD_COMMAND
+
+SHOP = {"catalog": "shop", "version": "1", "timezone": "+08:00", "label": "Shop",
+        "events": {"order.paid": {"fields": {"amount": "decimal", "category": {"type": "string", "required": True}, "coupon": "boolean",
+                                             "due": "time", "day": "date"}, "dedupe": "7d"},
+                   "login": {"label": {"en": "Login"}}},
+        "groups": {"interaction": ["login", "order.paid{amount>=10}"]},
+        "metrics": {"spend": "sum(amount, order.paid[30d])"},
+        "dimensions": {"value.level": {"label": "Value", "tags": [{"tag": "high", "label": {"en": "High"}, "when": "spend >= 100", "plan": {"a": [1, None]}},
+                                                                   {"tag": "low", "when": "true"}]},
+                       "behaviour.activity": {"tags": [{"tag": "active", "when": "count(interaction[7d]) >= 2"}]}}}
+TAGD = {"catalog": "shop.json", "sources": [{"topic": "events"}], "kafka": {"bootstrap.servers": "127.0.0.1:9092"}, "redis": {"url": "redis://127.0.0.1:6379"}}
+MEMBERS = {**SHOP, "attributes": {"region": "string", "vip": "boolean", **{f"f{i}": "string" for i in range(257)}}}  # what maps may give
+GONE = object()
+
+
+def changed(document, where, value):
+    if not where:
+        return value
+    out, path = copy.deepcopy(document), where.strip("/").split("/")
+    at = out
+    for key in path[:-1]:
+        at = at[int(key)] if isinstance(at, list) else at[key.replace("~1", "/")]
+    last = int(path[-1]) if isinstance(at, list) else path[-1]
+    if value is GONE:
+        del at[last]
+    else:
+        at[last] = value
+    return out
+
+
+LONG = "x" * 128
+CATALOGS = [
+    ("as it is", "/version", "1", True),
+    ("no name", "/catalog", GONE, False),
+    ("no version", "/version", GONE, False),
+    ("no events", "/events", GONE, False),
+    ("no dimensions", "/dimensions", GONE, False),
+    ("no time zone: +00:00", "/timezone", GONE, True),
+    ("no groups", "/dimensions/behaviour.activity/tags/0/when", "count(login) > 1", True),
+    ("an empty name", "/catalog", "", False),
+    ("a number for a version", "/version", 1, False),
+    ("an unknown key at the top", "/dimension", {}, False),
+    ("a zone by name", "/timezone", "Asia/Shanghai", False),
+    ("a zone without a sign", "/timezone", "08:00", False),
+    ("a zone beyond 14 h", "/timezone", "+15:00", False),
+    ("minutes beyond 59", "/timezone", "+08:60", False),
+    ("two signs", "/timezone", "++8:00", False),
+    ("a space in the zone", "/timezone", "+ 8:00", False),
+    ("a sign in the minutes", "/timezone", "+08:+5", False),
+    ("a catalog's label that is a number", "/label", 5, False),
+    ("an event's label that is a number", "/events/login/label", 5, False),
+    ("the westernmost zone", "/timezone", "-14:00", True),
+    ("events as a list", "/events", ["login"], False),
+    ("an event type with a space", "/events/order paid", {}, False),
+    ("an event type that begins with a digit", "/events/1order", {}, False),
+    ("a level that begins with a digit", "/events/order.2", {}, True),
+    ("an event type of another script", "/events/订单", {}, False),
+    ("the longest name", "/events/" + LONG, {}, True),
+    ("one letter more", "/events/" + LONG + "x", {}, False),
+    ("16 levels", "/events/" + ".".join("abcdefghijklmnop"), {}, True),
+    ("17 levels", "/events/" + ".".join("abcdefghijklmnopq"), {}, False),
+    ("a dot at the end", "/events/order.", {}, False),
+    ("a reserved type", "/events/profile.updated", {}, False),
+    ("another reserved type", "/events/customer.erased", {}, False),
+    ("an event that is no object", "/events/login", "yes", False),
+    ("an unknown key of an event", "/events/login/field", {}, False),
+    ("an unknown type of a field", "/events/login/fields", {"a": "int"}, False),
+    ("an unknown type in the long form", "/events/login/fields", {"a": {"type": "int"}}, False),
+    ("a field without a type", "/events/login/fields", {"a": {"required": True}}, False),
+    ("required as text", "/events/login/fields", {"a": {"type": "string", "required": "yes"}}, False),
+    ("an unknown key of a field", "/events/login/fields", {"a": {"type": "string", "default": 1}}, False),
+    ("a field named source", "/events/login/fields", {"source": "string"}, False),
+    ("a field with a dot", "/events/login/fields", {"a.b": "string"}, False),
+    ("64 fields", "/events/login/fields", {f"f{i}": "string" for i in range(64)}, True),
+    ("65 fields", "/events/login/fields", {f"f{i}": "string" for i in range(65)}, False),
+    ("fields as a list", "/events/login/fields", ["a"], False),
+    ("dedupe without a unit", "/events/login/dedupe", "7", False),
+    ("dedupe as a number", "/events/login/dedupe", 7, False),
+    ("dedupe of nothing", "/events/login/dedupe", "0d", False),
+    ("dedupe in months", "/events/login/dedupe", "1M", False),
+    ("dedupe in weeks", "/events/login/dedupe", "12w", True),
+    ("dedupe with a fraction", "/events/login/dedupe", "1.5d", False),
+    ("an empty group", "/groups/interaction", [], False),
+    ("a group of one text", "/groups/interaction", "login", False),
+    ("a member that is a number", "/groups/interaction/0", 1, False),
+    ("a group's name with a slash", "/groups", {"a b": ["login"]}, False),
+    ("a metric that is a number", "/metrics/spend", 1, False),
+    ("an empty metric", "/metrics/more", "", False),
+    ("a metric named as a word", "/metrics/offset", "1", False),
+    ("a metric with a dot", "/metrics/a.b", "1", False),
+    ("a dimension of one level", "/dimensions/value", {"tags": [{"tag": "a", "when": "true"}]}, False),
+    ("a dimension of three levels", "/dimensions/a.b.c", {"tags": [{"tag": "a", "when": "true"}]}, False),
+    ("a dimension that looks like an attribute", "/dimensions/attr.x", {"tags": [{"tag": "a", "when": "true"}]}, False),
+    ("a dimension with nothing in it", "/dimensions/a.b", {}, False),
+    ("a dimension without tags", "/dimensions/a.b", {"tags": []}, False),
+    ("an unknown key of a dimension", "/dimensions/a.b", {"tags": [{"tag": "a", "when": "true"}], "tag": 1}, False),
+    ("a tag without a rule", "/dimensions/a.b", {"tags": [{"tag": "a"}]}, False),
+    ("a rule without a tag", "/dimensions/a.b", {"tags": [{"when": "true"}]}, False),
+    ("a rule that is a boolean", "/dimensions/a.b", {"tags": [{"tag": "a", "when": True}]}, False),
+    ("an empty rule", "/dimensions/a.b", {"tags": [{"tag": "a", "when": ""}]}, False),
+    ("a tag with a dot", "/dimensions/a.b", {"tags": [{"tag": "a.b", "when": "true"}]}, False),
+    ("a tag of another script", "/dimensions/a.b", {"tags": [{"tag": "高", "when": "true"}]}, False),
+    ("a tag that begins with a digit", "/dimensions/a.b", {"tags": [{"tag": "18-25", "when": "true"}]}, True),
+    ("an unknown key of a tag", "/dimensions/a.b", {"tags": [{"tag": "a", "when": "true", "if": "x"}]}, False),
+    ("a label that is a number", "/dimensions/a.b", {"label": 1, "tags": [{"tag": "a", "when": "true"}]}, False),
+    ("a label by language that is a number", "/dimensions/a.b", {"tags": [{"tag": "a", "when": "true", "label": {"en": 1}}]}, False),
+    ("a plan of any kind", "/dimensions/a.b", {"tags": [{"tag": "a", "when": "true", "plan": 5}]}, True),
+    ("assign: a later version's", "/dimensions/value.level/assign", "manual", False),
+    ("for: a later version's", "/dimensions/value.level/for", "1h", False),
+    ("min_dwell: a later version's", "/dimensions/value.level/min_dwell", "1d", False),
+    ("aliases: a later version's", "/aliases", {}, False),
+    ("churn: a later version's", "/churn", {}, False),
+    ("goals: a later version's", "/goals", {}, False),
+    ("an attribute", "/attributes", {"region": "string", "birthday": "date"}, True),
+    ("an attribute of an unknown type", "/attributes", {"region": "text"}, False),
+    ("500 attributes", "/attributes", {f"a{i}": "string" for i in range(500)}, True),
+    ("501 attributes", "/attributes", {f"a{i}": "string" for i in range(501)}, False),
+    ("an attribute in the long form", "/attributes", {"region": {"type": "string"}}, False),
+    ("attributes as a list", "/attributes", ["region"], False),
+    ("an attribute's name with a dot", "/attributes", {"a.b": "string"}, False),
+    ("a dimension drawn from the data", "/dimensions/need.category", {"value": "top(category, order.paid[180d])"}, True),
+    ("value and tags at once", "/dimensions/need.category", {"value": "latest(category, order.paid)", "tags": [{"tag": "a", "when": "true"}]}, False),
+    ("a value that is a number", "/dimensions/need.category", {"value": 1}, False),
+]
+
+MAP = {"id": "/no", "source": {"const": "store"}, "type": {"const": "order.paid"}, "subject": "/member",
+       "time": {"at": "/ts", "as": "epoch_ms"}, "data": {"amount": "/total"}}
+CONFIGS = [
+    ("as it is", "/group", "tagd", True),
+    ("no catalog", "/catalog", GONE, False),
+    ("no sources", "/sources", GONE, False),
+    ("no Kafka", "/kafka", GONE, False),
+    ("no Redis", "/redis", GONE, False),
+    ("an unknown key", "/topics", [], False),
+    ("an empty group", "/group", "", False),
+    ("a group with a space", "/group", "a b", False),
+    ("a group from the environment", "/group", "${NAME}", True),
+    ("a group in part from the environment", "/group", "tagd-${NAME}", True),
+    ("the longest group", "/group", "g" * 100, True),
+    ("one letter more", "/group", "g" * 101, False),
+    ("the longest instance", "/instance", "g" * 100, True),
+    ("an instance too long", "/instance", "g" * 101, False),
+    ("an empty catalog", "/catalog", "", False),
+    ("a catalog that is a number", "/catalog", 5, False),
+    ("no source", "/sources", [], False),
+    ("16 sources", "/sources", [{"topic": f"t{i}"} for i in range(16)], True),
+    ("17 sources", "/sources", [{"topic": f"t{i}"} for i in range(17)], False),
+    ("a source that is a text", "/sources", ["events"], False),
+    ("a source without a topic", "/sources", [{}], False),
+    ("an unknown key of a source", "/sources/0/name", "x", False),
+    ("a topic with a slash", "/sources/0/topic", "a/b", False),
+    ("the longest topic", "/sources/0/topic", "t" * 249, True),
+    ("a topic too long", "/sources/0/topic", "t" * 250, False),
+    ("crc32", "/sources/0/partitioner", "crc32", True),
+    ("an unknown partitioner", "/sources/0/partitioner", "random", False),
+    ("outputs by name", "/outputs", {"tag_changes": "a", "churn_risk": "b", "dead_letter": "c"}, True),
+    ("an unknown output", "/outputs", {"tags": "a"}, False),
+    ("changes structured", "/outputs", {"content_mode": "structured"}, True),
+    ("changes binary", "/outputs", {"content_mode": "binary"}, True),
+    ("an unknown form", "/outputs", {"content_mode": "avro"}, False),
+    ("no broker", "/kafka", {}, False),
+    ("an empty broker", "/kafka", {"bootstrap.servers": ""}, False),
+    ("a property that is a number", "/kafka/socket.timeout.ms", 1000, True),
+    ("a property that is a boolean", "/kafka/socket.keepalive.enable", True, True),
+    ("a property that is an object", "/kafka/x", {}, False),
+    ("a property that is null", "/kafka/x", None, False),
+    ("a property that tagd sets", "/kafka/group.id", "x", False),
+    ("another one", "/kafka/isolation.level", "read_uncommitted", False),
+    ("start at the end", "/kafka/auto.offset.reset", "latest", True),
+    ("start nowhere", "/kafka/auto.offset.reset", "none", False),
+    ("no address of Redis", "/redis", {}, False),
+    ("an unknown key of Redis", "/redis/db", 0, False),
+    ("Redis with TLS: not in this version", "/redis/url", "rediss://127.0.0.1", False),
+    ("Redis without a scheme", "/redis/url", "127.0.0.1:6379", False),
+    ("Redis with a user", "/redis/url", "redis://u:p@127.0.0.1:6379/2", True),
+    ("Redis with a user but no password", "/redis/url", "redis://u@127.0.0.1:6379/2", False),
+    ("Redis by a socket", "/redis/url", "unix:///run/redis.sock?db=1", True),
+    ("Redis by a relative socket", "/redis/url", "unix://redis.sock", False),
+    ("a database that is no number", "/redis/url", "redis://127.0.0.1/x", False),
+    ("Redis at v6", "/redis/url", "redis://[::1]:6379", True),
+    ("Redis from the environment", "/redis/url", "${REDIS}", True),
+    ("the longest prefix", "/redis/prefix", "p" * 100, True),
+    ("a prefix too long", "/redis/prefix", "p" * 101, False),
+    ("a prefix with braces", "/redis/prefix", "{a}", False),
+    ("exactly once", "/delivery", "exactly_once", True),
+    ("at least once", "/delivery", "at_least_once", True),
+    ("at most once", "/delivery", "at_most_once", False),
+    ("0 workers", "/workers", 0, False),
+    ("64 workers", "/workers", 64, True),
+    ("65 workers", "/workers", 65, False),
+    ("a worker and a half", "/workers", 1.5, False),
+    ("a time limit of delivery, exactly once", "/kafka/message.timeout.ms", 300000, True),
+    ("a time limit of delivery, at least once", "", {**TAGD, "delivery": "at_least_once", "kafka": {**TAGD["kafka"], "message.timeout.ms": 300000}}, False),
+    ("the same by its other name", "", {**TAGD, "delivery": "at_least_once", "kafka": {**TAGD["kafka"], "delivery.timeout.ms": 300000}}, False),
+    ("workers as text", "/workers", "4", True),
+    ("workers from the environment", "/workers", "${N}", True),
+    ("workers as words", "/workers", "four", False),
+    ("time by events", "/time", "events", True),
+    ("time by another clock", "/time", "wall", False),
+    ("grace without a unit", "/grace", "2", False),
+    ("grace as a number", "/grace", 2, False),
+    ("no grace", "/grace", "0s", True),
+    ("idle", "/max_idle", "1s", True),
+    ("idle with a space", "/max_idle", "1 s", False),
+    ("carry some", "/carry", ["value.level"], True),
+    ("carry none", "/carry", [], True),
+    ("carry one text", "/carry", "value.level", False),
+    ("carry numbers", "/carry", [1], False),
+    ("a horizon", "/horizon", "30d", True),
+    ("a horizon in years", "/horizon", "1y", False),
+    ("go on over a gap", "/on_data_gap", "continue", True),
+    ("ask about a gap", "/on_data_gap", "ask", False),
+    ("no HTTP", "/http", {"listen": "off"}, True),
+    ("HTTP at v6", "/http", {"listen": "[::1]:9464"}, True),
+    ("HTTP without a port", "/http", {"listen": "127.0.0.1"}, False),
+    ("an unknown key of HTTP", "/http", {"port": 1}, False),
+    ("past as a date", "/past", "2000-01-01", True),
+    ("past as a time", "/past", "2000-01-01T00:00:00+08:00", True),
+    ("past as a year", "/past", "2000", False),
+    ("future", "/future", "1h", True),
+    ("future by the word", "/future", "never", False),
+    ("the smallest event", "/max_event_bytes", 1024, True),
+    ("smaller", "/max_event_bytes", 1023, False),
+    ("the largest", "/max_event_bytes", 67108864, True),
+    ("larger", "/max_event_bytes", 67108865, False),
+    ("junk", "/junk_subjects", ["", "guest"], True),
+    ("junk as a text", "/junk_subjects", "guest", False),
+    ("1000 junk subjects", "/junk_subjects", [str(i) for i in range(1000)], True),
+    ("1001 junk subjects", "/junk_subjects", [str(i) for i in range(1001)], False),
+    ("no event a batch", "/batch_events", 0, False),
+    ("a million events a batch", "/batch_events", 1000000, True),
+    ("a million and one", "/batch_events", 1000001, False),
+    ("the smallest batch", "/batch_bytes", 65536, True),
+    ("a smaller one", "/batch_bytes", 65535, False),
+    *[(why, "/sources/0/map", {k: v for k, v in {**MAP, **change}.items() if v is not GONE}, accepted) for why, change, accepted in (
+        ("a map", {}, True),
+        ("a map with data as a whole", {"data": "/payload"}, True),
+        ("a map with data as the whole value", {"data": ""}, True),
+        ("a map without data", {"data": GONE}, True),
+        ("a map by key and offset", {"id": {"from": "offset"}, "subject": {"from": "key"}}, True),
+        ("everything by pointers", {"source": "/shop", "type": "/kind", "time": "/at"}, True),
+        ("a constant customer", {"subject": {"const": "C1"}}, True),
+        ("constants of other types in data", {"data": {"amount": {"const": 5}, "coupon": {"const": True}, "category": {"const": "x"}}}, True),
+        ("a time in data", {"data": {"due": {"at": "/due", "as": "epoch_s"}}}, True),
+        ("attributes made of fields", {"type": {"const": "profile.updated"}, "data": {"attributes": {"fields": {"region": "/address/region", "vip": {"const": True}}}}}, True),
+        ("a pointer with escapes", {"id": "/a~1b~0c"}, True),
+        ("a pointer in part from the environment", {"id": "/${NAME}/no"}, True),
+        ("no id", {"id": GONE}, False),
+        ("no source", {"source": GONE}, False),
+        ("no type", {"type": GONE}, False),
+        ("no subject", {"subject": GONE}, False),
+        ("an unknown key of a map", {"key": "/k"}, False),
+        ("a pointer without its slash", {"id": "no"}, False),
+        ("a pointer with a lone tilde", {"id": "/a~2"}, False),
+        ("the longest pointer", {"id": "/" + "p" * 255}, True),
+        ("a pointer too long", {"id": "/" + "p" * 256}, False),
+        ("a constant id", {"id": {"const": "1"}}, False),
+        ("an id from the key", {"id": {"from": "key"}}, False),
+        ("a customer from the offset", {"subject": {"from": "offset"}}, False),
+        ("a source from the key", {"source": {"from": "key"}}, False),
+        ("a constant that is a number", {"source": {"const": 5}}, False),
+        ("an empty constant", {"source": {"const": ""}}, False),
+        ("a constant too long", {"source": {"const": "s" * 1025}}, False),
+        ("a time of an unknown form", {"time": {"at": "/t", "as": "epoch_us"}}, False),
+        ("a time without its form", {"time": {"at": "/t"}}, False),
+        ("a form without its time", {"time": {"as": "epoch_ms"}}, False),
+        ("a constant time", {"time": {"const": "2026-01-01T00:00:00Z"}}, False),
+        ("a time and a constant", {"data": {"due": {"at": "/t", "as": "epoch_s", "const": 1}}}, False),
+        ("an unknown key of a rule", {"data": {"a": {"path": "/a"}}}, False),
+        ("a constant that is null", {"data": {"a": {"const": None}}}, False),
+        ("fields two levels down", {"data": {"a": {"fields": {"b": {"fields": {"c": "/c"}}}}}}, False),
+        ("data as a list", {"data": ["/a"]}, False),
+        ("256 fields", {"type": {"const": "profile.updated"}, "data": {"attributes": {"fields": {f"f{i}": "/a" for i in range(256)}}}}, True),
+        ("257 fields", {"type": {"const": "profile.updated"}, "data": {"attributes": {"fields": {f"f{i}": "/a" for i in range(257)}}}}, False))],
+    ("a map that is a pointer", "/sources/0/map", "/a", False),
+]
+
+EVENT_IN = {"specversion": "1.0", "id": "e1", "source": "web", "type": "order.paid", "subject": "C1", "time": "2026-03-01T12:00:00Z",
+            "data": {"amount": 10, "category": "beauty"}}
+EVENTS = [
+    ("as it is", "/id", "e1", True),
+    ("no specversion", "/specversion", GONE, False),
+    ("another specversion", "/specversion", "0.3", False),
+    ("specversion as a number", "/specversion", 1.0, False),
+    ("no id", "/id", GONE, False),
+    ("an empty id", "/id", "", False),
+    ("a number for an id", "/id", 7, False),
+    ("an id of null", "/id", None, False),
+    ("the longest id", "/id", "i" * 1024, True),
+    ("an id too long", "/id", "i" * 1025, False),
+    ("no source", "/source", GONE, False),
+    ("no type", "/type", GONE, False),
+    ("a type that nobody declared", "/type", "page.view", True),
+    ("no subject", "/subject", GONE, False),
+    ("the longest subject", "/subject", "c" * 128, True),
+    ("a subject too long", "/subject", "c" * 129, False),
+    ("a subject of another script", "/subject", "客户1", True),
+    ("a subject with a line feed", "/subject", "a\nb", False),
+    ("a subject with a control character of Latin-1", "/subject", "a\u0085b", False),
+    ("a time with an offset", "/time", "2026-03-01T12:00:00.123456+08:00", True),
+    ("a time without an offset", "/time", "2026-03-01T12:00:00", False),
+    ("a date for a time", "/time", "2026-03-01", False),
+    ("a month 13", "/time", "2026-13-01T00:00:00Z", False),
+    ("29 February of no leap year", "/time", "2026-02-29T00:00:00Z", False),
+    ("epoch seconds for a time", "/time", 1772366400, False),
+    ("no data", "/type", "login", True),
+    ("data of null", "", {**EVENT_IN, "type": "login", "data": None}, True),
+    ("data as a list", "/data", [1], False),
+    ("data as a text", "/data", "x", False),
+    ("an extension attribute", "/traceparent", "00-1", True),
+    ("a profile", "", {**EVENT_IN, "type": "profile.updated", "data": {"attributes": {"region": "north"}}}, True),
+    ("a profile without attributes", "", {**EVENT_IN, "type": "profile.updated", "data": {}}, False),
+    ("a profile without data", "", {**{k: v for k, v in EVENT_IN.items() if k != "data"}, "type": "profile.updated"}, False),
+    ("attributes as a list", "", {**EVENT_IN, "type": "profile.updated", "data": {"attributes": []}}, False),
+    ("a number for an event", "", 5, False),
+    ("a list for an event", "", [EVENT_IN], False),
+]
+
+# What only `tagd check` can know: the schema takes it, tagd refuses it.
+ONLY_TAGD_CATALOGS = [
+    ("a type in an expression", "/metrics/spend", "sum(category, order.paid)"),
+    ("an event type that is not declared", "/metrics/spend", "count(logout)"),
+    ("a tag that the dimension does not have", "/dimensions/a.b", {"tags": [{"tag": "a", "when": "value.level == 'top'"}]}),
+    ("a cycle", "/dimensions/a.b", {"tags": [{"tag": "a", "when": "a.b == 'a'"}]}),
+    ("a product of two silences", "/metrics/spend", "(since(login) * since(order.paid)) > 1"),
+    ("a value that varies with time", "/dimensions/a.b", {"value": "since(login)"}),
+    ("a value that is a double", "/dimensions/a.b", {"value": "avg(amount, order.paid)"}),
+    ("an attribute that is not declared", "/dimensions/a.b", {"value": "attr.region"}),
+    ("a rule that is no condition", "/dimensions/a.b", {"tags": [{"tag": "a", "when": "1 + 1"}]}),
+    ("one tag twice in a dimension", "/dimensions/a.b", {"tags": [{"tag": "a", "when": "true"}, {"tag": "a", "when": "true"}]}),
+    ("a group named as an event type", "/groups/login", ["login"]),
+    ("a duration beyond 100000d", "/events/login/dedupe", "100001d"),
+]
+ONLY_TAGD_CONFIGS = [
+    ("one topic twice", "/sources", [{"topic": "a"}, {"topic": "a"}]),
+    ("a topic both read and written", "/outputs", {"tag_changes": "events"}),
+    ("a grace beyond its limit", "/grace", "2h"),
+    ("a variable that is not set", "/group", "${NOT_SET}"),
+    ("a number in text beyond its range", "/workers", "65"),
+    ("a field that the catalog does not declare", "/sources/0/map", {**MAP, "data": {"price": "/total"}}),
+    ("an attribute that the catalog does not declare", "/sources/0/map",
+     {**MAP, "type": {"const": "profile.updated"}, "data": {"attributes": {"fields": {"shoe": "/shoe"}}}}),
+    ("a constant customer too long", "/sources/0/map", {**MAP, "subject": {"const": "c" * 129}}),
+]
+ONLY_TAGD_EVENTS = [
+    ("a subject that stands for no customer", "/subject", "Anonymous"),
+    ("a subject of 129 bytes in fewer letters", "/subject", "é" * 64 + "x"),
+    ("a field of the wrong type", "/data/amount", "10"),
+    ("a required field that is missing", "/data/category", GONE),
+    ("before 1990", "/time", "1989-12-31T23:59:59Z"),
+    ("a reserved type that this version does not do", "", {**EVENT_IN, "type": "customer.erased"}),
+    ("no time: simulate has no record's timestamp", "/time", GONE),
+]
+ENVIRONMENT = {"NAME": "x", "N": "2", "REDIS": "redis://127.0.0.1"}
+
+
+def ids(rows):
+    return [r[0] for r in rows]
+
+
+@pytest.mark.parametrize("why, where, value, accepted", CATALOGS, ids=ids(CATALOGS))
+def test_catalogs(check, why, where, value, accepted):
+    document = changed(SHOP, where, value)
+    assert (fault(CATALOG, document) is None) == accepted, fault(CATALOG, document)
+    found, told = check("catalog", document)
+    assert found == accepted, told
+
+
+@pytest.mark.parametrize("why, where, value, accepted", CONFIGS, ids=ids(CONFIGS))
+def test_configurations(check, tmp_path, why, where, value, accepted):
+    (tmp_path / "shop.json").write_text(json.dumps(MEMBERS))
+    document = changed(TAGD, where, value)
+    assert (fault(CONFIG, document) is None) == accepted, fault(CONFIG, document)
+    found, told = check("config", document, ENVIRONMENT)
+    assert found == accepted, told
+
+
+@pytest.mark.parametrize("why, where, value", ONLY_TAGD_CATALOGS, ids=ids(ONLY_TAGD_CATALOGS))
+def test_catalogs_that_only_tagd_can_refuse(check, why, where, value):
+    document = changed(SHOP, where, value)
+    assert fault(CATALOG, document) is None
+    assert not check("catalog", document)[0]
+
+
+@pytest.mark.parametrize("why, where, value", ONLY_TAGD_CONFIGS, ids=ids(ONLY_TAGD_CONFIGS))
+def test_configurations_that_only_tagd_can_refuse(check, tmp_path, why, where, value):
+    (tmp_path / "shop.json").write_text(json.dumps(MEMBERS))
+    document = changed(TAGD, where, value)
+    assert fault(CONFIG, document) is None
+    assert not check("config", document, ENVIRONMENT)[0]
+
+
+def simulated(tmp_path, event):
+    (tmp_path / "shop.json").write_text(json.dumps(SHOP))
+    told = subprocess.run([TAGD_COMMAND, "simulate", "--catalog", str(tmp_path / "shop.json")], input=json.dumps(event), capture_output=True, text=True)
+    assert told.returncode in (0, 65), told.stderr
+    return told.returncode == 0
+
+
+@pytest.mark.parametrize("why, where, value, accepted", EVENTS, ids=ids(EVENTS))
+def test_events(tmp_path, why, where, value, accepted):
+    event = changed(EVENT_IN, where, value)
+    assert (fault(EVENT, event) is None) == accepted, fault(EVENT, event)
+    assert simulated(tmp_path, event) == accepted
+
+
+@pytest.mark.parametrize("why, where, value", ONLY_TAGD_EVENTS, ids=ids(ONLY_TAGD_EVENTS))
+def test_events_that_only_tagd_can_refuse(tmp_path, why, where, value):
+    event = changed(EVENT_IN, where, value)
+    assert fault(EVENT, event) is None
+    assert not simulated(tmp_path, event)
+
+
+@pytest.mark.parametrize("name, base, rows", [("catalog", SHOP, CATALOGS), ("config", TAGD, CONFIGS), ("event-in", EVENT_IN, EVENTS)],
+                         ids=["catalogs", "configurations", "events"])
+def test_two_more_validators_give_the_same_verdicts(node, name, base, rows):
+    documents = [changed(base, where, value) for _, where, value, _ in rows]
+    wanted = [accepted for *_, accepted in rows]
+    assert json.loads(node("ajv", f"{SCHEMAS}/{name}.schema.json", given=json.dumps(documents))) == wanted
+    slow = jsonschema.Draft202012Validator(schema(name), format_checker=jsonschema.FormatChecker())
+    assert [slow.is_valid(d) for d in documents] == wanted

@@ -1,0 +1,198 @@
+"""The schemas themselves, by three validators that are not ours, and that they don't drift from the C code they describe."""
+import glob
+import json
+import os
+import re
+
+import jsonschema
+import pytest
+
+import validators
+from validators import ROOT, SCHEMAS, schema
+
+NAMES = sorted(os.path.basename(p)[:-len(".schema.json")] for p in glob.glob(SCHEMAS + "/*.schema.json"))
+
+
+def source(path):
+    return open(os.path.join(ROOT, path)).read()
+
+
+def objects(node):
+    """Every object schema that takes only known keys, wherever it stands."""
+    if isinstance(node, dict):
+        if node.get("additionalProperties") is False and "properties" in node:
+            yield node
+        for child in node.values():
+            yield from objects(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from objects(child)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_schema_is_json_schema_2020_12_and_its_examples_are_valid(name):
+    found = schema(name)
+    jsonschema.Draft202012Validator.check_schema(found)
+    assert found["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert found["$id"] == f"urn:tagd:schema:{name}:1"
+    assert found["title"] and found["description"] and found["examples"]
+    check = jsonschema.Draft202012Validator(found, format_checker=jsonschema.FormatChecker())
+    for example in found["examples"]:
+        check.validate(example)
+    for part in found.get("$defs", {}).values():
+        assert part["title"]
+        inside = jsonschema.Draft202012Validator({**part, "$defs": found["$defs"]}, format_checker=jsonschema.FormatChecker())
+        for example in part.get("examples", []):
+            inside.validate(example)
+        if "default" in part:
+            inside.validate(part["default"])
+
+
+def test_defaults_and_examples_of_keys_are_valid():
+    for name in NAMES:
+        whole, seen = schema(name), 0
+
+        def walk(node):
+            nonlocal seen
+            for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
+                walk(child)
+            if isinstance(node, dict) and ("default" in node or isinstance(node.get("examples"), list)):
+                check = jsonschema.Draft202012Validator({**node, "$defs": whole.get("$defs", {})})
+                for value in [*node.get("examples", []), *([node["default"]] if "default" in node else [])]:
+                    check.validate(value)
+                    seen += 1
+        walk(whole)
+        assert seen > 0, name
+
+
+def test_a_second_validator_compiles_them_in_strict_mode(node):
+    told = node("meta", *[f"{SCHEMAS}/{n}.schema.json" for n in NAMES])
+    assert told.count("compiles in strict mode") == len(NAMES) >= 5
+
+
+def test_asyncapi_is_valid_by_its_own_parser(node):
+    told = json.loads(node("asyncapi", SCHEMAS + "/asyncapi.yaml"))
+    assert told["wrong"] == []
+    defaults = schema("config")["properties"]["outputs"]["properties"]
+    assert told["document"] == {
+        "version": "3.0.0",
+        "channels": ["events", defaults["tag_changes"]["default"], defaults["dead_letter"]["default"]],
+        "operations": ["receive events", f"send {defaults['tag_changes']['default']}", f"send {defaults['dead_letter']['default']}"],
+        "messages": ["event", "eventBinary", "tagChanged", "tagChangedBinary", "deadLetter"]}
+
+
+def test_the_asyncapi_parser_sees_a_fault(node, tmp_path):
+    text = source("schemas/asyncapi.yaml").replace("action: receive", "action: eat").replace("./", SCHEMAS + "/")
+    (tmp_path / "asyncapi.yaml").write_text(text)
+    assert json.loads(node("asyncapi", str(tmp_path / "asyncapi.yaml")))["wrong"]
+
+
+# ---- the C code knows the same keys ----
+
+def known_keys(path, pattern, name):
+    """The key tables of a C file: {the keys, as a set}."""
+    tables = re.findall(pattern, source(path), re.DOTALL)
+    return {frozenset(re.findall(name, body)) for body in tables}
+
+
+def test_the_catalogs_keys_are_those_that_the_loader_knows():
+    tables = known_keys("daemon/catalog/load.c", r"const keys\[\] = \{(.*?)NULL\};", r'"([a-z_]+)"')
+    wanted = {frozenset(o["properties"]) for o in objects(schema("catalog"))}
+    assert tables == wanted
+
+
+RULE = {"const", "at", "as", "from", "fields"}  # keys of one table in C, of several objects in the schema
+
+
+def test_the_configurations_keys_are_those_that_the_reader_knows():
+    entry = r'\{"([a-z_]+)", *\w+, *(true|false)\}'
+    code = "".join(open(p).read() for p in sorted(glob.glob(ROOT + "/daemon/config/*.c")))
+    found = {frozenset(re.findall(entry, body)) for body in
+             re.findall(r"static const struct key keys\[\] = \{((?:\s*\{[^{}]*\},?)+)\s*\};", code)}
+    inside = [o for o in objects(schema("config")) if set(o["properties"]) <= RULE]
+    wanted = {frozenset((k, "true" if k in o.get("required", ()) else "false") for k in o["properties"])
+              for o in objects(schema("config")) if o not in inside}
+    wanted.add(frozenset((k, "false") for o in inside for k in o["properties"]))
+    assert found == wanted
+
+
+def test_properties_that_tagd_sets_itself_are_those_it_refuses():
+    body = re.search(r"own_properties\[\] = \{(.*?)\};", source("daemon/config/config.c"), re.DOTALL)[1]
+    assert re.findall(r'"([a-z.]+)"', body) == schema("config")["$defs"]["ownProperty"]["enum"]
+
+
+def test_reserved_types_and_codes_are_those_of_the_code():
+    body = re.search(r"reserved\[\] = \{(.*?)\};", source("daemon/catalog/catalog.c"), re.DOTALL)[1]
+    assert re.findall(r'"([a-z.]+)"', body) == schema("catalog")["$defs"]["reservedType"]["enum"]
+    body = re.search(r"names\[TAGD_EVENT_CODES\] = \{(.*?)\};", source("daemon/event/event.c"), re.DOTALL)[1]
+    assert re.findall(r'"([a-z_]+)"', body)[1:] == schema("dead-letter-headers")["properties"]["tagd_error"]["enum"]
+    body = re.search(r"words\[\] = \{(.*?)\};", source("daemon/catalog/load.c"), re.DOTALL)[1]
+    assert re.findall(r'"([a-z]+)"', body) == schema("catalog")["properties"]["metrics"]["propertyNames"]["allOf"][1]["not"]["enum"]
+
+
+# ---- numbers ----
+
+def constants(*paths):
+    """#define NAME NUMBER of C files, products and INT64_C evaluated."""
+    found = {"TAGD_MS_DAY": 86400000}
+    for path in paths:
+        for name, text in re.findall(r"#define (\w+) +(.+)", source(path)):
+            text = re.sub(r"/\*.*", "", text)
+            text = re.sub(r"INT64_C\((\d+)\)", r"\1", text).strip()
+            if text.startswith('"'):
+                found[name] = text.strip('"')
+            elif re.fullmatch(r"[\d\s*()<A-Z_]+", text):
+                for other, value in found.items():
+                    text = re.sub(rf"\b{other}\b", str(value), text)
+                if re.fullmatch(r"[\d\s*()<]+", text):
+                    found[name] = eval(text)
+    return found
+
+
+def ms(text):
+    number, unit = re.fullmatch(r"(\d+)(ms|[smhdw])", text).groups()
+    return int(number) * {"ms": 1, "s": 1000, "m": 60000, "h": 3600000, "d": 86400000, "w": 604800000}[unit]
+
+
+def test_limits_and_defaults_of_the_configuration_are_those_of_the_header():
+    c = constants("include/tagd/base.h", "include/tagd/event.h", "include/tagd/port.h", "daemon/config/config.h")
+    p, defs = schema("config")["properties"], schema("config")["$defs"]
+    outputs, redis = p["outputs"]["properties"], p["redis"]["properties"]
+    assert p["group"]["default"] == c["TAGD_GROUP_DEFAULT"]
+    assert [outputs[k]["default"] for k in ("tag_changes", "churn_risk", "dead_letter")] == [
+        c["TAGD_TAG_CHANGES_DEFAULT"], c["TAGD_CHURN_RISK_DEFAULT"], c["TAGD_DEAD_LETTER_DEFAULT"]]
+    assert (redis["prefix"]["default"], redis["prefix"]["maxLength"]) == (c["TAGD_PREFIX_DEFAULT"], c["TAGD_PREFIX_MAX"])
+    assert p["http"]["properties"]["listen"]["default"] == f"{c['TAGD_HTTP_HOST_DEFAULT']}:{c['TAGD_HTTP_PORT_DEFAULT']}"
+    for key in ("grace", "max_idle", "horizon", "future"):
+        assert ms(p[key]["default"]) == c[f"TAGD_{key.upper()}_DEFAULT_MS"], key
+        assert ms(re.search(r"At most (\w+)\.", p[key]["description"])[1]) == c[f"TAGD_{key.upper()}_MAX_MS"], key
+    assert defs["groupName"]["anyOf"][0]["maxLength"] == c["TAGD_GROUP_MAX"] == c["TAGD_INSTANCE_MAX"]
+    assert defs["topicName"]["anyOf"][0]["maxLength"] == c["TAGD_TOPIC_NAME_MAX"]
+    assert p["sources"]["maxItems"] == c["TAGD_TOPICS_MAX"]
+    assert p["carry"]["anyOf"][1]["maxItems"] == c["TAGD_CARRY_MAX"]
+    assert p["junk_subjects"]["maxItems"] == c["TAGD_JUNK_SUBJECTS_MAX"]
+    ranges = {"workers": (1, c["TAGD_WORKERS_MAX"], 1),
+              "max_event_bytes": (c["TAGD_EVENT_BYTES_LEAST"], c["TAGD_EVENT_BYTES_MOST"], c["TAGD_EVENT_BYTES_MAX"]),
+              "batch_events": (1, c["TAGD_BATCH_EVENTS_MAX"], c["TAGD_BATCH_EVENTS_DEFAULT"]),
+              "batch_bytes": (c["TAGD_BATCH_BYTES_LEAST"], c["TAGD_BATCH_BYTES_MAX"], c["TAGD_BATCH_BYTES_DEFAULT"])}
+    for key, (least, most, default) in ranges.items():
+        number = p[key]["anyOf"][0]
+        assert (number["minimum"], number["maximum"], p[key]["default"]) == (least, most, default), key
+    assert defs["pointer"]["maxLength"] == c["TAGD_POINTER_BYTES_MAX"]
+    assert defs["mappedFields"]["properties"]["fields"]["maxProperties"] == c["TAGD_MAP_FIELDS_MAX"]
+    assert defs["constantText"]["properties"]["const"]["maxLength"] == c["TAGD_ATTRIBUTE_MAX"]
+    assert p["past"]["default"] == "1990-01-01T00:00:00Z" and c["TAGD_PAST_DEFAULT_MS"] == 631152000000
+
+
+def test_limits_of_catalog_and_event_are_those_of_the_headers():
+    c = constants("include/tagd/event.h", "include/tagd/catalog.h", "daemon/catalog/load.c")
+    catalog, defs, event = schema("catalog")["properties"], schema("catalog")["$defs"], schema("event-in")["properties"]
+    assert catalog["events"]["maxProperties"] == c["TAGD_EVENT_TYPES_MAX"]
+    assert defs["event"]["properties"]["fields"]["maxProperties"] == c["TAGD_FIELDS_MAX"]
+    assert catalog["attributes"]["maxProperties"] == c["TAGD_ATTRIBUTES_MAX"]
+    assert catalog["dimensions"]["maxProperties"] == c["TAGD_DIMENSIONS_MAX"]
+    assert defs["dimension"]["properties"]["tags"]["maxItems"] == c["TAGD_TAGS_MAX"]
+    assert defs["expression"]["maxLength"] == c["TEXT_BYTES_MAX"]
+    assert {defs[d]["maxLength"] for d in ("name", "dottedName", "dimensionName")} == {c["NAME_BYTES_MAX"]}
+    assert {event[a]["maxLength"] for a in ("id", "source", "type")} == {c["TAGD_ATTRIBUTE_MAX"]}
+    assert event["subject"]["maxLength"] == c["TAGD_SUBJECT_MAX"]

@@ -1,0 +1,94 @@
+"""The published schemas, and what the tests check with them. Validators are not ours: jsonschema-rs here, for its speed;
+test_schemas.py has two more."""
+import copy
+import json
+import os
+import re
+
+import jsonschema_rs
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SCHEMAS = os.path.join(ROOT, "schemas")
+TAGD = os.environ.get("TAGD", os.path.join(ROOT, "build/release/tagd"))
+
+COMMENT_OR_STRING = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+
+
+def read_jsonc(text):
+    """JSON with comments, as catalogs and configurations are written."""
+    return json.loads(COMMENT_OR_STRING.sub(lambda m: m[0] if m[0][0] == '"' else " ", text))
+
+
+def schema(name):
+    with open(os.path.join(SCHEMAS, name + ".schema.json")) as file:
+        return json.load(file)
+
+
+def strict(node):
+    """The same schema, but an object may only have the members that are told of. Published schemas of what comes out let
+    readers meet newer versions; here a member that no schema knows is an error."""
+    if isinstance(node, list):
+        return [strict(x) for x in node]
+    if not isinstance(node, dict):
+        return node
+    out = {k: strict(v) if k not in ("const", "enum", "examples", "default") else v for k, v in node.items()}
+    if out.get("type") == "object" and "properties" in out:
+        out.setdefault("additionalProperties", False)
+    return out
+
+
+def validator(name, closed=False):
+    found = copy.deepcopy(schema(name))
+    return jsonschema_rs.validator_for(strict(found) if closed else found, validate_formats=True)
+
+
+CHANGE = validator("tag-changed", closed=True)
+DEAD_LETTER = validator("dead-letter-headers")
+EVENT = validator("event-in")
+CATALOG = validator("catalog")
+CONFIG = validator("config")
+
+
+def fault(check, instance):
+    """The first thing wrong, as a line, or None."""
+    for error in check.iter_errors(instance):
+        return "/" + "/".join(map(str, error.instance_path)) + ": " + error.message[:500]
+    return None
+
+
+def check_change(event):
+    """A published tag change, structured: the schema, and what a schema can't say."""
+    wrong = fault(CHANGE, event)
+    assert wrong is None, f"{wrong} in {json.dumps(event)[:2000]}"
+    data = event["data"]
+    assert event["id"] == f"tag:{event['subject']}:{data['revision']}", event["id"]
+    assert data["from"] != data["to"], event["id"]
+    assert data["then"] != data["to"] or data["valid_until"] is None, event["id"]
+    assert data["valid_until"] is None or data["valid_until"] > event["time"], event["id"]
+    assert data["tags"].get(data["dimension"], data["to"]) == data["to"], event["id"]
+
+
+def headers_of(message):
+    return {k: None if v is None else v.decode(errors="surrogateescape") for k, v in message.headers() or []}
+
+
+def event_of(message):
+    """The CloudEvent of a Kafka message, whichever form it has, as its structured form."""
+    headers = headers_of(message)
+    kind = headers.get("content-type") or ""
+    if kind.startswith("application/cloudevents+json"):
+        return json.loads(message.value())
+    assert "ce_specversion" in headers, f"neither structured nor binary: {headers}"
+    event = {k[3:]: v for k, v in headers.items() if k.startswith("ce_")}
+    return {**event, "datacontenttype": kind, "data": json.loads(message.value())}
+
+
+def check_change_message(message):
+    event = event_of(message)
+    check_change(event)
+    assert message.key().decode() == event["subject"]
+
+
+def check_dead_letter_message(message):
+    wrong = fault(DEAD_LETTER, headers_of(message))
+    assert wrong is None, wrong

@@ -1,0 +1,113 @@
+/* The head's line of text in Redis. */
+#include "check.h"
+#include "io/redis_head.c"
+
+static struct tagd_head some_head(void)
+{
+    struct tagd_head head = {.exists = true,
+                             .fence = UINT64_MAX,
+                             .batch = 12,
+                             .prev_fence = 3,
+                             .n_topics = 2,
+                             .partitions = 64,
+                             .next_offset = {-1, 77},
+                             .watermark_ms = INT64_MIN,
+                             .latest_ms = 1000,
+                             .catalog_hash = "0123456789abcdef0123456789abcdef",
+                             .owner = "tagd-a-0"};
+    return head;
+}
+
+static struct tagd_head with_baseline(bool finished)
+{
+    struct tagd_head head = some_head();
+    head.baseline = (struct tagd_baseline){.import = "fedcba9876543210fedcba9876543210",
+                                           .finished = finished,
+                                           .before_ms = -5,
+                                           .lines = UINT64_MAX,
+                                           .events = 1,
+                                           .duplicates = 2,
+                                           .ignored = 3,
+                                           .customers = 4};
+    return head;
+}
+
+static bool same(const struct tagd_head *a, const struct tagd_head *b)
+{
+    return a->exists == b->exists && a->fence == b->fence && a->batch == b->batch && a->prev_fence == b->prev_fence &&
+           a->n_topics == b->n_topics && a->partitions == b->partitions &&
+           memcmp(a->next_offset, b->next_offset, a->n_topics * sizeof(a->next_offset[0])) == 0 &&
+           a->watermark_ms == b->watermark_ms && a->latest_ms == b->latest_ms &&
+           strcmp(a->catalog_hash, b->catalog_hash) == 0 && strcmp(a->owner, b->owner) == 0 &&
+           strcmp(a->baseline.import, b->baseline.import) == 0 && a->baseline.finished == b->baseline.finished &&
+           a->baseline.before_ms == b->baseline.before_ms && a->baseline.lines == b->baseline.lines &&
+           a->baseline.events == b->baseline.events && a->baseline.duplicates == b->baseline.duplicates &&
+           a->baseline.ignored == b->baseline.ignored && a->baseline.customers == b->baseline.customers;
+}
+
+static bool reads_back(const struct tagd_head *head)
+{
+    struct tagd_buf text = {0};
+    struct tagd_head read;
+    tagd_redis_head_write(&text, head);
+    bool ok = tagd_redis_head_read((struct tagd_str){text.p, text.n}, &read) && same(head, &read);
+    tagd_buf_free(&text);
+    return ok;
+}
+
+static void a_head_reads_back_with_and_without_a_baseline(void)
+{
+    struct tagd_head plain = some_head(), unfinished = with_baseline(false), finished = with_baseline(true);
+    CHECK(reads_back(&plain) && reads_back(&unfinished) && reads_back(&finished));
+    plain.owner[0] = plain.catalog_hash[0] = '\0';
+    CHECK(reads_back(&plain));
+}
+
+static void a_head_without_a_baseline_is_written_as_ever(void)
+{
+    struct tagd_head head = some_head();
+    struct tagd_buf text = {0};
+    tagd_redis_head_write(&text, &head);
+    CHECK(tagd_str_eq((struct tagd_str){text.p, text.n},
+                      TAGD_STR("1 18446744073709551615 12 3 64 -9223372036854775808 1000 "
+                               "0123456789abcdef0123456789abcdef tagd-a-0 2 -1 77")));
+    tagd_buf_free(&text);
+}
+
+static void the_largest_head_fits(void)
+{
+    struct tagd_head head = with_baseline(true);
+    struct tagd_baseline *baseline = &head.baseline;
+    head.n_topics = TAGD_TOPICS_MAX;
+    head.batch = head.prev_fence = UINT64_MAX;
+    head.latest_ms = baseline->before_ms = INT64_MIN;
+    baseline->events = baseline->duplicates = baseline->ignored = baseline->customers = UINT64_MAX;
+    for (int i = 0; i < TAGD_TOPICS_MAX; i++)
+        head.next_offset[i] = INT64_MAX;
+    memset(head.owner, 'o', sizeof(head.owner) - 1);
+    CHECK(reads_back(&head));
+}
+
+static void a_head_that_is_cut_or_has_more_is_refused(void)
+{
+    struct tagd_head head = with_baseline(true), read;
+    struct tagd_buf text = {0};
+    tagd_redis_head_write(&text, &head);
+    tagd_buf_reserve(&text, 1);
+    text.p[text.n] = '\0';
+    for (size_t n = 0; n < text.n; n++) /* a number that is cut is a number still: whole words go */
+        if (n == 0 || (text.p[n] == ' ' && strncmp(text.p + n, " import", 7) != 0))
+            CHECK(!tagd_redis_head_read((struct tagd_str){text.p, n}, &read));
+    tagd_buf_add_z(&text, " 1");
+    CHECK(!tagd_redis_head_read((struct tagd_str){text.p, text.n}, &read));
+    tagd_buf_free(&text);
+}
+
+int main(void)
+{
+    RUN(a_head_reads_back_with_and_without_a_baseline);
+    RUN(a_head_without_a_baseline_is_written_as_ever);
+    RUN(the_largest_head_fits);
+    RUN(a_head_that_is_cut_or_has_more_is_refused);
+    return DONE();
+}
