@@ -64,20 +64,25 @@ const struct tagd_command tagd_commands[] = {
     {"import", "history from files as a baseline, before the daemon's first event",
      "usage: tagd import --config FILE --until TIME [--create-topics] EVENTS.jsonl...\n"
      "\n"
-     "  --config FILE    the daemon's configuration; its group must be new, and not running\n"
-     "  --until TIME     history is what is before TIME (RFC 3339), the stream what is at or after it\n"
-     "  --create-topics  creates source and output topics that are missing\n"
-     "  EVENTS.jsonl...  one event a line, as simulate takes them; several files are merged by event time\n"
+     "Events before TIME make state and tags; nothing is published. The daemon then ignores the stream's\n"
+     "events before TIME, so that each event counts once. Killed, it is run again with the same files\n"
+     "and goes on where it was.\n"
      "\n"
-     "Events before TIME make state and tags; nothing is published. The daemon then ignores the stream's events "
-     "before\n"
-     "TIME, so that each event counts once. Killed, it is run again with the same files and goes on where it was.\n"
-     "Lines that are no usable events go to stderr as JSON, and the exit code is then 65 though the import is "
-     "complete.\n"
+     "  --config FILE     the daemon's configuration; its group must be new, and not running\n"
+     "  --until TIME      history is what is before TIME (RFC 3339), the stream what is at or after it\n"
+     "  --create-topics   creates source and output topics that are missing\n"
+     "  EVENTS.jsonl...   one event a line, as simulate takes them; several files are merged by time\n"
+     "  --help, --version\n"
+     "\n"
+     "A line that is no usable event goes to stderr as JSON: {\"line\", \"error\", \"reason\"}.\n"
      "\n"
      "example: the topics keep 7 days, the archive has the years before\n"
-     "  tagd import --config tagd.json --until 2026-11-20T00:00:00Z archive/orders.jsonl archive/logins.jsonl\n"
-     "  tagd run --config tagd.json\n",
+     "  tagd import --config tagd.json --until 2026-11-20T00:00:00Z archive/*.jsonl\n"
+     "  tagd run --config tagd.json\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 65 the events can't be read, or it is done but lines were no usable\n"
+     "  events; 69 a server is out of reach, or the group is in use; 78 the configuration or catalog is\n"
+     "  wrong, or topics or stored state don't fit them\n",
      tagd_command_import},
 #endif
     {"explain", "a customer's tags, the values behind each, why, and what changes next",

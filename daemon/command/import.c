@@ -66,7 +66,7 @@ static int open_file(struct run *run, const char *path)
     source->lines.path = path;
     source->lines.file = fopen(path, "r");
     if (source->lines.file == NULL)
-        return tagd_command_error(TAGD_EXIT_DATA, "%s: %s; name a readable file of events, one JSON a line", path,
+        return tagd_command_error(TAGD_EXIT_DATA, "%s: %s; expected events in a readable file, one JSON a line", path,
                                   strerror(errno));
     run->n_sources++;
     setvbuf(source->lines.file, NULL, _IOFBF, FILE_BUFFER_BYTES);

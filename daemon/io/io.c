@@ -133,13 +133,18 @@ static bool begin_producer(struct tagd_io *io, int64_t deadline, enum tagd_io_re
     }
 }
 
+static void note_wait(const struct tagd_notes *notes, const char *why, int64_t deadline)
+{
+    tagd_kafka_note(notes, TAGD_NOTE_WARN, "%s; waiting for it up to %lld s", why,
+                    (long long)(deadline - tagd_io_mono_ms() + 999) / 1000);
+}
+
 static bool begin_redis(struct tagd_io *io, int64_t deadline, enum tagd_io_result *result, struct tagd_error *error)
 {
     for (bool noted = false;; noted = true) {
         *result = tagd_redis_connect(io->redis, error);
         if (*result == TAGD_IO_UNREACHABLE && !noted)
-            tagd_kafka_note(&io->notes, TAGD_NOTE_WARN, "%s; waiting for it up to %lld s", error->text,
-                            (long long)(deadline - tagd_io_mono_ms() + 999) / 1000);
+            note_wait(&io->notes, error->text, deadline);
         if (*result != TAGD_IO_UNREACHABLE || tagd_io_mono_ms() >= deadline)
             return *result == TAGD_IO_OK;
     }
@@ -251,10 +256,11 @@ enum tagd_io_result tagd_io_heads(const struct tagd_config *config, uint32_t par
 {
     struct tagd_redis *redis = tagd_redis_new(config, partitions, notes, NULL);
     int64_t deadline = tagd_io_mono_ms() + timeout_ms;
-    enum tagd_io_result result;
-    do
+    enum tagd_io_result result = tagd_redis_heads(redis, heads, error);
+    if (result == TAGD_IO_UNREACHABLE && timeout_ms > 0)
+        note_wait(notes, error->text, deadline);
+    while (result == TAGD_IO_UNREACHABLE && tagd_io_mono_ms() < deadline)
         result = tagd_redis_heads(redis, heads, error);
-    while (result == TAGD_IO_UNREACHABLE && tagd_io_mono_ms() < deadline);
     tagd_redis_free(redis);
     return result;
 }

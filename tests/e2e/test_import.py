@@ -54,13 +54,13 @@ def lines_done(stack, d):
 
 
 def store(stack, d):
-    """All that the group keeps, but fences and heads."""
+    """All that the group keeps, but fences, heads and names of its own."""
     out = {}
     raw = stack.redis.__class__(port=stack.redis_port)
     for key in raw.scan_iter(match=f"{d.name}:*", count=10000):
         name = key.decode().replace(d.name, "")
         kind = raw.type(key)
-        if name.endswith((":fence", ":head", ":group")):
+        if name.endswith((":fence", ":head", ":group", ":sources")):
             continue
         out[name] = raw.get(key) if kind == b"string" else raw.hgetall(key) if kind == b"hash" else dict(raw.zrange(key, 0, -1, withscores=True))
     return out
