@@ -34,6 +34,11 @@ def test_every_command_of_the_tutorial(stack, tmp_path):
     assert done["commands"] >= 10 and done["outputs"] >= 8 and done["files"] == 3
 
 
+def test_every_command_of_the_small_history(stack, tmp_path):
+    done = runner.Runner(tmp_path, addresses(stack)).document(os.path.join(ROOT, "deploy/history.md"))
+    assert done == {"files": 4, "commands": 4, "outputs": 3}
+
+
 def test_records_from_the_future_and_misrouted_ones_get_the_reasons_shown(stack):
     shown = dict(re.findall(r"^(future|misrouted): (.*)$", open(SCHEMAS + "/events-in.md").read(), re.MULTILINE))
     d = stack_module.Daemon(stack, "reasons", CATALOG, ["reasons.events"])
