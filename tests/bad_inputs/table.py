@@ -117,7 +117,7 @@ CATALOGS = [
     ("no events", "‸{ \"catalog\": \"shop\", \"version\": \"1\" }\n", "", "key 'events' is missing"),
     ("no dimensions", "‸{ \"catalog\": \"shop\", \"version\": \"1\",\n  \"events\": {} }\n", "", "key 'dimensions' is missing"),
     ("an unknown key at the top", structure(rest='‸"colour": 1'), '/colour', "unknown key 'colour': expected one of catalog, …"),
-    ("a time zone with a name", structure(rest='"timezone": ‸"Asia/Shanghai"'), '/timezone', 'expected a fixed offset such as "+08:00"'),
+    ("a time zone with a name", structure(rest='"timezone": ‸"Asia/Shanghai"'), '/timezone', 'expected a fixed offset such as "+08:00", at most 14 hours'),
     ("events as an array", structure(events='"events": ‸["login"]'), '/events', 'expected an object of event types, found an array'),
     ("an event type's name in Chinese", structure(events='"events": {‸"下单": {}}'), '/events/下单',
      "expected an event type's name of ASCII letters, digits, _, - and dots, at most 128 bytes"),
