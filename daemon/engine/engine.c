@@ -12,12 +12,15 @@
 #include "engine/eval.h"
 
 #define DUE_STEPS_MAX 64 /* instants looked at for `due`; past it the bound is early and is looked at again then */
+#define DUE_DECISIONS_MAX 20000    /* of all searches for one `due` */
+#define UNTIL_DECISIONS_MAX 400000 /* of all searches for one `valid_until`; past it none is told */
 #define UNTIL_STEPS_MAX 200000 /* instants looked at for `valid_until`: far more than a horizon of minute panes has */
 
 struct tagd_engine {
     const struct tagd_catalog *catalog;
     int64_t horizon_ms;
     struct view now, scan, walk;
+    int64_t decisions;
     bool *flags, *closure; /* dimensions at work */
     bool *changed;         /* dimensions, in the present evaluation */
     bool baseline;         /* changes are neither numbered nor told */
@@ -67,6 +70,7 @@ struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t 
     view_new(&engine->scan, catalog);
     view_new(&engine->walk, catalog);
     engine->now.walk = engine->scan.walk = &engine->walk;
+    engine->now.decisions = engine->scan.decisions = engine->walk.decisions = &engine->decisions;
     engine->scan.base = &engine->now;
     engine->flags = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     engine->closure = tagd_xcalloc(catalog->n_dimensions + 1, 1);
@@ -195,6 +199,7 @@ static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *
     scan->profile = profile;
     scan->stamp++;
     scan->now = engine->now.now;
+    engine->decisions = target < 0 ? DUE_DECISIONS_MAX : UNTIL_DECISIONS_MAX;
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         take_tag(scan, d);
         scan->stable[d] = INT64_MIN;
@@ -222,8 +227,10 @@ static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *
         }
         if (changed && target >= 0)
             *then = tag_of(scan, (uint32_t)target);
-        if (changed || --steps <= 0)
+        if (changed)
             return next;
+        if (--steps <= 0 || engine->decisions < 0)
+            return target < 0 ? next : TAGD_NEVER;
     }
 }
 

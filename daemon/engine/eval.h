@@ -32,8 +32,9 @@ struct view {
     int32_t *tags;           /* by dimension, at now */
     struct tagd_str *texts;  /* by dimension: a value's text at now; in scratch, or in the profile */
     char (*scratch)[VALUE_TEXT];
-    int64_t *stable;   /* by dimension: the tag stands until just before */
-    struct view *walk; /* scratch of the same shape for looking ahead of now; NULL in a walk itself */
+    int64_t *stable;    /* by dimension: the tag stands until just before */
+    int64_t *decisions; /* that searches may still take; below 0 their answers are early */
+    struct view *walk;  /* scratch of the same shape for looking ahead of now; NULL in a walk itself */
 };
 
 struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node);

@@ -43,9 +43,79 @@ static void widen(struct range *range, struct tagd_val val, bool first)
         range->hi = val;
 }
 
+/* By how much a duration made of clocks by + and - moves in a millisecond; false: it is made otherwise. */
+static bool slope_of(const struct view *view, const struct tagd_node *node, int *slope)
+{
+    int a, b;
+    *slope = 0;
+    if (!node->varies)
+        return true;
+    if (node->kind == TAGD_N_METRIC)
+        return slope_of(view, view->catalog->metrics[node->index].node, slope);
+    if (tagd_is_clock(node)) {
+        *slope = node->kind == TAGD_N_UNTIL ? -1 : 1;
+        return true;
+    }
+    if ((node->kind != TAGD_N_ADD && node->kind != TAGD_N_SUB) || !slope_of(view, node->a, &a) ||
+        !slope_of(view, node->b, &b))
+        return false;
+    *slope = node->kind == TAGD_N_ADD ? a + b : a - b;
+    return true;
+}
+
+/* Whether the node, though made of clocks, has one value throughout: what they have in common cancels exactly, as in
+ * since_first(E) - since(E). */
+static bool is_flat(const struct view *view, const struct tagd_node *node)
+{
+    int slope;
+    if (!node->varies)
+        return true;
+    if (node->kind == TAGD_N_METRIC)
+        return is_flat(view, view->catalog->metrics[node->index].node);
+    if (tagd_is_clock(node))
+        return false;
+    if (node->type == TAGD_T_DURATION && slope_of(view, node, &slope) && slope == 0)
+        return true;
+    return is_flat(view, node->a) && is_flat(view, node->b);
+}
+
+static double raw_number(struct tagd_val val)
+{
+    return val.kind == TAGD_V_DURATION ? (double)val.u.i : tagd_val_number(val);
+}
+
+/* <0 or >0: on that side of all values that are not null; 0: a value. */
+static int overflow_of(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b)
+{
+    double x = raw_number(a), y = raw_number(b);
+    if (tagd_val_arithmetic(kind, a, b).kind != TAGD_V_NULL)
+        return 0;
+    double raw = kind == TAGD_N_ADD ? x + y : kind == TAGD_N_SUB ? x - y : kind == TAGD_N_MUL ? x * y : x / y;
+    return raw < 0 ? -1 : 1;
+}
+
+/* What the operation makes of all values of two ranges. */
+static struct range combined(enum tagd_node_kind kind, const struct range *a, const struct range *b)
+{
+    struct range range = {0};
+    if (a->open || b->open)
+        return open_range;
+    struct tagd_val x[] = {a->lo, a->lo, a->hi, a->hi}, y[] = {b->lo, b->hi, b->lo, b->hi};
+    bool by_zero = kind == TAGD_N_DIV && b->lo.kind != TAGD_V_NULL && raw_number(b->lo) == 0;
+    bool null = a->lo.kind == TAGD_V_NULL || b->lo.kind == TAGD_V_NULL || by_zero;
+    for (int i = 1; i < 4 && !null; i++) {
+        /* beyond the limit at one end and beyond the other at the other: in between are values */
+        if (overflow_of(kind, x[i], y[i]) != overflow_of(kind, x[0], y[0]))
+            return open_range;
+    }
+    for (int i = 0; i < 4; i++)
+        widen(&range, tagd_val_arithmetic(kind, x[i], y[i]), i == 0);
+    return range;
+}
+
 static struct range range_of(struct view *view, const struct tagd_node *node, int64_t from, int64_t to)
 {
-    if (!node->varies) {
+    if (is_flat(view, node)) {
         struct tagd_val val = tagd_eval(view, node);
         return (struct range){.lo = val, .hi = val};
     }
@@ -58,13 +128,7 @@ static struct range range_of(struct view *view, const struct tagd_node *node, in
         return range;
     }
     struct range a = range_of(view, node->a, from, to), b = range_of(view, node->b, from, to);
-    if (a.open || b.open)
-        return open_range;
-    widen(&range, tagd_val_arithmetic(node->kind, a.lo, b.lo), true);
-    widen(&range, tagd_val_arithmetic(node->kind, a.lo, b.hi), false);
-    widen(&range, tagd_val_arithmetic(node->kind, a.hi, b.lo), false);
-    widen(&range, tagd_val_arithmetic(node->kind, a.hi, b.hi), false);
-    return range;
+    return combined(node->kind, &a, &b);
 }
 
 enum verdict { IS_FALSE, IS_TRUE, IS_NULL, UNDECIDED };
@@ -106,6 +170,11 @@ static double magnitude(const struct line *line)
     return a > b ? a : b;
 }
 
+static bool is_whole(double v)
+{
+    return v == trunc(v) && fabs(v) < (double)TAGD_DURATION_MAX;
+}
+
 static bool constant_line(struct tagd_val val, struct line *line)
 {
     double v;
@@ -115,15 +184,23 @@ static bool constant_line(struct tagd_val val, struct line *line)
     case TAGD_V_DOUBLE: v = val.u.f; break;
     default: return false;
     }
-    *line = (struct line){v, v, fabs(v) * ROUNDING};
+    *line = (struct line){v, v, is_whole(v) ? 0 : fabs(v) * ROUNDING};
     return true;
+}
+
+/* Whole milliseconds times a whole number, or divided by 1, are whole milliseconds: nothing is cut. */
+static bool stays_whole(enum tagd_node_kind kind, const struct line *a, const struct line *b)
+{
+    bool whole_a = a->from == a->to && a->error == 0 && is_whole(a->from),
+         whole_b = b->from == b->to && b->error == 0 && is_whole(b->from);
+    return kind == TAGD_N_MUL ? whole_a || whole_b : whole_b && fabs(b->from) == 1;
 }
 
 /* False: null, not a duration or a number, or so large that it may become null. */
 static bool line_of(struct view *view, const struct tagd_node *node, int64_t from, int64_t to, struct line *line)
 {
     struct line a, b;
-    if (!node->varies)
+    if (is_flat(view, node))
         return constant_line(tagd_eval(view, node), line);
     if (node->kind == TAGD_N_METRIC)
         return line_of(view, view->catalog->metrics[node->index].node, from, to, line);
@@ -151,7 +228,7 @@ static bool line_of(struct view *view, const struct tagd_node *node, int64_t fro
         break;
     default: return false;
     }
-    if (node->kind == TAGD_N_MUL || node->kind == TAGD_N_DIV) {
+    if ((node->kind == TAGD_N_MUL || node->kind == TAGD_N_DIV) && !(exact && stays_whole(node->kind, &a, &b))) {
         line->error += exact ? 1 : 0; /* cut to a whole millisecond */
         exact = false;
     }
@@ -268,12 +345,13 @@ static int64_t search(struct view *view, const struct tagd_node *node)
     enum verdict now = verdict_of(tagd_eval(view, node));
     int64_t limit = earlier(end, TAGD_TIME_MAX), at = view->now + 1, step = limit - at;
     for (int i = 0; at < limit; i++) {
+        --*view->decisions;
         step = later(1, earlier(step, limit - at));
         enum verdict verdict = decide(view, node, at, at + step - 1);
         if (verdict == now) {
             at += step;
             step *= 2;
-        } else if (verdict != UNDECIDED || i >= SEARCH_STEPS_MAX) {
+        } else if (verdict != UNDECIDED || i >= SEARCH_STEPS_MAX || *view->decisions < 0) {
             return at;
         } else {
             assert(step > 1);

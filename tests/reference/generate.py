@@ -217,7 +217,13 @@ class Maker:
         if kind < 0.85:
             self.use("duration / number")
             return f"{self.clock()} / {self.r.choice(['2', '3', '0.7'])}"
-        if kind < 0.89:
+        if kind < 0.87:
+            self.use("duration / count")
+            return f"{self.clock()} / {self.divisor()}"
+        if kind < 0.885:
+            self.use("two clocks / count")
+            return f"({self.clock()} - {self.clock()}) / {self.divisor()}"
+        if kind < 0.9:
             self.use("number * duration")
             return f"{self.r.choice(['0.5', '2', '-1.5'])} * {self.clock()}"
         if kind < 0.93:
@@ -228,6 +234,9 @@ class Maker:
             return f"{self.text_of(self.span())} - {self.clock()}"
         self.use("duration + duration")
         return f"{self.clock()} {self.r.choice(['+', '-'])} {self.text_of(self.span())}"
+
+    def divisor(self):
+        return self.r.choice([f"count({self.events()})", f"(count({self.events()}) - 1)", f"count({self.events()}{self.window()})", f"distinct(source, {self.events()})"])
 
     def comparison(self):
         op = self.r.choice([">=", ">", "<", "<=", "==", "!="])
@@ -262,7 +271,12 @@ class Maker:
             return f"{a} {op} '{b}'"
         if kind < 0.95:
             return self.truth() if self.chance(0.6) else f"{self.truth()} {self.r.choice(['==', '!='])} {self.r.choice(['true', 'false'])}"
+        if kind < 0.965:
+            self.use("condition compared")
+            return f"({self.comparison()}) {self.r.choice(['==', '!='])} ({self.comparison()})"
         self.use("is null")
+        if self.chance(0.15):
+            return f"({self.comparison()}) is {self.r.choice(['', 'not '])}null"
         return f"{self.r.choice([self.clock(), self.number(), self.word(), self.truth(), self.point()[0]])} is {self.r.choice(['', 'not '])}null"
 
     def condition(self, known, depth=0):

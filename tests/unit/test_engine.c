@@ -251,6 +251,76 @@ static void the_first_value_is_that_of_the_earliest_event_even_if_it_comes_late(
     shop_close(&shop);
 }
 
+/* One silence against another that is the same: never a change, and no search for one at every millisecond. */
+static void what_clocks_have_in_common_cancels_exactly(void)
+{
+    static const char *const rules[] = {
+        "since(order.paid) > since_first(order.paid) / count(order.paid)",
+        "(since_first(order.paid) - since(order.paid)) / count(order.paid) > 0s",
+        "since(order.paid) * 3 - since_first(order.paid) * count(order.paid) * 3 > 0s",
+        "until(due, order.paid) + since(order.paid) > 1d",
+        "(until(due, order.paid) + since(order.paid)) / 3 * 3 > 1d",
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        struct tagd_buf dimensions = {0};
+        tagd_buf_printf(
+            &dimensions,
+            "\"d.more\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"%s\"},{\"tag\":\"no\",\"when\":\"true\"}]}%c", rules[i],
+            0);
+        struct shop shop = shop_open("", dimensions.p);
+        shop_event(&shop, "order.paid", T0, "{\"due\":\"2023-11-15T22:13:20Z\"}");
+        CHECK(shop_saw(&shop, "d.more ->no@1700000000000;"));
+        CHECK(tagd_profile_due(shop.profile) == TAGD_NEVER);
+        int64_t until;
+        struct tagd_tag then;
+        tagd_engine_view(shop.engine, shop.profile, T0);
+        tagd_engine_next(shop.engine, shop.profile, 0, T0, &until, &then);
+        CHECK(until == TAGD_NEVER && then.index == -1);
+        shop_close(&shop);
+        tagd_buf_free(&dimensions);
+    }
+}
+
+static void orders_a_month_apart_to_the_millisecond_are_a_month_apart(void)
+{
+    struct shop shop = shop_open("", "\"d.rhythm\":{\"tags\":[{\"tag\":\"slow\",\"when\":\"(since_first(order.paid) - "
+                                     "since(order.paid)) / (count(order.paid) - 1) >= 30d\"}]}");
+    shop_event(&shop, "order.paid", T0, "{}");
+    shop_event(&shop, "order.paid", T0 + 30 * DAY, "{}");
+    CHECK(shop_saw(&shop, "d.rhythm ->slow@1702592000000;"));
+    shop_event(&shop, "order.paid", T0 + 60 * DAY - 2, "{}");
+    CHECK(shop_saw(&shop, "d.rhythm slow>-@1705183999998;"));
+    CHECK(tagd_profile_due(shop.profile) == TAGD_NEVER);
+    shop_close(&shop);
+}
+
+/* A duration past 2^53 ms is null: on both sides of such values there are some that are not. */
+static void a_value_between_two_overflows_is_found(void)
+{
+    struct shop shop = shop_open(
+        "", "\"d.a\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"until(due, order.paid) * 10000000000 > 0s\"}]},"
+            "\"d.b\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"until(due, order.paid) * 10000000000 is not null\"}]}");
+    shop_event(&shop, "order.paid", T0, "{\"due\":\"2023-11-15T22:13:20Z\"}");
+    shop_time(&shop, T0 + 2 * DAY); /* a day, less 900719 ms; there; and as long after it */
+    CHECK(shop_saw(&shop, "d.a ->yes@1700085499281;d.b ->yes@1700085499281;d.a yes>-@1700086400000;"
+                          "d.b yes>-@1700087300720;"));
+    shop_close(&shop);
+}
+
+/* Cutting to whole milliseconds turns this one for ever: what is told of the future ends with a budget. */
+static void a_comparison_that_cutting_blurs_for_ever_costs_a_bounded_search(void)
+{
+    struct shop shop = shop_open("", "\"d.blur\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"since(login) / 3 * 3 > "
+                                     "since_first(login) + 1ms\"},{\"tag\":\"no\",\"when\":\"true\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    CHECK(shop_saw(&shop, "d.blur ->no@1700000000000;"));
+    int64_t due = tagd_profile_due(shop.profile);
+    CHECK(due > T0 + 1000 && due < TAGD_NEVER); /* looked at again then */
+    shop_time(&shop, due + 60000);
+    CHECK(shop_saw(&shop, ""));
+    shop_close(&shop);
+}
+
 static void null_decides_nothing(void)
 {
     struct shop shop =
@@ -419,6 +489,10 @@ int main(void)
     RUN(a_birthday_comes_at_local_midnight_every_year);
     RUN(an_attribute_has_the_value_of_its_latest_update_by_time);
     RUN(the_first_value_is_that_of_the_earliest_event_even_if_it_comes_late);
+    RUN(what_clocks_have_in_common_cancels_exactly);
+    RUN(orders_a_month_apart_to_the_millisecond_are_a_month_apart);
+    RUN(a_value_between_two_overflows_is_found);
+    RUN(a_comparison_that_cutting_blurs_for_ever_costs_a_bounded_search);
     RUN(null_decides_nothing);
     RUN(changes_of_one_evaluation_are_in_catalog_order);
     RUN(a_linear_comparison_turns_at_its_exact_millisecond);
