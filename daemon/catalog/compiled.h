@@ -207,7 +207,9 @@ struct tagd_metric {
     const char *name;
     const char *text;
     struct tagd_node *node;
-    int state; /* 0 not parsed, 1 being parsed, 2 done */
+    int state;        /* 0 not parsed, 1 being parsed, 2 done */
+    uint32_t nodes;   /* with those of the metrics it uses */
+    uint32_t nesting; /* 1: it uses no metric */
 };
 
 struct tagd_catalog {

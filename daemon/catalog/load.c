@@ -195,6 +195,24 @@ static bool load_field(struct load *load, const cJSON *node, const char *pointer
     return load_type(load, type, pointer, field);
 }
 
+/* An object's keys have no order: events, fields and attributes are kept in order of their names, so that the
+ * meaning is the same however they are written. */
+static int by_field_name(const void *a, const void *b)
+{
+    return tagd_str_cmp(((const struct tagd_field *)a)->name, ((const struct tagd_field *)b)->name);
+}
+
+static int by_type_name(const void *a, const void *b)
+{
+    return tagd_str_cmp(((const struct tagd_event_type *)a)->name, ((const struct tagd_event_type *)b)->name);
+}
+
+static int by_attribute_name(const void *a, const void *b)
+{
+    return tagd_str_cmp(((const struct tagd_attribute_def *)a)->field.name,
+                        ((const struct tagd_attribute_def *)b)->field.name);
+}
+
 static bool load_fields(struct load *load, const cJSON *fields, const char *pointer, struct tagd_event_type *type)
 {
     if (!want(load, fields, pointer, cJSON_IsObject(fields), "an object of fields"))
@@ -215,6 +233,7 @@ static bool load_fields(struct load *load, const cJSON *fields, const char *poin
             return false;
         type->n_fields++;
     }
+    qsort(type->fields, type->n_fields, sizeof *type->fields, by_field_name);
     return true;
 }
 
@@ -276,6 +295,7 @@ static bool load_events(struct load *load, const cJSON *root)
             return false;
         catalog->n_types++;
     }
+    qsort(catalog->types, catalog->n_types, sizeof *catalog->types, by_type_name);
     index_types(catalog);
     return true;
 }
@@ -302,6 +322,7 @@ static bool load_attributes(struct load *load, const cJSON *root)
             return false;
         catalog->n_attributes++;
     }
+    qsort(catalog->attributes, catalog->n_attributes, sizeof *catalog->attributes, by_attribute_name);
     return true;
 }
 

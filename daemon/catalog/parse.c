@@ -164,10 +164,12 @@ static struct tagd_val number_value(const char *text, size_t n)
     snprintf(copy, sizeof copy, "%.*s", (int)n, text);
     double f = strtod(copy, NULL);
     const char *dot = memchr(text, '.', n);
-    bool places_fit = !dot || (size_t)(text + n - dot) <= 5;
-    int64_t decimal;
-    if (places_fit && !memchr(text, 'e', n) && !memchr(text, 'E', n) && n <= 16 &&
-        tagd_decimal_from_double(f, &decimal))
+    size_t end = n;
+    while (dot && text[end - 1] == '0')
+        end--;
+    bool places_fit = !dot || text + end - dot <= 5; /* the dot and 4 places */
+    int64_t decimal;                                 /* 10^11 and 4 places are 15 digits, which a double tells apart */
+    if (places_fit && !memchr(text, 'e', n) && !memchr(text, 'E', n) && tagd_decimal_from_double(f, &decimal))
         return (struct tagd_val){.kind = TAGD_V_DECIMAL, .u.d = decimal};
     return (struct tagd_val){.kind = TAGD_V_DOUBLE, .u.f = f};
 }
@@ -761,6 +763,41 @@ static struct tagd_node *parse_function(struct parse *parse, size_t f, size_t st
 
 /* ---- names ---- */
 
+/* Parts of the tree and the deepest nesting of metrics in it. */
+static void measure(const struct tagd_catalog *catalog, const struct tagd_node *node, uint64_t *nodes,
+                    uint32_t *nesting)
+{
+    if (!node)
+        return;
+    ++*nodes;
+    if (node->kind == TAGD_N_METRIC) {
+        const struct tagd_metric *metric = &catalog->metrics[node->index];
+        *nodes += metric->nodes;
+        *nesting = metric->nesting > *nesting ? metric->nesting : *nesting;
+    }
+    measure(catalog, node->a, nodes, nesting);
+    measure(catalog, node->b, nodes, nesting);
+    for (uint32_t i = 0; i < node->n_list; i++)
+        measure(catalog, node->list[i], nodes, nesting);
+}
+
+static struct tagd_node *measured(struct parse *parse, struct tagd_node *node, uint32_t *nodes, uint32_t *nesting)
+{
+    uint64_t n = 0;
+    *nesting = 0;
+    measure(parse->catalog, node, &n, nesting);
+    if (n > TAGD_EXPR_NODES_MAX)
+        return fail(parse, 0, "with the metrics it uses this expression has %llu parts; at most %d are taken",
+                    (unsigned long long)n, TAGD_EXPR_NODES_MAX);
+    *nodes = (uint32_t)n;
+    return node;
+}
+
+static struct tagd_node *metrics_too_deep(struct parse *parse, size_t at)
+{
+    return fail(parse, at, "metrics use metrics more than %d deep here", TAGD_METRIC_DEPTH_MAX);
+}
+
 struct tagd_node *tagd_metric_node(struct parse *from, uint32_t index, size_t at)
 {
     struct tagd_metric *metric = &from->catalog->metrics[index];
@@ -768,6 +805,8 @@ struct tagd_node *tagd_metric_node(struct parse *from, uint32_t index, size_t at
         return fail(from, at, "metric '%s' depends on itself", metric->name);
     if (metric->state == 2)
         return metric->node;
+    if (from->metric_depth == TAGD_METRIC_DEPTH_MAX)
+        return metrics_too_deep(from, at);
     metric->state = 1;
     struct parse parse = *from;
     char *pointer = NULL;
@@ -779,7 +818,13 @@ struct tagd_node *tagd_metric_node(struct parse *from, uint32_t index, size_t at
     parse.text = metric->text;
     parse.n = strlen(metric->text);
     parse.at = 0;
+    parse.depth = 0;
+    parse.metric_depth++;
     metric->node = tagd_parse_expression(&parse);
+    if (metric->node)
+        metric->node = measured(&parse, metric->node, &metric->nodes, &metric->nesting);
+    if (metric->node && ++metric->nesting > TAGD_METRIC_DEPTH_MAX)
+        metric->node = metrics_too_deep(&parse, 0);
     metric->state = 2;
     return metric->node;
 }
@@ -1181,5 +1226,6 @@ struct tagd_node *tagd_parse_expression(struct parse *parse)
     char what[80];
     if (node && parse->at < parse->n)
         return fail(parse, parse->at, "expected an operator or the end, found %s", found(parse, what));
-    return node;
+    uint32_t nodes, nesting;
+    return node ? measured(parse, node, &nodes, &nesting) : NULL;
 }

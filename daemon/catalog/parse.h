@@ -13,7 +13,7 @@ struct parse {
     const char *pointer; /* JSON Pointer of the string */
     const char *text;
     size_t n, at; /* length; next byte */
-    int depth;
+    int depth, metric_depth;
     bool *needs; /* dimensions read; NULL in a metric's own check */
 };
 

@@ -16,6 +16,8 @@ struct tagd_catalog;
 #define TAGD_DIMENSIONS_MAX 2000
 #define TAGD_TAGS_MAX 1000 /* a dimension */
 #define TAGD_EXPR_DEPTH_MAX 64
+#define TAGD_METRIC_DEPTH_MAX 64     /* metrics that use metrics that use ... */
+#define TAGD_EXPR_NODES_MAX 10000    /* parts of an expression, those of its metrics counted at each use */
 #define TAGD_WINDOW_PANES_MAX 100000 /* (window + offset) / pane */
 
 /* Compiles the text (of n bytes; `name` is the file's name for messages). NULL: *error says file, JSON Pointer, line,

@@ -35,8 +35,8 @@ moment.birthday: soon, since 2026-11-24T05:59:59.000Z, before (none)
   next: (none) at 2026-11-27T16:00:00.000Z, if nothing happens
 
 attributes
-  region               "north", updated at 2026-11-24T05:59:59.000Z
   birthday             "1990-11-27", updated at 2026-11-24T05:59:59.000Z
+  region               "north", updated at 2026-11-24T05:59:59.000Z
   vip                  null, updated at 2026-11-24T05:59:59.000Z
 
 last change of each dimension

@@ -194,6 +194,96 @@ static void labels_plans_and_layout_are_not_meaning(void)
     tagd_catalog_free(c);
 }
 
+/* Keys of an object have no order. */
+static void the_order_of_events_fields_and_attributes_is_not_meaning(void)
+{
+    static const char rest[] =
+        "\"groups\":{\"g\":[\"b{x>1}\",\"a\"]},\"dimensions\":{\"d.t\":{\"tags\":[{\"tag\":\"y\",\"when\":"
+        "\"sum(x, g[1d]) > 1.50 and attr.q == 'k' and attr.p > -99999999999.9999\"}]}}}";
+    static const char *const heads[] = {
+        "{\"catalog\":\"c\",\"version\":\"1\",\"events\":{\"a\":{\"fields\":{\"x\":\"decimal\",\"s\":\"string\"}},"
+        "\"b\":{\"fields\":{\"x\":\"decimal\"}}},\"attributes\":{\"p\":\"decimal\",\"q\":\"string\"},",
+        "{\"catalog\":\"c\",\"version\":\"1\",\"attributes\":{\"q\":\"string\",\"p\":\"decimal\"},\"events\":{\"b\":{"
+        "\"fields\":{"
+        "\"x\":\"decimal\"}},\"a\":{\"fields\":{\"s\":\"string\",\"x\":\"decimal\"}}},",
+    };
+    char hashes[2][33];
+    for (size_t i = 0; i < 2; i++) {
+        struct tagd_error error = {0};
+        struct tagd_buf text = {0};
+        tagd_buf_printf(&text, "%s%s", heads[i], rest);
+        struct tagd_catalog *catalog = tagd_catalog_load("c.json", text.p, text.n, &error);
+        if (!catalog)
+            fprintf(stderr, "%s\n", error.text);
+        CHECK(catalog);
+        snprintf(hashes[i], sizeof hashes[i], "%s", tagd_catalog_hash(catalog));
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&text);
+    }
+    CHECK(strcmp(hashes[0], hashes[1]) == 0);
+}
+
+/* m0; m1 = use of m0; ... `rule` is made of the last one, which stands first or last in the file. */
+static struct tagd_catalog *chain(int n, bool reversed, const char *each, struct tagd_error *error)
+{
+    struct tagd_buf more = {0};
+    tagd_buf_add_z(&more, "\"metrics\":{");
+    for (int k = 0; k < n; k++) {
+        int i = reversed ? n - 1 - k : k;
+        tagd_buf_printf(&more, "%s\"m%d\":\"", k ? "," : "", i);
+        if (i == 0)
+            tagd_buf_add_z(&more, "count(login)");
+        else
+            tagd_buf_printf(&more, each, i - 1, i - 1);
+        tagd_buf_add_byte(&more, '"');
+    }
+    tagd_buf_printf(&more, "},%c", 0);
+    struct tagd_buf rule = {0};
+    tagd_buf_printf(&rule, "\"b.x\":{\"tags\":[{\"tag\":\"a\",\"when\":\"m%d > 1\"}]}%c", n - 1, 0);
+    struct tagd_catalog *catalog = shop_catalog(more.p, rule.p, error);
+    tagd_buf_free(&more);
+    tagd_buf_free(&rule);
+    return catalog;
+}
+
+static void metrics_nest_64_deep_in_whatever_order_they_stand(void)
+{
+    for (int reversed = 0; reversed < 2; reversed++) {
+        struct tagd_error error = {0};
+        struct tagd_catalog *catalog = chain(TAGD_METRIC_DEPTH_MAX, reversed, "m%d", &error);
+        CHECK(catalog);
+        tagd_catalog_free(catalog);
+        CHECK(!chain(TAGD_METRIC_DEPTH_MAX + 1, reversed, "m%d", &error) &&
+              strstr(error.text, "metrics use metrics more than 64 deep"));
+    }
+}
+
+static void metrics_that_double_end_at_10000_parts(void)
+{
+    struct tagd_error error = {0};
+    struct tagd_catalog *catalog = chain(12, false, "m%d + m%d", &error); /* 2^13 - 1 and their metrics: 8187 */
+    CHECK(catalog);
+    tagd_catalog_free(catalog);
+    CHECK(!chain(14, false, "m%d + m%d", &error) && strstr(error.text, "parts; at most 10000 are taken"));
+}
+
+static void a_literal_of_15_digits_is_a_decimal(void)
+{
+    static const char *const filters[] = {"amount>=-99999999999.9999", "amount=100000000000.0000",
+                                          "amount<-100000000000", "amount!=00000000000000001.5000000"};
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        struct tagd_error error = {0};
+        struct tagd_buf rule = {0};
+        tagd_buf_printf(&rule, "\"b.x\":{\"value\":\"count(order.paid{%s})\"}%c", filters[i], 0);
+        struct tagd_catalog *catalog = shop_catalog("", rule.p, &error);
+        if (!catalog)
+            fprintf(stderr, "%s\n", error.text);
+        CHECK(catalog);
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&rule);
+    }
+}
+
 static void unknown_keys_and_cycles_are_errors(void)
 {
     struct tagd_error error;
@@ -235,6 +325,10 @@ int main(void)
     RUN(a_value_may_be_anything_exact);
     RUN(a_catalog_has_at_most_500_attributes);
     RUN(labels_plans_and_layout_are_not_meaning);
+    RUN(the_order_of_events_fields_and_attributes_is_not_meaning);
+    RUN(metrics_nest_64_deep_in_whatever_order_they_stand);
+    RUN(metrics_that_double_end_at_10000_parts);
+    RUN(a_literal_of_15_digits_is_a_decimal);
     RUN(unknown_keys_and_cycles_are_errors);
     RUN(a_nesting_at_the_limit_is_read_and_one_past_it_is_not);
     return DONE();

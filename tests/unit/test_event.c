@@ -12,7 +12,7 @@ static const char catalog_text[] =
     "\"attributes\": {\"region\": \"string\", \"since\": \"time\", \"size\": \"decimal\", \"grade\": \"string\"},"
     "\"dimensions\": {\"a.b\": {\"tags\": [{\"tag\": \"x\", \"when\": \"count(login) > 0\"}]}}}";
 
-enum { AMOUNT, CATEGORY, COUPON, DELIVERY, BIRTHDAY };
+enum { AMOUNT, BIRTHDAY, CATEGORY, COUPON, DELIVERY }; /* in the order of their names */
 
 static struct tagd_catalog *catalog;
 static struct tagd_event_rules rules;
