@@ -61,7 +61,7 @@ def test_explain_tells_tags_values_reasons_attributes_limits_and_changes(stack, 
     reader = d.reader()
     reader.wait(4, 20)
     reader.stop()
-    wait_for("the undeclared attribute counted and time gone on", 10, lambda: d.metrics()["tagd_undeclared_attributes_total"] == 1 and d.metrics()["tagd_ignored_total"] == 1)
+    wait_for("the undeclared attribute counted and time gone on", 10, lambda: d.metrics()["tagd_undeclared_attributes_total"] == 1 and d.metrics()['tagd_ignored_total{reason="undeclared"}'] == 1)
     d.stop()
     told = d.explain("C1")
     assert told.returncode == 0, told.stderr
