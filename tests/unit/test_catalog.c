@@ -224,7 +224,7 @@ static void the_order_of_events_fields_and_attributes_is_not_meaning(void)
 }
 
 /* m0; m1 = use of m0; ... `rule` is made of the last one, which stands first or last in the file. */
-static struct tagd_catalog *chain(int n, bool reversed, const char *each, struct tagd_error *error)
+static struct tagd_catalog *chain(int n, bool reversed, bool halfway, const char *each, struct tagd_error *error)
 {
     struct tagd_buf more = {0};
     tagd_buf_add_z(&more, "\"metrics\":{");
@@ -239,7 +239,11 @@ static struct tagd_catalog *chain(int n, bool reversed, const char *each, struct
     }
     tagd_buf_printf(&more, "},%c", 0);
     struct tagd_buf rule = {0};
-    tagd_buf_printf(&rule, "\"b.x\":{\"tags\":[{\"tag\":\"a\",\"when\":\"m%d > 1\"}]}%c", n - 1, 0);
+    for (int i = halfway ? n / 2 : n - 1; i < n;
+         i += n - 1 - n / 2) /* the one in the middle is known when the last is read */
+        tagd_buf_printf(&rule, "%s\"b.x%d\":{\"tags\":[{\"tag\":\"a\",\"when\":\"m%d > 1\"}]}", rule.n ? "," : "", i,
+                        i);
+    tagd_buf_add_byte(&rule, 0);
     struct tagd_catalog *catalog = shop_catalog(more.p, rule.p, error);
     tagd_buf_free(&more);
     tagd_buf_free(&rule);
@@ -248,23 +252,29 @@ static struct tagd_catalog *chain(int n, bool reversed, const char *each, struct
 
 static void metrics_nest_64_deep_in_whatever_order_they_stand(void)
 {
-    for (int reversed = 0; reversed < 2; reversed++) {
+    for (int way = 0; way < 4; way++) {
         struct tagd_error error = {0};
-        struct tagd_catalog *catalog = chain(TAGD_METRIC_DEPTH_MAX, reversed, "m%d", &error);
+        struct tagd_catalog *catalog = chain(TAGD_METRIC_DEPTH_MAX, way & 1, way & 2, "m%d", &error);
         CHECK(catalog);
         tagd_catalog_free(catalog);
-        CHECK(!chain(TAGD_METRIC_DEPTH_MAX + 1, reversed, "m%d", &error) &&
+        CHECK(!chain(TAGD_METRIC_DEPTH_MAX + 1, way & 1, way & 2, "m%d", &error) &&
               strstr(error.text, "metrics use metrics more than 64 deep"));
     }
+}
+
+static void a_chain_of_50000_metrics_is_refused_before_the_stack_ends(void)
+{
+    struct tagd_error error = {0};
+    CHECK(!chain(50000, true, false, "m%d", &error) && strstr(error.text, "metrics use metrics more than 64 deep"));
 }
 
 static void metrics_that_double_end_at_10000_parts(void)
 {
     struct tagd_error error = {0};
-    struct tagd_catalog *catalog = chain(12, false, "m%d + m%d", &error); /* 2^13 - 1 and their metrics: 8187 */
+    struct tagd_catalog *catalog = chain(12, false, false, "m%d + m%d", &error); /* 2^13 - 1 and their metrics: 8187 */
     CHECK(catalog);
     tagd_catalog_free(catalog);
-    CHECK(!chain(14, false, "m%d + m%d", &error) && strstr(error.text, "parts; at most 10000 are taken"));
+    CHECK(!chain(14, false, false, "m%d + m%d", &error) && strstr(error.text, "parts; at most 10000 are taken"));
 }
 
 static void a_literal_of_15_digits_is_a_decimal(void)
@@ -327,6 +337,7 @@ int main(void)
     RUN(labels_plans_and_layout_are_not_meaning);
     RUN(the_order_of_events_fields_and_attributes_is_not_meaning);
     RUN(metrics_nest_64_deep_in_whatever_order_they_stand);
+    RUN(a_chain_of_50000_metrics_is_refused_before_the_stack_ends);
     RUN(metrics_that_double_end_at_10000_parts);
     RUN(a_literal_of_15_digits_is_a_decimal);
     RUN(unknown_keys_and_cycles_are_errors);

@@ -316,6 +316,11 @@ static void a_comparison_that_cutting_blurs_for_ever_costs_a_bounded_search(void
     CHECK(shop_saw(&shop, "d.blur ->no@1700000000000;"));
     int64_t due = tagd_profile_due(shop.profile);
     CHECK(due > T0 + 1000 && due < TAGD_NEVER); /* looked at again then */
+    int64_t until;
+    struct tagd_tag then;
+    tagd_engine_view(shop.engine, shop.profile, T0);
+    tagd_engine_next(shop.engine, shop.profile, 0, T0, &until, &then);
+    CHECK(until == TAGD_NEVER && then.index == -1);
     shop_time(&shop, due + 60000);
     CHECK(shop_saw(&shop, ""));
     shop_close(&shop);
