@@ -515,6 +515,11 @@ static void advance_takeover(struct tagd_worker *worker)
         worker->activity = IDLE;
         return;
     }
+    if (lane->resend) { /* what follows the entry that failed would overtake it */
+        retake(worker, lane, RETAKE_MS);
+        worker->activity = IDLE;
+        return;
+    }
     do {
         result = tagd_takeover_next(&worker->takeover, &worker->config, &worker->stats, &worker->op, &error);
         if (result == TAGD_TAKEOVER_SUBMIT && worker->op.kind == TAGD_OP_SEND)

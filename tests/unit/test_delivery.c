@@ -64,6 +64,28 @@ static bool saw_once(struct world *world, const char *expected, int *repeats)
     return same;
 }
 
+/* Whether the first copies of the dead letters are these, which differ, and there are repeats only where they may be. */
+static bool letters_are(struct world *world, const char *expected, bool may_repeat)
+{
+    struct tagd_buf first = {0};
+    tagd_buf_add_byte(&first, '\0');
+    tagd_buf_add_byte(&world->letters, '\0');
+    for (const char *p = world->letters.p; *p != '\0'; p += strcspn(p, ";") + 1) {
+        char letter[64];
+        snprintf(letter, sizeof(letter), "%.*s", (int)strcspn(p, ";") + 1, p);
+        if (strstr(first.p, letter) != NULL)
+            continue;
+        first.n--;
+        tagd_buf_printf(&first, "%s%c", letter, '\0');
+    }
+    bool same = strcmp(first.p, expected) == 0 && (may_repeat || strlen(world->letters.p) == strlen(expected));
+    if (!same)
+        fprintf(stderr, "letters %s\nexpected %s\n", world->letters.p, expected);
+    tagd_buf_free(&first);
+    world->letters.n = 0;
+    return same;
+}
+
 static bool metadata_is(const struct world *world, const char *expected)
 {
     return tagd_str_eq(world->shards[0].topics[0].metadata, tagd_str_of(expected));
@@ -272,6 +294,32 @@ static void a_batch_in_hand_does_not_overtake_what_failed(void)
         tagd_worker_free(worker);
         world_close(&world);
     }
+}
+
+/* A take-over sends an entry, and waits for the dead letters of the next one while the first one fails. */
+static void a_takeover_sends_nothing_behind_an_entry_that_failed(void)
+{
+    for (int effect = 0; effect < 2; effect++)
+        for (int count = 1; count <= 3; count++) {
+            struct world world;
+            int repeats;
+            struct tagd_worker *worker = open_with(&world, "a");
+            world.sends_held = true;
+            login(&world, 0);
+            world_append(&world, 0, 0, "{nonsense");
+            login(&world, 1);
+            world_run(&world, worker, 100);
+            CHECK(world.shards[0].head.batch == 3 && world.shards[0].n_outbox == 3);
+            world_kill(&world, worker);
+            world.sends_held = false;
+            worker = start(&world, "a", true);
+            world.faults[TAGD_OP_SEND] = (struct world_fault){count, TAGD_ABORTED, effect};
+            world_run(&world, worker, 600);
+            CHECK(saw_once(&world, C1 C2 C3, &repeats) && letters_are(&world, "malformed {nonsense;", repeats > 0));
+            CHECK(tagd_worker_stats(worker)->publish_aborted > 0 && world.shards[0].n_outbox == 0);
+            tagd_worker_free(worker);
+            world_close(&world);
+        }
 }
 
 static void no_answer_loses_or_invents_a_change(void)
@@ -554,7 +602,8 @@ static unsigned next_random(unsigned *state)
     return *state >> 16;
 }
 
-/* Three lives, each under either delivery, the first two ended after so many steps. Returns the repeats. */
+/* Three lives, each under either delivery, the first two ended after so many steps; in the third, what is sent may fail
+ * once. Returns the repeats. */
 static int three_lives(unsigned modes, int first, int second)
 {
     unsigned random = modes * 7919 + (unsigned)first * 104729 + (unsigned)second;
@@ -562,8 +611,11 @@ static int three_lives(unsigned modes, int first, int second)
     struct tagd_error error;
     int repeats;
     world_open(&world, ACTIVITY);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         login(&world, i);
+        if (i == 0 || i == 2)
+            world_append(&world, 0, 0, i == 0 ? "{first" : "{second");
+    }
     struct tagd_worker *worker = start(&world, "a", modes & 1);
     world.sends_held = next_random(&random) % 2;
     world_run(&world, worker, first);
@@ -573,13 +625,18 @@ static int three_lives(unsigned modes, int first, int second)
     world_run(&world, worker, second);
     die(&world, worker, next_random(&random) % 4);
     world.sends_held = false;
+    world.faults[TAGD_OP_SEND].count = (int)(next_random(&random) % 4);
+    world.faults[TAGD_OP_SEND].status = TAGD_ABORTED;
+    world.faults[TAGD_OP_SEND].effect = next_random(&random) % 2;
     worker = start(&world, "a", modes & 4);
-    world_run(&world, worker, 260);
+    world_run(&world, worker, 400);
+    world.faults[TAGD_OP_SEND].count = 0;
     tagd_worker_stop(worker);
     while (tagd_worker_step(worker, 0, &error))
         world.mono_ms++;
     CHECK(saw_once(&world, C1 C2 C3 C4 C5 C6 C7, &repeats));
-    CHECK(world.shards[0].head.batch == 4 && world.shards[0].topics[0].committed == 4);
+    CHECK(letters_are(&world, "malformed {first;malformed {second;", modes != 0));
+    CHECK(world.shards[0].head.batch == 6 && world.shards[0].topics[0].committed == 6);
     CHECK(strcmp(world.shards[0].customers[0].view, "b.activity=busy _revision=7 _at=1700000060000 ") == 0);
     world_kill(&world, worker);
     world_close(&world);
@@ -683,6 +740,7 @@ int main(void)
     RUN(a_death_between_acknowledgement_and_drop_repeats);
     RUN(what_fails_is_sent_again_before_anything_behind_it);
     RUN(a_batch_in_hand_does_not_overtake_what_failed);
+    RUN(a_takeover_sends_nothing_behind_an_entry_that_failed);
     RUN(no_answer_loses_or_invents_a_change);
     RUN(a_zombie_sends_only_what_redis_has);
     RUN(a_zombies_drop_takes_nothing_from_its_successor);
