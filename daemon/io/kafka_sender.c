@@ -50,6 +50,7 @@ rd_kafka_t *tagd_kafka_sender_new(struct tagd_kafka *kafka, struct tagd_error *e
     tagd_kafka_set(conf, "enable.idempotence", "true");
     tagd_kafka_set(conf, "enable.gapless.guarantee", "true");
     tagd_kafka_set(conf, "message.timeout.ms", "0");
+    tagd_kafka_set(conf, "delivery.report.only.error", "false"); /* each acknowledgement counts */
     rd_kafka_conf_set_dr_msg_cb(conf, on_sent);
     return tagd_kafka_client_new(TAGD_KAFKA_PRODUCER, conf, error);
 }
