@@ -21,6 +21,9 @@ struct tagd_shard {
     int64_t latest_ms;              /* latest event time read; INT64_MIN: none yet */
     bool has_first;                 /* it began without a batch, */
     int64_t first[TAGD_TOPICS_MAX]; /* here: if it must begin again before its first commit */
+    /* While it runs: next to read, by topic. Before the first batch since its take-over it may be ahead of head's, past a
+     * gap; head keeps its own until then, since Kafka has these under head's batch. */
+    int64_t next_offset[TAGD_TOPICS_MAX];
 };
 
 /* What all shards of a worker share while they work on batches. */

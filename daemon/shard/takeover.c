@@ -494,12 +494,14 @@ static enum tagd_takeover_result started(struct tagd_takeover *takeover, const s
             (struct tagd_head){.n_topics = config->n_topics, .partitions = (uint32_t)config->rules.partitions};
         shard->head.watermark_ms = shard->head.latest_ms = INT64_MIN;
         snprintf(shard->head.catalog_hash, sizeof(shard->head.catalog_hash), "%s", tagd_catalog_hash(config->catalog));
+        for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
+            shard->head.next_offset[i] = -1;
     }
     if (shard->head.batch == 0) {
         memcpy(shard->first, takeover->decision.start, sizeof(shard->first));
         shard->has_first = true;
     }
-    memcpy(shard->head.next_offset, takeover->decision.start, sizeof(shard->head.next_offset));
+    memcpy(shard->next_offset, takeover->decision.start, sizeof(shard->next_offset));
     shard->watermark_ms = shard->head.watermark_ms;
     shard->latest_ms = shard->head.latest_ms;
     shard->next_due_ms = takeover->next_due_ms;

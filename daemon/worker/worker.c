@@ -493,7 +493,7 @@ static void send_entry(struct tagd_worker *worker)
 /* The shard runs. If there is nothing on its way that would say so, Kafka is told where the store says it is. */
 static void run_lane(struct tagd_worker *worker, struct tagd_lane *lane)
 {
-    const struct tagd_head *head = &worker->takeover.head; /* the shard's own may have passed over a gap already */
+    const struct tagd_head *head = &lane->shard.head;
     char metadata[TAGD_METADATA_MAX];
     set_status(worker, lane, TAGD_SHARD_RUNNING);
     if (!worker->config.at_least_once || head->batch == 0 || lane->shard.published != head->batch)
@@ -1086,7 +1086,7 @@ size_t tagd_worker_shards(const struct tagd_worker *worker, struct tagd_shard_st
                                            .watermark_ms = lane->shard.watermark_ms};
         for (uint32_t t = 0; t < TAGD_TOPICS_MAX; t++) {
             bool passed = lane->topics[t].n == 0 && lane->topics[t].at_end;
-            out[i].next_offset[t] = passed ? lane->topics[t].next : lane->shard.head.next_offset[t];
+            out[i].next_offset[t] = passed ? lane->topics[t].next : lane->shard.next_offset[t];
             out[i].end_offset[t] = lane->topics[t].known_end;
         }
     }

@@ -13,6 +13,8 @@
 #define C5 "tag:c:5 b.activity>busy;"
 #define C6 "tag:c:6 b.activity>silent;"
 #define C7 "tag:c:7 b.activity>busy;"
+#define C8 "tag:c:8 b.activity>silent;"
+#define C9 "tag:c:9 b.activity>busy;"
 
 static struct tagd_worker *start(struct world *world, const char *owner, bool at_least_once)
 {
@@ -708,23 +710,106 @@ static void what_is_on_its_way_is_waited_for_before_a_comparison(void)
     world_close(&world);
 }
 
+/* One that goes on past gaps. */
+static struct tagd_worker *start_past_gaps(struct world *world, bool at_least_once)
+{
+    struct tagd_worker_config config = world_config(world, "a", true);
+    config.at_least_once = at_least_once;
+    config.continue_on_data_gap = true;
+    return tagd_worker_new(&config, &world->port);
+}
+
+/* The second topic's first three records: never read, and gone. */
+static void lose_three(struct world *world)
+{
+    world->shards[0].topics[1].low = world->shards[0].topics[1].end = 3;
+}
+
 static void a_gap_that_was_passed_over_is_no_reset_to_the_next_owner(void)
 {
+    for (int stopped = 0; stopped < 2; stopped++)
+        for (int at_least_once = 0; at_least_once < 2; at_least_once++) {
+            struct world world;
+            struct tagd_error error;
+            world_open(&world, ACTIVITY);
+            struct tagd_worker *worker = start(&world, "a", at_least_once);
+            login(&world, 0);
+            world_run(&world, worker, 300);
+            lose_three(&world);
+            for (unsigned i = 0; i < 3; i++) {
+                world_kill(&world, worker);
+                worker = start_past_gaps(&world, at_least_once);
+                world_run(&world, worker, 1100);
+                CHECK(tagd_worker_stats(worker)->takeover_level > 0 && tagd_worker_stats(worker)->data_gaps == 1);
+                CHECK(world.shards[0].topics[1].committed == 0 && world.shards[0].topics[0].committed == 1);
+                if (stopped)
+                    tagd_worker_stop(worker);
+                while (stopped && tagd_worker_step(worker, 0, &error))
+                    world.mono_ms++;
+                CHECK(!stopped || world.shards[0].head.owner[0] == '\0');
+            }
+            world_kill(&world, worker);
+            worker = start_past_gaps(&world, at_least_once);
+            login(&world, 1); /* the next batch makes it known to both */
+            world_run(&world, worker, 1100);
+            CHECK(world.shards[0].topics[1].committed == 3 && world.shards[0].head.next_offset[1] == 3);
+            login(&world, 2);
+            world_run(&world, worker, 1100);
+            CHECK(world.shards[0].topics[1].committed == 3 && world.shards[0].topics[0].committed == 3);
+            CHECK(world_saw(&world.published, C1 C2 C3 C4 C5));
+            tagd_worker_free(worker);
+            world_close(&world);
+        }
+}
+
+/* The outbox's entries are acknowledged, dropped and their offsets committed before a batch has passed the gap. */
+static void a_gap_behind_an_outbox_is_no_reset_to_the_next_owner(void)
+{
     struct world world;
+    int repeats;
     struct tagd_worker *worker = open_with(&world, "a");
+    world.faults[TAGD_OP_SEND] = (struct world_fault){1, TAGD_PENDING, true};
     login(&world, 0);
     world_run(&world, worker, 300);
-    world.shards[0].topics[1].low = world.shards[0].topics[1].end = 3; /* never read, and gone */
+    lose_three(&world);
     for (unsigned i = 0; i < 3; i++) {
         world_kill(&world, worker);
-        struct tagd_worker_config config = world_config(&world, "a", true);
-        config.at_least_once = config.continue_on_data_gap = true;
-        worker = tagd_worker_new(&config, &world.port);
-        world_run(&world, worker, 1100);
-        CHECK(tagd_worker_stats(worker)->takeover_level > 0 && tagd_worker_stats(worker)->data_gaps == 1);
-        CHECK(world.shards[0].topics[1].committed == 0 && world.shards[0].topics[0].committed == 1);
+        CHECK(world.shards[0].n_outbox == (i == 0));
+        worker = start_past_gaps(&world, true);
+        world_run(&world, worker, 1300);
+        CHECK(tagd_worker_stats(worker)->data_gaps == 1 && world.shards[0].topics[1].committed == 0);
     }
+    CHECK(saw_once(&world, C1, &repeats));
     world_kill(&world, worker);
+    world_close(&world);
+}
+
+/* Topic 1 begins at offset 3; the records of both topics alternate, one a batch. */
+static void a_batch_of_one_topic_keeps_the_place_in_the_other_and_a_gap_behind_it(void)
+{
+    static const int64_t places[][2] = {{1, 0}, {2, 3}, {2, 4}, {3, 4}, {3, 5}};
+    struct world world;
+    struct tagd_error error;
+    world_open(&world, ACTIVITY);
+    struct tagd_worker *worker = start(&world, "a", true);
+    login(&world, 0);
+    world_run(&world, worker, 300);
+    world_kill(&world, worker);
+    lose_three(&world);
+    for (int i = 1; i <= 4; i++)
+        world_event(&world, 0, i % 2 == 0, "login", "c", T0 + 20000 * i);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    config.continue_on_data_gap = true;
+    config.batch_events_max = 1;
+    worker = tagd_worker_new(&config, &world.port);
+    for (int i = 0; i < 200; i++) {
+        const struct tagd_head *head = &world.shards[0].head;
+        CHECK(head->batch >= 1 && head->batch <= 5);
+        CHECK(memcmp(head->next_offset, places[head->batch - 1], sizeof(places[0])) == 0);
+        CHECK(tagd_worker_step(worker, 0, &error));
+    }
+    CHECK(world.shards[0].head.batch == 5 && world_saw(&world.published, C1 C2 C3 C4 C5 C6 C7 C8 C9));
+    tagd_worker_free(worker);
     world_close(&world);
 }
 
@@ -757,5 +842,7 @@ int main(void)
     RUN(a_redis_that_lost_what_was_sent_is_refused);
     RUN(what_is_on_its_way_is_waited_for_before_a_comparison);
     RUN(a_gap_that_was_passed_over_is_no_reset_to_the_next_owner);
+    RUN(a_gap_behind_an_outbox_is_no_reset_to_the_next_owner);
+    RUN(a_batch_of_one_topic_keeps_the_place_in_the_other_and_a_gap_behind_it);
     return DONE();
 }
