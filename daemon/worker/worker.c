@@ -12,7 +12,7 @@
  * A batch that isn't acknowledged for good makes its shards be taken over again, which sends their outboxes.
  *
  * Answers:  FENCED   that shard's share is dropped, and it is taken over again after a pause if it is still ours
- *           REFUSED, ABORTED   the same is sent again after a pause
+ *           REFUSED, DENIED, ABORTED   the same is sent again after a pause
  *           UNKNOWN  the shards of the operation are taken over again: a new fence, then the comparison tells
  * A shard that was committed but not published is never left as clean: the next owner finds its outbox. */
 #include "worker/lane.h"
@@ -457,7 +457,7 @@ static void finish_drop(struct tagd_worker *worker)
 {
     enum tagd_op_status status = worker->op.status;
     worker->activity = IDLE;
-    TAGD_COUNT(&worker->stats, commits_refused, status == TAGD_REFUSED);
+    TAGD_COUNT(&worker->stats, commits_refused, status == TAGD_REFUSED || status == TAGD_DENIED);
     TAGD_COUNT(&worker->stats, commits_unknown, status == TAGD_UNKNOWN);
     if (status != TAGD_DONE && status != TAGD_FENCED)
         note(worker, "committing to Redis: %s; %s", worker->op.error.text,
@@ -755,8 +755,9 @@ static void advance_committing(struct tagd_worker *worker)
 {
     switch (worker->op.status) {
     case TAGD_REFUSED:
+    case TAGD_DENIED:
     case TAGD_ABORTED:
-        if (worker->op.status == TAGD_REFUSED)
+        if (worker->op.status != TAGD_ABORTED)
             TAGD_COUNT(&worker->stats, commits_refused, 1);
         if (leaving(worker)) {
             retake_batch(worker, 0);
@@ -811,6 +812,7 @@ static void advance_publishing(struct tagd_worker *worker)
         return;
     case TAGD_ABORTED:
     case TAGD_REFUSED:
+    case TAGD_DENIED:
         TAGD_COUNT(&worker->stats, publish_aborted, 1);
         if (overdue(worker)) {
             retake_batch(worker, 0);
