@@ -990,7 +990,8 @@ static int wait_ms(struct tagd_worker *worker, int timeout_ms)
                 wait = sooner(wait, lane->shard.next_due_ms > now.wall_ms - worker->config.grace_ms
                                         ? lane->shard.next_due_ms - (now.wall_ms - worker->config.grace_ms)
                                         : wait); /* due, but the watermark waits for an end: that comes by itself */
-            if (lane->waiting_since_ms != 0)
+            /* A record waits; an acknowledgement that is waited for comes by itself. */
+            if (lane->waiting_since_ms != 0 && lane->queued > 0 && !tagd_sendings_full(&worker->sendings))
                 wait = sooner(wait, lane->waiting_since_ms + worker->config.max_idle_ms - now.mono_ms);
         }
     }

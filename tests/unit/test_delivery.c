@@ -167,6 +167,26 @@ static void no_batch_begins_past_the_limit_of_unacknowledged_ones(void)
     world_close(&world);
 }
 
+static void a_worker_that_waits_for_acknowledgements_sleeps(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world.stalled = 1u << 1;
+    world.sends_held = true;
+    for (uint32_t i = 0; i < TAGD_UNACKNOWLEDGED_BATCHES_MAX / 2 + 10; i++)
+        for (uint32_t shard = 0; shard < 2; shard++)
+            world_event(&world, shard, i == 0, "unheard.of", "c", T0);
+    struct tagd_worker_config config = world_config(&world, "a", false);
+    config.at_least_once = true;
+    config.batch_events_max = 1;
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 1000);
+    CHECK(world.shards[0].head.batch + world.shards[1].head.batch == TAGD_UNACKNOWLEDGED_BATCHES_MAX && world.held > 0);
+    CHECK(world_run_waiting(&world, worker, 1000) == 0);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void the_bytes_that_are_unacknowledged_have_a_limit_too(void)
 {
     struct tagd_sendings sendings;
@@ -819,6 +839,7 @@ int main(void)
     RUN(a_batch_takes_the_acknowledged_entries_along);
     RUN(offsets_are_committed_at_most_every_second);
     RUN(no_batch_begins_past_the_limit_of_unacknowledged_ones);
+    RUN(a_worker_that_waits_for_acknowledgements_sleeps);
     RUN(the_bytes_that_are_unacknowledged_have_a_limit_too);
     RUN(a_death_between_commit_and_sending_loses_and_repeats_nothing);
     RUN(a_death_before_the_acknowledgement_repeats_the_same_bytes);
