@@ -63,14 +63,19 @@ static bool tainted(struct tagd_kafka *kafka)
 
 /* ---- making a producer ---- */
 
+void tagd_kafka_delivery_failed(struct tagd_kafka *kafka, rd_kafka_resp_err_t err)
+{
+    if (kafka->delivery == RD_KAFKA_RESP_ERR_NO_ERROR || kafka->delivery == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+        err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        kafka->delivery = err;
+}
+
 /* The worker's thread, from within a poll, a flush or a commit. */
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
-    struct tagd_kafka *kafka = opaque;
     (void)rk;
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
-        (kafka->delivery == RD_KAFKA_RESP_ERR_NO_ERROR || kafka->delivery == RD_KAFKA_RESP_ERR__PURGE_QUEUE))
-        kafka->delivery = message->err;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tagd_kafka_delivery_failed(opaque, message->err);
 }
 
 static size_t message_bytes_max(const struct tagd_config *config)
@@ -233,7 +238,7 @@ bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_output
             continue;
         }
         rd_kafka_headers_destroy(headers);
-        kafka->delivery = err;
+        tagd_kafka_delivery_failed(kafka, err);
         return tagd_fail(error, "can't produce to \"%s\": %s", kafka->outputs[topic], rd_kafka_err2str(err));
     }
 }

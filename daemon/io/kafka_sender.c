@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first failure says why. */
+/* The first failure says why; what comes of it is for tagd_kafka_delivery_failed to say. */
 static void fail(struct tagd_kafka *kafka, rd_kafka_resp_err_t err, const char *text)
 {
+    tagd_kafka_delivery_failed(kafka, err);
     if (kafka->send_failed)
         return;
     kafka->send_failed = true;
-    kafka->delivery = err;
     snprintf(kafka->send_error, sizeof(kafka->send_error), "%s", text);
 }
 

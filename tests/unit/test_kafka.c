@@ -1,0 +1,145 @@
+/* io's producers and reader against librdkafka's mock cluster, which is good for error paths: a broker's answers are
+ * planted, and nothing is proven of transactions. */
+#include "check.h"
+#include "io/kafka.h"
+
+#include <librdkafka/rdkafka_mock.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define API_PRODUCE 0
+#define WAIT_MAX_MS 10000
+
+int64_t tagd_io_mono_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){0, ms * 1000000}, NULL);
+}
+
+struct bench {
+    rd_kafka_t *host; /* of the mock cluster */
+    rd_kafka_mock_cluster_t *cluster;
+    struct tagd_source source;
+    struct tagd_property properties[1];
+    struct tagd_config config;
+    struct tagd_io_stats stats;
+    struct tagd_kafka kafka;
+    struct tagd_arena arena;
+};
+
+static void bench_open(struct bench *bench, bool at_least_once)
+{
+    char text[256];
+    *bench = (struct bench){.source = {.topic = "in"}};
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
+    bench->host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    CHECK(bench->host != NULL);
+    bench->cluster = rd_kafka_mock_cluster_new(bench->host, 1);
+    CHECK(bench->cluster != NULL);
+    bench->properties[0] =
+        (struct tagd_property){"bootstrap.servers", rd_kafka_mock_cluster_bootstraps(bench->cluster)};
+    CHECK(rd_kafka_mock_topic_create(bench->cluster, "changes", 1, 1) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    CHECK(rd_kafka_mock_topic_create(bench->cluster, "letters", 1, 1) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    bench->config = (struct tagd_config){.group = "g",
+                                         .sources = &bench->source,
+                                         .n_sources = 1,
+                                         .kafka = bench->properties,
+                                         .n_kafka = 1,
+                                         .at_least_once = at_least_once};
+    bench->kafka = (struct tagd_kafka){.config = &bench->config,
+                                       .stats = &bench->stats,
+                                       .partitions = 1,
+                                       .n_topics = 1,
+                                       .owner = "g-b-0",
+                                       .outputs = {"changes", "letters"}};
+}
+
+static void bench_close(struct bench *bench)
+{
+    tagd_kafka_sends_forget(&bench->kafka);
+    tagd_kafka_reader_close(&bench->kafka);
+    while (bench->kafka.n_ended > 0)
+        free((void *)(uintptr_t)bench->kafka.ended[--bench->kafka.n_ended].p);
+    free(bench->kafka.ended);
+    rd_kafka_mock_cluster_destroy(bench->cluster);
+    rd_kafka_destroy(bench->host);
+    tagd_arena_free(&bench->arena);
+}
+
+/* ---- sending ---- */
+
+struct sent {
+    struct tagd_output output;
+    struct tagd_shard_outputs shard;
+    struct tagd_op op;
+};
+
+static void send_one(struct bench *bench, struct sent *sent)
+{
+    *sent = (struct sent){.output = {.kind = TAGD_OUT_DEAD_LETTER, .value = TAGD_STR("x"), .has_value = true}};
+    sent->shard = (struct tagd_shard_outputs){.outputs = &sent->output, .n_outputs = 1, .fence = 1, .batch = 1};
+    sent->op = (struct tagd_op){.kind = TAGD_OP_SEND, .arena = &bench->arena};
+    sent->op.u.publish.shards = &sent->shard;
+    sent->op.u.publish.n_shards = 1;
+    tagd_kafka_send(&bench->kafka, &sent->op);
+}
+
+/* The client knows already that a message was too large, and refuses all that follows for what came of that; the report
+ * on the message itself is seen last. */
+static void a_message_that_is_too_large_is_known_behind_what_it_led_to(void)
+{
+    struct bench bench;
+    struct sent large, behind;
+    char text[256];
+    bench_open(&bench, true);
+    rd_kafka_mock_push_request_errors(bench.cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    send_one(&bench, &large);
+    CHECK(large.op.status == TAGD_PENDING);
+    int64_t deadline = tagd_io_mono_ms() + WAIT_MAX_MS;
+    while (rd_kafka_fatal_error(bench.kafka.producer, text, sizeof(text)) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        CHECK(tagd_io_mono_ms() < deadline);
+        pause_ms(1);
+    }
+    size_t limit = bench.kafka.dead_letter_bytes_max;
+    send_one(&bench, &behind);
+    CHECK(bench.kafka.send_failed && bench.kafka.delivery != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    tagd_kafka_sends_poll(&bench.kafka);
+    CHECK(large.op.status == TAGD_ABORTED && behind.op.status == TAGD_ABORTED);
+    CHECK(bench.kafka.dead_letter_bytes_max == limit / 2);
+    send_one(&bench, &large); /* on a new producer */
+    while (large.op.status == TAGD_PENDING) {
+        CHECK(tagd_io_mono_ms() < deadline);
+        tagd_kafka_sends_poll(&bench.kafka);
+        pause_ms(1);
+    }
+    CHECK(large.op.status == TAGD_DONE && bench.kafka.dead_letter_bytes_max == limit / 2);
+    bench_close(&bench);
+}
+
+static void only_a_size_replaces_the_first_reason(void)
+{
+    struct tagd_kafka kafka = {.delivery = RD_KAFKA_RESP_ERR_NO_ERROR};
+    tagd_kafka_delivery_failed(&kafka, RD_KAFKA_RESP_ERR__PURGE_QUEUE);
+    tagd_kafka_delivery_failed(&kafka, RD_KAFKA_RESP_ERR_INVALID_MSG);
+    tagd_kafka_delivery_failed(&kafka, RD_KAFKA_RESP_ERR__FATAL);
+    CHECK(kafka.delivery == RD_KAFKA_RESP_ERR_INVALID_MSG);
+    tagd_kafka_delivery_failed(&kafka, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    CHECK(kafka.delivery == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    tagd_kafka_delivery_failed(&kafka, RD_KAFKA_RESP_ERR__FATAL);
+    CHECK(kafka.delivery == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+}
+
+int main(void)
+{
+    RUN(a_message_that_is_too_large_is_known_behind_what_it_led_to);
+    RUN(only_a_size_replaces_the_first_reason);
+    return DONE();
+}
