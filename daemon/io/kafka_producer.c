@@ -277,6 +277,12 @@ static bool says_fenced(rd_kafka_resp_err_t code)
     }
 }
 
+static bool says_denied(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+}
+
 void tagd_kafka_shrink(struct tagd_kafka *kafka)
 {
     if (kafka->delivery != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
@@ -417,13 +423,18 @@ void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op)
     if (producer == NULL)
         return;
     rd_kafka_error_t *failure = rd_kafka_init_transactions(producer, INIT_TIMEOUT_MS);
-    if (failure != NULL)
-        tagd_fail(&op->error, "Kafka doesn't end the transaction of \"%s\": %s", id, rd_kafka_error_string(failure));
-    rd_kafka_destroy(producer);
     if (failure != NULL) {
+        bool denied = says_denied(rd_kafka_error_code(failure));
+        tagd_fail(&op->error, "Kafka doesn't end the transaction of \"%s\": %s%s", id, rd_kafka_error_string(failure),
+                  denied ? "; give our user the rights Write and Describe on that transactional id, which tagd needs "
+                           "to take over from one that was killed, whatever \"delivery\" is"
+                         : "");
+        op->status = denied ? TAGD_DENIED : TAGD_ABORTED;
         rd_kafka_error_destroy(failure);
+        rd_kafka_destroy(producer);
         return;
     }
+    rd_kafka_destroy(producer);
     __atomic_add_fetch(&kafka->stats->owners_ended, 1, __ATOMIC_RELAXED);
     kafka->ended = tagd_xrealloc(kafka->ended, (kafka->n_ended + 1) * sizeof(*kafka->ended));
     char *copy = tagd_xmalloc(owner.n + 1);

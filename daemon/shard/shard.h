@@ -219,7 +219,7 @@ struct tagd_takeover {
 enum tagd_takeover_result {
     TAGD_TAKEOVER_SUBMIT, /* op is filled in for the next step; a SEND need not be completed before it */
     TAGD_TAKEOVER_AGAIN,  /* *error says what went wrong; begin again after a pause */
-    TAGD_TAKEOVER_STOP,   /* refused: *error says what was found and what can be done */
+    TAGD_TAKEOVER_STOP,   /* refused, or a right is missing: *error says what was found and what can be done */
     TAGD_TAKEOVER_RUNNING /* the shard runs */
 };
 /* Fills op (arena set by the caller, not reset until the take-over is over) for the first step. */

@@ -518,7 +518,7 @@ enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, con
     bool letter_gone = takeover->step == TAGD_TAKEOVER_REFETCH && op->status == TAGD_GONE;
     if (op->status != TAGD_DONE && !letter_gone) {
         tagd_fail(error, "shard %" PRIu32 ": %s", takeover->shard->number, op->error.text);
-        return TAGD_TAKEOVER_AGAIN;
+        return op->status == TAGD_DENIED ? TAGD_TAKEOVER_STOP : TAGD_TAKEOVER_AGAIN;
     }
     switch (takeover->step) {
     case TAGD_TAKEOVER_FENCE: return fenced(takeover, config, op);

@@ -702,6 +702,27 @@ static void a_redis_that_lost_what_was_sent_is_refused(void)
     world_close(&world);
 }
 
+static void a_right_that_is_missing_for_a_takeover_stops_it(void)
+{
+    for (int denied = 0; denied < 2; denied++) {
+        struct world world;
+        struct tagd_error error = {""};
+        struct tagd_worker *worker = open_with(&world, "a");
+        login(&world, 0);
+        world_run(&world, worker, 60);
+        world_kill(&world, worker);
+        worker = start(&world, "b", true);
+        world.faults[TAGD_OP_END_OWNER] = (struct world_fault){1, denied ? TAGD_DENIED : TAGD_ABORTED, false};
+        bool going = true;
+        for (int i = 0; i < 500 && going; i++, world.mono_ms++)
+            going = tagd_worker_step(worker, 0, &error);
+        CHECK(going == !denied && (strstr(error.text, "shard 0: planted") != NULL) == denied);
+        CHECK(tagd_worker_stats(worker)->takeover_outbox == !denied);
+        world_kill(&world, worker);
+        world_close(&world);
+    }
+}
+
 /* Redis came back older while outputs of what it lost were still on their way. */
 static void what_is_on_its_way_is_waited_for_before_a_comparison(void)
 {
@@ -861,6 +882,7 @@ int main(void)
     RUN(offsets_that_lag_are_brought_level_when_delivery_becomes_exactly_once);
     RUN(deaths_and_changes_of_delivery_at_any_step_lose_and_invent_nothing);
     RUN(a_redis_that_lost_what_was_sent_is_refused);
+    RUN(a_right_that_is_missing_for_a_takeover_stops_it);
     RUN(what_is_on_its_way_is_waited_for_before_a_comparison);
     RUN(a_gap_that_was_passed_over_is_no_reset_to_the_next_owner);
     RUN(a_gap_behind_an_outbox_is_no_reset_to_the_next_owner);

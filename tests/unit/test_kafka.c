@@ -9,6 +9,8 @@
 #include <time.h>
 
 #define API_PRODUCE 0
+#define API_FIND_COORDINATOR 10
+#define API_INIT_PRODUCER_ID 22
 #define WAIT_MAX_MS 10000
 
 int64_t tagd_io_mono_ms(void)
@@ -137,9 +139,41 @@ static void only_a_size_replaces_the_first_reason(void)
     CHECK(kafka.delivery == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
 }
 
+/* ---- ending another owner's transaction ---- */
+
+static enum tagd_op_status end_owner(struct bench *bench, const char *owner, struct tagd_error *error)
+{
+    struct tagd_op op = {.kind = TAGD_OP_END_OWNER, .u.end_owner.owner = tagd_str_of(owner)};
+    tagd_kafka_end_owner(&bench->kafka, &op);
+    *error = op.error;
+    return op.status;
+}
+
+static void a_right_to_a_transactional_id_that_is_missing_is_named(void)
+{
+    static const int16_t apis[] = {API_FIND_COORDINATOR, API_INIT_PRODUCER_ID};
+    for (int at_least_once = 0; at_least_once < 2; at_least_once++)
+        for (size_t i = 0; i < 2; i++) {
+            struct bench bench;
+            struct tagd_error error;
+            bench_open(&bench, at_least_once);
+            rd_kafka_mock_push_request_errors(bench.cluster, apis[i], 1,
+                                              RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+            CHECK(end_owner(&bench, "g-other-0", &error) == TAGD_DENIED);
+            CHECK(strstr(error.text, "transaction of \"g-other-0\"") &&
+                  strstr(error.text, "rights Write and Describe"));
+            CHECK(end_owner(&bench, "g-other-0", &error) == TAGD_DONE); /* given meanwhile */
+            rd_kafka_mock_push_request_errors(bench.cluster, API_INIT_PRODUCER_ID, 1,
+                                              RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT);
+            CHECK(end_owner(&bench, "g-third-0", &error) == TAGD_ABORTED && strstr(error.text, "rights") == NULL);
+            bench_close(&bench);
+        }
+}
+
 int main(void)
 {
     RUN(a_message_that_is_too_large_is_known_behind_what_it_led_to);
     RUN(only_a_size_replaces_the_first_reason);
+    RUN(a_right_to_a_transactional_id_that_is_missing_is_named);
     return DONE();
 }
