@@ -526,6 +526,7 @@ enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, con
     case TAGD_TAKEOVER_CLAIM: return ask_committed(takeover, op);
     case TAGD_TAKEOVER_COMMITTED:
         takeover->committed = op->u.committed.topics;
+        op->u.tail.repeats = takeover->head.at_least_once;
         return submit(takeover, op, TAGD_TAKEOVER_TAIL, TAGD_OP_TAIL);
     case TAGD_TAKEOVER_TAIL: return compare(takeover, config, stats, op, error);
     case TAGD_TAKEOVER_REFETCH: return fetched(takeover, config, op);

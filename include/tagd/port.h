@@ -153,7 +153,8 @@ struct tagd_op {
             struct tagd_committed_topic *topics; /* by topic */
         } committed;
         struct {
-            bool found;
+            bool repeats; /* outputs sent again may stand behind later batches' */
+            bool found;   /* results */
             uint64_t fence, batch;
         } tail;
         struct {

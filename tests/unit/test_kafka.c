@@ -170,10 +170,62 @@ static void a_right_to_a_transactional_id_that_is_missing_is_named(void)
         }
 }
 
+/* ---- the tail ---- */
+
+/* So many outputs of one batch on the partition of changes, by whatever producer. */
+static void append(struct bench *bench, const char *batch, int n)
+{
+    char text[256];
+    struct tagd_error error;
+    rd_kafka_conf_t *conf = tagd_kafka_conf(&bench->kafka, TAGD_KAFKA_PRODUCER, &error);
+    CHECK(conf != NULL);
+    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    CHECK(producer != NULL);
+    for (int i = 0; i < n; i++)
+        CHECK(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("changes"), RD_KAFKA_V_PARTITION(0),
+                                RD_KAFKA_V_VALUE("x", 1), RD_KAFKA_V_HEADER("tagd_batch", batch, -1),
+                                RD_KAFKA_V_HEADER("tagd_group", "g", -1),
+                                RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    CHECK(rd_kafka_flush(producer, WAIT_MAX_MS) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_destroy(producer);
+}
+
+static bool tail_is(struct bench *bench, bool repeats, uint64_t fence, uint64_t batch)
+{
+    struct tagd_op op = {.kind = TAGD_OP_TAIL, .u.tail.repeats = repeats};
+    tagd_kafka_tail(&bench->kafka, &op);
+    bool is = op.status == TAGD_DONE && op.u.tail.found && op.u.tail.fence == fence && op.u.tail.batch == batch;
+    if (!is)
+        fprintf(stderr, "%s %d %d.%d\n", op.error.text, op.u.tail.found, (int)op.u.tail.fence, (int)op.u.tail.batch);
+    return is;
+}
+
+/* A process was frozen with these in its queue, and woke after another had gone on. */
+static void repeats_behind_later_batches_do_not_hide_them(void)
+{
+    struct bench bench;
+    bench_open(&bench, true);
+    append(&bench, "2.7.0", 600);
+    append(&bench, "3.9.0", 1);
+    append(&bench, "2.7.0", 63);
+    CHECK(tail_is(&bench, false, 3, 9) && tail_is(&bench, true, 3, 9));
+    append(&bench, "2.7.0", 1);
+    CHECK(tail_is(&bench, false, 2, 7) && tail_is(&bench, true, 3, 9));
+    append(&bench, "2.7.0", 4607 - 64);
+    CHECK(tail_is(&bench, true, 3, 9));
+    append(&bench, "2.7.0", 1); /* the limit */
+    CHECK(tail_is(&bench, true, 2, 7));
+    append(&bench, "3.8.0", 1); /* later than what was read: it is looked for further */
+    append(&bench, "2.7.0", 512);
+    CHECK(tail_is(&bench, true, 3, 9));
+    bench_close(&bench);
+}
+
 int main(void)
 {
     RUN(a_message_that_is_too_large_is_known_behind_what_it_led_to);
     RUN(only_a_size_replaces_the_first_reason);
+    RUN(repeats_behind_later_batches_do_not_hide_them);
     RUN(a_right_to_a_transactional_id_that_is_missing_is_named);
     return DONE();
 }

@@ -355,6 +355,7 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
         case TAGD_OP_FENCE: world_fence(shard, op); break;
         case TAGD_OP_COMMITTED: world_committed(shard, op); break;
         case TAGD_OP_TAIL:
+            CHECK(op->u.tail.repeats == shard->head.at_least_once);
             op->u.tail.found = shard->tail_found;
             op->u.tail.fence = shard->tail_fence;
             op->u.tail.batch = shard->tail_batch;
