@@ -173,21 +173,14 @@ static void a_right_to_a_transactional_id_that_is_missing_is_named(void)
 /* ---- the tail ---- */
 
 /* So many outputs of one batch on the partition of changes, by whatever producer. */
-static void append(struct bench *bench, const char *batch, int n)
+static void append(rd_kafka_t *producer, const char *batch, int n)
 {
-    char text[256];
-    struct tagd_error error;
-    rd_kafka_conf_t *conf = tagd_kafka_conf(&bench->kafka, TAGD_KAFKA_PRODUCER, &error);
-    CHECK(conf != NULL);
-    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    CHECK(producer != NULL);
     for (int i = 0; i < n; i++)
         CHECK(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("changes"), RD_KAFKA_V_PARTITION(0),
                                 RD_KAFKA_V_VALUE("x", 1), RD_KAFKA_V_HEADER("tagd_batch", batch, -1),
                                 RD_KAFKA_V_HEADER("tagd_group", "g", -1),
                                 RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR);
     CHECK(rd_kafka_flush(producer, WAIT_MAX_MS) == RD_KAFKA_RESP_ERR_NO_ERROR);
-    rd_kafka_destroy(producer);
 }
 
 static bool tail_is(struct bench *bench, bool repeats, uint64_t fence, uint64_t batch)
@@ -204,20 +197,25 @@ static bool tail_is(struct bench *bench, bool repeats, uint64_t fence, uint64_t 
 static void repeats_behind_later_batches_do_not_hide_them(void)
 {
     struct bench bench;
+    struct tagd_error error;
     bench_open(&bench, true);
-    append(&bench, "2.7.0", 600);
-    append(&bench, "3.9.0", 1);
-    append(&bench, "2.7.0", 63);
+    rd_kafka_conf_t *conf = tagd_kafka_conf(&bench.kafka, TAGD_KAFKA_PRODUCER, &error);
+    rd_kafka_t *producer = tagd_kafka_client_new(TAGD_KAFKA_PRODUCER, conf, &error);
+    CHECK(producer != NULL);
+    append(producer, "2.7.0", 600);
+    append(producer, "3.9.0", 1);
+    append(producer, "2.7.0", 63);
     CHECK(tail_is(&bench, false, 3, 9) && tail_is(&bench, true, 3, 9));
-    append(&bench, "2.7.0", 1);
+    append(producer, "2.7.0", 1);
     CHECK(tail_is(&bench, false, 2, 7) && tail_is(&bench, true, 3, 9));
-    append(&bench, "2.7.0", 4607 - 64);
+    append(producer, "2.7.0", 4607 - 64);
     CHECK(tail_is(&bench, true, 3, 9));
-    append(&bench, "2.7.0", 1); /* the limit */
+    append(producer, "2.7.0", 1); /* the limit */
     CHECK(tail_is(&bench, true, 2, 7));
-    append(&bench, "3.8.0", 1); /* later than what was read: it is looked for further */
-    append(&bench, "2.7.0", 512);
+    append(producer, "3.8.0", 1); /* later than what was read: it is looked for further */
+    append(producer, "2.7.0", 512);
     CHECK(tail_is(&bench, true, 3, 9));
+    rd_kafka_destroy(producer);
     bench_close(&bench);
 }
 
