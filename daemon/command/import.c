@@ -15,7 +15,8 @@
 
 #define FILES_MAX 256           /* all are open at once */
 #define START_TIMEOUT_MS 10000  /* for a server's first answer */
-#define AWAY_MAX_MS 60000       /* the store may be away so long; then the import ends, to be run again */
+#define STUCK_MAX_MS 60000      /* without getting any further; then the import ends, to be run again, */
+#define STUCK_ATTEMPTS_LEAST 2  /* but not after one attempt, which may have read for long to where the last one was */
 #define AGAIN_PAUSE_MS 1000     /* before another attempt */
 #define PROGRESS_MS 5000        /* between two lines that tell how far it is */
 #define HASH_BYTES (1 << 20)    /* hashed at once */
@@ -274,10 +275,9 @@ static int summary(const struct run *run)
                               counts.bad);
 }
 
-/* One attempt from the first line. *begun: the store let it begin. */
-static enum tagd_import_result attempt(struct run *run, bool *begun, int *code, struct tagd_error *error)
+/* One attempt from the first line. */
+static enum tagd_import_result attempt(struct run *run, int *code, struct tagd_error *error)
 {
-    *begun = false;
     tagd_import_free(run->import);
     run->import = tagd_import_new(&run->with, tagd_io_port(run->io));
     run->taken = 0;
@@ -286,7 +286,6 @@ static enum tagd_import_result attempt(struct run *run, bool *begun, int *code, 
     enum tagd_import_result result = tagd_import_begin(run->import, run->heads, error);
     if (result != TAGD_IMPORT_OK)
         return result;
-    *begun = true;
     result = read_all(run, error);
     if (result != TAGD_IMPORT_OK)
         return result;
@@ -296,12 +295,11 @@ static enum tagd_import_result attempt(struct run *run, bool *begun, int *code, 
 
 static int attempts(struct run *run)
 {
-    int64_t away_since_ms = tagd_io_mono_ms();
-    for (;;) {
+    int64_t stuck_since_ms = tagd_io_mono_ms();
+    for (unsigned stuck = 1;; stuck++) {
         struct tagd_error error;
-        bool begun;
         int code = TAGD_EXIT_OK;
-        switch (attempt(run, &begun, &code, &error)) {
+        switch (attempt(run, &code, &error)) {
         case TAGD_IMPORT_OK: return code == TAGD_EXIT_OK ? summary(run) : code;
         case TAGD_IMPORT_REFUSED: return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
         case TAGD_IMPORT_TAKEN:
@@ -311,9 +309,11 @@ static int attempts(struct run *run)
                                       error.text);
         case TAGD_IMPORT_AGAIN: break;
         }
-        if (begun)
-            away_since_ms = tagd_io_mono_ms();
-        if (tagd_io_mono_ms() - away_since_ms >= AWAY_MAX_MS)
+        if (tagd_import_commits(run->import) > 0) {
+            stuck_since_ms = tagd_io_mono_ms();
+            stuck = 0;
+        }
+        if (stuck >= STUCK_ATTEMPTS_LEAST && tagd_io_mono_ms() - stuck_since_ms >= STUCK_MAX_MS)
             return tagd_command_error(TAGD_EXIT_UNAVAILABLE,
                                       "%s; see to it, and run the import again: it goes on where it stopped",
                                       error.text);

@@ -28,6 +28,7 @@ static const char *const own_properties[] = {
     "max.in.flight",
     "max.in.flight.requests.per.connection",
     "enable.gapless.guarantee",
+    "delivery.report.only.error",
     "plugin.library.paths",
 };
 

@@ -134,6 +134,8 @@ void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op);
 /* Hands one output to the client, which copies it; opaque comes back with its delivery report. */
 bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard,
                         const struct tagd_output *output, void *opaque, struct tagd_error *error);
+/* Notes why a message was given up: the first reason counts, but for one that is too large, which would be so again. */
+void tagd_kafka_delivery_failed(struct tagd_kafka *kafka, rd_kafka_resp_err_t err);
 /* After a delivery error: if a message was too large for the broker, the next dead letters will be smaller. */
 void tagd_kafka_shrink(struct tagd_kafka *kafka);
 rd_kafka_topic_partition_list_t *tagd_kafka_offset_list(const struct tagd_kafka *kafka, const struct tagd_op *op);

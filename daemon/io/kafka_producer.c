@@ -63,14 +63,19 @@ static bool tainted(struct tagd_kafka *kafka)
 
 /* ---- making a producer ---- */
 
+void tagd_kafka_delivery_failed(struct tagd_kafka *kafka, rd_kafka_resp_err_t err)
+{
+    if (kafka->delivery == RD_KAFKA_RESP_ERR_NO_ERROR || kafka->delivery == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+        err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        kafka->delivery = err;
+}
+
 /* The worker's thread, from within a poll, a flush or a commit. */
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
-    struct tagd_kafka *kafka = opaque;
     (void)rk;
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
-        (kafka->delivery == RD_KAFKA_RESP_ERR_NO_ERROR || kafka->delivery == RD_KAFKA_RESP_ERR__PURGE_QUEUE))
-        kafka->delivery = message->err;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tagd_kafka_delivery_failed(opaque, message->err);
 }
 
 static size_t message_bytes_max(const struct tagd_config *config)
@@ -233,7 +238,7 @@ bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_output
             continue;
         }
         rd_kafka_headers_destroy(headers);
-        kafka->delivery = err;
+        tagd_kafka_delivery_failed(kafka, err);
         return tagd_fail(error, "can't produce to \"%s\": %s", kafka->outputs[topic], rd_kafka_err2str(err));
     }
 }
@@ -270,6 +275,12 @@ static bool says_fenced(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID: return true;
     default: return false;
     }
+}
+
+static bool says_denied(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
 }
 
 void tagd_kafka_shrink(struct tagd_kafka *kafka)
@@ -412,13 +423,18 @@ void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op)
     if (producer == NULL)
         return;
     rd_kafka_error_t *failure = rd_kafka_init_transactions(producer, INIT_TIMEOUT_MS);
-    if (failure != NULL)
-        tagd_fail(&op->error, "Kafka doesn't end the transaction of \"%s\": %s", id, rd_kafka_error_string(failure));
-    rd_kafka_destroy(producer);
     if (failure != NULL) {
+        bool denied = says_denied(rd_kafka_error_code(failure));
+        tagd_fail(&op->error, "Kafka doesn't end the transaction of \"%s\": %s%s", id, rd_kafka_error_string(failure),
+                  denied ? "; give our user the rights Write and Describe on that transactional id, which tagd needs "
+                           "to take over from one that was killed, whatever \"delivery\" is"
+                         : "");
+        op->status = denied ? TAGD_DENIED : TAGD_ABORTED;
         rd_kafka_error_destroy(failure);
+        rd_kafka_destroy(producer);
         return;
     }
+    rd_kafka_destroy(producer);
     __atomic_add_fetch(&kafka->stats->owners_ended, 1, __ATOMIC_RELAXED);
     kafka->ended = tagd_xrealloc(kafka->ended, (kafka->n_ended + 1) * sizeof(*kafka->ended));
     char *copy = tagd_xmalloc(owner.n + 1);

@@ -10,6 +10,7 @@
 #define READ_TIMEOUT_MS 10000 /* of one chunk */
 #define CHUNK_FIRST 64        /* offsets; each further chunk is CHUNK_GROWTH times as long */
 #define CHUNK_GROWTH 8
+#define CHUNK_REPEATS 512 /* the first one where repeats may stand last: with the second, 4608 offsets are looked at */
 
 rd_kafka_t *tagd_kafka_reader(struct tagd_kafka *kafka, struct tagd_error *error)
 {
@@ -116,31 +117,34 @@ struct tail {
     uint64_t fence, batch;
 };
 
+static bool later(const struct tail *a, const struct tail *b)
+{
+    return a->fence != b->fence ? a->fence > b->fence : a->batch > b->batch;
+}
+
 static bool take_tail(void *to, const rd_kafka_message_t *message)
 {
-    struct tail *tail = to;
-    uint64_t fence, batch;
-    if (!batch_of(tail->kafka, message, &fence, &batch))
-        return true;
-    bool later = fence > tail->fence || (fence == tail->fence && batch > tail->batch);
-    if (!tail->found || later) { /* what was sent again stands behind what is later */
-        tail->found = true;
-        tail->fence = fence;
-        tail->batch = batch;
-    }
+    struct tail *tail = to, read = {.kafka = tail->kafka, .found = true};
+    if (batch_of(tail->kafka, message, &read.fence, &read.batch) && (!tail->found || later(&read, tail)))
+        *tail = read; /* what was sent again stands behind what is later */
     return true;
 }
 
-static bool tail_of(struct tagd_kafka *kafka, const char *topic, uint32_t shard, struct tail *tail,
+/* Repeats that a frozen process had in its queue may stand behind later batches of its successor: then one more chunk is
+ * read, and another as long as later ones are found. */
+static bool tail_of(struct tagd_kafka *kafka, const char *topic, uint32_t shard, bool repeats, struct tail *tail,
                     struct tagd_error *error)
 {
-    int64_t low, end, length = CHUNK_FIRST;
+    int64_t low, end, length = repeats ? CHUNK_REPEATS : CHUNK_FIRST;
+    bool settled = false;
     if (!ask(kafka, topic, shard, -2, &low, error) || !ask(kafka, topic, shard, -1, &end, error))
         return false;
-    while (!tail->found && end > low) {
+    while (!settled && end > low) {
         int64_t from = end - low > length ? end - length : low;
+        struct tail before = *tail;
         if (!read_range(kafka, topic, shard, from, end, take_tail, tail, error))
             return false;
+        settled = tail->found && (!repeats || (before.found && !later(tail, &before)));
         end = from;
         length *= CHUNK_GROWTH;
     }
@@ -156,10 +160,10 @@ void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op)
         return;
     for (size_t i = 0; i < TAGD_OUTPUTS_MAX; i++) {
         struct tail tail = {.kafka = kafka};
-        if (!tail_of(kafka, kafka->outputs[i], op->shard, &tail, &op->error))
+        if (!tail_of(kafka, kafka->outputs[i], op->shard, op->u.tail.repeats, &tail, &op->error))
             return;
-        bool later = tail.fence > op->u.tail.fence || (tail.fence == op->u.tail.fence && tail.batch > op->u.tail.batch);
-        if (!tail.found || (op->u.tail.found && !later))
+        struct tail best = {.fence = op->u.tail.fence, .batch = op->u.tail.batch};
+        if (!tail.found || (op->u.tail.found && !later(&tail, &best)))
             continue;
         op->u.tail.found = true;
         op->u.tail.fence = tail.fence;

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first failure says why. */
+/* The first failure says why; what comes of it is for tagd_kafka_delivery_failed to say. */
 static void fail(struct tagd_kafka *kafka, rd_kafka_resp_err_t err, const char *text)
 {
+    tagd_kafka_delivery_failed(kafka, err);
     if (kafka->send_failed)
         return;
     kafka->send_failed = true;
-    kafka->delivery = err;
     snprintf(kafka->send_error, sizeof(kafka->send_error), "%s", text);
 }
 
@@ -50,6 +50,7 @@ rd_kafka_t *tagd_kafka_sender_new(struct tagd_kafka *kafka, struct tagd_error *e
     tagd_kafka_set(conf, "enable.idempotence", "true");
     tagd_kafka_set(conf, "enable.gapless.guarantee", "true");
     tagd_kafka_set(conf, "message.timeout.ms", "0");
+    tagd_kafka_set(conf, "delivery.report.only.error", "false"); /* each acknowledgement counts */
     rd_kafka_conf_set_dr_msg_cb(conf, on_sent);
     return tagd_kafka_client_new(TAGD_KAFKA_PRODUCER, conf, error);
 }

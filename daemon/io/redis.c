@@ -293,6 +293,8 @@ static void sources_text(const struct tagd_config *config, struct tagd_buf *out)
         tagd_buf_printf(out, "%s%s", i == 0 ? "" : " ", config->sources[i].topic);
 }
 
+#define ALL_RIGHTS "give the user of \"redis.url\" the right to all commands on "
+
 /* The first error among the replies, if there is one: rights don't change by themselves, memory may. */
 static enum tagd_io_result refused_keys(const struct tagd_redis *redis, redisReply **replies, size_t n,
                                         struct tagd_error *error)
@@ -303,8 +305,7 @@ static enum tagd_io_result refused_keys(const struct tagd_redis *redis, redisRep
             continue;
         bool rights = strncmp(replies[i]->str, "NOPERM", 6) == 0;
         tagd_fail(error, "Redis at %s doesn't let us use the keys under \"%s\": %s%s", place_of(redis->config, place),
-                  redis->config->redis.prefix, replies[i]->str,
-                  rights ? "; give the user of \"redis.url\" the right to all commands on them" : "");
+                  redis->config->redis.prefix, replies[i]->str, rights ? "; " ALL_RIGHTS "them" : "");
         return rights ? TAGD_IO_CONFIG : TAGD_IO_UNREACHABLE;
     }
     return TAGD_IO_UNREACHABLE;
@@ -500,6 +501,17 @@ static void refuse(struct tagd_op *op, const char *fmt, ...)
     op->status = TAGD_REFUSED;
 }
 
+/* How an operation ends that Redis answered with the error in op->error: nothing of it took effect. */
+static enum tagd_op_status refusal(const struct tagd_redis *redis, struct tagd_op *op)
+{
+    size_t n = strlen(op->error.text);
+    if (strncmp(op->error.text, "Redis: NOPERM", strlen("Redis: NOPERM")) != 0)
+        return TAGD_REFUSED;
+    snprintf(op->error.text + n, sizeof(op->error.text) - n, "; " ALL_RIGHTS "the keys under \"%s\"",
+             redis->config->redis.prefix);
+    return TAGD_DENIED;
+}
+
 static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
 {
     redisReply *replies[3] = {0};
@@ -546,7 +558,7 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     op->status = TAGD_ABORTED;
     if (!take_fence(redis, op)) {
         if (redis->context != NULL)
-            op->status = TAGD_REFUSED;
+            op->status = refusal(redis, op);
         return;
     }
     command(redis, 2);
@@ -564,7 +576,7 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     send_commands(redis);
     if (!receive_all(redis, replies, 3, &op->error)) {
         if (redis->context != NULL)
-            op->status = TAGD_REFUSED;
+            op->status = refusal(redis, op);
         goto out;
     }
     op->u.fence.head = (struct tagd_head){.watermark_ms = INT64_MIN, .latest_ms = INT64_MIN};
@@ -740,7 +752,7 @@ static void do_load(struct tagd_redis *redis, struct tagd_op *op)
         freeReplyObject(due);
     if (after != NULL)
         freeReplyObject(after);
-    op->status = ok ? TAGD_DONE : redis->context != NULL ? TAGD_REFUSED : TAGD_UNKNOWN;
+    op->status = ok ? TAGD_DONE : redis->context != NULL ? refusal(redis, op) : TAGD_UNKNOWN;
 }
 
 /* ---- COMMIT ---- */
@@ -925,7 +937,7 @@ static void do_commit(struct tagd_redis *redis, struct tagd_op *op)
         if (n == 0)
             break;
         if (!watch_and_compare(redis, op, n)) {
-            commit_settle(redis, op, redis->context == NULL ? TAGD_ABORTED : TAGD_REFUSED);
+            commit_settle(redis, op, redis->context == NULL ? TAGD_ABORTED : refusal(redis, op));
             return;
         }
         n = 0;
@@ -936,7 +948,7 @@ static void do_commit(struct tagd_redis *redis, struct tagd_op *op)
         switch (exec(redis, op)) {
         case EXEC_DONE: commit_settle(redis, op, TAGD_DONE); return;
         case EXEC_NIL: break; /* the next round finds whose */
-        case EXEC_REFUSED: commit_settle(redis, op, TAGD_REFUSED); return;
+        case EXEC_REFUSED: commit_settle(redis, op, refusal(redis, op)); return;
         case EXEC_PARTLY:
         case EXEC_LOST: commit_settle(redis, op, TAGD_UNKNOWN); return;
         }

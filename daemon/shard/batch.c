@@ -133,7 +133,7 @@ void tagd_batch_begin(struct tagd_batch *batch, struct tagd_shard *shard)
     batch->watermark_ms = shard->watermark_ms;
     batch->latest_ms = shard->latest_ms;
     batch->caught_up = false;
-    memcpy(batch->next_offset, shard->head.next_offset, sizeof(batch->next_offset));
+    memcpy(batch->next_offset, shard->next_offset, sizeof(batch->next_offset));
 }
 
 void tagd_batch_add(struct tagd_batch *batch, const struct tagd_record *record, const struct tagd_event *event,
@@ -451,6 +451,7 @@ void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writ
 {
     struct tagd_shard *shard = batch->shard;
     shard->head = writes->head;
+    memcpy(shard->next_offset, batch->next_offset, sizeof(shard->next_offset));
     shard->watermark_ms = batch->watermark_ms;
     shard->latest_ms = batch->latest_ms;
     shard->next_due_ms = batch->next_due_ms;

@@ -21,6 +21,9 @@ struct tagd_shard {
     int64_t latest_ms;              /* latest event time read; INT64_MIN: none yet */
     bool has_first;                 /* it began without a batch, */
     int64_t first[TAGD_TOPICS_MAX]; /* here: if it must begin again before its first commit */
+    /* While it runs: next to read, by topic. Before the first batch since its take-over it may be ahead of head's, past a
+     * gap; head keeps its own until then, since Kafka has these under head's batch. */
+    int64_t next_offset[TAGD_TOPICS_MAX];
 };
 
 /* What all shards of a worker share while they work on batches. */
@@ -216,7 +219,7 @@ struct tagd_takeover {
 enum tagd_takeover_result {
     TAGD_TAKEOVER_SUBMIT, /* op is filled in for the next step; a SEND need not be completed before it */
     TAGD_TAKEOVER_AGAIN,  /* *error says what went wrong; begin again after a pause */
-    TAGD_TAKEOVER_STOP,   /* refused: *error says what was found and what can be done */
+    TAGD_TAKEOVER_STOP,   /* refused, or a right is missing: *error says what was found and what can be done */
     TAGD_TAKEOVER_RUNNING /* the shard runs */
 };
 /* Fills op (arena set by the caller, not reset until the take-over is over) for the first step. */

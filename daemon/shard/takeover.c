@@ -494,12 +494,14 @@ static enum tagd_takeover_result started(struct tagd_takeover *takeover, const s
             (struct tagd_head){.n_topics = config->n_topics, .partitions = (uint32_t)config->rules.partitions};
         shard->head.watermark_ms = shard->head.latest_ms = INT64_MIN;
         snprintf(shard->head.catalog_hash, sizeof(shard->head.catalog_hash), "%s", tagd_catalog_hash(config->catalog));
+        for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
+            shard->head.next_offset[i] = -1;
     }
     if (shard->head.batch == 0) {
         memcpy(shard->first, takeover->decision.start, sizeof(shard->first));
         shard->has_first = true;
     }
-    memcpy(shard->head.next_offset, takeover->decision.start, sizeof(shard->head.next_offset));
+    memcpy(shard->next_offset, takeover->decision.start, sizeof(shard->next_offset));
     shard->watermark_ms = shard->head.watermark_ms;
     shard->latest_ms = shard->head.latest_ms;
     shard->next_due_ms = takeover->next_due_ms;
@@ -516,7 +518,7 @@ enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, con
     bool letter_gone = takeover->step == TAGD_TAKEOVER_REFETCH && op->status == TAGD_GONE;
     if (op->status != TAGD_DONE && !letter_gone) {
         tagd_fail(error, "shard %" PRIu32 ": %s", takeover->shard->number, op->error.text);
-        return TAGD_TAKEOVER_AGAIN;
+        return op->status == TAGD_DENIED ? TAGD_TAKEOVER_STOP : TAGD_TAKEOVER_AGAIN;
     }
     switch (takeover->step) {
     case TAGD_TAKEOVER_FENCE: return fenced(takeover, config, op);
@@ -524,6 +526,7 @@ enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, con
     case TAGD_TAKEOVER_CLAIM: return ask_committed(takeover, op);
     case TAGD_TAKEOVER_COMMITTED:
         takeover->committed = op->u.committed.topics;
+        op->u.tail.repeats = takeover->head.at_least_once;
         return submit(takeover, op, TAGD_TAKEOVER_TAIL, TAGD_OP_TAIL);
     case TAGD_TAKEOVER_TAIL: return compare(takeover, config, stats, op, error);
     case TAGD_TAKEOVER_REFETCH: return fetched(takeover, config, op);

@@ -26,7 +26,7 @@ struct tagd_import {
     struct tagd_shard_writes *writes;
     struct tagd_arena lines, arena;
     size_t batch_lines, batch_bytes;
-    uint64_t n_lines, n_bad, n_after;
+    uint64_t n_lines, n_bad, n_after, n_commits;
 };
 
 /* ---- may it? ---- */
@@ -107,6 +107,8 @@ static enum tagd_import_result result_of(const struct tagd_op *op, struct tagd_e
     if (op->status == TAGD_DONE)
         return TAGD_IMPORT_OK;
     *error = op->error;
+    if (op->status == TAGD_DENIED)
+        return TAGD_IMPORT_REFUSED;
     return op->status == TAGD_FENCED ? TAGD_IMPORT_TAKEN : TAGD_IMPORT_AGAIN;
 }
 
@@ -118,6 +120,7 @@ static enum tagd_import_result commit(struct tagd_import *import, size_t n, stru
     if (n == 0)
         return TAGD_IMPORT_OK;
     carry_out(import, &op);
+    import->n_commits += op.status == TAGD_DONE;
     for (size_t i = 0; i < n; i++)
         if (op.status != TAGD_UNKNOWN && import->writes[i].status == TAGD_DONE)
             import->lanes[import->writes[i].shard].shard.head = import->writes[i].head;
@@ -327,6 +330,11 @@ struct tagd_import_counts tagd_import_counts(const struct tagd_import *import)
         counts.shards += baseline->customers > 0;
     }
     return counts;
+}
+
+uint64_t tagd_import_commits(const struct tagd_import *import)
+{
+    return import->n_commits;
 }
 
 struct tagd_import *tagd_import_new(const struct tagd_import_config *config, struct tagd_port *port)

@@ -59,5 +59,7 @@ bool tagd_import_full(const struct tagd_import *import);
 enum tagd_import_result tagd_import_flush(struct tagd_import *import, struct tagd_error *error);
 enum tagd_import_result tagd_import_finish(struct tagd_import *import, struct tagd_error *error);
 struct tagd_import_counts tagd_import_counts(const struct tagd_import *import);
+/* Transactions of this attempt that took place: 0, and it is no further than the one before. */
+uint64_t tagd_import_commits(const struct tagd_import *import);
 
 #endif

@@ -12,7 +12,7 @@
  * A batch that isn't acknowledged for good makes its shards be taken over again, which sends their outboxes.
  *
  * Answers:  FENCED   that shard's share is dropped, and it is taken over again after a pause if it is still ours
- *           REFUSED, ABORTED   the same is sent again after a pause
+ *           REFUSED, DENIED, ABORTED   the same is sent again after a pause
  *           UNKNOWN  the shards of the operation are taken over again: a new fence, then the comparison tells
  * A shard that was committed but not published is never left as clean: the next owner finds its outbox. */
 #include "worker/lane.h"
@@ -457,7 +457,7 @@ static void finish_drop(struct tagd_worker *worker)
 {
     enum tagd_op_status status = worker->op.status;
     worker->activity = IDLE;
-    TAGD_COUNT(&worker->stats, commits_refused, status == TAGD_REFUSED);
+    TAGD_COUNT(&worker->stats, commits_refused, status == TAGD_REFUSED || status == TAGD_DENIED);
     TAGD_COUNT(&worker->stats, commits_unknown, status == TAGD_UNKNOWN);
     if (status != TAGD_DONE && status != TAGD_FENCED)
         note(worker, "committing to Redis: %s; %s", worker->op.error.text,
@@ -493,7 +493,7 @@ static void send_entry(struct tagd_worker *worker)
 /* The shard runs. If there is nothing on its way that would say so, Kafka is told where the store says it is. */
 static void run_lane(struct tagd_worker *worker, struct tagd_lane *lane)
 {
-    const struct tagd_head *head = &worker->takeover.head; /* the shard's own may have passed over a gap already */
+    const struct tagd_head *head = &lane->shard.head;
     char metadata[TAGD_METADATA_MAX];
     set_status(worker, lane, TAGD_SHARD_RUNNING);
     if (!worker->config.at_least_once || head->batch == 0 || lane->shard.published != head->batch)
@@ -512,6 +512,11 @@ static void advance_takeover(struct tagd_worker *worker)
     enum tagd_takeover_result result;
     if (leaving(worker)) {
         set_status(worker, lane, TAGD_SHARD_RECOVERING);
+        worker->activity = IDLE;
+        return;
+    }
+    if (lane->resend) { /* what follows the entry that failed would overtake it */
+        retake(worker, lane, RETAKE_MS);
         worker->activity = IDLE;
         return;
     }
@@ -750,8 +755,9 @@ static void advance_committing(struct tagd_worker *worker)
 {
     switch (worker->op.status) {
     case TAGD_REFUSED:
+    case TAGD_DENIED:
     case TAGD_ABORTED:
-        if (worker->op.status == TAGD_REFUSED)
+        if (worker->op.status != TAGD_ABORTED)
             TAGD_COUNT(&worker->stats, commits_refused, 1);
         if (leaving(worker)) {
             retake_batch(worker, 0);
@@ -806,6 +812,7 @@ static void advance_publishing(struct tagd_worker *worker)
         return;
     case TAGD_ABORTED:
     case TAGD_REFUSED:
+    case TAGD_DENIED:
         TAGD_COUNT(&worker->stats, publish_aborted, 1);
         if (overdue(worker)) {
             retake_batch(worker, 0);
@@ -983,7 +990,8 @@ static int wait_ms(struct tagd_worker *worker, int timeout_ms)
                 wait = sooner(wait, lane->shard.next_due_ms > now.wall_ms - worker->config.grace_ms
                                         ? lane->shard.next_due_ms - (now.wall_ms - worker->config.grace_ms)
                                         : wait); /* due, but the watermark waits for an end: that comes by itself */
-            if (lane->waiting_since_ms != 0)
+            /* A record waits; an acknowledgement that is waited for comes by itself. */
+            if (lane->waiting_since_ms != 0 && lane->queued > 0 && !tagd_sendings_full(&worker->sendings))
                 wait = sooner(wait, lane->waiting_since_ms + worker->config.max_idle_ms - now.mono_ms);
         }
     }
@@ -1081,7 +1089,7 @@ size_t tagd_worker_shards(const struct tagd_worker *worker, struct tagd_shard_st
                                            .watermark_ms = lane->shard.watermark_ms};
         for (uint32_t t = 0; t < TAGD_TOPICS_MAX; t++) {
             bool passed = lane->topics[t].n == 0 && lane->topics[t].at_end;
-            out[i].next_offset[t] = passed ? lane->topics[t].next : lane->shard.head.next_offset[t];
+            out[i].next_offset[t] = passed ? lane->topics[t].next : lane->shard.next_offset[t];
             out[i].end_offset[t] = lane->topics[t].known_end;
         }
     }

@@ -33,6 +33,7 @@ enum tagd_op_status {
     TAGD_DONE,
     TAGD_FENCED,  /* another owner has it; nothing of this operation took effect */
     TAGD_REFUSED, /* the server said no (out of memory, too large, ...): nothing took effect; error says what */
+    TAGD_DENIED,  /* the same for lack of a right: trying again doesn't help until somebody gives it */
     TAGD_ABORTED, /* the transaction was aborted: nothing took effect; it may be sent again */
     TAGD_UNKNOWN, /* nobody knows whether it took effect: take a new fence and compare */
     TAGD_GONE     /* REFETCH: the record is no longer there; START: offset out of range */
@@ -152,7 +153,8 @@ struct tagd_op {
             struct tagd_committed_topic *topics; /* by topic */
         } committed;
         struct {
-            bool found;
+            bool repeats; /* outputs sent again may stand behind later batches' */
+            bool found;   /* results */
             uint64_t fence, batch;
         } tail;
         struct {

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 import cdnow
-from stack import ROOT, TAGD, by_customer, event, final_view, meaning, simulate, wait_for
+from stack import ROOT, TAGD, by_customer, event, final_view, free_port, meaning, simulate, wait_for
 
 DATA = os.path.join(ROOT, "build/data/lifetimes/datasets/CDNOW_master.txt")
 UNTIL = "1998-01-01T00:00:00.000Z"
@@ -343,6 +343,41 @@ def test_redis_restarts_while_it_imports(stack, daemon, tmp_path):
     out, told = process.communicate(timeout=120)
     assert process.returncode == 0, told
     assert "trying again" in told and "30000 events applied" in out and "700 customers" in out
+
+
+def test_a_redis_user_without_a_right_ends_the_import_and_says_which(stack, daemon, tmp_path):
+    d = daemon(CATALOG)
+    d.create_topics(2)
+    file = write(tmp_path / "x", logins(50))
+    for command in ["zadd", "mget"]:
+        stack.redis.execute_command("ACL", "SETUSER", "bob", "reset", "on", ">pw", "~*", "+@all", "-" + command)
+        d.config["redis"]["url"] = f"redis://bob:pw@127.0.0.1:{stack.redis_port}"
+        d.write()
+        ran = subprocess.run(import_command(d, [file], at(T0 + 1000)), capture_output=True, text=True, timeout=20)
+        assert ran.returncode == 78 and f"NOPERM this user has no permissions to run the '{command}' command" in ran.stderr
+        assert f'give the user of "redis.url" the right to all commands on the keys under "{d.name}:"' in ran.stderr
+        assert "trying again" not in ran.stderr
+    stack.redis.execute_command("ACL", "DELUSER", "bob")
+    d.config["redis"]["url"] = f"redis://127.0.0.1:{stack.redis_port}"
+    d.write()
+    assert run_import(d, [file], at(T0 + 1000)).returncode == 0
+
+
+def test_an_import_that_begins_and_gets_no_further_ends_after_a_minute(stack, daemon, tmp_path):
+    d = daemon(CATALOG)
+    d.create_topics(2)
+    port, log = free_port(), open(tmp_path / "log", "w")
+    server = subprocess.Popen(["redis-server", "--port", str(port), "--save", "", "--dir", str(tmp_path), "--rename-command", "ZADD", ""], stdout=log)
+    try:
+        d.config["redis"]["url"] = f"redis://127.0.0.1:{port}"
+        d.write()
+        started = time.monotonic()
+        ran = subprocess.run(import_command(d, [write(tmp_path / "x", logins(50))], at(T0 + 1000)), capture_output=True, text=True, timeout=100)
+        assert ran.returncode == 69 and 60 <= time.monotonic() - started < 75
+        assert "unknown command 'ZADD'" in ran.stderr.splitlines()[-1] and "it goes on where it stopped" in ran.stderr.splitlines()[-1]
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def test_a_file_that_changes_while_it_is_imported_is_refused(stack, daemon, tmp_path):

@@ -177,6 +177,8 @@ static void what_the_guarantees_rest_on_cannot_be_set(void)
     CHECK(refused("{\"kafka\": {\"isolation.level\": \"read_uncommitted\"}}", "/kafka/isolation.level",
                   "set by tagd itself"));
     CHECK(refused("{\"kafka\": {\"transactional.id\": \"x\"}}", "/kafka/transactional.id", "set by tagd itself"));
+    CHECK(refused("{\"kafka\": {\"delivery.report.only.error\": true}}", "/kafka/delivery.report.only.error",
+                  "set by tagd itself"));
     CHECK(refused("{\"kafka\": {\"auto.offset.reset\": \"none\"}}", "/kafka/auto.offset.reset", "earliest"));
 }
 

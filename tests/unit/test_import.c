@@ -112,6 +112,22 @@ static bool refuses(struct world *world, const struct tagd_import_config *config
     return is;
 }
 
+static void a_right_that_is_missing_ends_it_and_all_else_may_be_tried_again(void)
+{
+    static const enum tagd_op_kind kinds[] = {TAGD_OP_FENCE, TAGD_OP_LOAD, TAGD_OP_COMMIT};
+    for (size_t i = 0; i < 3; i++)
+        for (int count = 1; count <= 2; count++) {
+            struct world world;
+            world_open(&world, ACTIVITY);
+            world.faults[kinds[i]] = (struct world_fault){count, TAGD_DENIED, false};
+            CHECK(import_all(&world, 3, NULL) == TAGD_IMPORT_REFUSED);
+            world.faults[kinds[i]] = (struct world_fault){count, TAGD_REFUSED, false};
+            CHECK(import_all(&world, 3, NULL) == TAGD_IMPORT_AGAIN);
+            CHECK(import_all(&world, 3, NULL) == TAGD_IMPORT_OK);
+            world_close(&world);
+        }
+}
+
 /* All but the fences. */
 static bool same_store(const struct world *a, const struct world *b)
 {
@@ -250,6 +266,30 @@ static void killed_at_any_operation_it_ends_in_the_same_state(void)
         world_close(&whole);
     }
     CHECK(kills > 100);
+}
+
+static void an_attempt_that_gets_no_further_is_told_from_one_that_does(void)
+{
+    struct world world;
+    struct tagd_error error;
+    struct tagd_head heads[WORLD_SHARDS];
+    world_open(&world, ACTIVITY);
+    struct tagd_import_config config = config_of(&world, 1);
+    for (int attempts = 0; attempts < 4; attempts++) {
+        struct tagd_import *import = tagd_import_new(&config, &world.port);
+        for (size_t i = 0; i < WORLD_SHARDS; i++)
+            heads[i] = world.shards[i].head;
+        CHECK(tagd_import_commits(import) == 0);
+        CHECK(tagd_import_begin(import, heads, &error) == TAGD_IMPORT_OK);
+        CHECK(tagd_import_commits(import) == (attempts == 0)); /* the heads that say so, once */
+        world.faults[TAGD_OP_COMMIT] = (struct world_fault){attempts < 3, TAGD_REFUSED, false};
+        take_line(&world, import, &history[0]);
+        CHECK(tagd_import_flush(import, &error) == (attempts < 3 ? TAGD_IMPORT_AGAIN : TAGD_IMPORT_OK));
+        CHECK(tagd_import_commits(import) == (attempts == 0 || attempts == 3));
+        tagd_import_free(import);
+        world.n_ops = 0;
+    }
+    world_close(&world);
 }
 
 static void killed_again_and_again_it_ends_in_the_same_state(void)
@@ -429,6 +469,8 @@ int main(void)
     RUN(more_customers_than_a_batch_looks_at_fall_silent_at_the_end);
     RUN(a_line_that_is_not_applied_moves_its_shards_time);
     RUN(killed_at_any_operation_it_ends_in_the_same_state);
+    RUN(a_right_that_is_missing_ends_it_and_all_else_may_be_tried_again);
+    RUN(an_attempt_that_gets_no_further_is_told_from_one_that_does);
     RUN(killed_again_and_again_it_ends_in_the_same_state);
     RUN(a_finished_import_run_again_counts_the_same_and_changes_nothing);
     RUN(shards_finished_one_by_one_are_left_alone);

@@ -97,6 +97,24 @@ static void topics_are_merged_by_time_and_one_that_holds_more_is_waited_for(void
 
 /* ---- faults ---- */
 
+static void a_topic_that_holds_more_and_gives_nothing_keeps_nobody_busy(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world_event(&world, 0, 1, "login", "d", T0);
+    world.stalled = 1u << 1;
+    struct tagd_worker *worker = start(&world, "a", false);
+    CHECK(world_run_waiting(&world, worker, 100) == 0);
+    world_event(&world, 0, 0, "login", "c", T0);
+    CHECK(world_run_waiting(&world, worker, 95) == 0 && world_saw(&world.published, ""));
+    CHECK(world_run_waiting(&world, worker, 105) <= 1 && world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    CHECK(world_run_waiting(&world, worker, 1000) == 0);
+    world_event(&world, 0, 0, "login", "e", T0 + 1); /* it has been waited for already */
+    CHECK(world_run_waiting(&world, worker, 20) == 0 && world_saw(&world.published, "tag:e:1 b.activity>busy;"));
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void what_was_committed_and_not_published_comes_from_the_outbox_once(void)
 {
     struct world world;
@@ -474,6 +492,7 @@ int main(void)
     RUN(a_timer_that_fires_arms_the_next_one);
     RUN(records_that_come_with_the_completion_of_START_are_kept);
     RUN(topics_are_merged_by_time_and_one_that_holds_more_is_waited_for);
+    RUN(a_topic_that_holds_more_and_gives_nothing_keeps_nobody_busy);
     RUN(what_was_committed_and_not_published_comes_from_the_outbox_once);
     RUN(a_later_owner_publishes_the_same_bytes_and_headers);
     RUN(in_binary_mode_the_attributes_are_headers_and_the_value_is_data);

@@ -71,7 +71,9 @@ struct world {
     bool sends_held;           /* nothing that is sent comes through, or is answered */
     bool assign, revoke, lost; /* all shards, at the next poll */
     unsigned revoked;
-    int held; /* tokens not released */
+    uint32_t stalled;            /* topics, as bits, that give nothing, nor tell their end */
+    size_t polls, polls_at_once; /* those that were not to wait */
+    int held;                    /* tokens not released */
     struct tagd_arena memory;
     struct tagd_buf published; /* "c tag:c:1 dimension>to;" */
     struct tagd_buf wire;      /* all that was to be published, taking effect or not: key, headers, value */
@@ -353,6 +355,7 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
         case TAGD_OP_FENCE: world_fence(shard, op); break;
         case TAGD_OP_COMMITTED: world_committed(shard, op); break;
         case TAGD_OP_TAIL:
+            CHECK(op->u.tail.repeats == shard->head.at_least_once);
             op->u.tail.found = shard->tail_found;
             op->u.tail.fence = shard->tail_fence;
             op->u.tail.batch = shard->tail_batch;
@@ -416,8 +419,9 @@ static inline void world_poll(void *self, int timeout_ms, size_t max_records,
                               void (*input)(void *to, const struct tagd_input *in), void *to)
 {
     struct world *world = self;
-    (void)timeout_ms;
     size_t n = world->n_ops;
+    world->polls++;
+    world->polls_at_once += timeout_ms == 0;
     world->n_ops = 0;
     for (size_t i = 0; i < n; i++)
         world_complete(world, world->ops[i]);
@@ -432,7 +436,8 @@ static inline void world_poll(void *self, int timeout_ms, size_t max_records,
     }
     for (uint32_t shard = 0; shard < WORLD_SHARDS; shard++)
         for (uint32_t topic = 0; topic < WORLD_TOPICS && world->shards[shard].running; topic++)
-            max_records -= world_hand_out(world, shard, topic, max_records, input, to);
+            if ((world->stalled & 1u << topic) == 0)
+                max_records -= world_hand_out(world, shard, topic, max_records, input, to);
 }
 
 static inline void world_release(void *self, void *token)
@@ -558,6 +563,20 @@ static inline void world_run(struct world *world, struct tagd_worker *worker, in
         world->wall_ms++;
         CHECK(tagd_worker_step(worker, 0, &error));
     }
+}
+
+/* The same, each poll waiting up to 50 ms; how many of them were not to wait at all. */
+static inline size_t world_run_waiting(struct world *world, struct tagd_worker *worker, int steps)
+{
+    struct tagd_error error = {""};
+    world->polls = world->polls_at_once = 0;
+    for (int i = 0; i < steps; i++) {
+        world->mono_ms++;
+        world->wall_ms++;
+        CHECK(tagd_worker_step(worker, 50, &error));
+    }
+    CHECK(world->polls == (size_t)steps);
+    return world->polls_at_once;
 }
 
 /* The process is gone, with all it knew; what it held, the client library's memory, goes too. */
