@@ -29,6 +29,7 @@ static const char *const own_properties[] = {
     "max.in.flight.requests.per.connection",
     "enable.gapless.guarantee",
     "delivery.report.only.error",
+    "enabled_events",
     "plugin.library.paths",
 };
 
