@@ -118,7 +118,7 @@ def test_the_configurations_keys_are_those_that_the_reader_knows():
 
 def test_properties_that_tagd_sets_itself_are_those_it_refuses():
     body = re.search(r"own_properties\[\] = \{(.*?)\};", source("daemon/config/config.c"), re.DOTALL)[1]
-    assert re.findall(r'"([a-z.]+)"', body) == schema("config")["$defs"]["ownProperty"]["enum"]
+    assert re.findall(r'"([a-z._]+)"', body) == schema("config")["$defs"]["ownProperty"]["enum"]
 
 
 def test_reserved_types_and_codes_are_those_of_the_code():
