@@ -23,7 +23,7 @@ def daemon(stack, request):
 
     def make(catalog, sources=("events",), **settings):
         name = request.node.name.replace("[", "-").replace("]", "")
-        name = "".join(c if c.isalnum() or c in "-." else "-" for c in name)[:40] + f"-{zlib.crc32(request.node.name.encode()):08x}-{len(made)}"  # long names differ at their ends
+        name = "".join(c if c.isalnum() or c in "-." else "-" for c in name)[:40] + f"-{zlib.crc32(request.node.nodeid.encode()):08x}-{len(made)}"  # long names differ at their ends, equal ones by their files
         d = stack_module.Daemon(stack, name, catalog, [f"{name}.{s}" for s in sources], **settings)
         made.append(d)
         return d

@@ -3,7 +3,7 @@ import json
 import os
 import random
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stack import ROOT, event
 
@@ -48,6 +48,10 @@ def committed(stack, d):
     topics = [s["topic"] for s in d.config["sources"]]
     consumer = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": d.name})
     wanted = {(t, p): end for t in topics for p, end in enumerate(stack.ends(t, d.partitions))}
-    got = consumer.committed([TopicPartition(t, p) for t, p in wanted], timeout=10)
-    consumer.close()
+    try:
+        got = consumer.committed([TopicPartition(t, p) for t, p in wanted], timeout=10)
+    except KafkaException:  # a broker that has just come back is no coordinator yet
+        return False
+    finally:
+        consumer.close()
     return all(c.offset == wanted[c.topic, c.partition] or wanted[c.topic, c.partition] == 0 for c in got)

@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 import redis
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -68,11 +68,7 @@ class Stack:
     def create(self, names, partitions):
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for future in admin.create_topics([NewTopic(n, partitions, 1) for n in names]).values():
-            try:
-                future.result(30)
-            except KafkaException as error:  # the client asks again if the first answer is slow to come
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise
+            future.result(30)
         # a broker answers before it knows of them itself
         wait_for("the topics are there", 20, lambda: set(names) <= admin.list_topics(timeout=10).topics.keys())
 
