@@ -222,6 +222,39 @@ static void a_birthday_comes_at_local_midnight_every_year(void)
     shop_close(&shop);
 }
 
+static void a_week_before_a_birthday_ends_the_day_after_it(void)
+{
+    struct shop shop =
+        shop_open("", "\"d.near\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"days_until(attr.born) <= 7\"}]}");
+    shop_event(&shop, "profile.updated", T0, "{\"attributes\":{\"born\":\"1990-11-20\"}}"); /* 14 November */
+    CHECK(shop_saw(&shop, "d.near ->yes@1700000000000;"));
+    shop_time(&shop, T0 + 30 * DAY);
+    CHECK(shop_saw(&shop, "d.near yes>-@1700524800000;")); /* 21 November, 00:00 */
+    shop_time(&shop, T0 + 365 * DAY);
+    CHECK(shop_saw(&shop, "d.near ->yes@1731456000000;")); /* 13 November */
+    shop_close(&shop);
+}
+
+static void a_pane_across_local_midnight_counts_the_days_it_has_events_on(void)
+{
+    const char *rule = "\"v.days\":{\"value\":\"days(login[3h:1h])\"}";
+    int64_t minute = 60000, midnight = INT64_C(1700073000000); /* 18:30Z */
+    struct shop shop = shop_open("\"timezone\":\"+05:30\",", rule);
+    shop_event(&shop, "login", midnight, "{}"); /* the pane began on the day before, without an event */
+    CHECK(shop_saw(&shop, "v.days ->1@1700073000000;"));
+    shop_close(&shop);
+    shop = shop_open("\"timezone\":\"+05:30\",", rule);
+    shop_event(&shop, "login", midnight - 40 * minute, "{}");
+    shop_event(&shop, "login", midnight - 20 * minute, "{}"); /* another pane, the same day */
+    CHECK(shop_saw(&shop, "v.days ->1@1700070600000;"));
+    shop_close(&shop);
+    shop = shop_open("\"timezone\":\"+05:30\",", rule);
+    shop_event(&shop, "login", midnight + 10 * minute, "{}");
+    shop_event(&shop, "login", midnight + 40 * minute, "{}"); /* the next pane, the same day */
+    CHECK(shop_saw(&shop, "v.days ->1@1700073600000;"));
+    shop_close(&shop);
+}
+
 static void an_attribute_has_the_value_of_its_latest_update_by_time(void)
 {
     struct shop shop = shop_open("", "\"v.region\":{\"value\":\"attr.region\"},"
@@ -332,7 +365,8 @@ static void null_decides_nothing(void)
         shop_open("", "\"b.a\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"not (avg(amount, order.paid) > 5)\"}]},"
                       "\"b.b\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"avg(amount, order.paid) > 5 or true\"}]},"
                       "\"b.c\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"1 / sum(amount, order.paid) is null\"}]},"
-                      "\"b.d\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"2 in (1, null)\"}]}");
+                      "\"b.d\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"2 in (1, null)\"}]},"
+                      "\"b.e\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"not (2 in (1, null))\"}]}");
     shop_event(&shop, "login", T0, "{}");
     CHECK(shop_saw(&shop, "b.b ->yes@1700000000000;b.c ->yes@1700000000000;"));
     shop_close(&shop);
@@ -492,6 +526,8 @@ int main(void)
     RUN(the_least_leaves_its_window_and_the_next_least_counts);
     RUN(until_falls_to_its_instant_and_below);
     RUN(a_birthday_comes_at_local_midnight_every_year);
+    RUN(a_week_before_a_birthday_ends_the_day_after_it);
+    RUN(a_pane_across_local_midnight_counts_the_days_it_has_events_on);
     RUN(an_attribute_has_the_value_of_its_latest_update_by_time);
     RUN(the_first_value_is_that_of_the_earliest_event_even_if_it_comes_late);
     RUN(what_clocks_have_in_common_cancels_exactly);
