@@ -237,6 +237,43 @@ static bool line_of(struct view *view, const struct tagd_node *node, int64_t fro
     return magnitude(line) + line->error < (double)TAGD_DURATION_MAX;
 }
 
+static bool is_power_of_two(double v)
+{
+    int exponent;
+    return fabs(frexp(v, &exponent)) == 0.5;
+}
+
+/* A clock times a constant; dividing by a power of two is multiplying by its inverse, to the last bit. False: it is
+ * something else. */
+static bool scaled_clock(struct view *view, const struct tagd_node *node, const struct tagd_node **clock,
+                         double *factor)
+{
+    while (node->kind == TAGD_N_METRIC)
+        node = view->catalog->metrics[node->index].node;
+    *factor = 1;
+    *clock = node;
+    if (tagd_is_clock(node))
+        return true;
+    if ((node->kind != TAGD_N_MUL && node->kind != TAGD_N_DIV) || node->type != TAGD_T_DURATION)
+        return false;
+    const struct tagd_node *constant = node->b, *other = node->a;
+    if (node->kind == TAGD_N_MUL && !node->a->varies) {
+        constant = node->a;
+        other = node->b;
+    }
+    while (other->kind == TAGD_N_METRIC)
+        other = view->catalog->metrics[other->index].node;
+    if (constant->varies || !tagd_is_clock(other))
+        return false;
+    struct tagd_val val = tagd_eval(view, constant);
+    if (val.kind == TAGD_V_NULL || raw_number(val) == 0)
+        return false;
+    double number = raw_number(val);
+    *clock = other;
+    *factor = node->kind == TAGD_N_MUL ? number : 1 / number;
+    return node->kind == TAGD_N_MUL || is_power_of_two(number);
+}
+
 /* Whether two expressions have one value at every instant of a stretch: the same operations on the same values. */
 static bool same_value(struct view *view, const struct tagd_node *a, const struct tagd_node *b)
 {
@@ -250,10 +287,13 @@ static bool same_value(struct view *view, const struct tagd_node *a, const struc
     }
     if (!a->varies || !b->varies)
         return false;
-    if (tagd_is_clock(a) && tagd_is_clock(b)) {
-        struct tagd_val x = tagd_clock_val(view, a, view->now), y = tagd_clock_val(view, b, view->now);
-        return (a->kind == TAGD_N_UNTIL) == (b->kind == TAGD_N_UNTIL) && x.kind != TAGD_V_NULL && x.kind == y.kind &&
-               x.u.i == y.u.i;
+    const struct tagd_node *clock_a, *clock_b;
+    double factor_a, factor_b;
+    if (scaled_clock(view, a, &clock_a, &factor_a) && scaled_clock(view, b, &clock_b, &factor_b) &&
+        factor_a == factor_b) {
+        struct tagd_val x = tagd_clock_val(view, clock_a, view->now), y = tagd_clock_val(view, clock_b, view->now);
+        return (clock_a->kind == TAGD_N_UNTIL) == (clock_b->kind == TAGD_N_UNTIL) && x.kind != TAGD_V_NULL &&
+               x.kind == y.kind && x.u.i == y.u.i;
     }
     return !tagd_is_clock(a) && a->kind == b->kind && same_value(view, a->a, b->a) && same_value(view, a->b, b->b);
 }

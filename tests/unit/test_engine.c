@@ -292,6 +292,7 @@ static void what_clocks_have_in_common_cancels_exactly(void)
         "(since_first(order.paid) - since(order.paid)) / count(order.paid) > 0s",
         "since(order.paid) * 3 - since_first(order.paid) * count(order.paid) * 3 > 0s",
         "until(due, order.paid) + since(order.paid) > 1d",
+        "since(order.paid) / (count(order.paid) * 4) > since_first(order.paid) * 0.25",
         "(until(due, order.paid) + since(order.paid)) / 3 * 3 > 1d",
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
