@@ -78,10 +78,14 @@ struct tagd_val {
 
 #define TAGD_DURATION_MAX (INT64_C(1) << 53) /* ms; a duration past it is null */
 
+#define TAGD_SLOPE_OTHER INT32_MAX
+
 struct tagd_node {
     enum tagd_node_kind kind;
     enum tagd_type type;
-    bool varies;          /* changes linearly with time between pane boundaries */
+    bool varies;          /* has clocks, so that it may change linearly with time between pane boundaries */
+    bool flat;            /* does not: its clocks cancel, as in since_first(E) - since(E), or it has none */
+    int slope;            /* of a sum of clocks: by how much it moves in a millisecond; or TAGD_SLOPE_OTHER */
     bool timed;           /* its value may change with time alone at all */
     bool exact;           /* a number that is a decimal, never a double */
     struct tagd_str text; /* its source */

@@ -126,6 +126,7 @@ static struct tagd_node *node_new(struct parse *parse, enum tagd_node_kind kind,
     struct tagd_node *node = tagd_arena_zalloc(&parse->catalog->arena, sizeof *node);
     node->kind = kind;
     node->type = type;
+    node->flat = true;
     node->text = (struct tagd_str){parse->text + start, parse->at - start};
     return node;
 }
@@ -631,7 +632,9 @@ static void finish_mark(struct parse *parse, struct tagd_node *node, uint32_t se
                         enum tagd_field_type type)
 {
     enum tagd_node_kind kind = node->kind;
-    node->varies = node->timed = kind == TAGD_N_SINCE || kind == TAGD_N_SINCE_FIRST || kind == TAGD_N_UNTIL;
+    node->slope = kind == TAGD_N_UNTIL ? -1 : kind == TAGD_N_SINCE || kind == TAGD_N_SINCE_FIRST ? 1 : 0;
+    node->varies = node->timed = node->slope != 0;
+    node->flat = !node->varies;
     node->index = tagd_state_mark(parse->catalog, selector,
                                   kind == TAGD_N_SINCE         ? TAGD_MARK_LATEST
                                   : kind == TAGD_N_SINCE_FIRST ? TAGD_MARK_FIRST
@@ -857,6 +860,8 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
         node->index = i;
         node->a = NULL;
         node->varies = inner->varies;
+        node->flat = inner->flat;
+        node->slope = inner->slope;
         node->timed = inner->timed;
         node->exact = inner->exact;
         collect_needs(catalog, inner, parse->needs);
@@ -956,6 +961,15 @@ static struct tagd_node *binary(struct parse *parse, enum tagd_node_kind kind, e
     return node;
 }
 
+static int slope_of(enum tagd_node_kind kind, const struct tagd_node *a, const struct tagd_node *b)
+{
+    if (!a->varies && !b->varies)
+        return 0;
+    if ((kind != TAGD_N_ADD && kind != TAGD_N_SUB) || a->slope == TAGD_SLOPE_OTHER || b->slope == TAGD_SLOPE_OTHER)
+        return TAGD_SLOPE_OTHER;
+    return kind == TAGD_N_ADD ? a->slope + b->slope : a->slope - b->slope;
+}
+
 static struct tagd_node *arithmetic(struct parse *parse, enum tagd_node_kind kind, size_t at, struct tagd_node *a,
                                     struct tagd_node *b)
 {
@@ -992,6 +1006,8 @@ static struct tagd_node *arithmetic(struct parse *parse, enum tagd_node_kind kin
                     "instant can be computed");
     struct tagd_node *node = binary(parse, kind, type, a, b);
     node->varies = a->varies || b->varies;
+    node->slope = slope_of(kind, a, b);
+    node->flat = (a->flat && b->flat) || (type == TAGD_T_DURATION && node->slope == 0);
     return node;
 }
 

@@ -24,6 +24,8 @@ static struct tagd_val duration_val(int64_t ms)
 }
 double tagd_val_number(struct tagd_val val)
 {
+    if (val.kind == TAGD_V_DURATION)
+        return (double)val.u.i;
     return val.kind == TAGD_V_DECIMAL ? tagd_decimal_to_double(val.u.d) : val.u.f;
 }
 
@@ -121,6 +123,12 @@ static struct tagd_val truncated(double ms)
     return fabs(ms) <= (double)TAGD_DURATION_MAX ? duration_val((int64_t)ms) : null_val;
 }
 
+double tagd_val_raw(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b)
+{
+    double x = tagd_val_number(a), y = tagd_val_number(b);
+    return kind == TAGD_N_ADD ? x + y : kind == TAGD_N_SUB ? x - y : kind == TAGD_N_MUL ? x * y : x / y;
+}
+
 struct tagd_val tagd_val_arithmetic(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b)
 {
     if (a.kind == TAGD_V_NULL || b.kind == TAGD_V_NULL)
@@ -128,10 +136,9 @@ struct tagd_val tagd_val_arithmetic(enum tagd_node_kind kind, struct tagd_val a,
     bool da = a.kind == TAGD_V_DURATION, db = b.kind == TAGD_V_DURATION;
     if (da && db && kind != TAGD_N_DIV)
         return duration_val(kind == TAGD_N_ADD ? a.u.i + b.u.i : a.u.i - b.u.i);
-    double x = da ? (double)a.u.i : tagd_val_number(a), y = db ? (double)b.u.i : tagd_val_number(b);
-    if (kind == TAGD_N_DIV && y == 0)
+    if (kind == TAGD_N_DIV && tagd_val_number(b) == 0)
         return null_val;
-    double result = kind == TAGD_N_ADD ? x + y : kind == TAGD_N_SUB ? x - y : kind == TAGD_N_MUL ? x * y : x / y;
+    double result = tagd_val_raw(kind, a, b);
     bool duration = kind == TAGD_N_MUL ? da || db : kind == TAGD_N_DIV && da && !db;
     return duration ? truncated(result) : double_val(result);
 }

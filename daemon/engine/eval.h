@@ -51,7 +51,9 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node);
 int tagd_val_compare(struct tagd_val a, struct tagd_val b);
 bool tagd_val_outcome(enum tagd_node_kind kind, int order);
 struct tagd_val tagd_val_arithmetic(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b);
-double tagd_val_number(struct tagd_val val); /* of a decimal or a double */
+/* The same before it is cut to whole milliseconds or found too large; neither is null, no divisor is 0. */
+double tagd_val_raw(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b);
+double tagd_val_number(struct tagd_val val); /* of a decimal, a double or a duration (ms) */
 /* since, since_first, until: linear in time; the value at an instant, null if there is no event. */
 bool tagd_is_clock(const struct tagd_node *node);
 struct tagd_val tagd_clock_val(const struct view *view, const struct tagd_node *node, int64_t at);

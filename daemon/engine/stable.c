@@ -14,6 +14,13 @@
 #define SEARCH_STEPS_MAX 4000 /* of one search; past it the answer is an early one */
 #define WALK_PANES_MAX 4000
 
+static const struct tagd_node *behind_metric(const struct tagd_catalog *catalog, const struct tagd_node *node)
+{
+    while (node->kind == TAGD_N_METRIC)
+        node = catalog->metrics[node->index].node;
+    return node;
+}
+
 /* ---- bounds over a stretch of time in which no window changes ---- */
 
 struct range {
@@ -43,55 +50,12 @@ static void widen(struct range *range, struct tagd_val val, bool first)
         range->hi = val;
 }
 
-/* By how much a duration made of clocks by + and - moves in a millisecond; false: it is made otherwise. */
-static bool slope_of(const struct view *view, const struct tagd_node *node, int *slope)
-{
-    int a, b;
-    *slope = 0;
-    if (!node->varies)
-        return true;
-    if (node->kind == TAGD_N_METRIC)
-        return slope_of(view, view->catalog->metrics[node->index].node, slope);
-    if (tagd_is_clock(node)) {
-        *slope = node->kind == TAGD_N_UNTIL ? -1 : 1;
-        return true;
-    }
-    if ((node->kind != TAGD_N_ADD && node->kind != TAGD_N_SUB) || !slope_of(view, node->a, &a) ||
-        !slope_of(view, node->b, &b))
-        return false;
-    *slope = node->kind == TAGD_N_ADD ? a + b : a - b;
-    return true;
-}
-
-/* Whether the node, though made of clocks, has one value throughout: what they have in common cancels exactly, as in
- * since_first(E) - since(E). */
-static bool is_flat(const struct view *view, const struct tagd_node *node)
-{
-    int slope;
-    if (!node->varies)
-        return true;
-    if (node->kind == TAGD_N_METRIC)
-        return is_flat(view, view->catalog->metrics[node->index].node);
-    if (tagd_is_clock(node))
-        return false;
-    if (node->type == TAGD_T_DURATION && slope_of(view, node, &slope) && slope == 0)
-        return true;
-    return is_flat(view, node->a) && is_flat(view, node->b);
-}
-
-static double raw_number(struct tagd_val val)
-{
-    return val.kind == TAGD_V_DURATION ? (double)val.u.i : tagd_val_number(val);
-}
-
 /* <0 or >0: on that side of all values that are not null; 0: a value. */
 static int overflow_of(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b)
 {
-    double x = raw_number(a), y = raw_number(b);
     if (tagd_val_arithmetic(kind, a, b).kind != TAGD_V_NULL)
         return 0;
-    double raw = kind == TAGD_N_ADD ? x + y : kind == TAGD_N_SUB ? x - y : kind == TAGD_N_MUL ? x * y : x / y;
-    return raw < 0 ? -1 : 1;
+    return tagd_val_raw(kind, a, b) < 0 ? -1 : 1;
 }
 
 /* What the operation makes of all values of two ranges. */
@@ -101,7 +65,7 @@ static struct range combined(enum tagd_node_kind kind, const struct range *a, co
     if (a->open || b->open)
         return open_range;
     struct tagd_val x[] = {a->lo, a->lo, a->hi, a->hi}, y[] = {b->lo, b->hi, b->lo, b->hi};
-    bool by_zero = kind == TAGD_N_DIV && b->lo.kind != TAGD_V_NULL && raw_number(b->lo) == 0;
+    bool by_zero = kind == TAGD_N_DIV && b->lo.kind != TAGD_V_NULL && tagd_val_number(b->lo) == 0;
     bool null = a->lo.kind == TAGD_V_NULL || b->lo.kind == TAGD_V_NULL || by_zero;
     for (int i = 1; i < 4 && !null; i++) {
         /* beyond the limit at one end and beyond the other at the other: in between are values */
@@ -115,7 +79,7 @@ static struct range combined(enum tagd_node_kind kind, const struct range *a, co
 
 static struct range range_of(struct view *view, const struct tagd_node *node, int64_t from, int64_t to)
 {
-    if (is_flat(view, node)) {
+    if (node->flat) {
         struct tagd_val val = tagd_eval(view, node);
         return (struct range){.lo = val, .hi = val};
     }
@@ -200,7 +164,7 @@ static bool stays_whole(enum tagd_node_kind kind, const struct line *a, const st
 static bool line_of(struct view *view, const struct tagd_node *node, int64_t from, int64_t to, struct line *line)
 {
     struct line a, b;
-    if (is_flat(view, node))
+    if (node->flat)
         return constant_line(tagd_eval(view, node), line);
     if (node->kind == TAGD_N_METRIC)
         return line_of(view, view->catalog->metrics[node->index].node, from, to, line);
@@ -248,8 +212,7 @@ static bool is_power_of_two(double v)
 static bool scaled_clock(struct view *view, const struct tagd_node *node, const struct tagd_node **clock,
                          double *factor)
 {
-    while (node->kind == TAGD_N_METRIC)
-        node = view->catalog->metrics[node->index].node;
+    node = behind_metric(view->catalog, node);
     *factor = 1;
     *clock = node;
     if (tagd_is_clock(node))
@@ -261,14 +224,13 @@ static bool scaled_clock(struct view *view, const struct tagd_node *node, const 
         constant = node->a;
         other = node->b;
     }
-    while (other->kind == TAGD_N_METRIC)
-        other = view->catalog->metrics[other->index].node;
+    other = behind_metric(view->catalog, other);
     if (constant->varies || !tagd_is_clock(other))
         return false;
     struct tagd_val val = tagd_eval(view, constant);
-    if (val.kind == TAGD_V_NULL || raw_number(val) == 0)
+    if (val.kind == TAGD_V_NULL || tagd_val_number(val) == 0)
         return false;
-    double number = raw_number(val);
+    double number = tagd_val_number(val);
     *clock = other;
     *factor = node->kind == TAGD_N_MUL ? number : 1 / number;
     return node->kind == TAGD_N_MUL || is_power_of_two(number);
@@ -277,10 +239,8 @@ static bool scaled_clock(struct view *view, const struct tagd_node *node, const 
 /* Whether two expressions have one value at every instant of a stretch: the same operations on the same values. */
 static bool same_value(struct view *view, const struct tagd_node *a, const struct tagd_node *b)
 {
-    while (a->kind == TAGD_N_METRIC)
-        a = view->catalog->metrics[a->index].node;
-    while (b->kind == TAGD_N_METRIC)
-        b = view->catalog->metrics[b->index].node;
+    a = behind_metric(view->catalog, a);
+    b = behind_metric(view->catalog, b);
     if (!a->varies && !b->varies) {
         struct tagd_val x = tagd_eval(view, a), y = tagd_eval(view, b);
         return x.kind != TAGD_V_NULL && x.kind == y.kind && tagd_val_compare(x, y) == 0;
@@ -399,13 +359,6 @@ static int64_t search(struct view *view, const struct tagd_node *node)
         }
     }
     return end;
-}
-
-static const struct tagd_node *behind_metric(const struct tagd_catalog *catalog, const struct tagd_node *node)
-{
-    while (node->kind == TAGD_N_METRIC)
-        node = catalog->metrics[node->index].node;
-    return node;
 }
 
 /* since(E), until(f, E) against a literal: it is the literal at one instant. */
