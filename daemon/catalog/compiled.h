@@ -97,6 +97,12 @@ struct tagd_node {
     uint32_t n_list;
 };
 
+/* A function of a window, of panes or of values. */
+static inline bool tagd_node_windowed(const struct tagd_node *node)
+{
+    return node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_TOP;
+}
+
 /* A field as an event type sees it: its index among the type's fields, or one of these. */
 #define TAGD_FIELD_ABSENT (-1)
 #define TAGD_FIELD_SOURCE (-2)

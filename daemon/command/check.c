@@ -65,14 +65,12 @@ static void print_source(const struct tagd_source *source)
 
 static int check_config(const char *path)
 {
-    struct tagd_error error;
-    struct tagd_config *config = tagd_command_load_config(path, &error);
-    if (!config)
-        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
-    struct tagd_catalog *catalog = tagd_command_load_catalog_of(path, config, &error);
-    if (!catalog) {
+    struct tagd_config *config;
+    struct tagd_catalog *catalog;
+    int code = tagd_command_load(path, &config, &catalog);
+    if (code != TAGD_EXIT_OK) {
         tagd_config_free(config);
-        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+        return code;
     }
     printf("group %s, instance %s, %u worker%s, delivery %s, time %s, grace %lld ms\n", config->group, config->instance,
            config->workers, config->workers == 1 ? "" : "s", config->at_least_once ? "at_least_once" : "exactly_once",

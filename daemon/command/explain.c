@@ -208,14 +208,9 @@ static int print_profile(struct explain *explain)
 
 static int explain_customer(struct explain *explain, const char *path)
 {
-    struct tagd_error error;
-    explain->config = tagd_command_load_config(path, &error);
-    if (!explain->config)
-        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
-    explain->catalog = tagd_command_load_catalog_of(path, explain->config, &error);
-    if (!explain->catalog)
-        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
-    int code = find_profile(explain);
+    int code = tagd_command_load(path, &explain->config, &explain->catalog);
+    if (code == TAGD_EXIT_OK)
+        code = find_profile(explain);
     return code == TAGD_EXIT_OK ? print_profile(explain) : code;
 }
 

@@ -392,13 +392,9 @@ static void configure(struct run *run)
 static int run_import(struct run *run, const char *path, char *const *files, size_t n_files)
 {
     struct tagd_error error;
-    int code;
-    run->config = tagd_command_load_config(path, &error);
-    if (run->config == NULL)
-        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
-    run->catalog = tagd_command_load_catalog_of(path, run->config, &error);
-    if (run->catalog == NULL)
-        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+    int code = tagd_command_load(path, &run->config, &run->catalog);
+    if (code != TAGD_EXIT_OK)
+        return code;
     configure(run);
     if ((code = find_partitioner(run)) != TAGD_EXIT_OK || (code = check_until(run)) != TAGD_EXIT_OK)
         return code;

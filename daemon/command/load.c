@@ -1,5 +1,7 @@
 #include "command/load.h"
 
+#include "command/command.h"
+
 #include "io/io.h"
 
 #include <errno.h>
@@ -52,7 +54,7 @@ static const char *from_environment(void *to, const char *name)
     return getenv(name);
 }
 
-struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error *error)
+static struct tagd_config *load_config(const char *path, struct tagd_error *error)
 {
     struct tagd_buf text = {0};
     struct tagd_config *config = NULL;
@@ -113,12 +115,22 @@ static struct tagd_catalog *load_beside(const char *config_path, const char *cat
     return loaded;
 }
 
-struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config,
-                                                  struct tagd_error *error)
+static struct tagd_catalog *load_catalog_of(const char *config_path, const struct tagd_config *config,
+                                            struct tagd_error *error)
 {
     struct tagd_catalog *catalog = load_beside(config_path, config->catalog, error);
     if (!catalog || (carry_fits(config_path, config, catalog, error) && maps_fit(config, catalog, config_path, error)))
         return catalog;
     tagd_catalog_free(catalog);
     return NULL;
+}
+
+int tagd_command_load(const char *config_path, struct tagd_config **config, struct tagd_catalog **catalog)
+{
+    struct tagd_error error;
+    *catalog = NULL;
+    *config = load_config(config_path, &error);
+    if (*config != NULL)
+        *catalog = load_catalog_of(config_path, *config, &error);
+    return *catalog != NULL ? TAGD_EXIT_OK : tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
 }

@@ -17,12 +17,9 @@ bool tagd_command_read_file(const char *path, const char *what, size_t max_bytes
                             struct tagd_error *error);
 /* NULL: *error says where and what. */
 struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_error *error);
-/* The configuration, "${NAME}" from the environment, the instance by default the host's name. Its librdkafka properties
- * are checked too. */
-struct tagd_config *tagd_command_load_config(const char *path, struct tagd_error *error);
-/* The catalog that the configuration at config_path names, relative to it; it has all dimensions that "carry" names, and
- * the maps of the sources fit it. */
-struct tagd_catalog *tagd_command_load_catalog_of(const char *config_path, const struct tagd_config *config,
-                                                  struct tagd_error *error);
+/* The configuration, "${NAME}" from the environment, the instance by default the host's name, librdkafka's properties
+ * checked; and the catalog it names, relative to it, with all dimensions that "carry" names and fit for the maps of the
+ * sources. The caller frees both whatever came of it. An exit code; what is wrong is written. */
+int tagd_command_load(const char *config_path, struct tagd_config **config, struct tagd_catalog **catalog);
 
 #endif

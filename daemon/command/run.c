@@ -429,12 +429,9 @@ static int check_history(const struct run *run, const char *path)
 static int run_with(struct run *run, const char *path, bool create_topics)
 {
     struct tagd_error error;
-    run->config = tagd_command_load_config(path, &error);
-    if (run->config == NULL)
-        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
-    run->catalog = tagd_command_load_catalog_of(path, run->config, &error);
-    if (run->catalog == NULL)
-        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+    int code = tagd_command_load(path, &run->config, &run->catalog);
+    if (code != TAGD_EXIT_OK)
+        return code;
     set_carry(run);
     for (size_t i = 0; i < run->config->n_sources; i++) {
         run->topics[i] = run->config->sources[i].topic;
@@ -445,7 +442,7 @@ static int run_with(struct run *run, const char *path, bool create_topics)
         tagd_io_check_topics(run->config, create_topics, START_TIMEOUT_MS, &run->notes, &run->partitions, &error);
     if (result != TAGD_IO_OK)
         return tagd_command_error(exit_of(result), "%s", error.text);
-    int code = check_history(run, path);
+    code = check_history(run, path);
     return code == TAGD_EXIT_OK ? start_and_look_on(run) : code;
 }
 

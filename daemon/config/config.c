@@ -33,8 +33,7 @@ static const char *const own_properties[] = {
     "plugin.library.paths",
 };
 
-static bool fault(struct reader *reader, const cJSON *node, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static bool fault(struct reader *reader, const cJSON *node, const char *fmt, ...)
+bool tagd_config_fault(struct reader *reader, const cJSON *node, const char *fmt, ...)
 {
     char text[600];
     va_list args;
@@ -95,7 +94,7 @@ static bool expand(struct reader *reader, const cJSON *node, const char **text)
 bool tagd_config_read_text(struct reader *reader, const cJSON *node, const char **text)
 {
     if (!cJSON_IsString(node))
-        return fault(reader, node, "expected a string, found %s", tagd_json_kind(node));
+        return tagd_config_fault(reader, node, "expected a string, found %s", tagd_json_kind(node));
     return expand(reader, node, text);
 }
 
@@ -115,13 +114,13 @@ static bool read_integer(struct reader *reader, const cJSON *node, int64_t least
                 number = NAN;
         }
     } else {
-        return fault(reader, node, "expected a whole number, found %s", tagd_json_kind(node));
+        return tagd_config_fault(reader, node, "expected a whole number, found %s", tagd_json_kind(node));
     }
     if (!(number >= (double)least && number <= (double)most) || number != floor(number))
-        return text == NULL
-                   ? fault(reader, node, "expected a whole number from %lld to %lld", (long long)least, (long long)most)
-                   : fault(reader, node, "expected a whole number from %lld to %lld, found \"%s\"", (long long)least,
-                           (long long)most, text);
+        return text == NULL ? tagd_config_fault(reader, node, "expected a whole number from %lld to %lld",
+                                                (long long)least, (long long)most)
+                            : tagd_config_fault(reader, node, "expected a whole number from %lld to %lld, found \"%s\"",
+                                                (long long)least, (long long)most, text);
     *value = (int64_t)number;
     return true;
 }
@@ -132,12 +131,13 @@ static bool read_duration(struct reader *reader, const cJSON *node, int64_t most
     if (!tagd_config_read_text(reader, node, &text))
         return false;
     if (!tagd_duration_parse(tagd_str_of(text), value))
-        return fault(reader, node, "\"%s\" is no duration; write one number and one of ms, s, m, h, d, w, as in \"2s\"",
-                     text);
+        return tagd_config_fault(
+            reader, node, "\"%s\" is no duration; write one number and one of ms, s, m, h, d, w, as in \"2s\"", text);
     if (*value > most && most % TAGD_MS_DAY == 0)
-        return fault(reader, node, "\"%s\" is too long; at most \"%lldd\"", text, (long long)(most / TAGD_MS_DAY));
+        return tagd_config_fault(reader, node, "\"%s\" is too long; at most \"%lldd\"", text,
+                                 (long long)(most / TAGD_MS_DAY));
     return *value <= most ||
-           fault(reader, node, "\"%s\" is too long; at most \"%llds\"", text, (long long)(most / 1000));
+           tagd_config_fault(reader, node, "\"%s\" is too long; at most \"%llds\"", text, (long long)(most / 1000));
 }
 
 static bool read_choice(struct reader *reader, const cJSON *node, const char *const *choices, size_t n, size_t *choice)
@@ -151,7 +151,7 @@ static bool read_choice(struct reader *reader, const cJSON *node, const char *co
             return true;
     for (size_t i = 0; i < n; i++)
         tagd_buf_printf(&list, "%s\"%s\"", i == 0 ? "" : ", ", choices[i]);
-    fault(reader, node, "found \"%s\", expected one of %.*s", text, (int)list.n, list.p);
+    tagd_config_fault(reader, node, "found \"%s\", expected one of %.*s", text, (int)list.n, list.p);
     tagd_buf_free(&list);
     return false;
 }
@@ -163,15 +163,15 @@ static bool read_name(struct reader *reader, const cJSON *node, const char *what
         return false;
     size_t n = strlen(*name);
     if (n == 0)
-        return fault(reader, node, "the %s has no name; give it one", what);
+        return tagd_config_fault(reader, node, "the %s has no name; give it one", what);
     if (n > max)
-        return fault(reader, node, "the %s's name has %zu bytes; at most %zu are possible", what, n, max);
+        return tagd_config_fault(reader, node, "the %s's name has %zu bytes; at most %zu are possible", what, n, max);
     for (const char *p = *name; *p != '\0'; p++)
         if (!name_char(*p, false) && *p != '.' && *p != '-')
-            return fault(reader, node, "\"%s\" can't name a %s; use letters, digits, \".\", \"_\" and \"-\"", *name,
-                         what);
+            return tagd_config_fault(
+                reader, node, "\"%s\" can't name a %s; use letters, digits, \".\", \"_\" and \"-\"", *name, what);
     if (strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0) /* Kafka's rule for topics; nobody needs the others */
-        return fault(reader, node, "\"%s\" can't name a %s; add letters or digits", *name, what);
+        return tagd_config_fault(reader, node, "\"%s\" can't name a %s; add letters or digits", *name, what);
     return true;
 }
 
@@ -180,7 +180,7 @@ static bool read_name(struct reader *reader, const cJSON *node, const char *what
 bool tagd_config_read_object(struct reader *reader, const cJSON *object, const struct key *keys, size_t n, void *into)
 {
     if (!cJSON_IsObject(object))
-        return fault(reader, object, "expected an object, found %s", tagd_json_kind(object));
+        return tagd_config_fault(reader, object, "expected an object, found %s", tagd_json_kind(object));
     for (const cJSON *node = object->child; node != NULL; node = node->next) {
         size_t i = 0;
         while (i < n && strcmp(keys[i].name, node->string) != 0)
@@ -199,7 +199,7 @@ bool tagd_config_read_object(struct reader *reader, const cJSON *object, const s
     }
     for (size_t i = 0; i < n; i++)
         if (keys[i].required && cJSON_GetObjectItemCaseSensitive(object, keys[i].name) == NULL)
-            return fault(reader, object, "the key \"%s\" is missing; add it", keys[i].name);
+            return tagd_config_fault(reader, object, "the key \"%s\" is missing; add it", keys[i].name);
     return true;
 }
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -244,12 +244,12 @@ static bool config_sources(struct reader *reader, const cJSON *node, void *into)
         {"topic", source_topic, true}, {"partitioner", source_partitioner, false}, {"map", source_map, false}};
     struct tagd_config *config = into;
     if (!cJSON_IsArray(node))
-        return fault(reader, node, "expected an array of sources, found %s", tagd_json_kind(node));
+        return tagd_config_fault(reader, node, "expected an array of sources, found %s", tagd_json_kind(node));
     size_t n = (size_t)cJSON_GetArraySize(node);
     if (n == 0)
-        return fault(reader, node, "there is no source; name at least one: {\"topic\": \"events\"}");
+        return tagd_config_fault(reader, node, "there is no source; name at least one: {\"topic\": \"events\"}");
     if (n > TAGD_TOPICS_MAX)
-        return fault(reader, node, "there are %zu sources; at most %d are possible", n, TAGD_TOPICS_MAX);
+        return tagd_config_fault(reader, node, "there are %zu sources; at most %d are possible", n, TAGD_TOPICS_MAX);
     config->sources = tagd_arena_zalloc(&config->arena, n * sizeof(*config->sources));
     for (const cJSON *item = node->child; item != NULL; item = item->next) {
         struct tagd_source *source = &config->sources[config->n_sources];
@@ -259,7 +259,8 @@ static bool config_sources(struct reader *reader, const cJSON *node, void *into)
         name_topic(source);
         for (size_t i = 0; i < config->n_sources; i++)
             if (strcmp(config->sources[i].topic, source->topic) == 0)
-                return fault(reader, item, "the topic \"%s\" stands twice among the sources; keep one", source->topic);
+                return tagd_config_fault(reader, item, "the topic \"%s\" stands twice among the sources; keep one",
+                                         source->topic);
         config->n_sources++;
     }
     return true;
@@ -309,11 +310,12 @@ static bool topics_differ(struct reader *reader, const cJSON *root)
     for (size_t i = 0; i < N_OF(outputs); i++) {
         for (size_t k = 0; k < i; k++)
             if (strcmp(outputs[i], outputs[k]) == 0)
-                return fault(reader, node, "two outputs are the topic \"%s\"; give each its own", outputs[i]);
+                return tagd_config_fault(reader, node, "two outputs are the topic \"%s\"; give each its own",
+                                         outputs[i]);
         for (size_t k = 0; k < config->n_sources; k++)
             if (strcmp(outputs[i], config->sources[k].topic) == 0)
-                return fault(reader, node, "the topic \"%s\" is both source and output; give the output its own",
-                             outputs[i]);
+                return tagd_config_fault(
+                    reader, node, "the topic \"%s\" is both source and output; give the output its own", outputs[i]);
     }
     return true;
 }
@@ -324,7 +326,7 @@ static bool config_kafka(struct reader *reader, const cJSON *node, void *into)
 {
     struct tagd_config *config = into;
     if (!cJSON_IsObject(node))
-        return fault(reader, node, "expected an object, found %s", tagd_json_kind(node));
+        return tagd_config_fault(reader, node, "expected an object, found %s", tagd_json_kind(node));
     config->kafka = tagd_arena_zalloc(&config->arena, ((size_t)cJSON_GetArraySize(node) + 1) * sizeof(*config->kafka));
     for (const cJSON *item = node->child; item != NULL; item = item->next) {
         const char *value;
@@ -344,12 +346,13 @@ static bool config_kafka(struct reader *reader, const cJSON *node, void *into)
         } else if (cJSON_IsNumber(item)) {
             value = tagd_arena_printf(&config->arena, "%.15g", item->valuedouble);
         } else {
-            return fault(reader, item, "expected a string, a number or a boolean, found %s", tagd_json_kind(item));
+            return tagd_config_fault(reader, item, "expected a string, a number or a boolean, found %s",
+                                     tagd_json_kind(item));
         }
         if (strcmp(item->string, "auto.offset.reset") == 0) {
             config->start_latest = strcmp(value, "latest") == 0;
             if (!config->start_latest && strcmp(value, "earliest") != 0)
-                return fault(reader, item, "found \"%s\", expected \"earliest\" or \"latest\"", value);
+                return tagd_config_fault(reader, item, "found \"%s\", expected \"earliest\" or \"latest\"", value);
             continue;
         }
         if (strcmp(item->string, "bootstrap.servers") == 0 || strcmp(item->string, "metadata.broker.list") == 0)
@@ -358,7 +361,8 @@ static bool config_kafka(struct reader *reader, const cJSON *node, void *into)
             (struct tagd_property){tagd_arena_copy(&config->arena, item->string, strlen(item->string)).p, value};
     }
     if (config->bootstrap_servers == NULL || *config->bootstrap_servers == '\0')
-        return fault(reader, node, "the key \"bootstrap.servers\" is missing; add it, as in \"127.0.0.1:9092\"");
+        return tagd_config_fault(reader, node,
+                                 "the key \"bootstrap.servers\" is missing; add it, as in \"127.0.0.1:9092\"");
     return true;
 }
 
@@ -453,19 +457,22 @@ static bool redis_url(struct reader *reader, const cJSON *node, void *into)
     if (!tagd_config_read_text(reader, node, &url))
         return false;
     if (strncmp(url, tls, sizeof(tls) - 1) == 0)
-        return fault(reader, node, "TLS to Redis (rediss://) is not in this version; use redis:// or a local tunnel");
+        return tagd_config_fault(reader, node,
+                                 "TLS to Redis (rediss://) is not in this version; use redis:// or a local tunnel");
     if (strncmp(url, local, sizeof(local) - 1) == 0) {
         rest = url + sizeof(local) - 1;
         query = strstr(rest, "?db=");
         size_t n = query == NULL ? strlen(rest) : (size_t)(query - rest);
         if (*rest != '/' ||
             (query != NULL && !decimal_number(query + 4, strlen(query + 4), INT_MAX / 2, &config->redis.db)))
-            return fault(reader, node, "expected \"unix:///path/to/redis.sock\", with \"?db=N\" if need be");
+            return tagd_config_fault(reader, node,
+                                     "expected \"unix:///path/to/redis.sock\", with \"?db=N\" if need be");
         config->redis.unix_path = tagd_arena_copy(&config->arena, rest, n).p;
         return true;
     }
     if (strncmp(url, tcp, sizeof(tcp) - 1) != 0)
-        return fault(reader, node, "expected \"redis://[user:password@]host[:port][/db]\" or \"unix:///path\"");
+        return tagd_config_fault(reader, node,
+                                 "expected \"redis://[user:password@]host[:port][/db]\" or \"unix:///path\"");
     rest = url + sizeof(tcp) - 1;
     path = strchr(rest, '/');
     at = strrchr(rest, '@');
@@ -475,19 +482,21 @@ static bool redis_url(struct reader *reader, const cJSON *node, void *into)
     if (at != NULL) {
         const char *colon = memchr(rest, ':', (size_t)(at - rest));
         if (colon == NULL)
-            return fault(reader, node, "the part before \"@\" must be \"user:password\" or \":password\"");
+            return tagd_config_fault(reader, node, "the part before \"@\" must be \"user:password\" or \":password\"");
         config->redis.password = percent_decoded(&config->arena, colon + 1, (size_t)(at - colon) - 1);
         config->redis.user = colon == rest ? NULL : percent_decoded(&config->arena, rest, (size_t)(colon - rest));
         if (config->redis.password == NULL || (colon != rest && config->redis.user == NULL))
-            return fault(reader, node,
-                         "user and password may hold %%XX with two hex digits; write a \"%%\" itself as \"%%25\"");
+            return tagd_config_fault(
+                reader, node, "user and password may hold %%XX with two hex digits; write a \"%%\" itself as \"%%25\"");
         n -= (size_t)(at + 1 - rest);
         rest = at + 1;
     }
     if (!host_and_port(&config->arena, rest, n, &config->redis.host, &config->redis.port) || config->redis.port == 0)
-        return fault(reader, node, "expected \"redis://[user:password@]host[:port][/db]\"; host or port is wrong here");
+        return tagd_config_fault(reader, node,
+                                 "expected \"redis://[user:password@]host[:port][/db]\"; host or port is wrong here");
     if (path != NULL && path[1] != '\0' && !decimal_number(path + 1, strlen(path + 1), INT_MAX / 2, &config->redis.db))
-        return fault(reader, node, "the part after the last \"/\" must be a database's number, as in \"/0\"");
+        return tagd_config_fault(reader, node,
+                                 "the part after the last \"/\" must be a database's number, as in \"/0\"");
     return true;
 }
 
@@ -498,9 +507,10 @@ static bool redis_prefix(struct reader *reader, const cJSON *node, void *into)
     if (!tagd_config_read_text(reader, node, &prefix))
         return false;
     if (strlen(prefix) > TAGD_PREFIX_MAX)
-        return fault(reader, node, "at most %d bytes are possible", TAGD_PREFIX_MAX);
+        return tagd_config_fault(reader, node, "at most %d bytes are possible", TAGD_PREFIX_MAX);
     if (strpbrk(prefix, "{}") != NULL)
-        return fault(reader, node, "a prefix can't hold \"{\" or \"}\", which say where Redis keeps a shard's keys");
+        return tagd_config_fault(reader, node,
+                                 "a prefix can't hold \"{\" or \"}\", which say where Redis keeps a shard's keys");
     config->redis.prefix = prefix;
     return true;
 }
@@ -526,7 +536,7 @@ static bool http_listen(struct reader *reader, const cJSON *node, void *into)
     config->http_port = -1;
     if (!host_and_port(&config->arena, text, strlen(text), &config->http_host, &config->http_port) ||
         config->http_port < 0)
-        return fault(reader, node, "expected \"address:port\", as in \"127.0.0.1:9464\", or \"off\"");
+        return tagd_config_fault(reader, node, "expected \"address:port\", as in \"127.0.0.1:9464\", or \"off\"");
     return true;
 }
 
@@ -551,7 +561,7 @@ static bool config_catalog(struct reader *reader, const cJSON *node, void *into)
     struct tagd_config *config = into;
     if (!tagd_config_read_text(reader, node, &config->catalog))
         return false;
-    return *config->catalog != '\0' || fault(reader, node, "expected the path of the catalog file");
+    return *config->catalog != '\0' || tagd_config_fault(reader, node, "expected the path of the catalog file");
 }
 
 static bool config_delivery(struct reader *reader, const cJSON *node, void *into)
@@ -613,7 +623,7 @@ static bool config_past(struct reader *reader, const cJSON *node, void *into)
     if (tagd_time_parse(tagd_str_of(text), &config->past_ms))
         return true;
     if (!tagd_date_parse(tagd_str_of(text), &days))
-        return fault(reader, node, "expected a time, as in \"1990-01-01T00:00:00Z\", found \"%s\"", text);
+        return tagd_config_fault(reader, node, "expected a time, as in \"1990-01-01T00:00:00Z\", found \"%s\"", text);
     config->past_ms = days * TAGD_MS_DAY;
     return true;
 }
@@ -625,13 +635,15 @@ static bool config_carry(struct reader *reader, const cJSON *node, void *into)
     if (cJSON_IsString(node)) {
         if (!tagd_config_read_text(reader, node, &text))
             return false;
-        return strcmp(text, "all") == 0 || fault(reader, node, "expected \"all\" or an array of dimensions");
+        return strcmp(text, "all") == 0 ||
+               tagd_config_fault(reader, node, "expected \"all\" or an array of dimensions");
     }
     if (!cJSON_IsArray(node))
-        return fault(reader, node, "expected \"all\" or an array of dimensions, found %s", tagd_json_kind(node));
+        return tagd_config_fault(reader, node, "expected \"all\" or an array of dimensions, found %s",
+                                 tagd_json_kind(node));
     size_t n = (size_t)cJSON_GetArraySize(node);
     if (n > TAGD_CARRY_MAX)
-        return fault(reader, node, "at most %d dimensions are possible", TAGD_CARRY_MAX);
+        return tagd_config_fault(reader, node, "at most %d dimensions are possible", TAGD_CARRY_MAX);
     config->carry_all = false;
     config->carry = tagd_arena_zalloc(&config->arena, (n + 1) * sizeof(*config->carry));
     for (const cJSON *item = node->child; item != NULL; item = item->next)
@@ -681,10 +693,10 @@ static bool config_junk_subjects(struct reader *reader, const cJSON *node, void 
     struct tagd_config *config = into;
     const char *text;
     if (!cJSON_IsArray(node))
-        return fault(reader, node, "expected an array of strings, found %s", tagd_json_kind(node));
+        return tagd_config_fault(reader, node, "expected an array of strings, found %s", tagd_json_kind(node));
     size_t n = (size_t)cJSON_GetArraySize(node);
     if (n > TAGD_JUNK_SUBJECTS_MAX)
-        return fault(reader, node, "at most %d are possible", TAGD_JUNK_SUBJECTS_MAX);
+        return tagd_config_fault(reader, node, "at most %d are possible", TAGD_JUNK_SUBJECTS_MAX);
     config->junk_subjects = tagd_arena_zalloc(&config->arena, (n + 1) * sizeof(*config->junk_subjects));
     config->n_junk_subjects = 0;
     for (const cJSON *item = node->child; item != NULL; item = item->next) {

@@ -18,17 +18,6 @@
 /* What a rule may be, besides a pointer. */
 enum { MAY_CONST = 1, MAY_KEY = 2, MAY_OFFSET = 4, MAY_FORM = 8, MAY_ANY_CONST = 16, MAY_FIELDS = 32 };
 
-static bool fault(struct reader *reader, const cJSON *node, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static bool fault(struct reader *reader, const cJSON *node, const char *fmt, ...)
-{
-    char text[600];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    return tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, TAGD_JSONC_WHOLE, false, "%s", text);
-}
-
 static bool read_pointer(struct reader *reader, const cJSON *node, struct tagd_map_rule *rule)
 {
     struct tagd_pointer_fault wrong;
@@ -55,7 +44,8 @@ static bool rule_const(struct reader *reader, const cJSON *node, void *into)
         return true;
     }
     if (!cJSON_IsString(node))
-        return fault(reader, node, "expected a string, a number or a boolean, found %s", tagd_json_kind(node));
+        return tagd_config_fault(reader, node, "expected a string, a number or a boolean, found %s",
+                                 tagd_json_kind(node));
     if (!tagd_config_read_text(reader, node, &text))
         return false;
     rule->kind = TAGD_MAP_TEXT;
@@ -77,7 +67,7 @@ static bool read_word(struct reader *reader, const cJSON *node, const char *cons
     for (*found = 0; *found < n; (*found)++)
         if (strcmp(text, words[*found]) == 0)
             return true;
-    return fault(reader, node, "found \"%s\", expected %s", text, expected);
+    return tagd_config_fault(reader, node, "found \"%s\", expected %s", text, expected);
 }
 
 static bool rule_as(struct reader *reader, const cJSON *node, void *into)
@@ -113,18 +103,19 @@ static bool check_kind(struct reader *reader, const cJSON *node, unsigned may, c
 {
     bool number = rule->kind == TAGD_MAP_NUMBER || rule->kind == TAGD_MAP_BOOLEAN;
     if (rule->kind == TAGD_MAP_TEXT && !(may & (MAY_CONST | MAY_ANY_CONST)))
-        return fault(reader, node, "a constant can't stand here: it would be the same in every record; use a pointer%s",
-                     may & MAY_OFFSET ? ", or {\"from\": \"offset\"}" : "");
+        return tagd_config_fault(reader, node,
+                                 "a constant can't stand here: it would be the same in every record; use a pointer%s",
+                                 may & MAY_OFFSET ? ", or {\"from\": \"offset\"}" : "");
     if (number && !(may & MAY_ANY_CONST))
-        return fault(reader, node, "this constant must be a string");
+        return tagd_config_fault(reader, node, "this constant must be a string");
     if (rule->kind == TAGD_MAP_KEY && !(may & MAY_KEY))
-        return fault(reader, node, "\"from\": \"key\" can't stand here; use a pointer");
+        return tagd_config_fault(reader, node, "\"from\": \"key\" can't stand here; use a pointer");
     if (rule->kind == TAGD_MAP_OFFSET && !(may & MAY_OFFSET))
-        return fault(reader, node, "\"from\": \"offset\" makes an id and nothing else; use a pointer");
+        return tagd_config_fault(reader, node, "\"from\": \"offset\" makes an id and nothing else; use a pointer");
     if (rule->kind == TAGD_MAP_FIELDS && !(may & MAY_FIELDS))
-        return fault(reader, node, "\"fields\" can't stand here; use a pointer");
+        return tagd_config_fault(reader, node, "\"fields\" can't stand here; use a pointer");
     if (rule->form != TAGD_RFC3339 && !(may & MAY_FORM))
-        return fault(reader, node, "\"as\" is for times; take it out");
+        return tagd_config_fault(reader, node, "\"as\" is for times; take it out");
     return true;
 }
 
@@ -140,17 +131,18 @@ static bool read_rule(struct reader *reader, const cJSON *node, unsigned may, st
     if (cJSON_IsString(node))
         return read_pointer(reader, node, rule);
     if (!cJSON_IsObject(node))
-        return fault(reader, node, "%s, found %s", one, tagd_json_kind(node));
+        return tagd_config_fault(reader, node, "%s, found %s", one, tagd_json_kind(node));
     bool as = cJSON_GetObjectItemCaseSensitive(node, "as") != NULL;
     bool at = cJSON_GetObjectItemCaseSensitive(node, "at") != NULL;
     if (as && !at)
-        return fault(reader, node, "\"as\" says what the time \"at\" a pointer is; add \"at\"");
+        return tagd_config_fault(reader, node, "\"as\" says what the time \"at\" a pointer is; add \"at\"");
     if (!tagd_config_read_object(reader, node, keys, sizeof(keys) / sizeof(keys[0]), rule))
         return false;
     if (cJSON_GetArraySize(node) != (as ? 2 : 1))
-        return fault(reader, node, "%s, only one of them", one);
+        return tagd_config_fault(reader, node, "%s, only one of them", one);
     if (at && !as)
-        return fault(reader, node, "\"at\" needs \"as\", a time's form; if this is no time, write the pointer alone");
+        return tagd_config_fault(reader, node,
+                                 "\"at\" needs \"as\", a time's form; if this is no time, write the pointer alone");
     return check_kind(reader, node, may, rule);
 }
 
@@ -173,10 +165,10 @@ static bool read_fields(struct reader *reader, const cJSON *node, unsigned may, 
 {
     struct tagd_arena *arena = &reader->config->arena;
     if (!cJSON_IsObject(node))
-        return fault(reader, node, "expected an object of fields, found %s", tagd_json_kind(node));
+        return tagd_config_fault(reader, node, "expected an object of fields, found %s", tagd_json_kind(node));
     size_t n = (size_t)cJSON_GetArraySize(node);
     if (n > TAGD_MAP_FIELDS_MAX)
-        return fault(reader, node, "there are %zu fields; at most %d are possible", n, TAGD_MAP_FIELDS_MAX);
+        return tagd_config_fault(reader, node, "there are %zu fields; at most %d are possible", n, TAGD_MAP_FIELDS_MAX);
     struct tagd_map_field *fields = tagd_arena_zalloc(arena, (n + 1) * sizeof(*fields));
     rule->kind = TAGD_MAP_FIELDS;
     rule->fields = fields;
@@ -196,8 +188,9 @@ static bool map_data(struct reader *reader, const cJSON *node, void *into)
     if (cJSON_IsString(node))
         return read_pointer(reader, node, rule);
     if (!cJSON_IsObject(node))
-        return fault(reader, node, "expected the JSON Pointer of an object, or an object of fields, found %s",
-                     tagd_json_kind(node));
+        return tagd_config_fault(reader, node,
+                                 "expected the JSON Pointer of an object, or an object of fields, found %s",
+                                 tagd_json_kind(node));
     return read_fields(reader, node, MAY_ANY_CONST | MAY_FORM | MAY_FIELDS, rule);
 }
 
@@ -208,7 +201,7 @@ static bool check_constant(struct reader *reader, const cJSON *node, const struc
     if (rule->kind != TAGD_MAP_TEXT)
         return true;
     if (rule->text.n == 0 || rule->text.n > max)
-        return fault(reader, node, "this constant must have 1 to %zu bytes, found %zu", max, rule->text.n);
+        return tagd_config_fault(reader, node, "this constant must have 1 to %zu bytes, found %zu", max, rule->text.n);
     return true;
 }
 

@@ -19,6 +19,9 @@ struct key {
     bool required;
 };
 
+/* Says what is wrong at the node; returns false. */
+bool tagd_config_fault(struct reader *reader, const cJSON *node, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* A string with "${NAME}" replaced; the text belongs to the configuration. */
 bool tagd_config_read_text(struct reader *reader, const cJSON *node, const char **text);
 /* Each member by its key; unknown and missing ones are faults. */

@@ -358,14 +358,7 @@ static bool term_holds(const struct tagd_event *event, const struct tagd_term *t
         return false;
     int order = term->field_type == TAGD_STRING ? tagd_str_cmp(value.s, term->literal.s)
                                                 : (value.i > term->literal.i) - (value.i < term->literal.i);
-    switch (term->op) {
-    case TAGD_N_EQ: return order == 0;
-    case TAGD_N_NE: return order != 0;
-    case TAGD_N_LT: return order < 0;
-    case TAGD_N_LE: return order <= 0;
-    case TAGD_N_GT: return order > 0;
-    default: return order >= 0;
-    }
+    return tagd_val_outcome(term->op, order);
 }
 
 static bool matches(const struct tagd_event *event, const struct tagd_match *match)

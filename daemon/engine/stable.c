@@ -317,21 +317,9 @@ static int64_t boundary(struct view *view, const struct tagd_node *node)
 {
     if (!node || !node->timed)
         return TAGD_NEVER;
-    switch (node->kind) {
-    case TAGD_N_COUNT:
-    case TAGD_N_SUM:
-    case TAGD_N_AVG:
-    case TAGD_N_MIN:
-    case TAGD_N_MAX:
-    case TAGD_N_DAYS:
-    case TAGD_N_DISTINCT:
-    case TAGD_N_TOP: return tagd_window_boundary(view, node->index);
-    case TAGD_N_SINCE:
-    case TAGD_N_SINCE_FIRST:
-    case TAGD_N_UNTIL: return TAGD_NEVER;
-    case TAGD_N_METRIC: return boundary(view, view->catalog->metrics[node->index].node);
-    default: break;
-    }
+    node = behind_metric(view->catalog, node);
+    if (tagd_is_clock(node))
+        return TAGD_NEVER;
     if (!node->varies)
         return tagd_stable(view, node);
     return earlier(boundary(view, node->a), boundary(view, node->b));
@@ -475,7 +463,7 @@ static int64_t stable_comparison(struct view *view, const struct tagd_node *node
         return clock_crossing(view, left, kind, right->literal.u.i);
     if (right->kind == TAGD_N_LITERAL && left->kind == TAGD_N_DAYS_UNTIL)
         return days_crossing(view, kind, left, right->literal);
-    if (right->kind == TAGD_N_LITERAL && left->kind >= TAGD_N_COUNT && left->kind <= TAGD_N_TOP && view->walk)
+    if (right->kind == TAGD_N_LITERAL && tagd_node_windowed(left) && view->walk)
         return window_crossing(view, kind, left, right->literal);
     if (node->a->varies || node->b->varies)
         return search(view, node);
@@ -497,17 +485,11 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node)
 {
     if (!node->timed)
         return TAGD_NEVER;
+    if (tagd_node_windowed(node))
+        return tagd_window_boundary(view, node->index);
     int64_t at;
     bool varies;
     switch (node->kind) {
-    case TAGD_N_COUNT:
-    case TAGD_N_SUM:
-    case TAGD_N_AVG:
-    case TAGD_N_MIN:
-    case TAGD_N_MAX:
-    case TAGD_N_DAYS:
-    case TAGD_N_DISTINCT:
-    case TAGD_N_TOP: return tagd_window_boundary(view, node->index);
     case TAGD_N_SINCE:
     case TAGD_N_SINCE_FIRST:
     case TAGD_N_UNTIL: return view->profile->marks[node->index].present ? view->now + 1 : TAGD_NEVER;

@@ -296,15 +296,22 @@ static enum tagd_takeover_result ask_committed(struct tagd_takeover *takeover, s
     return submit(takeover, op, TAGD_TAKEOVER_COMMITTED, TAGD_OP_COMMITTED);
 }
 
+/* Commits takeover->writes, which is a head alone. */
+static enum tagd_takeover_result commit_head(struct tagd_takeover *takeover, struct tagd_op *op,
+                                             enum tagd_takeover_step step)
+{
+    takeover->head = takeover->writes.head;
+    op->u.commit.shards = &takeover->writes;
+    op->u.commit.n_shards = 1;
+    return submit(takeover, op, step, TAGD_OP_COMMIT);
+}
+
 static enum tagd_takeover_result claim(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                        struct tagd_op *op)
 {
     takeover->shard->head = takeover->head;
     tagd_shard_head_only(takeover->shard, config->owner, 0, &takeover->writes);
-    takeover->head = takeover->writes.head;
-    op->u.commit.shards = &takeover->writes;
-    op->u.commit.n_shards = 1;
-    return submit(takeover, op, TAGD_TAKEOVER_CLAIM, TAGD_OP_COMMIT);
+    return commit_head(takeover, op, TAGD_TAKEOVER_CLAIM);
 }
 
 /* From here on the outbox, without the entries that are published, is to be read as `delivery` now says. */
@@ -315,10 +322,7 @@ static enum tagd_takeover_result mark(struct tagd_takeover *takeover, const stru
     shard->head = takeover->head;
     tagd_shard_head_only(shard, config->owner, shard->published, &takeover->writes);
     takeover->writes.head.at_least_once = config->at_least_once;
-    takeover->head = takeover->writes.head;
-    op->u.commit.shards = &takeover->writes;
-    op->u.commit.n_shards = 1;
-    return submit(takeover, op, TAGD_TAKEOVER_MARK, TAGD_OP_COMMIT);
+    return commit_head(takeover, op, TAGD_TAKEOVER_MARK);
 }
 
 static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const struct tagd_worker_config *config,

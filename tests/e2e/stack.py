@@ -60,9 +60,27 @@ class Stack:
                 return False
         wait_for("Redis answers", 20, answers)
 
-    def stop(self):
+    def stop_redis(self):
         self.redis_process.terminate()
         self.redis_process.wait()
+
+    def restart_redis(self, times, d):
+        """Away for a second each time, and there for one; the daemon goes on."""
+        for _ in range(times):
+            self.stop_redis()
+            assert d.process.poll() is None
+            time.sleep(1)
+            self.start_redis()
+            time.sleep(1)
+
+    def restart_broker(self, d):
+        subprocess.run([BROKER, "kill", self.folder + "/kafka"], check=True)
+        time.sleep(2)
+        subprocess.run([BROKER, "start", self.folder + "/kafka"], check=True, capture_output=True)
+        assert d.process.poll() is None
+
+    def stop(self):
+        self.stop_redis()
         subprocess.run([BROKER, "stop", self.folder + "/kafka"], check=True)
 
     def create(self, names, partitions):

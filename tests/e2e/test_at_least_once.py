@@ -10,7 +10,7 @@ import time
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from shop import CATALOG, END, committed, feed, shop_events
-from stack import BROKER, TAGD, by_customer, compare, event, final_view, simulate, wait_for
+from stack import TAGD, by_customer, compare, event, final_view, simulate, wait_for
 from test_kill import Feeder
 
 KILLS = 12
@@ -111,24 +111,11 @@ def disturbed(stack, daemon, tmp_path, disturb, **settings):
 
 
 def test_the_broker_is_restarted(stack, daemon, tmp_path):
-    def disturb(d):
-        subprocess.run([BROKER, "kill", stack.folder + "/kafka"], check=True)
-        time.sleep(2)
-        subprocess.run([BROKER, "start", stack.folder + "/kafka"], check=True, capture_output=True)
-        assert d.process.poll() is None
-    disturbed(stack, daemon, tmp_path, disturb)
+    disturbed(stack, daemon, tmp_path, stack.restart_broker)
 
 
 def test_redis_is_restarted(stack, daemon, tmp_path):
-    def disturb(d):
-        for _ in range(3):
-            stack.redis_process.terminate()
-            stack.redis_process.wait()
-            assert d.process.poll() is None
-            time.sleep(1)
-            stack.start_redis()
-            time.sleep(1)
-    disturbed(stack, daemon, tmp_path, disturb, batch_events=40)
+    disturbed(stack, daemon, tmp_path, lambda d: stack.restart_redis(3, d), batch_events=40)
 
 
 def test_delivery_is_changed_and_changed_back_by_killed_daemons(stack, daemon, tmp_path):

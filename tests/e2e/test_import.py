@@ -337,8 +337,7 @@ def test_redis_restarts_while_it_imports(stack, daemon, tmp_path):
     d.create_topics(2)
     file = write(tmp_path / "x", logins(30000))
     process = begin_import(stack, d, file, at(T0 + 40000))
-    stack.redis_process.terminate()
-    stack.redis_process.wait()
+    stack.stop_redis()
     stack.start_redis()
     out, told = process.communicate(timeout=120)
     assert process.returncode == 0, told

@@ -1,11 +1,10 @@
 """A server goes away under load and comes back: nothing lost, nothing doubled; a store that lost its data is refused."""
-import subprocess
 import time
 
 import pytest
 
 from shop import CATALOG, END, committed, feed, shop_events
-from stack import BROKER, by_customer, compare, event, final_view, simulate, wait_for
+from stack import by_customer, compare, event, final_view, simulate, wait_for
 from test_kill import Feeder
 
 
@@ -38,15 +37,7 @@ def under_load(stack, daemon, tmp_path, disturb, **settings):
 
 @pytest.mark.parametrize("batch", [10000, 40])  # small ones: much is fetched and not taken yet when all is begun anew
 def test_redis_is_away_for_a_while(stack, daemon, tmp_path, batch):
-    def disturb(d):
-        for _ in range(3):
-            stack.redis_process.terminate()
-            stack.redis_process.wait()
-            assert d.process.poll() is None
-            time.sleep(1)
-            stack.start_redis()
-            time.sleep(1)
-    d = under_load(stack, daemon, tmp_path, disturb, batch_events=batch)
+    d = under_load(stack, daemon, tmp_path, lambda d: stack.restart_redis(3, d), batch_events=batch)
     assert "Redis" in open(d.log).read()
 
 
@@ -59,12 +50,7 @@ def test_redis_is_out_of_memory_for_a_while(stack, daemon, tmp_path):
 
 
 def test_the_broker_is_restarted(stack, daemon, tmp_path):
-    def disturb(d):
-        subprocess.run([BROKER, "kill", stack.folder + "/kafka"], check=True)
-        time.sleep(2)
-        subprocess.run([BROKER, "start", stack.folder + "/kafka"], check=True, capture_output=True)
-        assert d.process.poll() is None
-    under_load(stack, daemon, tmp_path, disturb)
+    under_load(stack, daemon, tmp_path, stack.restart_broker)
 
 
 def test_an_emptied_redis_is_refused_with_what_was_found(stack, daemon):
