@@ -135,6 +135,15 @@ struct tagd_grid {
     int64_t span; /* panes that some window can still see, behind the present one; FOREVER: all */
 };
 #define TAGD_SPAN_FOREVER (INT64_C(1) << 40)
+static inline int64_t tagd_grid_pane(const struct tagd_grid *grid, int64_t t_ms)
+{
+    return grid->pane_ms ? tagd_floor_div(t_ms + grid->shift_ms, grid->pane_ms) : 0;
+}
+/* Of a grid that has panes. */
+static inline int64_t tagd_grid_begin(const struct tagd_grid *grid, int64_t pane)
+{
+    return pane * grid->pane_ms - grid->shift_ms;
+}
 
 /* A cell's meaning. MIN and MAX: 0 none, else the value, those >= 0 one more (so that an empty cell is 0). DAYS: bit 0:
  * an event on the local day on which the pane begins; bit 1: on the next. */
@@ -253,5 +262,15 @@ struct tagd_catalog {
     struct tagd_mark *marks;
     uint32_t n_marks, cap_marks;
 };
+
+/* The local day of an instant, and the instant at which it begins; days since 1970-01-01. */
+static inline int64_t tagd_local_day(const struct tagd_catalog *catalog, int64_t t_ms)
+{
+    return tagd_floor_div(t_ms + catalog->zone_ms, TAGD_MS_DAY);
+}
+static inline int64_t tagd_local_midnight(const struct tagd_catalog *catalog, int64_t day)
+{
+    return day * TAGD_MS_DAY - catalog->zone_ms;
+}
 
 #endif

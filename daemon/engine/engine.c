@@ -374,22 +374,16 @@ static bool matches(const struct tagd_event *event, const struct tagd_match *mat
     return false;
 }
 
-static int64_t pane_of(const struct tagd_grid *grid, int64_t t)
-{
-    return grid->pane_ms ? tagd_floor_div(t + grid->shift_ms, grid->pane_ms) : 0;
-}
-
 /* No window can see this pane or one before it any more. */
 static int64_t gone_of(const struct tagd_grid *grid, int64_t clock)
 {
-    return grid->pane_ms ? pane_of(grid, clock) - grid->span : INT64_MIN;
+    return grid->pane_ms ? tagd_grid_pane(grid, clock) - grid->span : INT64_MIN;
 }
 
 /* Bit of TAGD_COL_DAYS. */
 static int day_bit(const struct tagd_catalog *catalog, const struct tagd_store *store, int64_t pane, int64_t t)
 {
-    int64_t begin = pane * store->grid.pane_ms - store->grid.shift_ms + catalog->zone_ms;
-    return tagd_floor_div(t + catalog->zone_ms, TAGD_MS_DAY) > tagd_floor_div(begin, TAGD_MS_DAY) ? 2 : 1;
+    return tagd_local_day(catalog, t) > tagd_local_day(catalog, tagd_grid_begin(&store->grid, pane)) ? 2 : 1;
 }
 
 static tagd_i128 add_to_cell(enum tagd_column_kind kind, tagd_i128 cell, int64_t value, int day_bit)
@@ -409,7 +403,7 @@ static void add_to_store(struct tagd_engine *engine, struct tagd_profile *profil
 {
     const struct tagd_store *store = &engine->catalog->stores[index];
     struct tagd_panes *panes = &profile->panes[index];
-    int64_t gone = gone_of(&store->grid, profile->clock), pane = pane_of(&store->grid, event->time_ms);
+    int64_t gone = gone_of(&store->grid, profile->clock), pane = tagd_grid_pane(&store->grid, event->time_ms);
     tagd_panes_drop(panes, gone, store->n_columns);
     if (pane <= gone)
         return;
@@ -429,7 +423,7 @@ static void add_to_values(struct tagd_engine *engine, struct tagd_profile *profi
                           uint32_t index)
 {
     const struct tagd_value_store *store = &engine->catalog->value_stores[index];
-    int64_t gone = gone_of(&store->grid, profile->clock), pane = pane_of(&store->grid, event->time_ms);
+    int64_t gone = gone_of(&store->grid, profile->clock), pane = tagd_grid_pane(&store->grid, event->time_ms);
     tagd_values_drop(&profile->values[index], gone);
     struct tagd_value value = field_value(event, store->by_type[event->type]);
     if (pane > gone && value.present)

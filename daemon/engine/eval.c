@@ -114,7 +114,7 @@ static struct tagd_val attribute_value(const struct view *view, const struct tag
         return null_val;
     if (node->kind == TAGD_N_ATTRIBUTE)
         return field_val(view->catalog->attributes[node->index].field.type, state->i, tagd_text_str(&state->s));
-    int64_t today = tagd_floor_div(view->now + view->catalog->zone_ms, TAGD_MS_DAY);
+    int64_t today = tagd_local_day(view->catalog, view->now);
     return decimal_val((tagd_i128)tagd_days_until_return(state->i, today) * TAGD_DECIMAL_ONE);
 }
 

@@ -395,12 +395,6 @@ static int64_t window_crossing(struct view *view, enum tagd_node_kind kind, cons
     return walk->now;
 }
 
-/* The instant at which a local day begins. */
-static int64_t midnight(const struct view *view, int64_t day)
-{
-    return day * TAGD_MS_DAY - view->catalog->zone_ms;
-}
-
 static struct tagd_val days_val(int64_t days)
 {
     return (struct tagd_val){.kind = TAGD_V_DECIMAL, .u.d = (tagd_i128)days * TAGD_DECIMAL_ONE};
@@ -417,7 +411,7 @@ static int64_t days_crossing(struct view *view, enum tagd_node_kind kind, const 
     if (!state->present)
         return TAGD_NEVER;
     enum verdict now = against(kind, tagd_eval(view, node), literal);
-    int64_t day = tagd_floor_div(view->now + view->catalog->zone_ms, TAGD_MS_DAY) + 1;
+    int64_t day = tagd_local_day(view->catalog, view->now) + 1;
     double l = floor(tagd_val_number(literal));
     int64_t near = l > 1000 ? 1000 : l < -1000 ? -1000 : (int64_t)l;
     for (int year = 0; year <= YEARS_BETWEEN_LEAPS + 1; year++) {
@@ -426,7 +420,7 @@ static int64_t days_crossing(struct view *view, enum tagd_node_kind kind, const 
             if (tries[i] < 0 || tries[i] > left)
                 continue;
             if (against(kind, days_val(tries[i]), literal) != now)
-                return midnight(view, day + left - tries[i]);
+                return tagd_local_midnight(view->catalog, day + left - tries[i]);
         }
         day += left + 1;
     }
@@ -437,7 +431,7 @@ static int64_t next_midnight(const struct view *view, const struct tagd_node *no
 {
     if (!view->profile->attributes[node->index].present)
         return TAGD_NEVER;
-    return midnight(view, tagd_floor_div(view->now + view->catalog->zone_ms, TAGD_MS_DAY) + 1);
+    return tagd_local_midnight(view->catalog, tagd_local_day(view->catalog, view->now) + 1);
 }
 
 static enum tagd_node_kind mirrored(enum tagd_node_kind kind)

@@ -53,7 +53,7 @@ static void cursor_begin(struct view *view, uint32_t index, struct cursor *curso
 struct pane_store {
     const struct tagd_store *store;
     const struct tagd_panes *panes;
-    int64_t zone_ms;
+    const struct tagd_catalog *catalog;
 };
 
 static tagd_i128 cell(const struct pane_store *at, uint32_t i, uint32_t column)
@@ -64,9 +64,8 @@ static tagd_i128 cell(const struct pane_store *at, uint32_t i, uint32_t column)
 /* The local days that a pane has events on: first and last; at most two, one after the other. */
 static void days_of_pane(const struct pane_store *at, uint32_t i, uint32_t column, int64_t *first, int64_t *last)
 {
-    const struct tagd_grid *grid = &at->store->grid;
     unsigned bits = (unsigned)cell(at, i, column);
-    int64_t day = tagd_floor_div(at->panes->pane[i] * grid->pane_ms - grid->shift_ms + at->zone_ms, TAGD_MS_DAY);
+    int64_t day = tagd_local_day(at->catalog, tagd_grid_begin(&at->store->grid, at->panes->pane[i]));
     *first = bits & 1 ? day : day + 1;
     *last = bits & 2 ? day + 1 : day;
 }
@@ -151,9 +150,9 @@ static const struct cursor *window_seek(struct view *view, uint32_t index)
     const struct tagd_grid *grid = grid_of(view, window);
     const struct tagd_seen *seen = window->values ? view->profile->values[window->store].seen : NULL;
     const struct pane_store at = {window->values ? NULL : &view->catalog->stores[window->store],
-                                  window->values ? NULL : &view->profile->panes[window->store], view->catalog->zone_ms};
+                                  window->values ? NULL : &view->profile->panes[window->store], view->catalog};
     struct cursor *cursor = &view->cursors[index];
-    int64_t pane = tagd_floor_div(view->now - window->offset_ms + grid->shift_ms, grid->pane_ms);
+    int64_t pane = tagd_grid_pane(grid, view->now - window->offset_ms);
     uint32_t n;
     const int64_t *panes = panes_of(view, window, &n);
     if (cursor->stamp != view->stamp || cursor->at > pane)
@@ -200,7 +199,7 @@ int64_t tagd_window_boundary(struct view *view, uint32_t index)
         pane = panes[cursor->lo] + window->panes;
     if (cursor->hi < n && panes[cursor->hi] < pane)
         pane = panes[cursor->hi];
-    return pane == TAGD_NEVER ? TAGD_NEVER : pane * grid->pane_ms - grid->shift_ms + window->offset_ms;
+    return pane == TAGD_NEVER ? TAGD_NEVER : tagd_grid_begin(grid, pane) + window->offset_ms;
 }
 
 uint32_t tagd_window_distinct(struct view *view, uint32_t index)

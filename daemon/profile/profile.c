@@ -255,7 +255,7 @@ static void encode_panes(const struct tagd_profile *profile, struct tagd_buf *ou
 
 static int64_t begin_of(const struct tagd_value_store *store, int64_t pane, int64_t last)
 {
-    return store->grid.pane_ms ? pane * store->grid.pane_ms - store->grid.shift_ms : last;
+    return store->grid.pane_ms ? tagd_grid_begin(&store->grid, pane) : last;
 }
 
 static void encode_values(const struct tagd_profile *profile, uint32_t index, struct tagd_buf *out)
