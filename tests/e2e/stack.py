@@ -171,6 +171,12 @@ class Daemon:
     def write(self):
         json.dump(self.config, open(self.path, "w"))
 
+    def join(self, first):
+        """Another instance of the first one's group, on its topics and its state."""
+        self.config = {**first.config, "instance": "b", "http": self.config["http"]}
+        self.write()
+        self.name, self.partitions = first.name, first.partitions
+
     def create_topics(self, partitions):
         self.partitions = partitions
         self.stack.create([s["topic"] for s in self.config["sources"]] + [v for k, v in self.config["outputs"].items() if k != "content_mode"], partitions)

@@ -166,9 +166,7 @@ def test_a_daemon_that_was_frozen_repeats_at_most_what_another_went_on_with(stac
     kafka = {"bootstrap.servers": stack.bootstrap, "session.timeout.ms": 6000}
     a = make(daemon, kafka=kafka, batch_events=100)
     b = make(daemon, partitions=1, kafka=kafka)  # its own topics stay empty: it runs on the first one's
-    b.config = {**a.config, "instance": "b", "http": b.config["http"]}
-    b.write()
-    b.name, b.partitions = a.name, a.partitions
+    b.join(a)
     reader = a.reader()
     a.start()
     b.start()

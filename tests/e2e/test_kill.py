@@ -94,9 +94,7 @@ def test_another_instance_takes_over_what_a_killed_one_left(stack, daemon, tmp_p
     a = daemon(CATALOG, time="events", grace="0s", kafka={"bootstrap.servers": stack.bootstrap, "session.timeout.ms": 6000})
     a.create_topics(4)
     b = daemon(CATALOG, time="events", grace="0s")
-    b.config = {**a.config, "instance": "b", "http": b.config["http"]}
-    b.write()
-    b.name, b.partitions = a.name, a.partitions
+    b.join(a)
     reader = a.reader()
     a.start()
     b.start()
