@@ -50,12 +50,10 @@ static void widen(struct range *range, struct tagd_val val, bool first)
         range->hi = val;
 }
 
-/* <0 or >0: on that side of all values that are not null; 0: a value. */
-static int overflow_of(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b)
+/* <0 or >0: what the operation makes lies on that side of all values that are not null; 0: it is a value. */
+static int overflow_of(struct tagd_val made, enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b)
 {
-    if (tagd_val_arithmetic(kind, a, b).kind != TAGD_V_NULL)
-        return 0;
-    return tagd_val_raw(kind, a, b) < 0 ? -1 : 1;
+    return made.kind != TAGD_V_NULL ? 0 : tagd_val_raw(kind, a, b) < 0 ? -1 : 1;
 }
 
 /* What the operation makes of all values of two ranges. */
@@ -67,13 +65,16 @@ static struct range combined(enum tagd_node_kind kind, const struct range *a, co
     struct tagd_val x[] = {a->lo, a->lo, a->hi, a->hi}, y[] = {b->lo, b->hi, b->lo, b->hi};
     bool by_zero = kind == TAGD_N_DIV && b->lo.kind != TAGD_V_NULL && tagd_val_number(b->lo) == 0;
     bool null = a->lo.kind == TAGD_V_NULL || b->lo.kind == TAGD_V_NULL || by_zero;
-    for (int i = 1; i < 4 && !null; i++) {
+    int side = 0;
+    for (int i = 0; i < 4; i++) {
+        struct tagd_val made = tagd_val_arithmetic(kind, x[i], y[i]);
+        int beyond = null ? 0 : overflow_of(made, kind, x[i], y[i]);
+        side = i == 0 ? beyond : side;
         /* beyond the limit at one end and beyond the other at the other: in between are values */
-        if (overflow_of(kind, x[i], y[i]) != overflow_of(kind, x[0], y[0]))
+        if (beyond != side)
             return open_range;
+        widen(&range, made, i == 0);
     }
-    for (int i = 0; i < 4; i++)
-        widen(&range, tagd_val_arithmetic(kind, x[i], y[i]), i == 0);
     return range;
 }
 
