@@ -90,11 +90,11 @@ static enum tagd_io_result check_outputs(struct tagd_kafka *kafka, uint32_t part
         if (op.status != TAGD_DONE) {
             *error = op.error;
             result = TAGD_IO_UNREACHABLE;
-        } else if (op.u.tail.found) {
+        } else if (op.u.tail.last.found) {
             tagd_fail(
                 error,
                 "group \"%s\" has published before: partition %u of its output topics holds its batch %llu; " NEW_GROUP,
-                kafka->config->group, shard, (unsigned long long)op.u.tail.batch);
+                kafka->config->group, shard, (unsigned long long)op.u.tail.last.batch);
             result = TAGD_IO_CONFIG;
         }
     }

@@ -113,20 +113,15 @@ static bool read_range(struct tagd_kafka *kafka, const char *topic, uint32_t sha
 
 struct tail {
     const struct tagd_kafka *kafka;
-    bool found;
-    uint64_t fence, batch;
+    struct tagd_position last;
 };
-
-static bool later(const struct tail *a, const struct tail *b)
-{
-    return a->fence != b->fence ? a->fence > b->fence : a->batch > b->batch;
-}
 
 static bool take_tail(void *to, const rd_kafka_message_t *message)
 {
-    struct tail *tail = to, read = {.kafka = tail->kafka, .found = true};
-    if (batch_of(tail->kafka, message, &read.fence, &read.batch) && (!tail->found || later(&read, tail)))
-        *tail = read; /* what was sent again stands behind what is later */
+    struct tail *tail = to;
+    struct tagd_position read = {.found = true};
+    if (batch_of(tail->kafka, message, &read.fence, &read.batch) && tagd_position_later(read, tail->last))
+        tail->last = read; /* what was sent again stands behind what is later */
     return true;
 }
 
@@ -141,10 +136,10 @@ static bool tail_of(struct tagd_kafka *kafka, const char *topic, uint32_t shard,
         return false;
     while (!settled && end > low) {
         int64_t from = end - low > length ? end - length : low;
-        struct tail before = *tail;
+        struct tagd_position before = tail->last;
         if (!read_range(kafka, topic, shard, from, end, take_tail, tail, error))
             return false;
-        settled = tail->found && (!repeats || (before.found && !later(tail, &before)));
+        settled = tail->last.found && (!repeats || !tagd_position_later(tail->last, before));
         end = from;
         length *= CHUNK_GROWTH;
     }
@@ -153,8 +148,7 @@ static bool tail_of(struct tagd_kafka *kafka, const char *topic, uint32_t shard,
 
 void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op)
 {
-    op->u.tail.found = false;
-    op->u.tail.fence = op->u.tail.batch = 0;
+    op->u.tail.last = (struct tagd_position){0};
     op->status = TAGD_ABORTED;
     if (tagd_kafka_reader(kafka, &op->error) == NULL)
         return;
@@ -162,12 +156,8 @@ void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op)
         struct tail tail = {.kafka = kafka};
         if (!tail_of(kafka, kafka->outputs[i], op->shard, op->u.tail.repeats, &tail, &op->error))
             return;
-        struct tail best = {.fence = op->u.tail.fence, .batch = op->u.tail.batch};
-        if (!tail.found || (op->u.tail.found && !later(&tail, &best)))
-            continue;
-        op->u.tail.found = true;
-        op->u.tail.fence = tail.fence;
-        op->u.tail.batch = tail.batch;
+        if (tagd_position_later(tail.last, op->u.tail.last))
+            op->u.tail.last = tail.last;
     }
     op->status = TAGD_DONE;
 }

@@ -161,6 +161,12 @@ static redisReply *receive(struct tagd_redis *redis, struct tagd_error *error)
     return NULL;
 }
 
+/* What Redis said, without what we put before it. */
+static const char *answer_in(const struct tagd_error *error)
+{
+    return strncmp(error->text, "Redis: ", 7) == 0 ? error->text + 7 : error->text;
+}
+
 static bool is_error(const redisReply *reply)
 {
     return reply->type == REDIS_REPLY_ERROR;
@@ -293,6 +299,11 @@ static void sources_text(const struct tagd_config *config, struct tagd_buf *out)
         tagd_buf_printf(out, "%s%s", i == 0 ? "" : " ", config->sources[i].topic);
 }
 
+static bool lacks_right(const char *answer)
+{
+    return strncmp(answer, "NOPERM", 6) == 0;
+}
+
 #define ALL_RIGHTS "give the user of \"redis.url\" the right to all commands on "
 
 /* The first error among the replies, if there is one: rights don't change by themselves, memory may. */
@@ -303,7 +314,7 @@ static enum tagd_io_result refused_keys(const struct tagd_redis *redis, redisRep
     for (size_t i = 0; i < n && replies[i] != NULL; i++) {
         if (!is_error(replies[i]))
             continue;
-        bool rights = strncmp(replies[i]->str, "NOPERM", 6) == 0;
+        bool rights = lacks_right(replies[i]->str);
         tagd_fail(error, "Redis at %s doesn't let us use the keys under \"%s\": %s%s", place_of(redis->config, place),
                   redis->config->redis.prefix, replies[i]->str, rights ? "; " ALL_RIGHTS "them" : "");
         return rights ? TAGD_IO_CONFIG : TAGD_IO_UNREACHABLE;
@@ -394,9 +405,8 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claims, struct t
     struct tagd_error reason;
     char place[256];
     if (!receive_all(redis, replies, n, &reason)) {
-        const char *what = strncmp(reason.text, "Redis: ", 7) == 0 ? reason.text + 7 : reason.text;
         tagd_fail(error, "what serves at %s gives no answer of a Redis: %s; start one there, or correct \"redis.url\"",
-                  place_of(config, place), what);
+                  place_of(config, place), answer_in(&reason));
         for (size_t i = 0; i < n && replies[i] != NULL; i++) {
             if (!is_error(replies[i]))
                 continue;
@@ -505,7 +515,7 @@ static void refuse(struct tagd_op *op, const char *fmt, ...)
 static enum tagd_op_status refusal(const struct tagd_redis *redis, struct tagd_op *op)
 {
     size_t n = strlen(op->error.text);
-    if (strncmp(op->error.text, "Redis: NOPERM", strlen("Redis: NOPERM")) != 0)
+    if (!lacks_right(answer_in(&op->error)))
         return TAGD_REFUSED;
     snprintf(op->error.text + n, sizeof(op->error.text) - n, "; " ALL_RIGHTS "the keys under \"%s\"",
              redis->config->redis.prefix);

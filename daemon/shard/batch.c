@@ -402,6 +402,16 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
 
 /* ---- out ---- */
 
+struct tagd_head tagd_shard_first_head(const struct tagd_catalog *catalog, uint32_t n_topics, uint32_t partitions)
+{
+    struct tagd_head head = {
+        .n_topics = n_topics, .partitions = partitions, .watermark_ms = INT64_MIN, .latest_ms = INT64_MIN};
+    for (size_t i = 0; i < TAGD_TOPICS_MAX; i++)
+        head.next_offset[i] = -1;
+    snprintf(head.catalog_hash, sizeof(head.catalog_hash), "%s", tagd_catalog_hash(catalog));
+    return head;
+}
+
 void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, uint64_t drop_to,
                           struct tagd_shard_writes *writes)
 {

@@ -116,6 +116,8 @@ void tagd_batch_free(struct tagd_batch *batch);
 size_t tagd_metadata_write(char out[TAGD_METADATA_MAX], uint64_t fence, uint64_t batch, int64_t watermark_ms);
 bool tagd_metadata_read(struct tagd_str text, uint64_t *fence, uint64_t *batch, int64_t *watermark_ms);
 
+/* The head of a shard without a batch: what its state will be made with, nothing read yet. */
+struct tagd_head tagd_shard_first_head(const struct tagd_catalog *catalog, uint32_t n_topics, uint32_t partitions);
 /* The writes that say that the shard is left cleanly (owner ""), or is ours (owner), and drop the outbox up to a batch:
  * nothing else changes. */
 void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, uint64_t drop_to,
@@ -169,8 +171,7 @@ struct tagd_takeover_found { /* what was read, of one shard */
     const struct tagd_outbox_entry *outbox;
     size_t n_outbox;
     const struct tagd_committed_topic *committed; /* by topic */
-    bool tail_found;
-    uint64_t tail_fence, tail_batch;
+    struct tagd_position tail;                    /* of the output partitions */
 };
 struct tagd_takeover_decision {
     enum tagd_takeover_verdict verdict;

@@ -35,16 +35,6 @@
 
 /* ---- the table ---- */
 
-struct position {
-    bool found;
-    uint64_t fence, batch;
-};
-
-static bool later(struct position a, struct position b)
-{
-    return a.fence != b.fence ? a.fence > b.fence : a.batch > b.batch;
-}
-
 #define NEW_GROUP "a new \"group\" and \"redis.prefix\" read the topics again"
 
 static void refuse(struct tagd_takeover_decision *decision)
@@ -54,11 +44,11 @@ static void refuse(struct tagd_takeover_decision *decision)
 
 /* Kafka's position by the committed metadata. False: an offset is not of our making. */
 static bool committed_position(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
-                               struct position *k, struct tagd_error *error)
+                               struct tagd_position *k, struct tagd_error *error)
 {
     for (uint32_t i = 0; i < config->n_topics; i++) {
         const struct tagd_committed_topic *topic = &found->committed[i];
-        struct position p = {.found = true};
+        struct tagd_position p = {.found = true};
         int64_t watermark;
         if (topic->offset < 0)
             continue;
@@ -68,7 +58,7 @@ static bool committed_position(const struct tagd_worker_config *config, const st
                              ") that tagd did not write: somebody reset group \"%s\" or used its name; put the offset "
                              "back with its metadata, or take a group name of its own: " NEW_GROUP,
                              found->shard, config->topics[i], topic->offset, config->group);
-        if (!k->found || later(p, *k))
+        if (tagd_position_later(p, *k))
             *k = p;
     }
     return true;
@@ -99,7 +89,7 @@ static bool same_meaning(const struct tagd_worker_config *config, const struct t
 }
 
 /* Kafka knows no offset (any more): what the output partitions and the outbox say. */
-static bool position_without_offsets(const struct tagd_takeover_found *found, struct position *k,
+static bool position_without_offsets(const struct tagd_takeover_found *found, struct tagd_position *k,
                                      struct tagd_error *error)
 {
     const struct tagd_head *head = found->head;
@@ -112,7 +102,7 @@ static bool position_without_offsets(const struct tagd_takeover_found *found, st
                          "shard %" PRIu32 ": its committed offsets are gone and the output topics hold nothing of it, "
                          "so nobody knows whether its batch %" PRIu64 " was published; " NEW_GROUP,
                          found->shard, found->outbox[0].batch);
-    *k = (struct position){known > 0, fence, known};
+    *k = (struct tagd_position){known > 0, fence, known};
     return true;
 }
 
@@ -148,7 +138,7 @@ static bool find_start(const struct tagd_worker_config *config, const struct tag
 }
 
 /* The entries after batch k, without a hole, each built on the one before. */
-static bool find_entries(const struct tagd_takeover_found *found, struct position k,
+static bool find_entries(const struct tagd_takeover_found *found, struct tagd_position k,
                          struct tagd_takeover_decision *decision, struct tagd_error *error)
 {
     const struct tagd_head *head = found->head;
@@ -196,15 +186,15 @@ static bool offsets_fit(const struct tagd_worker_config *config, const struct ta
 
 /* Head was written under at_least_once: whatever is in the outbox may be there, in part or not at all. */
 static bool decide_at_least_once(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
-                                 struct position committed, struct tagd_takeover_decision *decision,
+                                 struct tagd_position committed, struct tagd_takeover_decision *decision,
                                  struct tagd_error *error)
 {
     const struct tagd_head *head = found->head;
-    struct position before = {true, head->fence, head->batch};
+    struct tagd_position before = {true, head->fence, head->batch};
     if (!offsets_fit(config, found, committed.found && committed.batch == head->batch, error))
         return false;
     if (found->n_outbox > 0)
-        before = (struct position){true, found->outbox[0].prev_fence, found->outbox[0].batch - 1};
+        before = (struct tagd_position){true, found->outbox[0].prev_fence, found->outbox[0].batch - 1};
     decision->verdict = found->n_outbox > 0 ? TAGD_TAKEOVER_OUTBOX : TAGD_TAKEOVER_LEVEL;
     return find_entries(found, before, decision, error);
 }
@@ -213,8 +203,7 @@ static bool decide(const struct tagd_worker_config *config, const struct tagd_ta
                    struct tagd_takeover_decision *decision, struct tagd_error *error)
 {
     const struct tagd_head *head = found->head;
-    struct position tail = {found->tail_found, found->tail_fence, found->tail_batch}, k = {0};
-    struct position h = {head->exists, head->fence, head->batch};
+    struct tagd_position h = {head->exists, head->fence, head->batch}, k = {0};
     if (tagd_head_importing(head))
         return tagd_fail(error,
                          "shard %" PRIu32 ": the import of history before its events isn't finished; run the same "
@@ -225,9 +214,9 @@ static bool decide(const struct tagd_worker_config *config, const struct tagd_ta
         return false;
     if (!committed_position(config, found, &k, error))
         return false;
-    struct position committed = k;
-    if (tail.found && (!k.found || later(tail, k)))
-        k = tail;
+    struct tagd_position committed = k;
+    if (tagd_position_later(found->tail, k))
+        k = found->tail;
     if (!head->exists && k.found)
         return tagd_fail(error,
                          "shard %" PRIu32 ": Redis has no state of it, but Kafka says that batch %" PRIu64
@@ -453,8 +442,8 @@ static enum tagd_takeover_result fetched(struct tagd_takeover *takeover, const s
 static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                          struct tagd_worker_stats *stats, struct tagd_op *op, struct tagd_error *error)
 {
-    struct tagd_takeover_found found = {takeover->shard->number, &takeover->head,  takeover->outbox, takeover->n_outbox,
-                                        takeover->committed,     op->u.tail.found, op->u.tail.fence, op->u.tail.batch};
+    struct tagd_takeover_found found = {takeover->shard->number, &takeover->head,     takeover->outbox,
+                                        takeover->n_outbox,      takeover->committed, op->u.tail.last};
     tagd_takeover_decide(config, &found, &takeover->decision, error);
     takeover->entry = takeover->n_outbox;
     takeover->repeats = takeover->head.at_least_once;
@@ -493,14 +482,8 @@ static enum tagd_takeover_result started(struct tagd_takeover *takeover, const s
 {
     struct tagd_shard *shard = takeover->shard;
     shard->head = takeover->head;
-    if (!shard->head.exists) {
-        shard->head =
-            (struct tagd_head){.n_topics = config->n_topics, .partitions = (uint32_t)config->rules.partitions};
-        shard->head.watermark_ms = shard->head.latest_ms = INT64_MIN;
-        snprintf(shard->head.catalog_hash, sizeof(shard->head.catalog_hash), "%s", tagd_catalog_hash(config->catalog));
-        for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
-            shard->head.next_offset[i] = -1;
-    }
+    if (!shard->head.exists)
+        shard->head = tagd_shard_first_head(config->catalog, config->n_topics, (uint32_t)config->rules.partitions);
     if (shard->head.batch == 0) {
         memcpy(shard->first, takeover->decision.start, sizeof(shard->first));
         shard->has_first = true;

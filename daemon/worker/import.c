@@ -141,14 +141,8 @@ static struct tagd_shard_writes *write_head(const struct lane *lane, struct tagd
 static struct tagd_head first_head(const struct tagd_import *import)
 {
     const struct tagd_import_config *config = &import->config;
-    struct tagd_head head = {.n_topics = config->n_topics,
-                             .partitions = config->partitions,
-                             .watermark_ms = INT64_MIN,
-                             .latest_ms = INT64_MIN,
-                             .baseline = {.before_ms = config->before_ms}};
-    for (size_t i = 0; i < TAGD_TOPICS_MAX; i++)
-        head.next_offset[i] = -1;
-    snprintf(head.catalog_hash, sizeof(head.catalog_hash), "%s", tagd_catalog_hash(config->catalog));
+    struct tagd_head head = tagd_shard_first_head(config->catalog, config->n_topics, config->partitions);
+    head.baseline.before_ms = config->before_ms;
     snprintf(head.baseline.import, sizeof(head.baseline.import), "%s", config->identity);
     return head;
 }

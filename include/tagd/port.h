@@ -39,6 +39,17 @@ enum tagd_op_status {
     TAGD_GONE     /* REFETCH: the record is no longer there; START: offset out of range */
 };
 
+/* One of a shard's batches, or none. */
+struct tagd_position {
+    bool found;
+    uint64_t fence, batch;
+};
+/* Whether a is a batch, and b none or an earlier one. */
+static inline bool tagd_position_later(struct tagd_position a, struct tagd_position b)
+{
+    return a.found && (!b.found || (a.fence != b.fence ? a.fence > b.fence : a.batch > b.batch));
+}
+
 /* History that an import put into a shard before its first batch. Zeroed: none. */
 struct tagd_baseline {
     char import[33]; /* the import's identity: 32 hexadecimal digits; empty: no baseline */
@@ -153,9 +164,8 @@ struct tagd_op {
             struct tagd_committed_topic *topics; /* by topic */
         } committed;
         struct {
-            bool repeats; /* outputs sent again may stand behind later batches' */
-            bool found;   /* results */
-            uint64_t fence, batch;
+            bool repeats;              /* outputs sent again may stand behind later batches' */
+            struct tagd_position last; /* result */
         } tail;
         struct {
             struct tagd_str owner;

@@ -187,9 +187,11 @@ static bool tail_is(struct bench *bench, bool repeats, uint64_t fence, uint64_t 
 {
     struct tagd_op op = {.kind = TAGD_OP_TAIL, .u.tail.repeats = repeats};
     tagd_kafka_tail(&bench->kafka, &op);
-    bool is = op.status == TAGD_DONE && op.u.tail.found && op.u.tail.fence == fence && op.u.tail.batch == batch;
+    bool is = op.status == TAGD_DONE && op.u.tail.last.found && op.u.tail.last.fence == fence &&
+              op.u.tail.last.batch == batch;
     if (!is)
-        fprintf(stderr, "%s %d %d.%d\n", op.error.text, op.u.tail.found, (int)op.u.tail.fence, (int)op.u.tail.batch);
+        fprintf(stderr, "%s %d %d.%d\n", op.error.text, op.u.tail.last.found, (int)op.u.tail.last.fence,
+                (int)op.u.tail.last.batch);
     return is;
 }
 

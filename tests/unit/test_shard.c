@@ -80,9 +80,7 @@ static void equal_batches_go_on_at_the_heads_offsets(void)
 {
     FOUND(found);
     CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL && found.decision.start[0] == 10 && found.decision.start[1] == 20);
-    found.found.tail_found = true; /* an older batch's outputs are the last ones */
-    found.found.tail_fence = 3;
-    found.found.tail_batch = 5;
+    found.found.tail = (struct tagd_position){true, 3, 5}; /* an older batch's outputs are the last ones */
     CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL);
     shop_close(&found.shop);
 }
@@ -111,9 +109,7 @@ static void outputs_say_more_than_offsets_that_expired(void)
     FOUND(found);
     found.committed[0].offset = found.committed[1].offset = -1;
     found.committed[0].metadata = found.committed[1].metadata = (struct tagd_str){"", 0};
-    found.found.tail_found = true;
-    found.found.tail_fence = 3;
-    found.found.tail_batch = 7;
+    found.found.tail = (struct tagd_position){true, 3, 7};
     CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL);
     shop_close(&found.shop);
 }
@@ -126,9 +122,7 @@ static void a_redis_behind_kafka_is_refused(void)
     kafka_at(&found, 4, 7); /* equal numbers under different fences */
     CHECK(refused(&found, "lost its last writes"));
     kafka_at(&found, 3, 7);
-    found.found.tail_found = true;
-    found.found.tail_fence = 3;
-    found.found.tail_batch = 8;
+    found.found.tail = (struct tagd_position){true, 3, 8};
     CHECK(refused(&found, "lost its last writes"));
     found.head = (struct tagd_head){.next_offset = {-1, -1}};
     CHECK(refused(&found, "Redis was emptied"));
@@ -147,9 +141,7 @@ static void at_least_once_all_of_the_outbox_is_sent(void)
     CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0);
     kafka_at(&found, 2, 3); /* offsets are committed now and then: entries 4 and 5 have gone since */
     found.committed[0].offset = 4;
-    found.found.tail_found = true; /* and a part of batch 7 was there */
-    found.found.tail_fence = 3;
-    found.found.tail_batch = 7;
+    found.found.tail = (struct tagd_position){true, 3, 7}; /* and a part of batch 7 was there */
     CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0);
     found.committed[0].offset = found.committed[1].offset = -1; /* expired, or not committed yet */
     CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0);
@@ -265,9 +257,7 @@ static void a_baseline_in_redis_and_batches_in_kafka_is_refused(void)
 {
     FOUND(found);
     imported(&found, true);
-    found.found.tail_found = true;
-    found.found.tail_fence = 4;
-    found.found.tail_batch = 2;
+    found.found.tail = (struct tagd_position){true, 4, 2};
     CHECK(refused(&found, "lost its last writes"));
     shop_close(&found.shop);
 }

@@ -39,8 +39,8 @@ struct world_shard {
     size_t n_customers;
     struct tagd_outbox_entry outbox[WORLD_RECORDS];
     size_t n_outbox;
-    bool running, tail_found;
-    uint64_t tail_fence, tail_batch;
+    bool running;
+    struct tagd_position tail;
     struct tagd_str first_copy[WORLD_IDS]; /* of the changes seen: a repeat must be the same bytes */
     size_t n_first_copies;
 };
@@ -244,9 +244,7 @@ static inline void world_see_outputs(struct world *world, const struct tagd_shar
             world_see_change(world, shard, &from->outputs[k]);
         else
             world_see_letter(world, &from->outputs[k]);
-        shard->tail_found = true;
-        shard->tail_fence = from->fence;
-        shard->tail_batch = from->batch;
+        shard->tail = (struct tagd_position){true, from->fence, from->batch};
     }
 }
 
@@ -356,9 +354,7 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
         case TAGD_OP_COMMITTED: world_committed(shard, op); break;
         case TAGD_OP_TAIL:
             CHECK(op->u.tail.repeats == shard->head.at_least_once);
-            op->u.tail.found = shard->tail_found;
-            op->u.tail.fence = shard->tail_fence;
-            op->u.tail.batch = shard->tail_batch;
+            op->u.tail.last = shard->tail;
             break;
         case TAGD_OP_START: world_start(world, shard, op); break;
         case TAGD_OP_LOAD: world_load(world, shard, op); break;
