@@ -63,6 +63,7 @@ static void port_submit(void *self, struct tagd_op *op)
         if (settled(io, op))
             tagd_kafka_committed(&io->kafka, op);
         return;
+    case TAGD_OP_OUTPUTS: op->status = TAGD_REFUSED; return;
     case TAGD_OP_TAIL:
         if (settled(io, op))
             tagd_kafka_tail(&io->kafka, op);
@@ -100,6 +101,13 @@ static void port_release(void *self, void *token)
 static void port_revoked(void *self)
 {
     tagd_kafka_revoked(&((struct tagd_io *)self)->kafka);
+}
+
+static size_t port_trial(void *self, const struct tagd_record *const *records, size_t n,
+                         void (*run)(void *to, size_t i), void *to)
+{
+    (void)self, (void)records, (void)run, (void)to;
+    return n;
 }
 
 static int64_t port_wall_ms(void *self)
@@ -161,7 +169,8 @@ static struct tagd_io *io_new(const struct tagd_config *config, uint32_t partiti
     struct tagd_io *io = tagd_xcalloc(1, sizeof(*io));
     if (notes != NULL)
         io->notes = *notes;
-    io->port = (struct tagd_port){io, port_submit, port_poll, port_release, port_revoked, port_wall_ms, port_mono_ms};
+    io->port = (struct tagd_port){io,           port_submit, port_poll,    port_release,
+                                  port_revoked, port_trial,  port_wall_ms, port_mono_ms};
     io->redis = tagd_redis_new(config, partitions, &io->notes, &io->stats);
     io->kafka.config = config;
     io->kafka.notes = &io->notes;

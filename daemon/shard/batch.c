@@ -209,7 +209,7 @@ void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
         batch->loads = tagd_xmalloc(batch->cap_loads * sizeof(*batch->loads));
     }
     for (size_t i = 0; i < batch->n_customers; i++)
-        batch->loads[i] = (struct tagd_load_item){batch->customers[i].id, {NULL, 0}};
+        batch->loads[i] = (struct tagd_load_item){.customer = batch->customers[i].id};
     bool due = batch->shard->next_due_ms <= batch->watermark_ms && batch->watermark_ms != INT64_MIN;
     op->kind = TAGD_OP_LOAD;
     op->shard = batch->shard->number;

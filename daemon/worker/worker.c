@@ -245,6 +245,7 @@ static void on_input(void *to, const struct tagd_input *in)
             }
         worker->any_lost = true;
         return;
+    case TAGD_IN_AGAIN: return;
     case TAGD_IN_FATAL: fail(worker, in->error); return;
     }
 }

@@ -25,7 +25,8 @@ enum tagd_op_kind {
     TAGD_OP_PUBLISH,   /* outputs and offsets of one batch, several shards, one Kafka transaction */
     TAGD_OP_SEND,      /* outputs of one batch, several shards, without a transaction; see below */
     TAGD_OP_OFFSETS,   /* offsets and metadata of several shards, without a transaction */
-    TAGD_OP_REFETCH    /* one source record again, for a dead letter in an outbox */
+    TAGD_OP_REFETCH,   /* one source record again, for a dead letter in an outbox */
+    TAGD_OP_OUTPUTS    /* what was published of one shard, from some batch on, read committed; see below */
 };
 
 enum tagd_op_status {
@@ -60,6 +61,22 @@ struct tagd_baseline {
     uint64_t events, duplicates, ignored, customers; /* applied; not applied; begun, among these lines */
 };
 
+/* A repair that goes on: Redis had gone back, or was empty. Only repair may go on with such a shard. While it lasts, the
+ * head's (fence, batch) are Kafka's, and its next_offset runs from where Redis was to `to_offset`. */
+enum tagd_repair_phase {
+    TAGD_NO_REPAIR,
+    TAGD_REPAIR_TELLING,  /* what the outputs tell of customers is written down ("told") */
+    TAGD_REPAIR_REPLAYING /* the input is replayed untold; then the differences are published and told ones go */
+};
+#define TAGD_OUTPUT_KINDS 2 /* changes, dead letters: enum in struct tagd_output */
+struct tagd_repair {
+    enum tagd_repair_phase phase;
+    int64_t to_offset[TAGD_TOPICS_MAX]; /* by topic: what is before it has been published */
+    int64_t to_watermark_ms;            /* up to where time had been published; INT64_MIN: nowhere */
+    int64_t
+        outputs_from[TAGD_OUTPUT_KINDS]; /* on the output partitions: what may not be in the state is from here on */
+};
+
 /* SEND: any number may be pending at once. All it points to but its shards' array is read before submit returns. What is
  * sent to a shard is appended in the order of submission, and nothing of a later SEND is there before all of an earlier
  * one is, as long as none fails. DONE: every output is acknowledged by the broker. ABORTED: some may be there and some
@@ -78,6 +95,7 @@ struct tagd_head {
     char catalog_hash[33];
     char owner[256];               /* transactional id of the owner; empty: it left cleanly */
     struct tagd_baseline baseline; /* batch is 0 until the daemon's first one builds on it */
+    struct tagd_repair repair;     /* phase NO_REPAIR: none */
     bool at_least_once; /* how the entries in its outbox are sent: those of `false` are there if Kafka's committed
                            batch says so, those of `true` have to be sent again, all of them */
 };
@@ -119,6 +137,10 @@ struct tagd_profile_write {
     size_t n_view;
 };
 
+struct tagd_told_write {             /* during a repair: what the outputs tell of a customer, as the shard wrote it */
+    struct tagd_str customer, bytes; /* bytes.n = 0: it goes */
+};
+
 struct tagd_shard_writes { /* COMMIT: one shard's share of a batch */
     uint32_t shard;
     uint64_t fence;                  /* ours */
@@ -126,6 +148,8 @@ struct tagd_shard_writes { /* COMMIT: one shard's share of a batch */
     struct tagd_head head;           /* the new one */
     const struct tagd_profile_write *profiles;
     size_t n_profiles;
+    const struct tagd_told_write *told;
+    size_t n_told;
     struct tagd_str outbox;     /* entry of head.batch; empty: none */
     uint64_t outbox_drop_to;    /* entries of batches <= this go; 0: none */
     enum tagd_op_status status; /* result: DONE or FENCED, or the operation's */
@@ -143,6 +167,12 @@ struct tagd_shard_outputs { /* PUBLISH, SEND, OFFSETS: one shard's share */
 struct tagd_load_item {
     struct tagd_str customer;
     struct tagd_str bytes; /* result; n = 0: not there */
+    struct tagd_str told;  /* result, if asked for; n = 0: none */
+};
+
+struct tagd_published { /* OUTPUTS: one record of an output partition */
+    struct tagd_position at;
+    struct tagd_record record; /* key, value, headers; topic is not set */
 };
 
 struct tagd_op {
@@ -180,7 +210,11 @@ struct tagd_op {
             size_t due_max;
             struct tagd_load_item *due; /* results: customers due, their profiles, ascending by instant */
             size_t n_due;
-            int64_t next_due_ms; /* first instant after those returned; nothing if due_to_ms doesn't ask */
+            int64_t next_due_ms;           /* first instant after those returned; nothing if due_to_ms doesn't ask */
+            bool with_told;                /* also what is told of the customers of items and due, */
+            size_t settle_max;             /* and up to so many customers of whom something is told; 0: don't ask */
+            struct tagd_load_item *settle; /* results: with profile and told, in any order */
+            size_t n_settle;
         } load;
         struct {
             struct tagd_shard_writes *shards;
@@ -195,6 +229,20 @@ struct tagd_op {
             int64_t offset;
             struct tagd_record record; /* result */
         } refetch;
+        /* Records of this group (header tagd_group) only, in offset order. Batch numbers never fall along a partition,
+         * as long as nothing was sent without a transaction. */
+        struct {
+            int kind; /* TAGD_OUT_CHANGE, TAGD_OUT_DEAD_LETTER */
+            int64_t
+                from; /* first offset to look at; -1: find one before which there is no record of a batch >= batch */
+            uint64_t batch;                 /* if from is -1 */
+            size_t max;                     /* records */
+            struct tagd_published *outputs; /* results */
+            size_t n_outputs;
+            int64_t began, next; /* looked at [began, next) */
+            bool end;            /* next is the partition's end */
+            bool whole; /* from was -1: a record of an earlier batch is before began, or began is 0: none is lost */
+        } outputs;
     } u;
 };
 
@@ -207,7 +255,8 @@ enum tagd_input_kind {
     TAGD_IN_ASSIGN, /* n_shards shards are ours now: take them over */
     TAGD_IN_REVOKE, /* they go: finish, then call `revoked` */
     TAGD_IN_LOST,   /* they are gone already: drop everything in hand */
-    TAGD_IN_FATAL   /* error: the worker must stop */
+    TAGD_IN_AGAIN, /* n_shards shards can't be read on where they are (the records are deleted): take them over again */
+    TAGD_IN_FATAL  /* error: the worker must stop */
 };
 struct tagd_input {
     enum tagd_input_kind kind;
@@ -215,7 +264,7 @@ struct tagd_input {
     void *token;               /* RECORD: for release */
     int64_t end_offset;        /* RECORD: the partition holds records up to here, as last heard; -1: not known */
     int64_t confirmed_ms;      /* END, by mono_ms */
-    const uint32_t *shards;    /* ASSIGN, REVOKE, LOST */
+    const uint32_t *shards;    /* ASSIGN, REVOKE, LOST, AGAIN */
     size_t n_shards;
     const char *error;
 };
@@ -230,6 +279,11 @@ struct tagd_port {
                  void *to);
     void (*release)(void *self, void *token);
     void (*revoked)(void *self); /* the shards of the last REVOKE are finished with */
+    /* Calls run(to, i) for i from 0 to n-1, or up to the first that would kill the process (a fatal signal, or no end
+     * within a limit), somewhere where that kills nobody: nothing that run does is seen afterwards. How many came
+     * through; n if it can't be tried. records: what the i-th call is about, n of them. */
+    size_t (*trial)(void *self, const struct tagd_record *const *records, size_t n, void (*run)(void *to, size_t i),
+                    void *to);
     int64_t (*wall_ms)(void *self);
     int64_t (*mono_ms)(void *self);
 };

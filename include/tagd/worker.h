@@ -21,6 +21,8 @@ struct tagd_worker_config {
     int64_t grace_ms, max_idle_ms, horizon_ms;
     const bool *carry; /* a flag a dimension; NULL: all */
     bool continue_on_data_gap;
+    bool rebuild;       /* a shard whose state Redis has lost is made again from the topics' beginnings */
+    bool begins_at_end; /* new shards begin at the topics' ends: such a state can't be made again */
     size_t batch_events_max, batch_bytes_max; /* e.g. 10,000 and 8 MiB */
     /* What on-call may want to read, a sentence; may be NULL. */
     void (*note)(void *to, const char *text);
@@ -41,11 +43,16 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
     uint64_t offsets_failed;                               /* commits of offsets alone */
     uint64_t takeovers, takeover_new, takeover_level, takeover_outbox, takeover_outbox_batches, takeover_refused,
         data_gaps;
+    uint64_t repairs_begun, repairs, repair_records, repair_told, repair_changes; /* begun; ended; records replayed;
+                                     customers that the outputs tell of; differences published */
+    uint64_t audits, audit_mismatches; /* comparisons of a running shard with Kafka's committed batch and the store's */
+    uint64_t trials;                   /* records tried out first, since an earlier owner died */
     uint64_t undeclared_attributes;
     uint64_t limit_panes, limit_values, limit_dedupe_ids;
-    uint64_t shards_running;  /* gauge */
-    uint64_t clock_parted;    /* gauge: 1: the wall clock was set; live time stands */
-    int64_t watermark_min_ms; /* gauge; INT64_MIN: none */
+    uint64_t shards_running;   /* gauge */
+    uint64_t shards_repairing; /* gauge */
+    uint64_t clock_parted;     /* gauge: 1: the wall clock was set; live time stands */
+    int64_t watermark_min_ms;  /* gauge; INT64_MIN: none */
 };
 struct tagd_shard_stats { /* a shard's, gauges */
     uint32_t shard;

@@ -63,7 +63,7 @@ struct world {
     bool latest;         /* new shards begin at the end */
     size_t due_most;     /* customers due that a LOAD gives at once; 0: as many as it asks for */
     struct world_shard shards[WORLD_SHARDS];
-    struct world_fault faults[TAGD_OP_REFETCH + 1];
+    struct world_fault faults[TAGD_OP_OUTPUTS + 1];
     struct tagd_op *ops[WORLD_OPS];
     size_t n_ops;
     struct world_send sends[WORLD_SENDS];
@@ -128,7 +128,8 @@ static inline void world_load(const struct world *world, struct world_shard *sha
     for (size_t i = 0; i < shard->n_customers; i++) {
         const struct world_customer *customer = &shard->customers[i];
         if (customer->due_ms <= op->u.load.due_to_ms && op->u.load.n_due < due_most)
-            op->u.load.due[op->u.load.n_due++] = (struct tagd_load_item){customer->id, customer->bytes};
+            op->u.load.due[op->u.load.n_due++] =
+                (struct tagd_load_item){.customer = customer->id, .bytes = customer->bytes};
         else if (customer->due_ms < op->u.load.next_due_ms)
             op->u.load.next_due_ms = customer->due_ms;
     }
@@ -367,6 +368,7 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
             tagd_buf_add_str(&world->ended, op->u.end_owner.owner);
             tagd_buf_add_z(&world->ended, ";");
             break;
+        case TAGD_OP_OUTPUTS:
         case TAGD_OP_SEND:
         case TAGD_OP_COMMIT: break;
         }
@@ -451,6 +453,13 @@ static inline void world_revoked(void *self)
         world->shards[shard].running = false;
 }
 
+static inline size_t world_trial(void *self, const struct tagd_record *const *records, size_t n,
+                                 void (*run)(void *to, size_t i), void *to)
+{
+    (void)self, (void)records, (void)run, (void)to;
+    return n;
+}
+
 static inline int64_t world_wall(void *self)
 {
     return ((struct world *)self)->wall_ms;
@@ -467,8 +476,8 @@ static inline void world_open(struct world *world, const char *dimensions)
 {
     struct tagd_error error;
     *world = (struct world){.wall_ms = INT64_C(1700000000000), .mono_ms = 1000, .assign = true, .ends_confirmed = true};
-    world->port =
-        (struct tagd_port){world, world_submit, world_poll, world_release, world_revoked, world_wall, world_mono};
+    world->port = (struct tagd_port){world,         world_submit, world_poll, world_release,
+                                     world_revoked, world_trial,  world_wall, world_mono};
     world->catalog = shop_catalog("", dimensions, &error);
     CHECK(world->catalog != NULL);
     for (size_t i = 0; i < WORLD_SHARDS; i++) {
