@@ -234,6 +234,8 @@ static inline void world_write(struct world *world, struct world_shard *shard, c
         n_untold += writes->told[i].bytes.n == 0;
     /* Under repair a view changes when its customer is settled. */
     CHECK(shard->head.repair.phase == TAGD_NO_REPAIR || n_views == n_untold);
+    /* Whoever published that batch is fenced off. */
+    CHECK(writes->head.repair.phase != TAGD_REPAIR_TELLING || writes->fence > writes->head.fence);
     for (size_t i = 0; i < shard->n_outbox; i++)
         if (shard->outbox[i].batch > writes->outbox_drop_to)
             shard->outbox[kept++] = shard->outbox[i];
