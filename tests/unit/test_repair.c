@@ -764,12 +764,15 @@ static void an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come(vo
 {
     struct run run;
     open_run(&run, &scripts[2]);
+    run.world.outputs_most = 1;
     play(&run, 0, 1);
+    world_append(&run.world, 0, 0, "{nonsense");
     order(&run.world, 0, "c", T0 + 3700000, "silk");
     go(&run, 20);
-    CHECK(world_saw(&run.world.letters,
-                    "future {\"specversion\":\"1.0\",\"id\":\"o3\",\"source\":\"test\",\"type\":\"order.paid\","
-                    "\"subject\":\"c\",\"time\":\"2023-11-14T23:15:00.000Z\",\"data\":{\"category\":\"silk\"}};"));
+    CHECK(world_saw(
+        &run.world.letters,
+        "malformed {nonsense;future {\"specversion\":\"1.0\",\"id\":\"o3\",\"source\":\"test\",\"type\":\"order.paid\","
+        "\"subject\":\"c\",\"time\":\"2023-11-14T23:15:00.000Z\",\"data\":{\"category\":\"silk\"}};"));
     set_clocks(&run, 3000000);
     go(&run, 3000);
     world_event(&run.world, 0, 0, "login", "g", T0 + 3000000);
@@ -785,7 +788,7 @@ static void an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come(vo
         CHECK(run.world.shards[0].head.latest_ms == T0 + 3000000);
         CHECK(tagd_worker_stats(run.worker)->repair_changes == 0);
         CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end);
-        CHECK(run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end == 1);
+        CHECK(run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end == 2);
     }
     close_run(&run);
 }
@@ -880,6 +883,26 @@ static void what_a_repair_lacks_is_said(void)
         run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = 1;
         stops_with(&run, "the topic of dead letters begins at offset 1 of the shard's partition, so that outputs of "
                          "batch 1 or later may have been deleted; bring back a newer copy of Redis's data, or a new");
+    }
+    {
+        FALLEN(run, 0); /* even if there are none left: they may say what an emptied Redis knew */
+        run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end;
+        stops_with(&run, "the topic of dead letters begins at offset 2 of the shard's partition");
+    }
+    {
+        FALLEN(run, 3); /* dead letters of long ago have gone; the last one is of after the copy */
+        run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = 1;
+        stops_with(&run, "the topic of dead letters begins at offset 1 of the shard's partition");
+    }
+    {
+        struct run run; /* and here before it */
+        open_run(&run, &scripts[0]);
+        play(&run, 0, 7);
+        run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end;
+        go_back(&run, 6);
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1);
+        close_run(&run);
     }
     {
         FALLEN(run, 3); /* enough is there */
