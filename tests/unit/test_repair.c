@@ -565,6 +565,13 @@ static void a_change_that_only_the_loser_made_is_taken_back(void)
         g++;
     CHECK(strcmp(winner.customers[g].view, "b.activity=busy _revision=1 _at=1700000005000 ") == 0);
     CHECK(strcmp(of_loser->view, "b.activity=busy _revision=1 _at=1700000012000 ") == 0); /* at the latest */
+    struct tagd_profile *profile = tagd_profile_new(run.world.catalog);
+    struct tagd_tag_history history;
+    struct tagd_error error;
+    CHECK(tagd_profile_decode(profile, of_loser->bytes, &error));
+    tagd_profile_tag_history(profile, 0, &history);
+    CHECK(tagd_str_eq(history.before, TAGD_STR("silent")) && history.since_ms >= T0 + 12000); /* its own story */
+    tagd_profile_free(profile);
     set_clocks(&run, 50000);
     go(&run, 3000);
     CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end > end);
