@@ -674,6 +674,85 @@ static void a_copy_that_read_further_for_nothing_levels_the_offsets(void)
     close_run(&run);
 }
 
+/* ---- all of it, by chance ---- */
+
+#define POOL 12
+
+struct chance {
+    uint64_t state;
+    struct world_store pool[POOL]; /* copies of the store, of whatever moment and history */
+    size_t n;
+};
+
+static unsigned draw(struct chance *chance, unsigned below)
+{
+    chance->state = chance->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (unsigned)(chance->state >> 33) % below;
+}
+
+static void keep_copy(struct run *run, struct chance *chance)
+{
+    size_t at = chance->n < POOL ? chance->n++ : draw(chance, POOL);
+    chance->pool[at] = world_copy(&run->world.shards[0]);
+}
+
+/* A process of another batch size, with another port, upon some copy. */
+static void bring_back_any(struct run *run, struct chance *chance)
+{
+    unsigned which = draw(chance, (unsigned)chance->n + 1);
+    keep_copy(run, chance);
+    world_kill(&run->world, run->worker);
+    run->config.rebuild = true; /* a copy may be of an emptied one */
+    if (which == chance->n)
+        world_empty(&run->world.shards[0]);
+    else
+        world_bring_back(&run->world.shards[0], &chance->pool[which]);
+    run->world.outputs_most = 1 + draw(chance, 9);
+    run->world.settle_most = 1 + draw(chance, 4);
+    start(run);
+}
+
+static void suffer(struct run *run, struct chance *chance)
+{
+    for (unsigned blows = draw(chance, 4); blows > 0; blows--) {
+        size_t deaths = run->deaths;
+        bring_back_any(run, chance);
+        run->world.die_at = run->world.n_done + 1 + draw(chance, 90);
+        run->world.die_after = draw(chance, 2) == 1;
+        for (int i = 0; i < 250 && run->deaths == deaths; i++)
+            go(run, 1);
+        run->world.die_at = 0;
+        keep_copy(run, chance);
+    }
+}
+
+static void whatever_happens_in_whatever_order_is_as_if_nothing_had_happened(void)
+{
+    static struct chance chance;
+    size_t deaths = 0;
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        struct run run;
+        chance = (struct chance){.state = seed};
+        open_run(&run, &scripts[seed % 2]);
+        for (int step = 0; step < run.script->n; step++) {
+            set_clocks(&run, (int64_t)step * STEP_MS + 40);
+            go(&run, 10);
+            keep_copy(&run, &chance);
+            run.script->feed(&run.world, step);
+            go(&run, (int)draw(&chance, 6)); /* its batch may be anywhere */
+            if (step > 0)
+                suffer(&run, &chance);
+            recover(&run);
+        }
+        if (!as_if_nothing_happened(&run))
+            fprintf(stderr, "seed %" PRIu64 "\n%.*s", seed, (int)run.world.notes.n, run.world.notes.p);
+        CHECK(as_if_nothing_happened(&run));
+        deaths += run.deaths;
+        close_run(&run);
+    }
+    CHECK(deaths > 500);
+}
+
 /* ---- differences ---- */
 
 /* The last published change with this text says another one instead. */
@@ -705,12 +784,12 @@ static void what_was_published_otherwise_is_put_right(void)
         open_run(&run, &scripts[0]);
         play(&run, 0, 3);
         int64_t end = run.world.shards[0].outputs[TAGD_OUT_CHANGE].end;
-        falsify(&run.world, "\"from\":\"books\",\"to\":\"toys\"", "\"from\":\"books\",\"to\":\"games\"");
+        falsify(&run.world, "\"from\":\"books\",\"to\":\"toys\"", "\"from\":\"books\",\"to\":\"dogs\"");
         go_back(&run, to);
         recover(&run);
         const struct world_customer *e = world_customer(&run.world.shards[0], TAGD_STR("e"));
         CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end + 1);
-        CHECK(strstr(last_change(&run.world), "{\"dimension\":\"b.category\",\"from\":\"games\",\"to\":\"toys\","
+        CHECK(strstr(last_change(&run.world), "{\"dimension\":\"b.category\",\"from\":\"dogs\",\"to\":\"toys\","
                                               "\"revision\":5,\"catalog\":\"shop@1\",\"origin\":\"repair\","));
         CHECK(strstr(last_change(&run.world), "\"because\":{\"rule\":\"top(category, order.paid)\",\"values\":{\"top("
                                               "category, order.paid)\":\"toys\"},\"failed\":null}"));
@@ -1075,6 +1154,7 @@ int main(void)
     RUN(a_gap_behind_what_is_repaired_is_decided_about_afterwards);
     RUN(a_copy_that_read_further_is_repaired_up_to_where_it_is);
     RUN(a_copy_that_read_further_for_nothing_levels_the_offsets);
+    RUN(whatever_happens_in_whatever_order_is_as_if_nothing_had_happened);
     RUN(what_was_published_otherwise_is_put_right);
     RUN(differences_are_published_once_whatever_dies);
     RUN(an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come);
