@@ -1067,6 +1067,26 @@ static void outputs_that_go_in_the_middle_of_a_repair_are_missed(void)
                "it from 0");
 }
 
+static void outputs_that_went_since_an_overtaken_repair_began_are_missed(void)
+{
+    struct run run;
+    open_run(&run, &scripts[0]);
+    play(&run, 0, 5);
+    go_back(&run, 0);
+    while (run.world.shards[0].head.repair.phase != TAGD_REPAIR_REPLAYING)
+        go(&run, 1);
+    struct world_store middle = world_copy(&run.world.shards[0]);
+    recover(&run);
+    play(&run, 5, 6);
+    world_kill(&run.world, run.worker);
+    world_bring_back(&run.world.shards[0], &middle);
+    run.world.shards[0].outputs[TAGD_OUT_CHANGE].low = 1;
+    start(&run);
+    stops_with(&run,
+               "the topic of tag changes begins at offset 1 of the shard's partition, so that outputs of batch 6 or "
+               "later may have been deleted");
+}
+
 /* ---- records that can't be read on ---- */
 
 static void a_gap_that_opens_while_a_shard_runs_is_for_the_take_over_to_decide(void)
@@ -1164,6 +1184,7 @@ int main(void)
     RUN(what_a_repair_lacks_is_said);
     RUN(a_customer_that_was_published_of_and_does_not_come_again_is_missing_history);
     RUN(outputs_that_go_in_the_middle_of_a_repair_are_missed);
+    RUN(outputs_that_went_since_an_overtaken_repair_began_are_missed);
     RUN(a_gap_that_opens_while_a_shard_runs_is_for_the_take_over_to_decide);
     for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s++)
         close_run(undisturbed(&scripts[s]));
