@@ -241,7 +241,8 @@ struct tagd_op {
             size_t n_outputs;
             int64_t began, next; /* looked at [began, next) */
             bool end;            /* next is the partition's end */
-            bool whole; /* from was -1: a record of an earlier batch is before began, or began is 0: none is lost */
+            bool whole; /* none is lost. from was -1: a record of an earlier batch is before began, or began is 0; else:
+                           began is from, which is there still */
         } outputs;
     } u;
 };
