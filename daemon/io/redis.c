@@ -448,7 +448,8 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
         return TAGD_IO_UNREACHABLE;
     }
     redisSetTimeout(redis->context, reply_time);
-    redisEnableKeepAlive(redis->context);
+    if (config->redis.host != NULL) /* a Unix socket has none, and the refusal would break the connection */
+        redisEnableKeepAlive(redis->context);
     enum tagd_io_result result = greet(redis, claim, error);
     if (result != TAGD_IO_OK) {
         disconnect(redis);
