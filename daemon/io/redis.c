@@ -590,6 +590,11 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
             op->status = refusal(redis, op);
         goto out;
     }
+    bool empty = replies[0]->type == REDIS_REPLY_NIL; /* it may have been emptied since we connected */
+    if (empty && check_prefix(redis, true, &op->error) != TAGD_IO_OK) {
+        op->status = redis->context != NULL ? TAGD_REFUSED : TAGD_ABORTED;
+        goto out;
+    }
     op->u.fence.head = (struct tagd_head){.watermark_ms = INT64_MIN, .latest_ms = INT64_MIN};
     for (unsigned i = 0; i < TAGD_TOPICS_MAX; i++)
         op->u.fence.head.next_offset[i] = -1;
