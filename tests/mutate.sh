@@ -17,7 +17,7 @@ import os, re, subprocess, sys
 copy, seeds, span = sys.argv[1:]
 first, last = map(int, span.split("-"))
 targets = ["tagd", "test_base", "test_config", "test_catalog", "test_event", "test_profile", "test_engine", "test_shard", "test_worker", "test_import",
-           "test_delivery", "test_redis_head", "test_kafka"]
+           "test_delivery", "test_poison", "test_audit", "test_trial", "test_redis_head", "test_kafka"]
 
 def sh(command):
     return subprocess.run("timeout 300 " + command, shell=True, capture_output=True, text=True)
