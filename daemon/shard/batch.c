@@ -250,7 +250,7 @@ static void take_dead_letters(struct tagd_batch *batch)
     }
 }
 
-static void apply_item(struct tagd_batch *batch, const struct tagd_batch_item *item)
+static inline void apply_item(struct tagd_batch *batch, const struct tagd_batch_item *item)
 {
     struct tagd_shard_context *context = batch->context;
     struct tagd_sink sink = {batch, on_change};
@@ -445,8 +445,6 @@ void tagd_batch_condemn(struct tagd_batch *batch, const struct tagd_batch_step *
     if (item->next == 0)
         customer->last = before;
     tagd_event_condemn(reason, event);
-    event->has_time = item->event->has_time; /* it has moved the shard's time already */
-    event->time_ms = item->event->time_ms;
     item->event = event;
 }
 

@@ -216,8 +216,8 @@ static struct tagd_lane *lane_for(const struct tagd_worker *worker, const struct
 }
 
 /* condemned: why it must not be decoded; NULL: it may. */
-static void queue_record(struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_input *in,
-                         int64_t wall_ms, const char *condemned)
+static inline void queue_record(struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_input *in,
+                                int64_t wall_ms, const char *condemned)
 {
     struct tagd_arena *arena = &worker->intake[worker->generation & 1];
     struct tagd_queued queued = {
@@ -985,7 +985,7 @@ static struct tagd_lane *next_audited(struct tagd_worker *worker)
         struct tagd_lane *lane = worker->lanes[worker->audit_turn++ % worker->n_lanes];
         const struct tagd_shard *shard = &lane->shard;
         if (shard->status == TAGD_SHARD_RUNNING && !lane->lost && !lane->resend && shard->head.exists &&
-            shard->head.repair.phase == TAGD_NO_REPAIR && shard->published == shard->head.batch)
+            shard->head.repair.phase == TAGD_NO_REPAIR)
             return lane;
     }
     return NULL;

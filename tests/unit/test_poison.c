@@ -147,11 +147,11 @@ static void a_record_that_kills_in_the_engine_becomes_one_too(void)
     world_close(&world);
 }
 
-static void what_kills_only_in_company_is_let_through(void)
+static void what_kills_once_or_only_in_company_is_let_through(void)
 {
     struct world world;
     owner_dies(&world, "a");
-    event(&world, 0, "second", "d", T0 + 1);
+    event(&world, 0, "kills once", "d", T0 + 1);
     event(&world, 0, "kills in company", "e", T0 + 2);
     event(&world, 0, "third", "f", T0 + 3);
     struct tagd_worker *worker = start(&world, "b");
@@ -229,6 +229,24 @@ static void records_keep_their_order_and_ends_theirs_while_some_are_tried(void)
     world_close(&world);
 }
 
+static void nothing_overtakes_what_waits_to_be_tried(void)
+{
+    struct world world;
+    owner_dies(&world, "a");
+    event(&world, 0, "second", "d", T0 + 10);
+    event(&world, 1, "kills decoding", "d", T0 + 1);
+    event(&world, 1, "kills decoding too", "d", T0 + 2);
+    event(&world, 1, "third", "d", T0 + 3);
+    struct tagd_worker_config config = world_config(&world, "b", false);
+    config.max_idle_ms = 0; /* no topic is waited for */
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 60);
+    CHECK(tagd_worker_stats(worker)->events == 2 && tagd_worker_stats(worker)->late == 0);
+    CHECK(letters(&world, "poison") == 2);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void a_condemned_record_may_wait_through_batches(void)
 {
     struct world world;
@@ -259,6 +277,12 @@ static void once_that_many_are_committed_nothing_is_tried(void)
     world_run(&world, worker, 60);
     CHECK(world.trials == trials && tagd_worker_stats(worker)->trials == 30);
     CHECK(tagd_worker_stats(worker)->events == 31);
+    world.lost = true; /* nor when it is lost, and comes back to who had it */
+    world_run(&world, worker, 5);
+    event(&world, 0, "later", "f", T0 + 101);
+    world.assign = true;
+    world_run(&world, worker, 600);
+    CHECK(world.trials == trials && tagd_worker_stats(worker)->events == 32);
     tagd_worker_free(worker);
     world_close(&world);
 }
@@ -295,6 +319,25 @@ static void a_shard_lost_under_suspicion_is_under_suspicion_when_it_comes_back(v
     world_close(&world);
 }
 
+static void another_owners_death_counts_where_this_process_had_the_shard_before(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    event(&world, 0, "first", "c", T0);
+    struct tagd_worker *worker = start(&world, "a");
+    world_run(&world, worker, 60);
+    world.lost = true;
+    world_run(&world, worker, 5);
+    world.shards[0].fence++;
+    snprintf(world.shards[0].head.owner, sizeof(world.shards[0].head.owner), "b");
+    event(&world, 0, "kills decoding", "d", T0 + 1);
+    world.assign = true;
+    world_run(&world, worker, 600);
+    CHECK(letters(&world, "poison") == 1);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 /* Whatever the step: nothing is held any more, nothing is lost. */
 static void leaving_while_some_wait_to_be_tried_is_clean(void)
 {
@@ -324,14 +367,16 @@ int main(void)
     RUN(nor_where_this_process_takes_its_own_shard_over_again);
     RUN(a_record_that_kills_in_decoding_becomes_a_dead_letter_and_all_others_count);
     RUN(a_record_that_kills_in_the_engine_becomes_one_too);
-    RUN(what_kills_only_in_company_is_let_through);
+    RUN(what_kills_once_or_only_in_company_is_let_through);
     RUN(a_death_before_the_shards_first_batch_counts);
     RUN(a_dead_letter_that_was_not_published_comes_from_the_outbox_with_its_reason);
     RUN(records_keep_their_order_and_ends_theirs_while_some_are_tried);
+    RUN(nothing_overtakes_what_waits_to_be_tried);
     RUN(a_condemned_record_may_wait_through_batches);
     RUN(once_that_many_are_committed_nothing_is_tried);
     RUN(what_came_after_the_death_is_not_tried);
     RUN(a_shard_lost_under_suspicion_is_under_suspicion_when_it_comes_back);
+    RUN(another_owners_death_counts_where_this_process_had_the_shard_before);
     RUN(leaving_while_some_wait_to_be_tried_is_clean);
     return DONE();
 }

@@ -458,7 +458,7 @@ static inline void world_revoked(void *self)
 }
 
 /* What the record's text says that it does: "kills decoding", "kills applying" (it comes through one trial, and through
- * no other) or "kills in company" (never the first of a trial). */
+ * no other), "kills once" or "kills in company" (never the first of a trial). */
 static inline bool world_kills(struct world *world, const struct tagd_record *record, size_t i)
 {
     const char *text = record->value.p;
@@ -466,6 +466,8 @@ static inline bool world_kills(struct world *world, const struct tagd_record *re
         return false;
     if (strstr(text, "kills applying"))
         return world->came_through[record->offset]++ > 0;
+    if (strstr(text, "kills once"))
+        return world->came_through[record->offset]++ == 0;
     return strstr(text, "kills decoding") || (strstr(text, "kills in company") && i > 0);
 }
 
