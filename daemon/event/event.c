@@ -273,12 +273,8 @@ static void take_views(const struct tagd_event_rules *rules, const struct tagd_e
         event->type = TAGD_TYPE_PROFILE_UPDATED;
 }
 
-void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
-                       struct tagd_arena *arena, struct tagd_event *event)
+static void clear(struct tagd_event *event)
 {
-    struct tagd_envelope envelope;
-    enum clock clock;
-
     event->code = TAGD_EVENT_OK;
     event->reason[0] = '\0';
     event->has_time = false;
@@ -289,6 +285,21 @@ void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_r
     event->fields = NULL;
     event->updates = NULL;
     event->n_undeclared = 0;
+}
+
+void tagd_event_condemn(const char *reason, struct tagd_event *event)
+{
+    clear(event);
+    tagd_event_refuse(event, TAGD_EVENT_POISON, "%s", reason);
+}
+
+void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
+                       struct tagd_arena *arena, struct tagd_event *event)
+{
+    struct tagd_envelope envelope;
+    enum clock clock;
+
+    clear(event);
     if (record->value.n > rules->max_bytes) {
         tagd_event_refuse(event, TAGD_EVENT_TOO_LARGE, "value: %zu bytes, over the limit of %zu", record->value.n,
                           rules->max_bytes);

@@ -2,6 +2,7 @@
 
 #include "io/kafka.h"
 #include "io/redis.h"
+#include "io/trial.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,10 +108,15 @@ static void port_revoked(void *self)
 }
 
 static size_t port_trial(void *self, const struct tagd_record *const *records, size_t n,
-                         void (*run)(void *to, size_t i), void *to)
+                         void (*run)(void *to, size_t i), void *to, struct tagd_error *killed)
 {
-    (void)self, (void)records, (void)run, (void)to;
-    return n;
+    static const struct tagd_trial_limits limits = {TAGD_TRIAL_CALL_MS, TAGD_TRIAL_MEMORY_BYTES};
+    struct tagd_io *io = self;
+    (void)records;
+    size_t through = tagd_io_trial(&limits, n, run, to, killed);
+    if (through == n && killed->text[0] != '\0')
+        tagd_kafka_note(&io->notes, TAGD_NOTE_WARN, "records are not tried before they are taken: %s", killed->text);
+    return through;
 }
 
 static int64_t port_wall_ms(void *self)

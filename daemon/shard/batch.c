@@ -287,20 +287,17 @@ static void count_applied(struct tagd_worker_stats *stats, enum tagd_applied app
     }
 }
 
-static void apply_items(struct tagd_batch *batch, const struct tagd_batch_customer *customer)
+static inline void apply_item(struct tagd_batch *batch, const struct tagd_batch_item *item)
 {
     struct tagd_shard_context *context = batch->context;
     struct tagd_sink sink = {batch, on_change};
-    for (uint32_t i = customer->first; i != 0; i = batch->items[i - 1].next) {
-        const struct tagd_batch_item *item = &batch->items[i - 1];
-        bool known = tagd_profile_exists(context->profile);
-        bool late = item->event->time_ms < item->watermark_ms ||
-                    (known && item->event->time_ms < tagd_profile_latest(context->profile));
-        enum tagd_applied applied =
-            tagd_engine_apply(context->engine, context->profile, item->event, item->watermark_ms, sink);
-        if (!batch->muted) /* it was counted when it was first read */
-            count_applied(context->stats, applied, late);
-    }
+    bool known = tagd_profile_exists(context->profile);
+    bool late = item->event->time_ms < item->watermark_ms ||
+                (known && item->event->time_ms < tagd_profile_latest(context->profile));
+    enum tagd_applied applied =
+        tagd_engine_apply(context->engine, context->profile, item->event, item->watermark_ms, sink);
+    if (!batch->muted) /* it was counted when it was first read */
+        count_applied(context->stats, applied, late);
 }
 
 /* All tags, _revision and _at. */
@@ -377,7 +374,8 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     uint64_t revision = tagd_profile_revision(profile), untold = tagd_engine_untold(context->engine);
     int64_t due = tagd_profile_due(profile);
     bool known = tagd_profile_exists(profile);
-    apply_items(batch, customer);
+    for (uint32_t i = customer->first; i != 0; i = batch->items[i - 1].next)
+        apply_item(batch, &batch->items[i - 1]);
     if (!tagd_profile_exists(profile)) /* a first event that applied to nothing makes no customer */
         return true;
     if (batch->watermark_ms != INT64_MIN)
@@ -532,6 +530,56 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
     __atomic_store_n(&context->stats->limit_values, limits->values, __ATOMIC_RELAXED);
     __atomic_store_n(&context->stats->limit_dedupe_ids, limits->dedupe_ids, __ATOMIC_RELAXED);
     return true;
+}
+
+/* ---- trying it ---- */
+
+size_t tagd_batch_steps(const struct tagd_batch *batch, struct tagd_batch_step *steps)
+{
+    size_t n = 0;
+    for (uint32_t c = 0; c < batch->n_customers; c++)
+        for (uint32_t i = batch->customers[c].first; i != 0; i = batch->items[i - 1].next)
+            steps[n++] = (struct tagd_batch_step){c, i - 1};
+    return n;
+}
+
+void tagd_batch_try(struct tagd_batch *batch, struct tagd_shard_context *context, struct tagd_op *op,
+                    const struct tagd_batch_step *step)
+{
+    const struct tagd_batch_customer *customer = &batch->customers[step->customer];
+    struct tagd_profile *profile = context->profile;
+    struct tagd_str bytes = op->u.load.items[step->customer].bytes;
+    struct tagd_profile_write write;
+    struct tagd_error why; /* a profile that can't be read is for apply to tell */
+    batch->context = context;
+    batch->subject = customer->id;
+    if (step->item + 1 == customer->first && (bytes.n == 0 || !tagd_profile_decode(profile, bytes, &why)))
+        tagd_profile_clear(profile);
+    apply_item(batch, &batch->items[step->item]);
+    if (step->item + 1 != customer->last || !tagd_profile_exists(profile))
+        return;
+    if (batch->watermark_ms != INT64_MIN)
+        tagd_engine_advance(context->engine, profile, batch->watermark_ms, (struct tagd_sink){batch, on_change});
+    make_view(batch, op->arena, &write);
+    tagd_profile_encode(profile, &batch->profile_bytes);
+}
+
+void tagd_batch_condemn(struct tagd_batch *batch, const struct tagd_batch_step *step, const char *reason,
+                        struct tagd_arena *arena)
+{
+    struct tagd_batch_customer *customer = &batch->customers[step->customer];
+    struct tagd_batch_item *item = &batch->items[step->item];
+    struct tagd_event *event = tagd_arena_alloc(arena, sizeof(*event));
+    uint32_t *link = &customer->first, before = 0;
+    while (*link != step->item + 1) {
+        before = *link;
+        link = &batch->items[before - 1].next;
+    }
+    *link = item->next;
+    if (item->next == 0)
+        customer->last = before;
+    tagd_event_condemn(reason, event);
+    item->event = event;
 }
 
 /* ---- out ---- */

@@ -131,6 +131,21 @@ void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op);
  * over. False: a stored profile can't be read, or a repair finds that history is missing. */
 bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *context, struct tagd_op *op,
                       struct tagd_error *error);
+/* Between LOAD and apply, where an event may kill the process. A step is the work on one event, with what has to come
+ * before and after it: its customer's profile is read before the first one, time passes and the profile is written after
+ * the last. */
+struct tagd_batch_step {
+    uint32_t customer, item; /* indexes */
+};
+/* The steps of all events to be applied, a customer's one after the other; there is room for n_items of them. */
+size_t tagd_batch_steps(const struct tagd_batch *batch, struct tagd_batch_step *steps);
+/* Takes a step; all steps of its customer before it must have been taken. The batch is good for nothing but further
+ * steps then: this is for trials, of which nothing is seen afterwards. */
+void tagd_batch_try(struct tagd_batch *batch, struct tagd_shard_context *context, struct tagd_op *op,
+                    const struct tagd_batch_step *step);
+/* The step's event becomes a dead letter, `poison`, and is not applied. The reason is copied. */
+void tagd_batch_condemn(struct tagd_batch *batch, const struct tagd_batch_step *step, const char *reason,
+                        struct tagd_arena *arena);
 void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context *context,
                        struct tagd_shard_writes *writes);
 /* Whether it is one of its own, with a number, to be published. A repair's other batches keep the position: all of it

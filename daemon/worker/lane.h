@@ -4,10 +4,12 @@
 
 #include "shard/shard.h"
 
+#define TAGD_CONDEMNED UINT64_MAX /* a generation that never comes: the record must not be decoded */
+
 struct tagd_queued {
     struct tagd_record record;
     void *token;
-    struct tagd_event *event; /* in the intake arena of this generation */
+    struct tagd_event *event; /* in the intake arena of this generation; CONDEMNED: of its own, from malloc */
     uint64_t generation;
     bool has_time;
     int64_t time_ms;
@@ -37,6 +39,12 @@ struct tagd_lane {
     int64_t waiting_since_ms;  /* for a topic that holds more; 0: not waiting */
     struct tagd_batch batch;
     struct tagd_op load;
+    /* suspects.h */
+    size_t suspects_left; /* records until the shard is beyond suspicion; 0: it is */
+    int64_t suspect_to[TAGD_TOPICS_MAX];
+    /* audit.h */
+    bool told_kafka; /* something of it was published since it was taken over */
+    bool doubted;    /* the store refused what only our own head should meet: the next FENCE says what it found */
     /* at least once */
     bool resend;      /* what was sent of it failed: it is taken over again as soon as it is not in hand */
     int64_t drop_ms;  /* monotonic: the outbox entries of published batches go then, if no batch has taken them along;

@@ -5,6 +5,7 @@
  *        -> COMMITTING the engine has run; one transaction of the store;
  *        -> PUBLISHING exactly once: one Kafka transaction: outputs and offsets
  *        -> DROPPING   at least once: outbox entries that are acknowledged go, if no batch came to take them along
+ *        -> AUDITING   now and then: Kafka's committed position of a shard, then the store's head, are as we believe
  *        -> RELEASING  shards that go: heads say that they are left cleanly
  *
  * At least once, outputs are handed to the producer after COMMITTING and the next batch begins; acknowledgements come
@@ -14,9 +15,13 @@
  * Answers:  FENCED   that shard's share is dropped, and it is taken over again after a pause if it is still ours
  *           REFUSED, DENIED, ABORTED   the same is sent again after a pause
  *           UNKNOWN  the shards of the operation are taken over again: a new fence, then the comparison tells
- * A shard that was committed but not published is never left as clean: the next owner finds its outbox. */
-#include "worker/lane.h"
+ * A shard that was committed but not published is never left as clean: the next owner finds its outbox.
+ *
+ * After an owner's death a shard's first records are tried before they are decoded, and before they are applied
+ * (suspects.h). One is condemned at a time, and the loop goes round in between. */
+#include "worker/audit.h"
 #include "worker/sending.h"
+#include "worker/suspects.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -34,8 +39,9 @@
 #define OFFSETS_MS 1000       /* between commits of offsets alone */
 #define CLOCKS_PART_MS 60000  /* the wall clock may be slewed, not set */
 #define BLOCKED_EXTRA 1000    /* records let in past the limit while all wait for one topic */
+#define AUDIT_MS 5000         /* between audits; without an idle moment twice that */
 
-enum activity { IDLE, TAKEOVER, LOADING, COMMITTING, PUBLISHING, DROPPING, RELEASING };
+enum activity { IDLE, TAKEOVER, LOADING, COMMITTING, PUBLISHING, DROPPING, AUDITING, RELEASING };
 
 struct tagd_worker {
     struct tagd_worker_config config;
@@ -47,6 +53,9 @@ struct tagd_worker {
     struct tagd_lane **lanes;     /* those that are ours */
     size_t n_lanes, turn;
     size_t queued, queued_bytes;
+    bool
+        *held; /* by partition number: this process has owned it, so that it is no stranger's if it is named as owner */
+    struct tagd_suspects suspects;
 
     /* records: two generations, the batch's and the intake's */
     struct tagd_arena intake[2];
@@ -65,6 +74,9 @@ struct tagd_worker {
     size_t n_tokens, cap_tokens;
     struct tagd_shard_writes *writes;
     struct tagd_shard_outputs *outputs;
+    int64_t audit_ms; /* monotonic: the next audit is due; 0: not known yet */
+    size_t audit_turn;
+    struct tagd_lane *audited;
 
     /* at least once: what goes on besides */
     struct tagd_sendings sendings;
@@ -156,12 +168,15 @@ static void empty_queues(struct tagd_worker *worker, struct tagd_lane *lane)
         struct tagd_lane_topic *topic = &lane->topics[i];
         for (; topic->n > 0; topic->n--) {
             worker->port->release(worker->port->self, topic->ring[topic->first].token);
+            if (topic->ring[topic->first].generation == TAGD_CONDEMNED)
+                free(topic->ring[topic->first].event);
             topic->first = (topic->first + 1) & (topic->cap - 1);
         }
     }
     worker->queued -= lane->queued;
     worker->queued_bytes -= lane->queued_bytes;
     lane->queued = lane->queued_bytes = 0;
+    tagd_suspects_drop(&worker->suspects, lane->shard.number, worker->port);
 }
 
 static void add_lane(struct tagd_worker *worker, uint32_t number)
@@ -184,6 +199,8 @@ static void drop_lane(struct tagd_worker *worker, size_t index)
 {
     struct tagd_lane *lane = worker->lanes[index];
     empty_queues(worker, lane);
+    if (lane->suspects_left > 0) /* they still are, if it comes back */
+        worker->held[lane->shard.number] = false;
     worker->by_number[lane->shard.number] = NULL;
     worker->lanes[index] = worker->lanes[--worker->n_lanes];
     tagd_lane_free(lane);
@@ -193,7 +210,7 @@ static void drop_lane(struct tagd_worker *worker, size_t index)
 static void retake(struct tagd_worker *worker, struct tagd_lane *lane, int64_t pause_ms)
 {
     empty_queues(worker, lane);
-    lane->resend = lane->offsets_due = lane->leavable = false;
+    lane->resend = lane->offsets_due = lane->leavable = lane->told_kafka = false;
     lane->drop_ms = 0;
     lane->retry_ms = mono_of(worker) + pause_ms;
     set_status(worker, lane, TAGD_SHARD_RECOVERING);
@@ -227,29 +244,42 @@ static void decode(const struct tagd_worker *worker, const struct tagd_lane *lan
     tagd_event_decode(rules, record, wall_ms, arena, event);
 }
 
-/* Under repair: its time was too old or ahead of the clock when it was read first, and moved nothing. */
+/* Under repair: the record was dead-lettered when it was read first. */
+static const struct tagd_letter *letter_of(const struct tagd_lane *lane, const struct tagd_record *record)
+{
+    return lane->repair.phase == TAGD_NO_REPAIR
+               ? NULL
+               : tagd_letters_find(&lane->shard.letters, record->topic, record->offset);
+}
+
+/* Its time was too old or ahead of the clock when it was read first, and moved nothing. */
 static bool was_off_time(const struct tagd_lane *lane, const struct tagd_record *record)
 {
-    const struct tagd_letter *letter = NULL;
-    if (lane->repair.phase != TAGD_NO_REPAIR)
-        letter = tagd_letters_find(&lane->shard.letters, record->topic, record->offset);
+    const struct tagd_letter *letter = letter_of(lane, record);
     return letter != NULL && (letter->code == TAGD_EVENT_FUTURE || letter->code == TAGD_EVENT_PAST);
 }
 
-static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
+static bool was_poison(const struct tagd_lane *lane, const struct tagd_record *record)
 {
-    struct tagd_lane *lane = lane_for(worker, in);
-    if (lane == NULL || !tagd_lane_wants(lane, &in->record)) {
-        worker->port->release(worker->port->self, in->token);
-        return;
-    }
+    const struct tagd_letter *letter = letter_of(lane, record);
+    return letter != NULL && letter->code == TAGD_EVENT_POISON;
+}
+
+/* condemned: why it must not be decoded; NULL: it may. */
+static inline void queue_record(struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_input *in,
+                                int64_t wall_ms, const char *condemned)
+{
     struct tagd_arena *arena = &worker->intake[worker->generation & 1];
-    struct tagd_queued queued = {.record = in->record,
-                                 .token = in->token,
-                                 .generation = worker->generation,
-                                 .wall_ms = worker->port->wall_ms(worker->port->self)};
-    queued.event = tagd_arena_alloc(arena, sizeof(*queued.event));
-    decode(worker, lane, &in->record, queued.wall_ms, arena, queued.event);
+    struct tagd_queued queued = {
+        .record = in->record, .token = in->token, .generation = worker->generation, .wall_ms = wall_ms};
+    if (condemned != NULL) {
+        queued.generation = TAGD_CONDEMNED;
+        queued.event = tagd_xmalloc(sizeof(*queued.event));
+        tagd_event_condemn(condemned, queued.event);
+    } else {
+        queued.event = tagd_arena_alloc(arena, sizeof(*queued.event));
+        decode(worker, lane, &in->record, wall_ms, arena, queued.event);
+    }
     queued.has_time = queued.event->has_time && !was_off_time(lane, &in->record);
     queued.time_ms = queued.event->time_ms;
     size_t bytes = lane->queued_bytes;
@@ -259,17 +289,47 @@ static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
     TAGD_COUNT(&worker->stats, records, 1);
 }
 
+/* Whether it has to wait until it was tried, or until others of such shards were: ends and records keep their order. A
+ * replay tries what was poison: decoding may come through, and tells the record's time. */
+static bool must_be_tried(const struct tagd_worker *worker, const struct tagd_lane *lane, const struct tagd_input *in)
+{
+    bool tried = in->kind == TAGD_IN_RECORD && (tagd_lane_suspects(lane, &in->record) || was_poison(lane, &in->record));
+    return tried || (worker->suspects.n > 0 && (lane->suspects_left > 0 || lane->repair.phase != TAGD_NO_REPAIR));
+}
+
+static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
+{
+    struct tagd_lane *lane = lane_for(worker, in);
+    if (lane == NULL) {
+        worker->port->release(worker->port->self, in->token);
+        return;
+    }
+    int64_t wall_ms = worker->port->wall_ms(worker->port->self);
+    if (must_be_tried(worker, lane, in))
+        tagd_suspects_add(&worker->suspects, in, wall_ms);
+    else if (tagd_lane_wants(lane, &in->record))
+        queue_record(worker, lane, in, wall_ms, NULL);
+    else
+        worker->port->release(worker->port->self, in->token);
+}
+
+static void take_end(struct tagd_worker *worker, const struct tagd_input *in)
+{
+    struct tagd_lane *lane = lane_for(worker, in);
+    if (lane == NULL)
+        return;
+    if (must_be_tried(worker, lane, in))
+        tagd_suspects_add(&worker->suspects, in, 0);
+    else
+        tagd_lane_end(lane, in, mono_of(worker));
+}
+
 static void on_input(void *to, const struct tagd_input *in)
 {
     struct tagd_worker *worker = to;
     switch (in->kind) {
     case TAGD_IN_RECORD: take_record(worker, in); return;
-    case TAGD_IN_END: {
-        struct tagd_lane *lane = lane_for(worker, in);
-        if (lane != NULL)
-            tagd_lane_end(lane, in, mono_of(worker));
-        return;
-    }
+    case TAGD_IN_END: take_end(worker, in); return;
     case TAGD_IN_ASSIGN:
         for (size_t i = 0; i < in->n_shards; i++)
             add_lane(worker, in->shards[i]);
@@ -292,6 +352,75 @@ static void on_input(void *to, const struct tagd_input *in)
     }
 }
 
+/* ---- suspects ---- */
+
+static bool leaving(const struct tagd_worker *worker)
+{
+    return worker->revoking || worker->stopping;
+}
+
+static void note_suspect(struct tagd_worker *worker, const struct tagd_record *record, const struct tagd_tried *tried)
+{
+    note(worker, "shard %" PRId32 ": topic \"%s\" offset %" PRId64 ": %s; %s", record->partition,
+         worker->config.topics[record->topic], record->offset, tried->reason.text,
+         tried->condemned ? "it becomes a dead letter" : "it is let through");
+}
+
+static void take_tried(struct tagd_worker *worker, const struct tagd_suspect *suspect, const char *condemned)
+{
+    struct tagd_lane *lane = worker->by_number[suspect->in.record.partition];
+    if (suspect->in.kind == TAGD_IN_END) {
+        tagd_lane_end(lane, &suspect->in, mono_of(worker));
+        return;
+    }
+    TAGD_COUNT(&worker->stats, trials, 1);
+    if (tagd_lane_wants(lane, &suspect->in.record))
+        queue_record(worker, lane, &suspect->in, suspect->wall_ms, condemned);
+    else
+        worker->port->release(worker->port->self, suspect->in.token);
+}
+
+/* What the last poll gave of such shards is decoded, up to the first that is condemned. */
+static void take_suspects(struct tagd_worker *worker)
+{
+    struct tagd_suspects *suspects = &worker->suspects;
+    if (suspects->n == 0 || leaving(worker))
+        return;
+    struct tagd_tried tried =
+        tagd_suspects_decode(suspects, worker->port, worker->rules, &worker->intake[worker->generation & 1]);
+    if (tried.reason.text[0] != '\0')
+        note_suspect(worker, &suspects->waiting[tried.condemned ? tried.n : tried.n - 1].in.record, &tried);
+    for (size_t i = 0; i < tried.n; i++)
+        take_tried(worker, &suspects->waiting[i], NULL);
+    if (tried.condemned)
+        take_tried(worker, &suspects->waiting[tried.n++], tried.reason.text);
+    tagd_suspects_shift(suspects, tried.n);
+}
+
+/* The batch may be applied; false: one of it was condemned, and the others are to be tried again. */
+static bool batch_tried(struct tagd_worker *worker)
+{
+    const struct tagd_record *culprit;
+    struct tagd_tried tried =
+        tagd_suspects_apply(worker->batch, worker->n_batch, worker->port, &worker->context, &worker->arena, &culprit);
+    if (tried.reason.text[0] != '\0')
+        note_suspect(worker, culprit, &tried);
+    return !tried.condemned;
+}
+
+/* FENCE has found a head that names an owner which is not this process: it has died, or lives on without the shard. A
+ * shard without a head has had an owner if its fence isn't the first. */
+static void look_for_death(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t fence,
+                           const struct tagd_head *head)
+{
+    bool *held = &worker->held[lane->shard.number];
+    bool ours = !head->exists || strcmp(head->owner, worker->config.owner) == 0;
+    bool owned = head->exists ? head->owner[0] != '\0' : fence > 1;
+    if (owned && !(ours && *held))
+        tagd_lane_suspect(lane, 2 * worker->config.batch_events_max + BLOCKED_EXTRA);
+    *held = true;
+}
+
 /* ---- operations ---- */
 
 static void submit(struct tagd_worker *worker, struct tagd_op *op)
@@ -299,11 +428,6 @@ static void submit(struct tagd_worker *worker, struct tagd_op *op)
     op->arena = &worker->arena;
     op->status = TAGD_PENDING;
     worker->port->submit(worker->port->self, op);
-}
-
-static bool leaving(const struct tagd_worker *worker)
-{
-    return worker->revoking || worker->stopping;
 }
 
 /* What is in hand may be given up: leaving has taken too long. */
@@ -326,7 +450,8 @@ static bool pending(struct tagd_worker *worker)
     case TAKEOVER:
     case COMMITTING:
     case PUBLISHING:
-    case DROPPING: return worker->op.status == TAGD_PENDING;
+    case DROPPING:
+    case AUDITING: return worker->op.status == TAGD_PENDING;
     case RELEASING: return worker->op.status == TAGD_PENDING || (worker->offsets_under_way && !overdue(worker));
     }
     return false;
@@ -535,6 +660,29 @@ static void send_entry(struct tagd_worker *worker)
     worker->op.status = TAGD_DONE;
 }
 
+/* An audit met a store that is not as this process left it. Another owner's doing, or a fault? Ours is the head of the
+ * last commit still. */
+static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_head *head)
+{
+    const struct tagd_head *ours = &lane->shard.head;
+    struct tagd_position at = {head->exists, head->fence, head->batch}, left = {true, ours->fence, ours->batch};
+    bool others = head->exists && strcmp(head->owner, worker->config.owner) != 0 && !tagd_position_later(left, at);
+    if (!lane->doubted)
+        return;
+    lane->doubted = false;
+    if (others) {
+        TAGD_COUNT(&worker->stats, commits_fenced, 1);
+        note(worker, "shard %" PRIu32 ": another owner has taken it over", lane->shard.number);
+        return;
+    }
+    TAGD_COUNT(&worker->stats, audits, 1);
+    TAGD_COUNT(&worker->stats, audit_mismatches, 1);
+    note(worker,
+         "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64
+         "), and this process had left it at batch %" PRIu64 " (fence %" PRIu64 "); comparing",
+         lane->shard.number, at.batch, at.fence, left.batch, left.fence);
+}
+
 /* The shard runs. If there is nothing on its way that would say so, Kafka is told where the store says it is. */
 static void run_lane(struct tagd_worker *worker, struct tagd_lane *lane)
 {
@@ -565,6 +713,10 @@ static void advance_takeover(struct tagd_worker *worker)
         worker->activity = IDLE;
         return;
     }
+    if (worker->takeover.step == TAGD_TAKEOVER_FENCE && worker->op.status == TAGD_DONE) {
+        look_for_death(worker, lane, worker->op.u.fence.fence, &worker->op.u.fence.head);
+        resolve_doubt(worker, lane, &worker->op.u.fence.head);
+    }
     do {
         result = tagd_takeover_next(&worker->takeover, &worker->config, &worker->stats, &worker->op, &error);
         if (result == TAGD_TAKEOVER_SUBMIT && worker->op.kind == TAGD_OP_SEND)
@@ -572,8 +724,11 @@ static void advance_takeover(struct tagd_worker *worker)
     } while (result == TAGD_TAKEOVER_SUBMIT && worker->op.kind == TAGD_OP_SEND);
     switch (result) {
     case TAGD_TAKEOVER_SUBMIT:
-        if (worker->takeover.step == TAGD_TAKEOVER_START)
+        if (worker->takeover.step == TAGD_TAKEOVER_START) {
             tagd_lane_reset(lane, &worker->takeover, worker->config.n_topics);
+            if (lane->repair.phase == TAGD_NO_REPAIR) /* else what is replayed had come through */
+                tagd_lane_suspect_to(lane, worker->takeover.committed, worker->config.n_topics);
+        }
         submit(worker, &worker->op);
         return;
     case TAGD_TAKEOVER_AGAIN:
@@ -641,7 +796,11 @@ static void add_item(struct tagd_worker *worker, struct tagd_lane *lane, const s
     struct tagd_record *record = tagd_arena_alloc(arena, sizeof(*record));
     struct tagd_event *event = taken->event;
     *record = taken->record;
-    if (taken->generation != worker->generation) { /* it waited through a batch, whose arena is gone */
+    if (taken->generation == TAGD_CONDEMNED) {
+        event = tagd_arena_alloc(arena, sizeof(*event));
+        *event = *taken->event;
+        free(taken->event);
+    } else if (taken->generation != worker->generation) { /* it waited through a batch, whose arena is gone */
         event = tagd_arena_alloc(arena, sizeof(*event));
         decode(worker, lane, record, taken->wall_ms, arena, event);
     }
@@ -756,6 +915,8 @@ static void advance_loading(struct tagd_worker *worker)
         retake_batch(worker, RETAKE_MS);
         return;
     }
+    if (!batch_tried(worker))
+        return;
     for (size_t i = 0; i < worker->n_batch; i++) {
         struct tagd_lane *lane = worker->batch[i];
         if (tagd_batch_apply(&lane->batch, &worker->context, &lane->load, &error))
@@ -840,6 +1001,8 @@ static void advance_committing(struct tagd_worker *worker)
         struct tagd_lane *lane = worker->batch[i];
         if (worker->writes[i].status == TAGD_DONE) {
             tagd_batch_committed(&lane->batch, &worker->writes[i], &worker->context);
+            if (lane->suspects_left > 0 && !lane->batch.muted)
+                tagd_lane_cleared(lane, lane->batch.n_items, worker->config.n_topics);
             dropped(lane, worker->writes[i].outbox_drop_to);
             if (tagd_batch_is_numbered(&lane->batch))
                 worker->batch[n++] = lane;
@@ -867,6 +1030,7 @@ static void advance_publishing(struct tagd_worker *worker)
         for (size_t i = 0; i < worker->n_batch; i++) {
             worker->batch[i]->shard.published = worker->batch[i]->shard.head.batch;
             end_if_repaired(worker, worker->batch[i]);
+            worker->batch[i]->told_kafka = true;
         }
         end_batch(worker);
         return;
@@ -892,6 +1056,97 @@ static void advance_publishing(struct tagd_worker *worker)
     TAGD_COUNT(&worker->stats, publish_unknown, 1);
     note(worker, "publishing to Kafka: %s; comparing", worker->op.error.text);
     retake_batch(worker, 0);
+}
+
+/* ---- audit ---- */
+
+/* In turn, one of which the store's head and Kafka should say the same. */
+static struct tagd_lane *next_audited(struct tagd_worker *worker)
+{
+    for (size_t i = 0; i < worker->n_lanes; i++) {
+        struct tagd_lane *lane = worker->lanes[worker->audit_turn++ % worker->n_lanes];
+        const struct tagd_shard *shard = &lane->shard;
+        if (shard->status == TAGD_SHARD_RUNNING && !lane->lost && !lane->resend && shard->head.exists &&
+            shard->head.repair.phase == TAGD_NO_REPAIR)
+            return lane;
+    }
+    return NULL;
+}
+
+/* A commit of the head as it is: fenced, if the store has another. */
+static void audit_store(struct tagd_worker *worker)
+{
+    const struct tagd_shard *shard = &worker->audited->shard;
+    tagd_shard_head_only(shard, worker->config.owner, shard->published, &worker->writes[0]);
+    worker->op.kind = TAGD_OP_COMMIT;
+    worker->op.u.commit.shards = worker->writes;
+    worker->op.u.commit.n_shards = 1;
+    submit(worker, &worker->op);
+}
+
+static bool begin_audit(struct tagd_worker *worker, int64_t late_ms)
+{
+    int64_t now = mono_of(worker);
+    if (worker->audit_ms == 0)
+        worker->audit_ms = now + AUDIT_MS;
+    if (now < worker->audit_ms + late_ms)
+        return false;
+    worker->audit_ms = now + AUDIT_MS;
+    worker->audited = next_audited(worker);
+    if (worker->audited == NULL)
+        return false;
+    tagd_arena_reset(&worker->arena);
+    worker->activity = AUDITING;
+    if (worker->config.at_least_once || worker->audited->shard.head.batch == 0) { /* Kafka's offsets only follow */
+        audit_store(worker);
+        return true;
+    }
+    worker->op.kind = TAGD_OP_COMMITTED;
+    worker->op.shard = worker->audited->shard.number;
+    submit(worker, &worker->op);
+    return true;
+}
+
+static void audit_kafka(struct tagd_worker *worker)
+{
+    struct tagd_error error;
+    struct tagd_lane *lane = worker->audited;
+    if (tagd_audit_agrees(&lane->shard, worker->op.u.committed.topics, worker->config.topics, worker->config.n_topics,
+                          lane->told_kafka, &error)) {
+        worker->activity = AUDITING;
+        audit_store(worker);
+        return;
+    }
+    TAGD_COUNT(&worker->stats, audits, 1);
+    TAGD_COUNT(&worker->stats, audit_mismatches, 1);
+    note(worker, "%s; comparing", error.text);
+    retake(worker, lane, 0);
+}
+
+/* A server that doesn't answer is no mismatch: another time. */
+static void advance_auditing(struct tagd_worker *worker)
+{
+    struct tagd_lane *lane = worker->audited;
+    enum tagd_op_status status = worker->op.status;
+    worker->activity = IDLE;
+    if (leaving(worker) || lane->shard.status != TAGD_SHARD_RUNNING)
+        return;
+    if (worker->op.kind == TAGD_OP_COMMITTED) {
+        if (status == TAGD_DONE)
+            audit_kafka(worker);
+        return;
+    }
+    if (status == TAGD_DONE) {
+        TAGD_COUNT(&worker->stats, audits, 1);
+        dropped(lane, worker->writes[0].outbox_drop_to);
+    } else if (status == TAGD_FENCED) {
+        lane->doubted = true;
+        retake(worker, lane, RETAKE_FENCED_MS);
+    } else if (status == TAGD_UNKNOWN) {
+        TAGD_COUNT(&worker->stats, commits_unknown, 1);
+        note(worker, "committing to Redis: %s; comparing", worker->op.error.text);
+        retake(worker, lane, 0);
+    }
 }
 
 /* ---- leaving ---- */
@@ -938,7 +1193,7 @@ static void begin_release(struct tagd_worker *worker)
 
 static void drop_lost(struct tagd_worker *worker)
 {
-    bool in_hand = worker->activity != IDLE;
+    bool in_hand = worker->activity != IDLE && worker->activity != AUDITING;
     if (worker->activity == LOADING || worker->activity == COMMITTING || worker->activity == PUBLISHING)
         end_batch(worker);
     worker->activity = IDLE;
@@ -978,8 +1233,12 @@ static void begin_something(struct tagd_worker *worker)
         begin_release(worker);
         return;
     }
-    if (!begin_takeover(worker) && !begin_drop(worker))
-        begin_batch(worker);
+    if (begin_takeover(worker) || begin_drop(worker))
+        return;
+    if (worker->suspects.n > 0) /* what else there is may be behind them */
+        return;
+    if (!begin_audit(worker, AUDIT_MS) && !begin_batch(worker))
+        begin_audit(worker, 0);
 }
 
 static void advance(struct tagd_worker *worker)
@@ -1007,6 +1266,7 @@ static void advance(struct tagd_worker *worker)
     case COMMITTING: advance_committing(worker); break;
     case PUBLISHING: advance_publishing(worker); break;
     case DROPPING: finish_drop(worker); break;
+    case AUDITING: advance_auditing(worker); break;
     case RELEASING: finish_release(worker); break;
     }
     if (worker->activity == IDLE && !worker->stopped)
@@ -1019,7 +1279,7 @@ static size_t room(const struct tagd_worker *worker)
 {
     const struct tagd_worker_config *config = &worker->config;
     bool full = worker->queued >= config->batch_events_max || worker->queued_bytes >= config->batch_bytes_max;
-    if (leaving(worker))
+    if (leaving(worker) || worker->suspects.n > 0)
         return 0;
     if (!full)
         return config->batch_events_max - worker->queued;
@@ -1035,7 +1295,7 @@ static int64_t sooner(int64_t a, int64_t b)
 static int wait_ms(struct tagd_worker *worker, int timeout_ms)
 {
     struct tagd_lane_clock now = clock_of(worker);
-    int64_t wait = timeout_ms;
+    int64_t wait = worker->suspects.n > 0 && !leaving(worker) ? 0 : timeout_ms;
     if (worker->retry_ms != 0)
         return (int)sooner(wait, worker->retry_ms > now.mono_ms ? worker->retry_ms - now.mono_ms : 0);
     if (worker->activity != IDLE)
@@ -1067,6 +1327,7 @@ bool tagd_worker_step(struct tagd_worker *worker, int timeout_ms, struct tagd_er
         return false;
     }
     worker->port->poll(worker->port->self, wait_ms(worker, timeout_ms), room(worker), on_input, worker);
+    take_suspects(worker);
     advance(worker);
     int64_t least = INT64_MAX;
     for (size_t i = 0; i < worker->n_lanes; i++)
@@ -1094,6 +1355,7 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
         worker->rules[i].map = config->maps != NULL ? config->maps[i] : NULL;
     }
     worker->by_number = tagd_xcalloc(n + 1, sizeof(*worker->by_number));
+    worker->held = tagd_xcalloc(n + 1, sizeof(*worker->held));
     worker->lanes = tagd_xcalloc(n + 1, sizeof(*worker->lanes));
     worker->batch = tagd_xcalloc(n + 1, sizeof(*worker->batch));
     worker->writes = tagd_xcalloc(n + 1, sizeof(*worker->writes));
@@ -1117,6 +1379,8 @@ void tagd_worker_free(struct tagd_worker *worker)
         worker->port->release(worker->port->self, worker->tokens[i]);
     while (worker->n_lanes > 0)
         drop_lane(worker, worker->n_lanes - 1);
+    tagd_suspects_free(&worker->suspects);
+    free(worker->held);
     free(worker->by_number);
     free(worker->lanes);
     free(worker->batch);

@@ -149,5 +149,8 @@ struct tagd_event {
  * and type TAGD_TYPE_UNDECLARED. */
 void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
                        struct tagd_arena *arena, struct tagd_event *event);
+/* The event of a record that must not be decoded: code POISON with this reason, and nothing else is known, no time
+ * either. */
+void tagd_event_condemn(const char *reason, struct tagd_event *event);
 
 #endif

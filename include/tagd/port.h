@@ -282,10 +282,11 @@ struct tagd_port {
     void (*release)(void *self, void *token);
     void (*revoked)(void *self); /* the shards of the last REVOKE are finished with */
     /* Calls run(to, i) for i from 0 to n-1, or up to the first that would kill the process (a fatal signal, or no end
-     * within a limit), somewhere where that kills nobody: nothing that run does is seen afterwards. How many came
-     * through; n if it can't be tried. records: what the i-th call is about, n of them. */
+     * within a limit), somewhere where that kills nobody: a call sees what those before it did, and nothing of it is
+     * seen afterwards. How many came through; if not all, *killed says what the next died of ("SIGSEGV"). n if it can't
+     * be tried. records: what the i-th call is about, n of them. */
     size_t (*trial)(void *self, const struct tagd_record *const *records, size_t n, void (*run)(void *to, size_t i),
-                    void *to);
+                    void *to, struct tagd_error *killed);
     int64_t (*wall_ms)(void *self);
     int64_t (*mono_ms)(void *self);
 };
