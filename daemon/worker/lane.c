@@ -166,13 +166,6 @@ static uint32_t lagging_topics(const struct tagd_lane *lane, const struct tagd_w
     return lagging;
 }
 
-/* Under repair no answer is needed: it was given when this was published. */
-static int64_t last_confirmed(const struct tagd_lane *lane, const struct tagd_lane_topic *topic,
-                              const struct tagd_lane_clock *now)
-{
-    return repairing(lane) ? lane->repair.to_watermark_ms : now->wall_ms - (now->mono_ms - topic->confirmed_ms);
-}
-
 /* Live: wall - grace once nothing lags, as far as an answer of the broker covers it; else the least of the lagging
  * partitions' latest event times minus grace. */
 static int64_t live_bound(const struct tagd_lane *lane, const struct tagd_worker_config *config,
@@ -183,7 +176,7 @@ static int64_t live_bound(const struct tagd_lane *lane, const struct tagd_worker
         return INT64_MIN;
     for (uint32_t i = 0; i < config->n_topics; i++) {
         const struct tagd_lane_topic *topic = &lane->topics[i];
-        int64_t of = lagging == 0          ? last_confirmed(lane, topic, now)
+        int64_t of = lagging == 0          ? now->wall_ms - (now->mono_ms - topic->confirmed_ms)
                      : (lagging & 1u << i) ? minus(topic->latest_ms, config->grace_ms)
                                            : bound;
         if (of < bound)

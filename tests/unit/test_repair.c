@@ -5,6 +5,7 @@
 
 #include "profile/state.h"
 #include "shard/repair.h"
+#include "worker/lane.h"
 
 #define T0 INT64_C(1700000000000)
 #define STEP_MS 10000 /* of both clocks, between two steps of a script */
@@ -876,6 +877,10 @@ static void an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come(vo
         CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end);
         CHECK(run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end == 2);
     }
+    run.world.wall_ms = T0 - 1000000; /* by this clock, what was read then has not happened yet */
+    go_back(&run, 1);
+    recover(&run);
+    CHECK(tagd_worker_stats(run.worker)->repairs == 1 && tagd_worker_stats(run.worker)->repair_changes == 0);
     close_run(&run);
 }
 
@@ -1114,6 +1119,44 @@ static void a_gap_that_opens_while_a_shard_runs_is_for_the_take_over_to_decide(v
     }
 }
 
+/* ---- a lane ---- */
+
+static void a_lane_replays_up_to_its_offsets_and_no_further_than_its_watermark(void)
+{
+    struct world world;
+    world_open(&world, DIMENSIONS);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    struct tagd_lane *lane = tagd_xcalloc(1, sizeof(*lane));
+    struct tagd_takeover takeover = {.head.repair = {TAGD_REPAIR_REPLAYING, {5, 2}, 1000, {0, 0}},
+                                     .decision.start = {3, 2}};
+    struct tagd_lane_clock now = {0, 0, true};
+    struct tagd_lane_watermark watermark;
+    struct tagd_queued taken = {.record.topic = 0, .record.offset = 3, .has_time = true, .time_ms = 4000};
+    struct tagd_input end = {TAGD_IN_END, .record.topic = 0, .record.offset = 4};
+    lane->shard.watermark_ms = 500;
+    lane->shard.latest_ms = INT64_MIN;
+    tagd_lane_reset(lane, &takeover, 2);
+    tagd_lane_begin(lane, &config, &now, &watermark);
+    CHECK(tagd_lane_wants(lane, &taken.record) && !tagd_lane_replayed(lane, 2));
+    tagd_lane_settle(lane, &config, &now, &watermark);
+    CHECK(watermark.watermark_ms == 500);
+    tagd_lane_move(lane, &config, &now, &taken, &watermark);
+    CHECK(watermark.watermark_ms == 1000 && watermark.latest_ms == 4000);
+    tagd_lane_end(lane, &end, 0); /* not there yet */
+    CHECK(!tagd_lane_replayed(lane, 2));
+    end.record.offset = 9;
+    tagd_lane_end(lane, &end, 0);
+    CHECK(tagd_lane_replayed(lane, 2) && lane->topics[0].known_end == 5);
+    tagd_lane_reset(lane, &takeover, 2);
+    taken.record.offset = 5;
+    CHECK(!tagd_lane_wants(lane, &taken.record) && tagd_lane_replayed(lane, 2));
+    tagd_lane_begin(lane, &config, &now, &watermark);
+    tagd_lane_settle(lane, &config, &now, &watermark);
+    CHECK(watermark.watermark_ms == 1000);
+    tagd_lane_free(lane);
+    world_close(&world);
+}
+
 /* ---- told ---- */
 
 static void what_is_told_reads_back_and_a_cut_one_does_not(void)
@@ -1165,6 +1208,7 @@ static void what_is_told_reads_back_and_a_cut_one_does_not(void)
 int main(void)
 {
     RUN(what_is_told_reads_back_and_a_cut_one_does_not);
+    RUN(a_lane_replays_up_to_its_offsets_and_no_further_than_its_watermark);
     RUN(a_store_that_went_back_anywhere_is_as_if_nothing_had_happened);
     RUN(a_death_at_any_operation_of_a_repair_changes_nothing);
     RUN(a_store_that_goes_back_again_in_the_middle_of_a_repair_changes_nothing);
