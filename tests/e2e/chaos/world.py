@@ -1,6 +1,8 @@
 """A broker, a Redis and two daemons of one group, each of which reaches the servers through proxies of its own."""
 import os
 import signal
+import struct
+import subprocess
 import time
 
 import stack
@@ -9,7 +11,6 @@ from proxy import Proxies
 from stack import Daemon, Stack, free_port
 
 SESSION_MS = 6000
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 class Instance(Daemon):
@@ -62,15 +63,16 @@ class Instance(Daemon):
         return open(self.log).read()[-n:]
 
     def drift(self, seconds):
-        """Its wall clock is so far from ours (begun with `faketime`)."""
-        with open(self.folder + "/faketime.new", "w") as file:
-            file.write(f"{seconds:+d}\n")
-        os.rename(self.folder + "/faketime.new", self.folder + "/faketime")
+        """Its wall clock is so far from ours (begun with `own_clock`)."""
+        with open(self.folder + "/clock", "r+b") as file:
+            file.write(struct.pack("q", seconds))
 
-    def faketime(self):
-        self.drift(0)
-        self.environment = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": self.folder + "/faketime", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                            "DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
+    def own_clock(self):
+        with open(self.folder + "/clock", "wb") as file:
+            file.write(bytes(8))
+        library = self.folder + "/clock.so"
+        subprocess.run(["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", library, os.path.dirname(os.path.abspath(__file__)) + "/clock.c"], check=True)
+        self.environment = {"LD_PRELOAD": library, "CHAOS_CLOCK": self.folder + "/clock"}
 
 
 class World(Stack):
@@ -102,7 +104,7 @@ class World(Stack):
         self.changes, self.dead = self.a.config["outputs"]["tag_changes"], self.a.config["outputs"]["dead_letter"]
         self.a.create_topics(PARTITIONS)
         if live:
-            self.a.faketime()
+            self.a.own_clock()
 
     def other(self, d):
         return self.b if d is self.a else self.a
