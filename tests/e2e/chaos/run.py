@@ -22,7 +22,7 @@ from load import PARTITIONS, SILENCE_UNITS, UNIT_S, GRACE_MS, Load  # noqa: E402
 from world import World, use  # noqa: E402
 
 RATE_MAX, RATE_MIN, RATE_DRAIN = 2500, 200, 4000
-RECOVERED_S = 90
+RECOVERED_S = 60
 
 
 class Violation(Exception):
@@ -192,7 +192,7 @@ class Run:
 def chaos(keep=False, **options):
     """(summary, violations). A run that breaks off for another reason raises."""
     defaults = {"events": 100000, "seed": random.randrange(10**6), "faults": 8, "kinds": None, "repair": False, "live": False, "tagd": None,
-                "delivery": "exactly_once", "fsync": "everysec", "customers": 3000, "verbose": True}
+                "delivery": "exactly_once", "fsync": "everysec", "customers": 3000, "verbose": True, "forget": False}
     options = SimpleNamespace(**{**defaults, **{k: v for k, v in options.items() if v is not None}})
     options.kinds = options.kinds or [k for k in faults.KINDS if (options.live or k not in faults.LIVE_ONLY) and (options.repair or k not in faults.NEEDS_REPAIR)]
     folder = tempfile.mkdtemp(prefix="chaos-")
@@ -203,10 +203,11 @@ def chaos(keep=False, **options):
         pass
     finally:
         run.close()
-        if not keep and not run.checker.violations:
+        gone = not keep and (options.forget or not run.checker.violations)
+        if gone:
             shutil.rmtree(folder)
     text = run.summary()
-    if run.checker.violations:
+    if not gone:
         text += f"\nlogs and data: {folder}"
     return text, run.checker.violations
 
