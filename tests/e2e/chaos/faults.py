@@ -196,14 +196,18 @@ def redis_out_of_memory(world, rng):
 
 
 def redis_disk_full(world, rng):
-    """Its append-only file can't grow: a write of it fails, as on a full disk, and Redis takes no more."""
-    pid, now = world.redis_process.pid, max(map(os.path.getsize, glob.glob(world.folder + "/redis/appendonlydir/*.incr.aof")))
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (now + 1000, resource.RLIM_INFINITY))
+    """Its append-only file can't grow: a write of it fails, as on a full disk. Redis takes no more, or, if every write is to be safe, ends."""
+    process, now = world.redis_process, max(map(os.path.getsize, glob.glob(world.folder + "/redis/appendonlydir/*.incr.aof")))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (now + 1000, resource.RLIM_INFINITY))
+    if world.fsync == "always":
+        process.wait(20)
+        world.start_redis()
+        return
     try:
-        wait_for("Redis can't write", 20, lambda: world.redis_process.poll() is None and world.redis.info("persistence")["aof_last_write_status"] == "err")
+        wait_for("Redis can't write", 20, lambda: world.redis.info("persistence")["aof_last_write_status"] == "err")
         time.sleep(1 + 2 * rng.random())
     finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 # ---- Redis loses what it said it had: repair ----
@@ -228,14 +232,16 @@ def redis_rolled_back(world, rng):
 
 
 def redis_emptied(world, rng):
-    """FLUSHALL. The daemons stop and say so; somebody begins them again with --rebuild."""
+    """FLUSHALL. A daemon stops and says so; somebody begins it again with --rebuild. One that runs with it rebuilds by itself."""
     assert not world.trimmed, "a rebuild needs the topics from their beginnings"
-    world.redis.flushall()
-    for d in world.daemons:
+    stopping = [d for d in world.daemons if "--rebuild" not in d.arguments]
+    for d in stopping:
         d.down = True  # what follows is as it should be
+    world.redis.flushall()
+    for d in stopping:
         assert d.process.wait(60) == 78, d.log_tail()
         assert "Redis has no state of it" in open(d.log).read(), d.log_tail()
-    for d in world.daemons:
+    for d in stopping:
         d.up("--rebuild")
 
 
