@@ -250,7 +250,7 @@ def redis_emptied(world, rng):
 def trimmed_below_what_is_committed(world, rng):
     """DeleteRecords of what has been read: nobody misses it."""
     committed = wait_for("committed offsets", 20, world.load.committed)
-    admin = AdminClient({"bootstrap.servers": world.bootstrap})
+    admin = AdminClient({"bootstrap.servers": world.bootstrap, "log_level": 0})
     below = [TopicPartition(world.topics[t], p, offset - rng.randint(0, offset // 2)) for (t, p), offset in committed.items() if offset > 0]
     for future in admin.delete_records(below).values():
         future.result(20)

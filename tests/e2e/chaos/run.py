@@ -1,6 +1,6 @@
 """The real thing under faults: a broker, a Redis, two daemons of two workers each, and a reader that checks every change as it comes.
 
-  run.py [--events N] [--seed S] [--faults K] [--kinds a,b] [--repair] [--live] [--delivery D] [--fsync F] [--tagd PATH] [--keep]
+  run.py [--events N] [--seed S] [--faults K] [--kinds a,b] [--repair] [--live] [--customers C] [--fsync F] [--tagd PATH] [--keep]
 
 Ends with 1 at any violation."""
 import argparse
@@ -38,7 +38,7 @@ class Run:
         self.audits, self.counted = {}, {}
         self.simulator = stack.TAGD
         use(os.path.abspath(options.tagd or stack.TAGD))
-        self.world = World(folder, options.live, options.delivery, fsync=options.fsync)
+        self.world = World(folder, options.live, options.fsync)
         self.world.trimmed = False
         self.load = self.world.load = Load(self.world, options.seed, options.events, options.customers)
         self.wanted = None if options.live else self.simulate()
@@ -193,7 +193,7 @@ class Run:
 def chaos(keep=False, **options):
     """(summary, violations). A run that breaks off for another reason raises."""
     defaults = {"events": 100000, "seed": random.randrange(10**6), "faults": 8, "kinds": None, "repair": False, "live": False, "tagd": None,
-                "delivery": "exactly_once", "fsync": "everysec", "customers": 3000, "verbose": True, "forget": False}
+                "fsync": "everysec", "customers": 3000, "verbose": True, "forget": False}
     options = SimpleNamespace(**{**defaults, **{k: v for k, v in options.items() if v is not None}})
     options.kinds = options.kinds or [k for k in faults.KINDS if (options.live or k not in faults.LIVE_ONLY) and (options.repair or k not in faults.NEEDS_REPAIR)]
     folder = tempfile.mkdtemp(prefix="chaos-")

@@ -11,6 +11,7 @@ from proxy import Proxies
 from stack import Daemon, Stack, free_port
 
 SESSION_MS = 6000
+WORKERS = 2
 
 
 class Instance(Daemon):
@@ -79,7 +80,7 @@ class World(Stack):
     group = "chaos"
     prefix = "chaos:"
 
-    def __init__(self, folder, live=False, delivery="exactly_once", workers=2, fsync="everysec"):
+    def __init__(self, folder, live=False, fsync="everysec"):
         self.live, self.fsync = live, fsync
         self.proxies = Proxies()
         kafka, redis = [self.proxies.open(free_port()) for _ in "ab"], [self.proxies.open(free_port()) for _ in "ab"]
@@ -89,7 +90,7 @@ class World(Stack):
         for proxy in redis:
             proxy.target = self.redis_port
         self.topics = ["chaos.orders", "chaos.rest"]
-        settings = {"workers": workers, "delivery": delivery, "batch_events": 2000}
+        settings = {"workers": WORKERS, "batch_events": 2000}
         settings.update({"grace": f"{LIVE_GRACE_MS}ms"} if live else {"time": "events", "grace": f"{GRACE_MS}ms"})
         self.daemons = []
         for letter, k, r in zip("ab", kafka, redis):
