@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need (Debian 12), then runs all of them. Leaves nothing running.
 #   tests/run.sh            what every CI run does
-#   tests/run.sh --full     also what takes longer (50,000 random pairs, all of CDNOW against the reference, mutants)
+#   tests/run.sh --full     also what takes longer (50,000 random pairs, all of CDNOW against the reference, an hour of chaos, mutants)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -83,6 +83,13 @@ $venv/bin/pytest -q -s tests/bad_inputs
 
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
+  step "chaos: a million events, faults of every kind, a reader that checks while it runs; and the same with clocks that are set"
+  $venv/bin/python tests/e2e/chaos/run.py --events 1000000 --faults 72
+  $venv/bin/python tests/e2e/chaos/run.py --live --events 100000 --faults 25
+  step "chaos: builds broken on purpose"
+  tests/e2e/chaos/broken.sh
+  step "seconds until the shards of a killed daemon speak again"
+  $venv/bin/python tests/e2e/chaos/takeover.py
   step "mutants"
   tests/mutate.sh
 fi

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A real Apache Kafka on loopback: one broker, KRaft mode, for quickstart, tests and benchmarks. Not for production.
 #   broker.sh fetch          jars from Maven Central into the cache, their SHA-256 checked
-#   broker.sh start DIR      starts it, its data in DIR, on free ports it keeps; prints host:port once it serves
+#   broker.sh start DIR [PORT...]   starts it, its data in DIR, on free ports it keeps; prints host:port once it serves. For each
+#                            PORT, a proxy's, one more listener, of which clients are told that it is at that port; where it is: DIR/behind
 #   broker.sh stop DIR       stops it (and waits); data stays
 #   broker.sh kill DIR       kills it, as a crash would
 #   broker.sh address DIR    prints host:port
@@ -12,7 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${TAGD_CACHE:-$HOME/.cache/tagd}
 libs=$cache/kafka-4.1.0
 
-usage() { sed -n '3,8s/^# *//p' "$0" >&2; exit 64; }
+usage() { sed -n '3,9s/^# *//p' "$0" >&2; exit 64; }
 checked() { (cd "$libs" 2>/dev/null && sha256sum --quiet --strict -c "$here/SHA256SUMS" >/dev/null 2>&1); }
 
 fetch() {
@@ -40,7 +41,8 @@ free_port() {
 running() { [ -s "$1/pid" ] && kill -0 "$(cat "$1/pid")" 2>/dev/null; }
 
 start() {
-  local dir=$1 port controller
+  local dir=$1 port controller proxy listeners advertised names ports
+  shift
   fetch
   mkdir -p "$dir"
   dir=$(cd "$dir" && pwd)
@@ -49,14 +51,25 @@ start() {
     port=$(free_port)
     controller=$(free_port)
     while [ "$controller" = "$port" ]; do controller=$(free_port); done
+    echo "127.0.0.1:$port" >"$dir/address"
+    listeners=PLAINTEXT://127.0.0.1:$port
+    advertised=$listeners names=PLAINTEXT:PLAINTEXT ports=" $port $controller "
+    : >"$dir/behind"
+    for proxy; do
+      port=$(free_port)
+      while [[ $ports == *" $port "* ]]; do port=$(free_port); done
+      ports+="$port "
+      listeners+=,BEHIND$proxy://127.0.0.1:$port advertised+=,BEHIND$proxy://127.0.0.1:$proxy names+=,BEHIND$proxy:PLAINTEXT
+      echo "127.0.0.1:$port" >>"$dir/behind"
+    done
     cat >"$dir/server.properties" <<END
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+listeners=$listeners,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=$advertised
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=$names,CONTROLLER:PLAINTEXT
 log.dirs=$dir/data
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -68,7 +81,6 @@ group.initial.rebalance.delay.ms=0
 log.retention.ms=-1
 log.segment.bytes=67108864
 END
-    echo "127.0.0.1:$port" >"$dir/address"
     # the id has neither '-', which in front would be taken for an option, nor '_'
     java -cp "$libs/*" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'AA' | tr -d =)" \
       -c "$dir/server.properties" >"$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; exit 69; }
@@ -104,7 +116,7 @@ finish() {
 
 case "${1:-} $#" in
   "fetch 1") fetch ;;
-  "start 2") start "$2" ;;
+  "start "[2-9]) start "${@:2}" ;;
   "stop 2") finish "$2" TERM ;;
   "kill 2") finish "$2" KILL ;;
   "address 2") cat "$2/address" ;;

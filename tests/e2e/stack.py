@@ -38,20 +38,22 @@ def wait_for(what, seconds, condition, pause=0.05):
 
 
 class Stack:
-    """One broker and one Redis, in a folder of their own."""
+    """One broker and one Redis, in a folder of their own. proxies: ports at which the broker can be found too (broker.sh)."""
+    fsync = "everysec"  # Redis's
 
-    def __init__(self, folder):
+    def __init__(self, folder, proxies=()):
         self.folder = str(folder)
         self.redis_port = free_port()
         self.redis_process = None
-        self.bootstrap = subprocess.run([BROKER, "start", self.folder + "/kafka"], check=True, capture_output=True, text=True).stdout.strip()
+        self.bootstrap = subprocess.run([BROKER, "start", self.folder + "/kafka", *map(str, proxies)], check=True, capture_output=True, text=True).stdout.strip()
         self.start_redis()
 
     def start_redis(self):
         os.makedirs(self.folder + "/redis", exist_ok=True)
         self.redis_process = subprocess.Popen(
             ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync",
-             "everysec", "--dir", self.folder + "/redis"], stdout=open(self.folder + "/redis.log", "a"), stderr=subprocess.STDOUT)
+             self.fsync, "--dir", self.folder + "/redis"], stdout=open(self.folder + "/redis.log", "a"), stderr=subprocess.STDOUT,
+            restore_signals=False)  # SIGXFSZ stays ignored: past a limit on a file's size a write fails, as on a full disk
         self.redis = redis.Redis(port=self.redis_port, decode_responses=True)
 
         def answers():
@@ -186,6 +188,7 @@ class Daemon:
         self.path = self.folder + "/tagd.json"
         self.log = self.folder + "/tagd.log"
         self.process = None
+        self.environment = {}  # besides ours
         self.readers = []
         self.write()
 
@@ -207,7 +210,7 @@ class Daemon:
         return self.readers[-1]
 
     def start(self, *arguments, ready=True):
-        self.process = subprocess.Popen([TAGD, "run", "--config", self.path, *arguments], stderr=open(self.log, "a"))
+        self.process = subprocess.Popen([TAGD, "run", "--config", self.path, *arguments], stderr=open(self.log, "a"), env={**os.environ, **self.environment})
         if ready:
             wait_for("ready", 30, self.is_ready)
 
