@@ -77,7 +77,10 @@ class Stack:
             time.sleep(1)
 
     def copy_redis(self):
-        """A copy of what Redis has written by now, while it runs; the folder."""
+        """A copy of what Redis has written by now, while it runs; the folder. A record at its end may be cut off, which Redis
+        passes over."""
+        self.redis.config_set("auto-aof-rewrite-percentage", "0")
+        wait_for("no rewrite goes on", 60, lambda: not self.redis.info("persistence")["aof_rewrite_in_progress"])
         copy = f"{self.folder}/redis-{time.monotonic_ns()}"
         shutil.copytree(self.folder + "/redis", copy)
         return copy
@@ -90,10 +93,10 @@ class Stack:
         shutil.copytree(copy, self.folder + "/redis")
         self.start_redis()
 
-    def delete_records(self, topic, partition, before):
-        """What is before the offset goes, as by retention; -1: all that is there."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        for future in admin.delete_records([TopicPartition(topic, partition, before)]).values():
+    def delete_records(self, before):
+        """What is before these offsets, by (topic, partition), goes, as by retention; -1: all that is there."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        for future in admin.delete_records([TopicPartition(*at, offset) for at, offset in before.items()]).values():
             future.result(30)
 
     def restart_broker(self, d):

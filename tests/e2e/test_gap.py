@@ -35,7 +35,7 @@ def deleted_under(stack, daemon, action):
     produce(stack, d, 0, logins(1000, 15, BASE))
     produce(stack, d, 1, logins(50, 2000, BASE))
     topic = d.config["sources"][0]["topic"]
-    stack.delete_records(topic, 0, stack.ends(topic, 2)[0] - 5)
+    stack.delete_records({(topic, 0): stack.ends(topic, 2)[0] - 5})
     d.process.send_signal(signal.SIGCONT)
     return d, reader
 

@@ -177,10 +177,10 @@ def test_what_can_not_be_rebuilt_is_refused_with_what_is_missing(stack, daemon):
     assert 'repair is for "delivery": "exactly_once"' in refused(d, "--rebuild")
     del d.config["delivery"]
     d.write()
-    stack.delete_records(d.config["outputs"]["tag_changes"], 0, 1)
+    stack.delete_records({(d.config["outputs"]["tag_changes"], 0): 1})
     told = refused(d, "--rebuild")
     assert "the topic of tag changes begins at offset 1" in told and "may have been deleted" in told
-    stack.delete_records(d.config["sources"][0]["topic"], 0, 7)
+    stack.delete_records({(d.config["sources"][0]["topic"], 0): 7})
     told = refused(d, "--rebuild")
     assert "must be read again, and those before 7 are deleted" in told
     assert len(reader.messages) == published
@@ -197,6 +197,6 @@ def test_records_that_a_repair_needs_are_never_passed_over(stack, daemon):
     d.start()
     wait_for("offsets committed", 30, lambda: committed(stack, d))
     d.stop()
-    stack.delete_records(d.config["sources"][0]["topic"], 0, -1)
+    stack.delete_records({(d.config["sources"][0]["topic"], 0): -1})
     stack.roll_back_redis(copy)
     assert "must be read again" in refused(d)

@@ -3,14 +3,11 @@ daemons need not have noticed yet. Everything between is the daemons' affair."""
 import glob
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import time
 
 import redis
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from load import PARTITIONS
 from stack import BROKER, wait_for
@@ -212,23 +209,11 @@ def redis_disk_full(world, rng):
 
 # ---- Redis loses what it said it had: repair ----
 
-def copy_of_redis(world):
-    """A copy of its append-only files as they are; a record at their end may be cut off, which Redis passes over."""
-    world.redis.config_set("auto-aof-rewrite-percentage", "0")
-    wait_for("no rewrite goes on", 60, lambda: not world.redis.info("persistence")["aof_rewrite_in_progress"])
-    shutil.rmtree(world.folder + "/redis.copy", ignore_errors=True)
-    shutil.copytree(world.folder + "/redis", world.folder + "/redis.copy")
-
-
 def redis_rolled_back(world, rng):
     """Killed, and begun on a copy that is seconds old, as a failover to a replica that lagged."""
-    copy_of_redis(world)
+    copy = world.copy_redis()
     time.sleep(0.2 + 4 * rng.random())
-    world.redis_process.kill()
-    world.redis_process.wait()
-    shutil.rmtree(world.folder + "/redis")
-    os.rename(world.folder + "/redis.copy", world.folder + "/redis")
-    world.start_redis()
+    world.roll_back_redis(copy)
 
 
 def redis_emptied(world, rng):
@@ -250,10 +235,7 @@ def redis_emptied(world, rng):
 def trimmed_below_what_is_committed(world, rng):
     """DeleteRecords of what has been read: nobody misses it."""
     committed = wait_for("committed offsets", 20, world.load.committed)
-    admin = AdminClient({"bootstrap.servers": world.bootstrap, "log_level": 0})
-    below = [TopicPartition(world.topics[t], p, offset - rng.randint(0, offset // 2)) for (t, p), offset in committed.items() if offset > 0]
-    for future in admin.delete_records(below).values():
-        future.result(20)
+    world.delete_records({(world.topics[t], p): offset - rng.randint(0, offset // 2) for (t, p), offset in committed.items() if offset > 0})
     world.trimmed = True
 
 
@@ -277,7 +259,6 @@ KINDS = {f.__name__: f for f in (
     broker_killed, broker_restarted, broker_frozen, kafka_cut, kafka_black_hole, kafka_black_hole_past_the_session, kafka_slow,
     redis_killed, redis_restarted, redis_frozen, redis_cut, redis_black_hole, redis_slow, redis_out_of_memory, redis_disk_full,
     redis_rolled_back, redis_emptied, trimmed_below_what_is_committed, clock_steps, two_at_once)}
-NEEDS_REPAIR = ("redis_rolled_back", "redis_emptied")
 LIVE_ONLY = ("clock_steps",)
 
 

@@ -1,6 +1,6 @@
 """The real thing under faults: a broker, a Redis, two daemons of two workers each, and a reader that checks every change as it comes.
 
-  run.py [--events N] [--seed S] [--faults K] [--kinds a,b] [--repair] [--live] [--customers C] [--fsync F] [--tagd PATH] [--keep]
+  run.py [--events N] [--seed S] [--faults K] [--kinds a,b] [--live] [--customers C] [--fsync F] [--tagd PATH] [--keep]
 
 Ends with 1 at any violation."""
 import argparse
@@ -192,10 +192,10 @@ class Run:
 
 def chaos(keep=False, **options):
     """(summary, violations). A run that breaks off for another reason raises."""
-    defaults = {"events": 100000, "seed": random.randrange(10**6), "faults": 8, "kinds": None, "repair": False, "live": False, "tagd": None,
+    defaults = {"events": 100000, "seed": random.randrange(10**6), "faults": 8, "kinds": None, "live": False, "tagd": None,
                 "fsync": "everysec", "customers": 3000, "verbose": True, "forget": False}
     options = SimpleNamespace(**{**defaults, **{k: v for k, v in options.items() if v is not None}})
-    options.kinds = options.kinds or [k for k in faults.KINDS if (options.live or k not in faults.LIVE_ONLY) and (options.repair or k not in faults.NEEDS_REPAIR)]
+    options.kinds = options.kinds or [k for k in faults.KINDS if (options.live or k not in faults.LIVE_ONLY)]
     folder = tempfile.mkdtemp(prefix="chaos-")
     run = Run(options, folder)
     try:
@@ -218,7 +218,6 @@ def main():
     for name in ("events", "seed", "faults", "customers"):
         parser.add_argument("--" + name, type=int)
     parser.add_argument("--kinds", type=lambda text: text.split(","), help="of " + ", ".join(faults.KINDS))
-    parser.add_argument("--repair", action="store_true", help="also the faults that only repair gets over")
     parser.add_argument("--live", action="store_true", help='"time": "live"')
     parser.add_argument("--fsync", choices=("always", "everysec", "no"))
     parser.add_argument("--tagd", help="the daemons' build")

@@ -4,8 +4,6 @@ import os
 import random
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
 
 import faults
 from check import Checker
@@ -56,9 +54,7 @@ def test_records_deleted_before_they_are_read_are_told_of_and_passed_over_if_tha
     wait_for("offsets committed", 20, lambda: committed(stack, d))
     d.kill()
     feed(30, 30)
-    admin = AdminClient({"bootstrap.servers": stack.bootstrap})
-    for future in admin.delete_records([TopicPartition(topic, 0, 45)]).values():
-        future.result(20)
+    stack.delete_records({(topic, 0): 45})
     d.start(ready=False)
     if policy == "stop":
         assert d.process.wait(30) == 78
