@@ -40,6 +40,7 @@ def wait_for(what, seconds, condition, pause=0.05):
 class Stack:
     """One broker and one Redis, in a folder of their own. proxies: ports at which the broker can be found too (broker.sh)."""
     fsync = "everysec"  # Redis's
+    redis_options = ()
 
     def __init__(self, folder, proxies=()):
         self.folder = str(folder)
@@ -52,7 +53,7 @@ class Stack:
         os.makedirs(self.folder + "/redis", exist_ok=True)
         self.redis_process = subprocess.Popen(
             ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync",
-             self.fsync, "--dir", self.folder + "/redis"], stdout=open(self.folder + "/redis.log", "a"), stderr=subprocess.STDOUT,
+             self.fsync, *self.redis_options, "--dir", self.folder + "/redis"], stdout=open(self.folder + "/redis.log", "a"), stderr=subprocess.STDOUT,
             restore_signals=False)  # SIGXFSZ stays ignored: past a limit on a file's size a write fails, as on a full disk
         self.redis = redis.Redis(port=self.redis_port, decode_responses=True)
 
