@@ -911,6 +911,8 @@ void sim_op_submit(struct sim_node *node, struct tagd_op *op)
         submit_send(node, op, fate);
         return;
     }
+    if (op->kind == TAGD_OP_START) /* nothing of where it was read before comes any more */
+        node->running[op->shard] = false;
     assert(node->n_tasks < SIM_TASKS);
     node->tasks[node->n_tasks++] = (struct sim_task){.op = op,
                                                      .at_ms = sim->now_ms + delay(sim, NULL, 2),

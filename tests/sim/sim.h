@@ -405,14 +405,15 @@ struct sim {
     struct sim_process processes[SIM_PROCESSES];
     struct sim_node nodes[SIM_NODES];
     size_t n_nodes, next_event;
-    bool calm; /* faults are over */
+    bool calm;   /* faults are over */
+    bool ending; /* all processes stop, for good */
     struct sim_late lates[SIM_LATES];
     struct sim_customer_truth truth[SIM_CUSTOMERS];
     bool happened[SIM_FAULTS];
     bool lossy;      /* records were deleted before they were read: what is right isn't known any more */
     int64_t rest_ms; /* time has to come so far before all changes can be there */
     struct sim_coverage *coverage;
-    uint64_t stages;
+    uint64_t stages, instants;
     bool tracing;
     char trace[SIM_TRACE_LINES][200];
     size_t n_trace;
