@@ -275,8 +275,11 @@ void sim_group_rebalance(struct sim *sim)
         group->members[i].joined = false;
         if (group->members[i].in && sim->nodes[i].has_membership && sim->nodes[i].member == group->members[i].id)
             sim_node_hears(sim, &sim->nodes[i], SIM_REVOKED, sim_between(&sim->random, 1, 500));
-        else if (group->members[i].in && sim->nodes[i].alive) /* it has no assignment that would go first */
-            group->members[i].joined = sim->nodes[i].member == group->members[i].id;
+        else if (group->members[i].in && sim->nodes[i].alive && sim->nodes[i].member == group->members[i].id) {
+            group->members[i].joined = true; /* it has no assignment that would go first, */
+            if (sim->nodes[i].event == SIM_ASSIGNED)
+                sim->nodes[i].event = SIM_NO_EVENT; /* and the one it was to hear of is void */
+        }
     }
 }
 

@@ -546,6 +546,7 @@ static void start(struct sim_node *node, struct sim_task *task)
     for (uint32_t topic = 0; topic < sim->plan.n_topics; topic++) {
         const struct sim_source *source = &sim->broker.sources[topic][op->shard];
         int64_t offset = op->u.start.offsets[topic] < 0 ? source->low : op->u.start.offsets[topic];
+        sim->lossy = sim->lossy || (op->u.start.offsets[topic] < 0 && source->low > 0);
         if (offset < source->low || offset > source->high) {
             finish(node, task, TAGD_GONE, "no such offset");
             return;
@@ -818,18 +819,18 @@ static void run_sends(struct sim *sim, struct sim_node *node)
 {
     size_t done = 0;
     bool down = sim->now_ms < sim->broker.down_until_ms;
-    for (size_t i = 0; i < node->n_sends; i++) {
+    for (size_t i = 0; i < node->n_sends; i++) { /* in order, come what may */
         struct sim_send *send = &node->sends[i];
-        if (down && send->ack_ms <= sim->now_ms)
-            send->ack_ms = sim->broker.down_until_ms + 2;
-        if (send->appended || send->append_ms > sim->now_ms)
+        if (send->appended)
             continue;
-        if (down) {
+        if (send->append_ms <= sim->now_ms && down)
             send->append_ms = sim->broker.down_until_ms + 1;
-            continue;
-        }
+        if (send->append_ms > sim->now_ms)
+            break;
         append_all(sim, send->shards, send->n_shards, node->index);
         send->appended = true;
+        if (send->ack_ms <= sim->now_ms)
+            send->ack_ms = sim->now_ms + 1;
     }
     if (node->paused)
         return;
@@ -929,10 +930,14 @@ int64_t sim_ops_next(const struct sim_node *node)
         if (!(node->tasks[i].frozen && node->paused) && node->tasks[i].at_ms < next)
             next = node->tasks[i].at_ms;
     for (size_t i = 0; i < node->n_sends; i++) {
-        if (!node->sends[i].appended && node->sends[i].append_ms < next)
-            next = node->sends[i].append_ms;
-        if (!node->paused && node->sends[i].ack_ms < next)
-            next = node->sends[i].ack_ms;
+        const struct sim_send *send = &node->sends[i];
+        if ((send->appended || send->fails) && !node->paused && send->ack_ms < next)
+            next = send->ack_ms;
+        if (send->appended)
+            continue;
+        if (send->append_ms < next)
+            next = send->append_ms;
+        break; /* the next one comes behind it */
     }
     return next;
 }
