@@ -17,16 +17,16 @@ import os, re, subprocess, sys
 copy, seeds, span = sys.argv[1:]
 first, last = map(int, span.split("-"))
 targets = ["tagd", "test_base", "test_config", "test_catalog", "test_event", "test_profile", "test_engine", "test_shard", "test_worker", "test_import",
-           "test_delivery", "test_redis_head", "test_kafka"]
+           "test_delivery", "test_redis_head", "test_redis", "test_kafka"]
 
 def sh(command):
     return subprocess.run("timeout 300 " + command, shell=True, capture_output=True, text=True)
 
 def tests(path="daemon/io/"):
     for name in targets[1:]:
-        if name == "test_kafka" and not path.startswith("daemon/io/"):
-            continue  # it takes seconds, and stands on io alone
-        if sh(f"timeout 30 {copy}/build/{name}").returncode:
+        if name in ("test_redis", "test_kafka") and not path.startswith("daemon/io/"):
+            continue  # they take seconds, and stand on io alone
+        if sh(f"timeout 60 {copy}/build/{name}").returncode:
             return name
     if sh(f"python3 tests/reference/pairs.py --tagd {copy}/build/tagd --seeds {seeds} --jobs 2 --quick").returncode:
         return "pairs"

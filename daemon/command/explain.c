@@ -78,6 +78,8 @@ static void print_head(const struct explain *explain)
     if (head->baseline.import[0])
         printf("baseline   %s: earlier events came by an import%s\n", time_text(head->baseline.before_ms, text),
                head->baseline.finished ? ", the stream's are ignored" : " that isn't finished");
+    if (head->repair.phase != TAGD_NO_REPAIR)
+        printf("repair     goes on: what stands here may be behind what was published\n");
     printf("revision   %llu\n", (unsigned long long)explain->profile->revision);
     struct tagd_profile_sizes sizes;
     tagd_profile_sizes(explain->profile, &sizes);

@@ -47,6 +47,7 @@ struct run {
     const struct tagd_map *maps[TAGD_TOPICS_MAX];
     bool *carry;
     uint32_t partitions;
+    bool rebuild; /* --rebuild */
     struct tagd_notes notes;
     struct run_worker *workers;
     size_t n_workers;
@@ -316,6 +317,8 @@ static struct tagd_worker *make_worker(struct run *run, struct run_worker *worke
         .horizon_ms = config->horizon_ms,
         .carry = run->carry,
         .continue_on_data_gap = config->continue_on_data_gap,
+        .rebuild = run->rebuild,
+        .begins_at_end = config->start_latest,
         .batch_events_max = config->batch_events,
         .batch_bytes_max = config->batch_bytes,
         .note = worker_note,
@@ -399,24 +402,39 @@ static int start_and_look_on(struct run *run)
     return code;
 }
 
+static void say_what_is_rebuilt(const struct run *run, uint32_t empty)
+{
+    struct tagd_log line;
+    tagd_log_begin(&line, TAGD_LOG_INFO,
+                   empty == 0 ? "--rebuild: Redis has the state of every shard; there is nothing to rebuild"
+                              : "--rebuild: shards without state in Redis are made again from the topics' beginnings, "
+                                "if anything was published of them");
+    tagd_log_number(&line, "without_state", empty);
+    tagd_log_number(&line, "shards", run->partitions);
+    tagd_log_end(&line);
+}
+
 /* No shard of a group whose import isn't finished may begin, and none is to be fenced off while it goes on; and one that
  * begins upon a history begins where that ends. */
 static int check_history(const struct run *run, const char *path)
 {
     struct tagd_error error;
-    uint32_t unfinished = 0, fresh = 0;
+    uint32_t unfinished = 0, fresh = 0, empty = 0;
     struct tagd_head *heads = tagd_xcalloc(run->partitions, sizeof(*heads));
     enum tagd_io_result result =
         tagd_io_heads(run->config, run->partitions, START_TIMEOUT_MS, &run->notes, heads, &error);
     for (uint32_t shard = 0; shard < run->partitions && result == TAGD_IO_OK; shard++) {
         unfinished += tagd_head_importing(&heads[shard]);
         fresh += heads[shard].baseline.finished && heads[shard].batch == 0;
+        empty += !heads[shard].exists;
     }
     free(heads);
     if (result != TAGD_IO_OK)
         return tagd_command_error(exit_of(result), "%s", error.text);
     if (unfinished == 0 && fresh > 0 && run->config->start_latest)
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s: " TAGD_LATEST_AFTER_HISTORY, path);
+    if (unfinished == 0 && run->rebuild)
+        say_what_is_rebuilt(run, empty);
     if (unfinished == 0)
         return TAGD_EXIT_OK;
     return tagd_command_error(TAGD_EXIT_CONFIG,
@@ -457,14 +475,15 @@ int tagd_command_run(int argc, char **argv)
 {
     struct tagd_options options = {.argc = argc, .argv = argv};
     const char *path = NULL;
-    bool create_topics = false, rebuild = false;
+    struct run run = {.notes = {log_note, NULL}};
+    bool create_topics = false;
     while (tagd_options_next(&options)) {
         if (tagd_options_is(&options, "--config"))
             path = tagd_options_value(&options);
         else if (tagd_options_is(&options, "--create-topics"))
             create_topics = true;
         else if (tagd_options_is(&options, "--rebuild"))
-            rebuild = true;
+            run.rebuild = true;
         else
             tagd_options_unknown(&options);
     }
@@ -472,14 +491,9 @@ int tagd_command_run(int argc, char **argv)
         return TAGD_EXIT_USAGE;
     if (path == NULL)
         return tagd_command_error(TAGD_EXIT_USAGE, "run wants --config FILE; tagd run --help shows how");
-    if (rebuild)
-        return tagd_command_error(TAGD_EXIT_USAGE,
-                                  "--rebuild is not in this version yet; a new \"group\" and \"redis.prefix\" read "
-                                  "the topics again");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGTERM, leave);
     signal(SIGINT, leave);
-    struct run run = {.notes = {log_note, NULL}};
     int code = run_with(&run, path, create_topics);
     tagd_http_free(run.http);
     for (size_t i = 0; i < run.n_workers; i++) {

@@ -85,6 +85,13 @@ static void add_tags(struct tagd_buf *out, const struct tagd_emit *emit, const s
     tagd_buf_add_byte(out, '}');
 }
 
+static const char *origin_of(const struct tagd_change *change)
+{
+    if (change->repair)
+        return "repair";
+    return change->cause ? "event" : "time";
+}
+
 void tagd_emit_data(const struct tagd_emit *emit, const struct tagd_change *change, struct tagd_buf *out)
 {
     const struct tagd_dimension *dimension = &emit->catalog->dimensions[change->dimension];
@@ -102,7 +109,9 @@ void tagd_emit_data(const struct tagd_emit *emit, const struct tagd_change *chan
     tagd_buf_add_byte(out, '@');
     add_inside(out, tagd_str_of(emit->catalog->version));
     tagd_buf_add_byte(out, '"');
-    tagd_buf_add_z(out, change->cause ? ",\"origin\":\"event\"" : ",\"origin\":\"time\"");
+    tagd_buf_add_z(out, ",\"origin\":\"");
+    tagd_buf_add_z(out, origin_of(change));
+    tagd_buf_add_byte(out, '"');
     add_because(out, change);
     tagd_buf_add_z(out, ",\"valid_until\":");
     if (change->valid_until_ms == TAGD_NEVER)

@@ -245,7 +245,7 @@ static struct tagd_tag tag_before(const struct tagd_engine *engine, const struct
 }
 
 static void emit_changes(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause,
-                         struct tagd_sink sink)
+                         bool repair, struct tagd_sink sink)
 {
     int64_t at = engine->now.now;
     for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
@@ -260,7 +260,8 @@ static void emit_changes(struct tagd_engine *engine, struct tagd_profile *profil
                                      .to = tag_of(&engine->now, d),
                                      .revision = profile->revision,
                                      .time_ms = at,
-                                     .cause = cause};
+                                     .cause = cause,
+                                     .repair = repair};
         tagd_engine_next(engine, profile, d, at, &change.valid_until_ms, &change.then);
         sink.change(sink.self, &change);
     }
@@ -303,8 +304,16 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
         profile->changed_at = at;
         engine->untold++;
     } else if (changed) {
-        emit_changes(engine, profile, cause, sink);
+        emit_changes(engine, profile, cause, false, sink);
     }
+}
+
+void tagd_engine_tell(struct tagd_engine *engine, struct tagd_profile *profile, const bool *dimensions,
+                      struct tagd_sink sink)
+{
+    view_reset(engine, profile, profile->clock);
+    memcpy(engine->changed, dimensions, engine->catalog->n_dimensions);
+    emit_changes(engine, profile, NULL, true, sink);
 }
 
 static void flag_all(struct tagd_engine *engine)

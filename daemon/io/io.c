@@ -63,10 +63,13 @@ static void port_submit(void *self, struct tagd_op *op)
         if (settled(io, op))
             tagd_kafka_committed(&io->kafka, op);
         return;
-    case TAGD_OP_OUTPUTS: op->status = TAGD_REFUSED; return;
     case TAGD_OP_TAIL:
         if (settled(io, op))
             tagd_kafka_tail(&io->kafka, op);
+        return;
+    case TAGD_OP_OUTPUTS:
+        if (settled(io, op))
+            tagd_kafka_outputs(&io->kafka, op);
         return;
     case TAGD_OP_END_OWNER: tagd_kafka_end_owner(&io->kafka, op); return;
     case TAGD_OP_START: tagd_kafka_start(&io->kafka, op); return;

@@ -9,7 +9,9 @@
  * certainly comes after. Then it is confirmed by asking the leaders for the ends, soon after an end is seen and every
  * 250 ms after that: confirmed_ms is the instant before the question was sent, so an answer that lay in a socket while
  * the process stood still proves nothing. Fetch answers can't serve for this: they don't say again that a partition is
- * at its end. */
+ * at its end.
+ *
+ * A shard whose next offset the broker doesn't have is no longer fetched and handed out as TAGD_IN_AGAIN. */
 #include "io/kafka.h"
 
 #include <stdio.h>
@@ -329,15 +331,6 @@ static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *messa
     const char *name = message->rkt == NULL ? "?" : rd_kafka_topic_name(message->rkt);
     const char *reason = message->payload == NULL ? rd_kafka_err2str(message->err) : rd_kafka_message_errstr(message);
     switch (message->err) {
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        snprintf(text, sizeof(text),
-                 "topic \"%s\" partition %d no longer has the records to be read next (%s): they were deleted before "
-                 "they were "
-                 "read; raise the topic's retention, and set \"on_data_gap\": \"continue\" to go on without them",
-                 name, message->partition, reason);
-        set_fatal(kafka, text);
-        return;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
         snprintf(text, sizeof(text), "Kafka doesn't allow it: topic \"%s\": %s; see the broker's access rules", name,
@@ -354,6 +347,27 @@ static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *messa
     case RD_KAFKA_RESP_ERR__FATAL: return; /* the next poll sees to it */
     default: tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: topic \"%s\": %s", name, reason);
     }
+}
+
+/* The records to be read next were deleted, or the partition lost its end. Fetching the shard stops; the take-over that
+ * follows finds out what is there. */
+static void hand_out_again(struct tagd_kafka *kafka, const rd_kafka_message_t *message,
+                           void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    uint32_t shard = (uint32_t)message->partition;
+    tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN,
+                    "Kafka: topic \"%s\" partition %u no longer has the records to be read next; taking the shard over "
+                    "again",
+                    rd_kafka_topic_name(message->rkt), shard);
+    kafka->shards[shard].running = false;
+    kafka->assign_due = true;
+    input(to, &(struct tagd_input){.kind = TAGD_IN_AGAIN, .shards = &shard, .n_shards = 1});
+}
+
+static bool out_of_range(const rd_kafka_message_t *message)
+{
+    return message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+           message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
 }
 
 static void hand_out_message(struct tagd_kafka *kafka, rd_kafka_message_t *message,
@@ -374,8 +388,10 @@ static void hand_out_message(struct tagd_kafka *kafka, rd_kafka_message_t *messa
             kafka->confirm_soon = true;
             hand_out_end(kafka, (uint32_t)topic, (uint32_t)message->partition, input, to);
         }
-    } else {
+    } else if (!out_of_range(message)) {
         take_error(kafka, message);
+    } else if (ours) { /* else it is of an earlier start */
+        hand_out_again(kafka, message, input, to);
     }
     rd_kafka_message_destroy(message);
 }

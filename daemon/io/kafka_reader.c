@@ -1,7 +1,8 @@
-/* The reader: a consumer that belongs to no group, for a look at single records: the tail of the outputs, a source
+/* The reader: a consumer that belongs to no group, for a look at single records: the outputs or their tail, a source
  * record again, where a partition begins and ends. Made when first needed. */
 #include "io/kafka.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,9 @@
 #define READ_TIMEOUT_MS 10000 /* of one chunk */
 #define CHUNK_FIRST 64        /* offsets; each further chunk is CHUNK_GROWTH times as long */
 #define CHUNK_GROWTH 8
+#define LOOKED_MAX 100000 /* records of one OUTPUTS, of whatever group: the worker stands still meanwhile */
+#define AHEAD                                                                                                          \
+    "1000" /* records fetched before they are wanted: a range is short, and what is beyond it is thrown away */
 #define CHUNK_REPEATS 512 /* the first one where repeats may stand last: with the second, 4608 offsets are looked at */
 
 rd_kafka_t *tagd_kafka_reader(struct tagd_kafka *kafka, struct tagd_error *error)
@@ -23,6 +27,7 @@ rd_kafka_t *tagd_kafka_reader(struct tagd_kafka *kafka, struct tagd_error *error
     tagd_kafka_set(conf, "enable.partition.eof", "true");
     tagd_kafka_set(conf, "isolation.level", "read_committed");
     tagd_kafka_set(conf, "auto.offset.reset", "error");
+    tagd_kafka_set(conf, "queued.min.messages", AHEAD);
     tagd_kafka_set(conf, "fetch.wait.max.ms",
                    "5"); /* a range ends with the partition's end, which is told only after that */
     kafka->reader = tagd_kafka_client_new(TAGD_KAFKA_CONSUMER, conf, error);
@@ -52,8 +57,7 @@ static bool ask(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int
 }
 
 /* The record's batch, if it is of our group. */
-static bool batch_of(const struct tagd_kafka *kafka, const rd_kafka_message_t *message, uint64_t *fence,
-                     uint64_t *batch)
+static bool batch_of(const struct tagd_kafka *kafka, const rd_kafka_message_t *message, struct tagd_position *at)
 {
     rd_kafka_headers_t *headers;
     const void *value;
@@ -67,14 +71,17 @@ static bool batch_of(const struct tagd_kafka *kafka, const rd_kafka_message_t *m
         return false;
     memcpy(text, value, n);
     text[n] = '\0';
-    return sscanf(text, "%" SCNu64 ".%" SCNu64 ".", fence, batch) == 2;
+    at->found = sscanf(text, "%" SCNu64 ".%" SCNu64 ".", &at->fence, &at->batch) == 2;
+    return at->found;
 }
 
-/* Reads [from, end) of a partition, or up to its end, as long as take returns true. */
+/* Reads [from, end) of a partition, or up to its end, as long as take returns true. How far it came, in *next (which may
+ * be NULL): less than end if take stopped it, or if the records are gone meanwhile. */
 static bool read_range(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int64_t from, int64_t end,
-                       bool (*take)(void *to, const rd_kafka_message_t *message), void *to, struct tagd_error *error)
+                       bool (*take)(void *to, const rd_kafka_message_t *message), void *to, int64_t *next,
+                       struct tagd_error *error)
 {
-    int64_t deadline = tagd_io_mono_ms() + READ_TIMEOUT_MS;
+    int64_t deadline = tagd_io_mono_ms() + READ_TIMEOUT_MS, at = from;
     bool going = true, ok = true;
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(kafka->reader, topic, NULL);
     if (rd_kafka_consume_start(rkt, (int32_t)shard, from) != 0) {
@@ -90,22 +97,26 @@ static bool read_range(struct tagd_kafka *kafka, const char *topic, uint32_t sha
                 ok = tagd_fail(error, "can't read topic \"%s\" partition %u: no answer in time", topic, shard);
             continue;
         }
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
             going = false;
-        else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-                 message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+            at = message->offset;
+        } else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+                   message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
             going = false; /* gone meanwhile */
-        else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             ok = tagd_fail(error, "can't read topic \"%s\" partition %u: %s", topic, shard,
                            rd_kafka_message_errstr(message));
-        else if (message->offset >= end || !take(to, message) || message->offset == end - 1)
-            going = false;
-        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        } else {
             deadline = tagd_io_mono_ms() + READ_TIMEOUT_MS;
+            at = message->offset < end ? message->offset + 1 : end;
+            going = message->offset < end && take(to, message) && at < end;
+        }
         rd_kafka_message_destroy(message);
     }
     rd_kafka_consume_stop(rkt, (int32_t)shard);
     rd_kafka_topic_destroy(rkt);
+    if (next != NULL)
+        *next = at;
     return ok;
 }
 
@@ -119,8 +130,8 @@ struct tail {
 static bool take_tail(void *to, const rd_kafka_message_t *message)
 {
     struct tail *tail = to;
-    struct tagd_position read = {.found = true};
-    if (batch_of(tail->kafka, message, &read.fence, &read.batch) && tagd_position_later(read, tail->last))
+    struct tagd_position read;
+    if (batch_of(tail->kafka, message, &read) && tagd_position_later(read, tail->last))
         tail->last = read; /* what was sent again stands behind what is later */
     return true;
 }
@@ -137,7 +148,7 @@ static bool tail_of(struct tagd_kafka *kafka, const char *topic, uint32_t shard,
     while (!settled && end > low) {
         int64_t from = end - low > length ? end - length : low;
         struct tagd_position before = tail->last;
-        if (!read_range(kafka, topic, shard, from, end, take_tail, tail, error))
+        if (!read_range(kafka, topic, shard, from, end, take_tail, tail, NULL, error))
             return false;
         settled = tail->last.found && (!repeats || !tagd_position_later(tail->last, before));
         end = from;
@@ -162,41 +173,139 @@ void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op)
     op->status = TAGD_DONE;
 }
 
-/* ---- REFETCH ---- */
+/* ---- a record, copied ---- */
 
-static bool take_record(void *to, const rd_kafka_message_t *message)
+static void copy_headers(const rd_kafka_message_t *message, struct tagd_arena *arena, struct tagd_record *record)
 {
-    struct tagd_op *op = to;
-    struct tagd_record *record = &op->u.refetch.record;
-    rd_kafka_timestamp_type_t stamp;
     rd_kafka_headers_t *headers;
-    if (message->offset != op->u.refetch.offset)
-        return false;
-    *record = (struct tagd_record){.has_key = message->key != NULL, .has_value = message->payload != NULL};
-    record->key = tagd_arena_copy(op->arena, message->key == NULL ? "" : message->key, message->key_len);
-    record->value = tagd_arena_copy(op->arena, message->payload == NULL ? "" : message->payload, message->len);
-    record->timestamp_ms = rd_kafka_message_timestamp(message, &stamp);
-    record->log_append_time = stamp == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
-    record->topic = op->u.refetch.topic;
-    record->partition = message->partition;
-    record->offset = message->offset;
-    op->status = TAGD_DONE;
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return false;
+        return;
     size_t n = rd_kafka_header_cnt(headers);
-    struct tagd_header *copies = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*copies));
+    struct tagd_header *copies = tagd_arena_zalloc(arena, (n + 1) * sizeof(*copies));
     for (size_t i = 0; i < n; i++) {
         const char *name;
         const void *value;
         size_t size;
         if (rd_kafka_header_get_all(headers, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
             break;
-        copies[i].name = tagd_arena_copy(op->arena, name, strlen(name));
+        copies[i].name = tagd_arena_copy(arena, name, strlen(name));
         if (value != NULL)
-            copies[i].value = tagd_arena_copy(op->arena, value, size);
+            copies[i].value = tagd_arena_copy(arena, value, size);
         record->n_headers = i + 1;
     }
     record->headers = copies;
+}
+
+static void copy_record(const rd_kafka_message_t *message, struct tagd_arena *arena, struct tagd_record *record)
+{
+    rd_kafka_timestamp_type_t stamp;
+    *record = (struct tagd_record){.has_key = message->key != NULL,
+                                   .has_value = message->payload != NULL,
+                                   .partition = message->partition,
+                                   .offset = message->offset};
+    record->key = tagd_arena_copy(arena, message->key == NULL ? "" : message->key, message->key_len);
+    record->value = tagd_arena_copy(arena, message->payload == NULL ? "" : message->payload, message->len);
+    record->timestamp_ms = rd_kafka_message_timestamp(message, &stamp);
+    record->log_append_time = stamp == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
+    copy_headers(message, arena, record);
+}
+
+/* ---- OUTPUTS ---- */
+
+struct place {
+    const struct tagd_kafka *kafka;
+    uint64_t batch;
+    int64_t after; /* the offset after the last record of an earlier batch; -1: none was seen */
+};
+
+static bool take_place(void *to, const rd_kafka_message_t *message)
+{
+    struct place *place = to;
+    struct tagd_position at;
+    if (batch_of(place->kafka, message, &at) && at.batch < place->batch)
+        place->after = message->offset + 1;
+    return true;
+}
+
+/* Numbers never fall along the partition, so what is before a record of an earlier batch is of earlier ones too. */
+static bool find_place(struct tagd_kafka *kafka, struct tagd_op *op, const char *topic, int64_t low, int64_t high)
+{
+    struct place place = {kafka, op->u.outputs.batch, -1};
+    int64_t end = op->u.outputs.batch > 1 ? high : low, length = CHUNK_FIRST; /* batches count from 1 */
+    while (place.after < 0 && end > low) {
+        int64_t from = end - low > length ? end - length : low;
+        if (!read_range(kafka, topic, op->shard, from, end, take_place, &place, NULL, &op->error))
+            return false;
+        end = from;
+        length *= CHUNK_GROWTH;
+    }
+    op->u.outputs.began = place.after < 0 ? low : place.after;
+    op->u.outputs.whole = place.after >= 0 || low == 0;
+    return true;
+}
+
+struct taking {
+    const struct tagd_kafka *kafka;
+    struct tagd_op *op;
+    size_t looked;
+    bool full; /* enough for one operation: the next one goes on */
+};
+
+static bool take_output(void *to, const rd_kafka_message_t *message)
+{
+    struct taking *taking = to;
+    struct tagd_op *op = taking->op;
+    struct tagd_published *output = &op->u.outputs.outputs[op->u.outputs.n_outputs];
+    if (batch_of(taking->kafka, message, &output->at)) {
+        copy_record(message, op->arena, &output->record);
+        op->u.outputs.n_outputs++;
+    }
+    taking->full = op->u.outputs.n_outputs == op->u.outputs.max || ++taking->looked == LOOKED_MAX;
+    return !taking->full;
+}
+
+static bool read_outputs(struct tagd_kafka *kafka, struct tagd_op *op, const char *topic, int64_t high)
+{
+    struct taking taking = {.kafka = kafka, .op = op};
+    assert(op->u.outputs.max > 0);
+    op->u.outputs.outputs = tagd_arena_zalloc(op->arena, op->u.outputs.max * sizeof(*op->u.outputs.outputs));
+    op->u.outputs.next = op->u.outputs.began;
+    if (op->u.outputs.began < high && !read_range(kafka, topic, op->shard, op->u.outputs.began, high, take_output,
+                                                  &taking, &op->u.outputs.next, &op->error))
+        return false;
+    op->u.outputs.end = op->u.outputs.next >= high;
+    return op->u.outputs.end || taking.full ||
+           tagd_fail(&op->error, "topic \"%s\" partition %u: records were deleted while they were read", topic,
+                     op->shard);
+}
+
+void tagd_kafka_outputs(struct tagd_kafka *kafka, struct tagd_op *op)
+{
+    const char *topic = kafka->outputs[op->u.outputs.kind == TAGD_OUT_CHANGE ? 0 : 1];
+    int64_t low, high, from = op->u.outputs.from;
+    op->u.outputs.n_outputs = 0;
+    op->status = TAGD_ABORTED;
+    if (tagd_kafka_reader(kafka, &op->error) == NULL || !ask(kafka, topic, op->shard, -2, &low, &op->error) ||
+        !ask(kafka, topic, op->shard, -1, &high, &op->error))
+        return;
+    op->u.outputs.began = from < low ? low : from;
+    op->u.outputs.whole = from >= low;
+    if (from < 0 && !find_place(kafka, op, topic, low, high))
+        return;
+    if (read_outputs(kafka, op, topic, high))
+        op->status = TAGD_DONE;
+}
+
+/* ---- REFETCH ---- */
+
+static bool take_record(void *to, const rd_kafka_message_t *message)
+{
+    struct tagd_op *op = to;
+    if (message->offset != op->u.refetch.offset)
+        return false;
+    copy_record(message, op->arena, &op->u.refetch.record);
+    op->u.refetch.record.topic = op->u.refetch.topic;
+    op->status = TAGD_DONE;
     return false;
 }
 
@@ -209,7 +318,7 @@ void tagd_kafka_refetch(struct tagd_kafka *kafka, struct tagd_op *op)
         !ask(kafka, topic, op->shard, -1, &high, &op->error))
         return;
     if (op->u.refetch.offset >= low && op->u.refetch.offset < high &&
-        !read_range(kafka, topic, op->shard, op->u.refetch.offset, op->u.refetch.offset + 1, take_record, op,
+        !read_range(kafka, topic, op->shard, op->u.refetch.offset, op->u.refetch.offset + 1, take_record, op, NULL,
                     &op->error))
         return;
     if (op->status == TAGD_DONE)

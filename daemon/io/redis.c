@@ -19,8 +19,8 @@
 #define LOAD_KEYS_MAX 1000 /* keys of one MGET */
 
 struct shard_state {
-    uint64_t serial;     /* of the connection its fence was taken on; 0: none */
-    uint64_t outbox_low; /* no outbox entry is of a batch below this */
+    uint64_t serial;                 /* of the connection its fence was taken on; 0: none */
+    uint64_t outbox_low, outbox_end; /* outbox entries are of batches from low to before end; none: end <= low */
 };
 
 struct tagd_redis {
@@ -448,7 +448,8 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
         return TAGD_IO_UNREACHABLE;
     }
     redisSetTimeout(redis->context, reply_time);
-    redisEnableKeepAlive(redis->context);
+    if (config->redis.host != NULL) /* a Unix socket has none, and the refusal would break the connection */
+        redisEnableKeepAlive(redis->context);
     enum tagd_io_result result = greet(redis, claim, error);
     if (result != TAGD_IO_OK) {
         disconnect(redis);
@@ -589,6 +590,11 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
             op->status = refusal(redis, op);
         goto out;
     }
+    bool empty = replies[0]->type == REDIS_REPLY_NIL; /* it may have been emptied since we connected */
+    if (empty && check_prefix(redis, true, &op->error) != TAGD_IO_OK) {
+        op->status = redis->context != NULL ? TAGD_REFUSED : TAGD_ABORTED;
+        goto out;
+    }
     op->u.fence.head = (struct tagd_head){.watermark_ms = INT64_MIN, .latest_ms = INT64_MIN};
     for (unsigned i = 0; i < TAGD_TOPICS_MAX; i++)
         op->u.fence.head.next_offset[i] = -1;
@@ -609,7 +615,8 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     }
     qsort(op->u.fence.outbox, n, sizeof(*op->u.fence.outbox), by_batch);
     op->u.fence.next_due_ms = replies[2]->elements < 2 ? TAGD_NEVER : reply_instant(replies[2]->element[1]);
-    shard->outbox_low = n == 0 ? op->u.fence.head.batch + 1 : op->u.fence.outbox[0].batch;
+    shard->outbox_low = n == 0 ? 0 : op->u.fence.outbox[0].batch;
+    shard->outbox_end = n == 0 ? 0 : op->u.fence.outbox[n - 1].batch + 1;
     shard->serial = redis->serial;
     op->status = TAGD_DONE;
 out:
@@ -624,20 +631,34 @@ static struct tagd_str keep(struct tagd_arena *arena, const redisReply *reply)
     return s.n == 0 ? (struct tagd_str){NULL, 0} : tagd_arena_copy(arena, s.p, s.n);
 }
 
-static size_t ask_profiles(struct tagd_redis *redis, uint32_t shard, struct tagd_load_item *const *items, size_t n)
+static void ask_profiles(struct tagd_redis *redis, uint32_t shard, struct tagd_load_item *const *items, size_t n)
 {
-    size_t n_commands = 0;
-    for (size_t i = 0; i < n; i += LOAD_KEYS_MAX, n_commands++) {
+    for (size_t i = 0; i < n; i += LOAD_KEYS_MAX) {
         size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
         command(redis, 1 + some);
         arg_z(redis, "MGET");
         for (size_t k = i; k < i + some; k++)
             arg_key(redis, shard, "p:", items[k]->customer);
     }
-    return n_commands;
 }
 
-static bool take_profiles(struct tagd_redis *redis, struct tagd_op *op, struct tagd_load_item *const *items, size_t n)
+static void ask_told(struct tagd_redis *redis, uint32_t shard, struct tagd_load_item *const *items, size_t n)
+{
+    for (size_t i = 0; i < n; i += LOAD_KEYS_MAX) {
+        size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
+        command(redis, 2 + some);
+        arg_z(redis, "HMGET");
+        arg_shard_key(redis, shard, "told");
+        for (size_t k = i; k < i + some; k++)
+            arg(redis, items[k]->customer);
+    }
+}
+
+enum value_of { PROFILE, TOLD };
+
+/* The answers to ask_profiles or ask_told. */
+static bool take_values(struct tagd_redis *redis, struct tagd_op *op, struct tagd_load_item *const *items, size_t n,
+                        enum value_of what)
 {
     bool ok = true;
     for (size_t i = 0; i < n; i += LOAD_KEYS_MAX) {
@@ -649,39 +670,33 @@ static bool take_profiles(struct tagd_redis *redis, struct tagd_op *op, struct t
             ok = tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
         else
             for (size_t k = 0; k < some && ok; k++)
-                items[i + k]->bytes = keep(op->arena, reply->element[k]);
+                *(what == PROFILE ? &items[i + k]->bytes : &items[i + k]->told) = keep(op->arena, reply->element[k]);
         freeReplyObject(reply);
     }
     return ok;
 }
 
-/* A table of the items asked for, by customer: 2^bits slots. */
-struct asked {
+/* A table of items by customer: 2^bits slots. */
+struct table {
     struct tagd_load_item **slots;
     size_t mask;
 };
 
-static struct asked asked_new(struct tagd_op *op)
+static struct table table_new(struct tagd_arena *arena, size_t n)
 {
     size_t size = 16;
-    while (size < op->u.load.n_items * 2)
+    while (size < n * 2)
         size *= 2;
-    struct asked asked = {tagd_arena_zalloc(op->arena, size * sizeof(*asked.slots)), size - 1};
-    for (size_t i = 0; i < op->u.load.n_items; i++) {
-        size_t at = tagd_hash64(op->u.load.items[i].customer) & asked.mask;
-        while (asked.slots[at] != NULL)
-            at = (at + 1) & asked.mask;
-        asked.slots[at] = &op->u.load.items[i];
-    }
-    return asked;
+    return (struct table){tagd_arena_zalloc(arena, size * sizeof(struct tagd_load_item *)), size - 1};
 }
 
-static struct tagd_load_item *asked_find(const struct asked *asked, struct tagd_str customer)
+/* The customer's slot: empty if the table doesn't have it. */
+static struct tagd_load_item **table_slot(const struct table *table, struct tagd_str customer)
 {
-    for (size_t at = tagd_hash64(customer) & asked->mask; asked->slots[at] != NULL; at = (at + 1) & asked->mask)
-        if (tagd_str_eq(asked->slots[at]->customer, customer))
-            return asked->slots[at];
-    return NULL;
+    size_t at = tagd_hash64(customer) & table->mask;
+    while (table->slots[at] != NULL && !tagd_str_eq(table->slots[at]->customer, customer))
+        at = (at + 1) & table->mask;
+    return &table->slots[at];
 }
 
 static bool load_due(struct tagd_redis *redis, struct tagd_op *op, redisReply *due, redisReply *after)
@@ -697,12 +712,14 @@ static bool load_due(struct tagd_redis *redis, struct tagd_op *op, redisReply *d
     op->u.load.n_due = n;
     op->u.load.due = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.load.due));
     struct tagd_load_item **wanted = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(struct tagd_load_item *));
-    struct asked asked = asked_new(op);
+    struct table asked = table_new(op->arena, op->u.load.n_items);
     size_t n_wanted = 0;
+    for (size_t i = 0; i < op->u.load.n_items; i++)
+        *table_slot(&asked, op->u.load.items[i].customer) = &op->u.load.items[i];
     for (size_t i = 0; i < n; i++) {
         struct tagd_str customer = reply_str(due->element[2 * i]);
         op->u.load.due[i].customer = tagd_arena_copy(op->arena, customer.p, customer.n);
-        const struct tagd_load_item *known = asked_find(&asked, customer);
+        const struct tagd_load_item *known = *table_slot(&asked, customer);
         if (known != NULL)
             op->u.load.due[i].bytes = known->bytes;
         else
@@ -712,48 +729,120 @@ static bool load_due(struct tagd_redis *redis, struct tagd_op *op, redisReply *d
         return true;
     ask_profiles(redis, op->shard, wanted, n_wanted);
     send_commands(redis);
-    return take_profiles(redis, op, wanted, n_wanted);
+    return take_values(redis, op, wanted, n_wanted, PROFILE);
+}
+
+/* What is told of the customers of items and due. */
+static bool load_told(struct tagd_redis *redis, struct tagd_op *op)
+{
+    size_t n_items = op->u.load.n_items, n = n_items + op->u.load.n_due;
+    struct tagd_load_item **wanted = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(struct tagd_load_item *));
+    for (size_t i = 0; i < n; i++)
+        wanted[i] = i < n_items ? &op->u.load.items[i] : &op->u.load.due[i - n_items];
+    if (n == 0)
+        return true;
+    ask_told(redis, op->shard, wanted, n);
+    send_commands(redis);
+    return take_values(redis, op, wanted, n, TOLD);
+}
+
+/* Takes customers and what is told of them from one answer of HSCAN, which may name one again. */
+static bool take_scanned(struct tagd_op *op, const struct table *table, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || reply->element[1]->type != REDIS_REPLY_ARRAY)
+        return tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
+    const redisReply *pairs = reply->element[1];
+    for (size_t i = 0; i + 1 < pairs->elements && op->u.load.n_settle < op->u.load.settle_max; i += 2) {
+        struct tagd_str customer = reply_str(pairs->element[i]);
+        struct tagd_load_item **slot = table_slot(table, customer);
+        if (*slot != NULL)
+            continue;
+        *slot = &op->u.load.settle[op->u.load.n_settle++];
+        (*slot)->customer = tagd_arena_copy(op->arena, customer.p, customer.n);
+        (*slot)->told = keep(op->arena, pairs->element[i + 1]);
+    }
+    return true;
+}
+
+/* The first customers of whom something is told, in the hash's own order, and their profiles. */
+static bool load_settle(struct tagd_redis *redis, struct tagd_op *op)
+{
+    size_t max = op->u.load.settle_max;
+    struct table table = table_new(op->arena, max);
+    struct tagd_load_item **wanted = tagd_arena_zalloc(op->arena, max * sizeof(struct tagd_load_item *));
+    uint64_t cursor = 0;
+    op->u.load.settle = tagd_arena_zalloc(op->arena, max * sizeof(*op->u.load.settle));
+    do {
+        command(redis, 5);
+        arg_z(redis, "HSCAN");
+        arg_shard_key(redis, op->shard, "told");
+        arg_u64(redis, cursor);
+        arg_z(redis, "COUNT");
+        arg_u64(redis, max);
+        send_commands(redis);
+        redisReply *reply = receive(redis, &op->error);
+        bool ok = reply != NULL && take_scanned(op, &table, reply);
+        cursor = ok ? reply_u64(reply->element[0]) : 0;
+        if (reply != NULL)
+            freeReplyObject(reply);
+        if (!ok)
+            return false;
+    } while (cursor != 0 && op->u.load.n_settle < max);
+    for (size_t i = 0; i < op->u.load.n_settle; i++)
+        wanted[i] = &op->u.load.settle[i];
+    if (op->u.load.n_settle == 0)
+        return true;
+    ask_profiles(redis, op->shard, wanted, op->u.load.n_settle);
+    send_commands(redis);
+    return take_values(redis, op, wanted, op->u.load.n_settle, PROFILE);
+}
+
+/* Those due up to the instant, and one more; then the first one after it. */
+static void ask_due(struct tagd_redis *redis, const struct tagd_op *op)
+{
+    char from[24];
+    snprintf(from, sizeof(from), "(%" PRId64, op->u.load.due_to_ms);
+    command(redis, 8);
+    arg_z(redis, "ZRANGEBYSCORE");
+    arg_shard_key(redis, op->shard, "timers");
+    arg_z(redis, "-inf");
+    arg_instant(redis, op->u.load.due_to_ms);
+    arg_z(redis, "WITHSCORES");
+    arg_z(redis, "LIMIT");
+    arg_z(redis, "0");
+    arg_u64(redis, op->u.load.due_max + 1);
+    command(redis, 8);
+    arg_z(redis, "ZRANGEBYSCORE");
+    arg_shard_key(redis, op->shard, "timers");
+    arg_z(redis, op->u.load.due_to_ms == TAGD_NEVER ? "(+inf" : from);
+    arg_z(redis, "+inf");
+    arg_z(redis, "WITHSCORES");
+    arg_z(redis, "LIMIT");
+    arg_z(redis, "0");
+    arg_z(redis, "1");
 }
 
 static void do_load(struct tagd_redis *redis, struct tagd_op *op)
 {
-    bool ask_due = op->u.load.due_to_ms != INT64_MIN, ok = true;
+    bool with_due = op->u.load.due_to_ms != INT64_MIN, ok = true;
     struct tagd_load_item **items =
         tagd_arena_zalloc(op->arena, (op->u.load.n_items + 1) * sizeof(struct tagd_load_item *));
     redisReply *due = NULL, *after = NULL;
     op->u.load.due = NULL;
     op->u.load.n_due = 0;
     op->u.load.next_due_ms = TAGD_NEVER;
+    op->u.load.settle = NULL;
+    op->u.load.n_settle = 0;
     for (size_t i = 0; i < op->u.load.n_items; i++)
         items[i] = &op->u.load.items[i];
     ask_profiles(redis, op->shard, items, op->u.load.n_items);
-    if (ask_due) {
-        command(redis, 8);
-        arg_z(redis, "ZRANGEBYSCORE");
-        arg_shard_key(redis, op->shard, "timers");
-        arg_z(redis, "-inf");
-        arg_instant(redis, op->u.load.due_to_ms);
-        arg_z(redis, "WITHSCORES");
-        arg_z(redis, "LIMIT");
-        arg_z(redis, "0");
-        arg_u64(redis, op->u.load.due_max + 1);
-        command(redis, 8);
-        char from[24];
-        snprintf(from, sizeof(from), "(%" PRId64, op->u.load.due_to_ms);
-        arg_z(redis, "ZRANGEBYSCORE");
-        arg_shard_key(redis, op->shard, "timers");
-        arg_z(redis, op->u.load.due_to_ms == TAGD_NEVER ? "(+inf" : from);
-        arg_z(redis, "+inf");
-        arg_z(redis, "WITHSCORES");
-        arg_z(redis, "LIMIT");
-        arg_z(redis, "0");
-        arg_z(redis, "1");
-    }
+    if (with_due)
+        ask_due(redis, op);
     if (redis->n_out > 0) {
         send_commands(redis);
-        ok = take_profiles(redis, op, items, op->u.load.n_items);
+        ok = take_values(redis, op, items, op->u.load.n_items, PROFILE);
     }
-    if (ask_due && redis->context != NULL) {
+    if (with_due && redis->context != NULL) {
         due = receive(redis, &op->error);
         after = due == NULL ? NULL : receive(redis, &op->error);
         ok = after != NULL && ok && load_due(redis, op, due, after);
@@ -762,6 +851,8 @@ static void do_load(struct tagd_redis *redis, struct tagd_op *op)
         freeReplyObject(due);
     if (after != NULL)
         freeReplyObject(after);
+    ok = ok && (!op->u.load.with_told || load_told(redis, op));
+    ok = ok && (op->u.load.settle_max == 0 || load_settle(redis, op));
     op->status = ok ? TAGD_DONE : redis->context != NULL ? refusal(redis, op) : TAGD_UNKNOWN;
 }
 
@@ -805,6 +896,16 @@ static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_wri
         for (size_t k = 0; k < 2 * profile->n_view; k++)
             arg(redis, profile->view[k]);
     }
+    for (size_t i = 0; i < writes->n_told; i++) {
+        const struct tagd_told_write *told = &writes->told[i];
+        bool gone = told->bytes.n == 0;
+        command(redis, gone ? 3 : 4);
+        arg_z(redis, gone ? "HDEL" : "HSET");
+        arg_shard_key(redis, writes->shard, "told");
+        arg(redis, told->customer);
+        if (!gone)
+            arg(redis, told->bytes);
+    }
     if (writes->outbox.n > 0) {
         text.n = 0;
         tagd_buf_printf(&text, "%" PRIu64 " %" PRIu64 "\n", writes->head.fence, writes->head.prev_fence);
@@ -817,7 +918,7 @@ static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_wri
         tagd_buf_add_str(&redis->out, writes->outbox);
         tagd_buf_add(&redis->out, "\r\n", 2);
     }
-    for (uint64_t batch = state->outbox_low; batch <= writes->outbox_drop_to; batch++) {
+    for (uint64_t batch = state->outbox_low; batch <= writes->outbox_drop_to && batch < state->outbox_end; batch++) {
         command(redis, 3);
         arg_z(redis, "HDEL");
         arg_shard_key(redis, writes->shard, "outbox");
@@ -912,6 +1013,18 @@ static enum exec_outcome exec(struct tagd_redis *redis, struct tagd_op *op)
     return outcome;
 }
 
+/* A repair makes batch numbers jump: only where entries are is anything to be dropped. */
+static void outbox_moves(struct shard_state *state, const struct tagd_shard_writes *writes)
+{
+    if (writes->outbox_drop_to >= state->outbox_low)
+        state->outbox_low = writes->outbox_drop_to + 1;
+    if (writes->outbox.n == 0)
+        return;
+    if (state->outbox_low >= state->outbox_end)
+        state->outbox_low = writes->head.batch;
+    state->outbox_end = writes->head.batch + 1;
+}
+
 static void commit_settle(struct tagd_redis *redis, struct tagd_op *op, enum tagd_op_status status)
 {
     bool fenced = false;
@@ -920,8 +1033,8 @@ static void commit_settle(struct tagd_redis *redis, struct tagd_op *op, enum tag
         struct shard_state *state = &redis->shards[writes->shard];
         if (writes->status == TAGD_PENDING)
             writes->status = status;
-        if (writes->status == TAGD_DONE && writes->outbox_drop_to >= state->outbox_low)
-            state->outbox_low = writes->outbox_drop_to + 1;
+        if (writes->status == TAGD_DONE)
+            outbox_moves(state, writes);
         fenced = fenced || writes->status == TAGD_FENCED;
     }
     op->status = status == TAGD_DONE && fenced ? TAGD_FENCED : status;

@@ -5,6 +5,7 @@
  *   <prefix>TAG:p:<customer>  the profile
  *   <prefix>TAG:timers        sorted set: customer by next due instant in ms, +inf if nothing is due
  *   <prefix>TAG:outbox        hash: batch -> "<fence> <prev_fence>\n" and the shard's bytes
+ *   <prefix>TAG:told          hash, during a repair: customer -> what the outputs tell, as the shard wrote it
  *   <prefix>tags:<customer>   hash for readers
  *   <prefix>group             the group that owns the prefix
  *   <prefix>shards            the number of shards the state was made with
@@ -33,8 +34,9 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
 enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error);
 
 /* The head's text: "1 fence batch prev_fence partitions watermark latest hash owner n_topics offset...", "-" for empty;
- * then " at_least_once" if that is how it is; then, with a baseline, " import identity finished before lines events
- * duplicates ignored customers". */
+ * then " at_least_once" if that is how it is; then, during a repair, " repair phase outputs_from outputs_from
+ * to_watermark to_offset...", as many of the latter as topics; then, with a baseline, " import identity finished before
+ * lines events duplicates ignored customers". */
 void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head);
 bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head);
 

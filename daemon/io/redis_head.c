@@ -6,6 +6,18 @@
 
 #define HEAD_VERSION 1
 #define AT_LEAST_ONCE " at_least_once" /* a version that doesn't know it refuses the head */
+#define REPAIR " repair "              /* likewise */
+
+static void write_repair(struct tagd_buf *out, const struct tagd_head *head)
+{
+    const struct tagd_repair *repair = &head->repair;
+    tagd_buf_printf(out, REPAIR "%d", (int)repair->phase);
+    for (int i = 0; i < TAGD_OUTPUT_KINDS; i++)
+        tagd_buf_printf(out, " %" PRId64, repair->outputs_from[i]);
+    tagd_buf_printf(out, " %" PRId64, repair->to_watermark_ms);
+    for (uint32_t i = 0; i < head->n_topics; i++)
+        tagd_buf_printf(out, " %" PRId64, repair->to_offset[i]);
+}
 
 void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head)
 {
@@ -17,11 +29,37 @@ void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head)
         tagd_buf_printf(out, " %" PRId64, head->next_offset[i]);
     if (head->at_least_once)
         tagd_buf_add_z(out, AT_LEAST_ONCE);
+    if (head->repair.phase != TAGD_NO_REPAIR)
+        write_repair(out, head);
     const struct tagd_baseline *baseline = &head->baseline;
     if (baseline->import[0] != '\0')
         tagd_buf_printf(out, " import %s %d %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
                         baseline->import, baseline->finished, baseline->before_ms, baseline->lines, baseline->events,
                         baseline->duplicates, baseline->ignored, baseline->customers);
+}
+
+/* n numbers, each after a blank; NULL: they aren't there. */
+static const char *read_numbers(const char *p, int64_t *numbers, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        int length = 0;
+        if (*p != ' ' || sscanf(p, " %" SCNd64 "%n", &numbers[i], &length) != 1)
+            return NULL;
+        p += length;
+    }
+    return p;
+}
+
+/* What follows " repair "; NULL: it is none. */
+static const char *read_repair(const char *p, uint32_t n_topics, struct tagd_repair *repair)
+{
+    int phase, n = 0;
+    if (sscanf(p, "%d%n", &phase, &n) != 1 || (phase != TAGD_REPAIR_TELLING && phase != TAGD_REPAIR_REPLAYING))
+        return NULL;
+    repair->phase = phase == TAGD_REPAIR_TELLING ? TAGD_REPAIR_TELLING : TAGD_REPAIR_REPLAYING;
+    p = read_numbers(p + n, repair->outputs_from, TAGD_OUTPUT_KINDS);
+    p = p == NULL ? NULL : read_numbers(p, &repair->to_watermark_ms, 1);
+    return p == NULL ? NULL : read_numbers(p, repair->to_offset, n_topics);
 }
 
 /* " import ..." up to the end. */
@@ -52,14 +90,18 @@ bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
                &head->latest_ms, head->catalog_hash, head->owner, &head->n_topics, &n) != 10 ||
         version != HEAD_VERSION || head->n_topics > TAGD_TOPICS_MAX)
         return false;
-    const char *p = copy + n;
-    for (uint32_t i = 0; i < head->n_topics; i++, p += n)
-        if (sscanf(p, " %" SCNd64 "%n", &head->next_offset[i], &n) != 1)
-            return false;
+    const char *p = read_numbers(copy + n, head->next_offset, head->n_topics);
+    if (p == NULL)
+        return false;
     size_t n_flag = strlen(AT_LEAST_ONCE);
     if (strncmp(p, AT_LEAST_ONCE, n_flag) == 0 && (p[n_flag] == '\0' || p[n_flag] == ' ')) {
         head->at_least_once = true;
         p += n_flag;
+    }
+    if (strncmp(p, REPAIR, strlen(REPAIR)) == 0) {
+        p = read_repair(p + strlen(REPAIR), head->n_topics, &head->repair);
+        if (p == NULL || head->at_least_once) /* nothing but exactly once is repaired */
+            return false;
     }
     if (strcmp(head->catalog_hash, "-") == 0)
         head->catalog_hash[0] = '\0';

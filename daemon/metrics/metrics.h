@@ -29,7 +29,7 @@ void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_
                         size_t n_workers, struct tagd_buf *out);
 
 /* Counters that only some faults move: their names and sums, for the log. */
-#define TAGD_METRICS_WATCHED 16
+#define TAGD_METRICS_WATCHED 24
 struct tagd_metrics_watched {
     const char *name; /* NULL: no more */
     bool warn;

@@ -537,13 +537,70 @@ int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension)
     return profile->tags[dimension].tag;
 }
 
+int64_t tagd_profile_clock(const struct tagd_profile *profile)
+{
+    return profile->clock;
+}
+
+static struct tagd_str text_of(const struct tagd_dimension *dimension, int32_t tag, const struct tagd_text *value)
+{
+    if (tag < 0)
+        return (struct tagd_str){NULL, 0};
+    return dimension->is_value ? tagd_text_str(value) : tagd_str_of(dimension->rules[tag].tag);
+}
+
 struct tagd_str tagd_profile_tag_text(const struct tagd_profile *profile, size_t dimension)
 {
     const struct tagd_tag_state *state = &profile->tags[dimension];
-    if (state->tag < 0)
-        return (struct tagd_str){NULL, 0};
+    return text_of(&profile->catalog->dimensions[dimension], state->tag, &state->text);
+}
+
+void tagd_profile_tag_history(const struct tagd_profile *profile, size_t dimension, struct tagd_tag_history *history)
+{
     const struct tagd_dimension *d = &profile->catalog->dimensions[dimension];
-    return d->is_value ? tagd_text_str(&state->text) : tagd_str_of(d->rules[state->tag].tag);
+    const struct tagd_tag_state *state = &profile->tags[dimension];
+    *history = (struct tagd_tag_history){.changed = state->changed};
+    if (!state->changed)
+        return;
+    history->tag = text_of(d, state->tag, &state->text);
+    history->before = text_of(d, state->prev, &state->prev_text);
+    history->since_ms = state->at;
+}
+
+/* The index of a tag's text. False: there is none. */
+static bool find_tag(const struct tagd_dimension *dimension, struct tagd_str text, int32_t *tag)
+{
+    *tag = text.p == NULL ? -1 : 0;
+    if (text.p == NULL || dimension->is_value)
+        return text.n <= TAGD_STRING_MAX;
+    while ((uint32_t)*tag < dimension->n_rules && !tagd_str_eq(text, tagd_str_of(dimension->rules[*tag].tag)))
+        ++*tag;
+    return (uint32_t)*tag < dimension->n_rules;
+}
+
+bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension,
+                                  const struct tagd_tag_history *history)
+{
+    const struct tagd_dimension *d = &profile->catalog->dimensions[dimension];
+    struct tagd_tag_state *state = &profile->tags[dimension];
+    int32_t tag, before;
+    if (!find_tag(d, history->tag, &tag) || !find_tag(d, history->before, &before))
+        return false;
+    state->changed = history->changed;
+    state->at = history->changed ? history->since_ms : 0;
+    state->tag = tag;
+    state->prev = before;
+    if (d->is_value && tag >= 0)
+        tagd_text_set(&state->text, history->tag);
+    if (d->is_value && before >= 0)
+        tagd_text_set(&state->prev_text, history->before);
+    return true;
+}
+
+void tagd_profile_set_revision(struct tagd_profile *profile, uint64_t revision, int64_t changed_at_ms)
+{
+    profile->revision = revision;
+    profile->changed_at = changed_at_ms;
 }
 
 void tagd_profile_sizes(const struct tagd_profile *profile, struct tagd_profile_sizes *sizes)

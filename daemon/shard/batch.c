@@ -1,6 +1,6 @@
 /* A batch of one shard: its events by customer, one profile read and one written a customer, the outputs, the next
  * head. The order of the outputs is a customer's own order; dead letters come first. */
-#include "shard/shard.h"
+#include "shard/repair.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -116,7 +116,9 @@ static void on_change(void *self, const struct tagd_change *change)
     }
     output->at = start + output->headers;
     output->n = batch->text.n - output->at;
-    if (change->cause != NULL)
+    if (change->repair)
+        batch->n_repair++;
+    else if (change->cause != NULL)
         batch->n_event++;
     else
         batch->n_time++;
@@ -127,9 +129,11 @@ static void on_change(void *self, const struct tagd_change *change)
 void tagd_batch_begin(struct tagd_batch *batch, struct tagd_shard *shard)
 {
     batch->shard = shard;
-    batch->n_items = batch->n_customers = batch->n_writes = batch->n_outputs = 0;
-    batch->profile_bytes.n = batch->text.n = batch->outbox.n = 0;
-    batch->n_event = batch->n_time = batch->n_begun = 0;
+    batch->n_items = batch->n_customers = batch->n_writes = batch->n_outputs = batch->n_told = 0;
+    batch->profile_bytes.n = batch->text.n = batch->outbox.n = batch->told_bytes.n = 0;
+    batch->n_event = batch->n_time = batch->n_repair = batch->n_begun = 0;
+    batch->muted = shard->head.repair.phase != TAGD_NO_REPAIR;
+    batch->settle = batch->ends_repair = false;
     batch->watermark_ms = shard->watermark_ms;
     batch->latest_ms = shard->latest_ms;
     batch->caught_up = false;
@@ -185,16 +189,24 @@ static bool is_history(const struct tagd_batch *batch, const struct tagd_event *
     return baseline->finished && event->time_ms < baseline->before_ms;
 }
 
-static bool is_applied(const struct tagd_batch *batch, const struct tagd_event *event)
+/* History has decided: it was dead-lettered, whatever is wrong with it by now. */
+static bool was_letter(const struct tagd_batch *batch, const struct tagd_record *record)
 {
-    return event->code == TAGD_EVENT_OK && event->type != TAGD_TYPE_UNDECLARED && !is_history(batch, event);
+    return batch->muted && tagd_letters_find(&batch->shard->letters, record->topic, record->offset) != NULL;
+}
+
+static bool is_applied(const struct tagd_batch *batch, const struct tagd_batch_item *item)
+{
+    const struct tagd_event *event = item->event;
+    return !was_letter(batch, item->record) && event->code == TAGD_EVENT_OK && event->type != TAGD_TYPE_UNDECLARED &&
+           !is_history(batch, event);
 }
 
 void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
 {
     clear_slots(batch, batch->n_items + TAGD_DUE_MAX);
     for (uint32_t i = 0; i < batch->n_items; i++) {
-        if (!is_applied(batch, batch->items[i].event))
+        if (!is_applied(batch, &batch->items[i]))
             continue;
         struct tagd_batch_customer *customer = customer_of(batch, batch->items[i].event->subject);
         if (customer->first == 0)
@@ -219,9 +231,22 @@ void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
     op->u.load.due_max = TAGD_DUE_MAX;
     op->u.load.due = NULL;
     op->u.load.n_due = 0;
+    op->u.load.with_told = batch->muted;
+    op->u.load.settle_max = batch->settle ? TAGD_SETTLE_MAX : 0;
+    op->u.load.settle = NULL;
+    op->u.load.n_settle = 0;
 }
 
 /* ---- the engine's turn ---- */
+
+static void reserve_told(struct tagd_batch *batch, size_t n)
+{
+    if (n <= batch->cap_told)
+        return;
+    batch->cap_told = n + n / 2;
+    free(batch->told);
+    batch->told = tagd_xmalloc(batch->cap_told * sizeof(*batch->told));
+}
 
 static void reserve_writes(struct tagd_batch *batch, size_t n)
 {
@@ -250,6 +275,18 @@ static void take_dead_letters(struct tagd_batch *batch)
     }
 }
 
+static void count_applied(struct tagd_worker_stats *stats, enum tagd_applied applied, bool late)
+{
+    switch (applied) {
+    case TAGD_APPLIED:
+        TAGD_COUNT(stats, events, 1);
+        TAGD_COUNT(stats, late, late);
+        return;
+    case TAGD_DUPLICATE: TAGD_COUNT(stats, duplicates, 1); return;
+    case TAGD_IGNORED: TAGD_COUNT(stats, ignored, 1); return;
+    }
+}
+
 static void apply_items(struct tagd_batch *batch, const struct tagd_batch_customer *customer)
 {
     struct tagd_shard_context *context = batch->context;
@@ -259,14 +296,10 @@ static void apply_items(struct tagd_batch *batch, const struct tagd_batch_custom
         bool known = tagd_profile_exists(context->profile);
         bool late = item->event->time_ms < item->watermark_ms ||
                     (known && item->event->time_ms < tagd_profile_latest(context->profile));
-        switch (tagd_engine_apply(context->engine, context->profile, item->event, item->watermark_ms, sink)) {
-        case TAGD_APPLIED:
-            TAGD_COUNT(context->stats, events, 1);
-            TAGD_COUNT(context->stats, late, late);
-            break;
-        case TAGD_DUPLICATE: TAGD_COUNT(context->stats, duplicates, 1); break;
-        case TAGD_IGNORED: TAGD_COUNT(context->stats, ignored, 1); break;
-        }
+        enum tagd_applied applied =
+            tagd_engine_apply(context->engine, context->profile, item->event, item->watermark_ms, sink);
+        if (!batch->muted) /* it was counted when it was first read */
+            count_applied(context->stats, applied, late);
     }
 }
 
@@ -293,18 +326,52 @@ static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct
     write->n_view = n / 2;
 }
 
-static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_customer *customer, struct tagd_str bytes,
-                           struct tagd_arena *arena, struct tagd_error *error)
+static bool read_profile(const struct tagd_batch *batch, const struct tagd_load_item *loaded, struct tagd_error *error)
+{
+    struct tagd_error why;
+    tagd_profile_clear(batch->context->profile);
+    if (loaded->bytes.n == 0 || tagd_profile_decode(batch->context->profile, loaded->bytes, &why))
+        return true;
+    return tagd_fail(error, "shard %" PRIu32 ": the stored profile of customer \"%.*s\" can't be read: %s",
+                     batch->shard->number, (int)loaded->customer.n, loaded->customer.p, why.text);
+}
+
+static void write_told(struct tagd_batch *batch, struct tagd_str customer, const struct tagd_told *told)
+{
+    size_t at = batch->told_bytes.n;
+    tagd_told_write(told, batch->context->config->catalog, &batch->told_bytes);
+    batch->told[batch->n_told++] =
+        (struct tagd_told_write){customer, {NULL, batch->told_bytes.n - at}}; /* as with profiles */
+}
+
+/* Tags have changed untold. What was published is what the profile said before: nothing published of the customer was
+ * missing in it. */
+static bool tell_before(struct tagd_batch *batch, const struct tagd_load_item *loaded, struct tagd_arena *arena,
+                        struct tagd_error *error)
+{
+    struct tagd_told told;
+    if (!read_profile(batch, loaded, error))
+        return false;
+    tagd_told_of_profile(&told, batch->context->config->catalog, batch->context->profile, arena);
+    write_told(batch, loaded->customer, &told);
+    return true;
+}
+
+static void write_profile(struct tagd_batch *batch, struct tagd_profile_write *write)
+{
+    size_t at = batch->profile_bytes.n;
+    tagd_profile_encode(batch->context->profile, &batch->profile_bytes);
+    write->bytes = (struct tagd_str){NULL, batch->profile_bytes.n - at}; /* its place is known when the buffer rests */
+}
+
+static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_customer *customer,
+                           const struct tagd_load_item *loaded, struct tagd_arena *arena, struct tagd_error *error)
 {
     struct tagd_shard_context *context = batch->context;
     struct tagd_profile *profile = context->profile;
-    struct tagd_error why;
     batch->subject = customer->id;
-    if (bytes.n == 0)
-        tagd_profile_clear(profile);
-    else if (!tagd_profile_decode(profile, bytes, &why))
-        return tagd_fail(error, "shard %" PRIu32 ": the stored profile of customer \"%.*s\" can't be read: %s",
-                         batch->shard->number, (int)customer->id.n, customer->id.p, why.text);
+    if (!read_profile(batch, loaded, error))
+        return false;
     uint64_t revision = tagd_profile_revision(profile), untold = tagd_engine_untold(context->engine);
     int64_t due = tagd_profile_due(profile);
     bool known = tagd_profile_exists(profile);
@@ -319,11 +386,49 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     if (write->due_changed && write->due_ms < batch->next_due_ms)
         batch->next_due_ms = write->due_ms;
     batch->n_begun += !known;
-    if (tagd_profile_revision(profile) != revision || tagd_engine_untold(context->engine) != untold)
+    bool changed = tagd_profile_revision(profile) != revision || tagd_engine_untold(context->engine) != untold;
+    if (changed && !batch->muted)
         make_view(batch, arena, write);
-    size_t at = batch->profile_bytes.n;
-    tagd_profile_encode(profile, &batch->profile_bytes);
-    write->bytes = (struct tagd_str){NULL, batch->profile_bytes.n - at}; /* its place is known when the buffer rests */
+    write_profile(batch, write);
+    return !changed || !batch->muted || loaded->told.n > 0 || tell_before(batch, loaded, arena, error);
+}
+
+/* A customer of whom something is told, once all is replayed. */
+static bool settle_customer(struct tagd_batch *batch, const struct tagd_load_item *loaded, struct tagd_arena *arena,
+                            struct tagd_error *error)
+{
+    struct tagd_shard_context *context = batch->context;
+    struct tagd_told told;
+    batch->subject = loaded->customer;
+    if (!tagd_told_read(loaded->told, context->config->catalog, arena, &told))
+        return tagd_fail(error, "shard %" PRIu32 ": what is told of customer \"%.*s\" in Redis can't be read",
+                         batch->shard->number, (int)loaded->customer.n, loaded->customer.p);
+    if (!read_profile(batch, loaded, error))
+        return false;
+    if (!tagd_profile_exists(context->profile))
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": changes of customer \"%.*s\" were published, but nothing that was read "
+                         "again is of that customer: history is missing; bring back a newer copy of Redis's data, "
+                         "or " TAGD_NEW_GROUP,
+                         batch->shard->number, (int)loaded->customer.n, loaded->customer.p);
+    tagd_told_settle(&told, context, arena, (struct tagd_sink){batch, on_change});
+    struct tagd_profile_write *write = &batch->writes[batch->n_writes++];
+    *write = (struct tagd_profile_write){.customer = loaded->customer, .due_ms = tagd_profile_due(context->profile)};
+    make_view(batch, arena, write);
+    write_profile(batch, write);
+    batch->told[batch->n_told++] = (struct tagd_told_write){loaded->customer, {NULL, 0}};
+    return true;
+}
+
+static bool settle_customers(struct tagd_batch *batch, struct tagd_op *op, struct tagd_error *error)
+{
+    size_t n = op->u.load.n_settle;
+    reserve_writes(batch, n);
+    reserve_told(batch, n);
+    batch->ends_repair = n == 0;
+    for (size_t i = 0; i < n; i++)
+        if (!settle_customer(batch, &op->u.load.settle[i], op->arena, error))
+            return false;
     return true;
 }
 
@@ -355,6 +460,11 @@ static void settle_bytes(struct tagd_batch *batch, struct tagd_arena *arena)
         batch->writes[i].bytes.p = batch->profile_bytes.p + at;
         at += batch->writes[i].bytes.n;
     }
+    at = 0;
+    for (size_t i = 0; i < batch->n_told; i++) {
+        batch->told[i].bytes.p = batch->told_bytes.p + at;
+        at += batch->told[i].bytes.n;
+    }
     tagd_outbox_begin(&batch->outbox, batch->watermark_ms, config->n_topics, batch->next_offset, batch->n_outputs);
     for (uint32_t i = 0; i < batch->n_outputs; i++) {
         const struct tagd_batch_output *from = &batch->pending[i];
@@ -371,28 +481,49 @@ static void settle_bytes(struct tagd_batch *batch, struct tagd_arena *arena)
     }
 }
 
-bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *context, struct tagd_op *op,
-                      struct tagd_error *error)
+/* Customers that are looked at for their events or for time. */
+static bool apply_customers(struct tagd_batch *batch, struct tagd_op *op, struct tagd_error *error)
 {
     size_t n_loaded = batch->n_customers;
-    const struct tagd_limits *limits = tagd_engine_limits(context->engine);
-    batch->context = context;
-    batch->next_due_ms = op->u.load.due_to_ms != INT64_MIN ? op->u.load.next_due_ms : batch->shard->next_due_ms;
-    context->emit.caught_up = batch->caught_up;
     reserve_writes(batch, n_loaded + op->u.load.n_due);
-    take_dead_letters(batch);
+    reserve_told(batch, n_loaded + op->u.load.n_due);
+    if (!batch->muted)
+        take_dead_letters(batch);
     /* Those due among the loaded ones first: customers may move as more are added. */
     for (size_t i = 0; i < op->u.load.n_due; i++)
         customer_of(batch, op->u.load.due[i].customer)->fired = true;
     for (size_t i = 0; i < n_loaded; i++)
-        if (!apply_customer(batch, &batch->customers[i], op->u.load.items[i].bytes, op->arena, error))
+        if (!apply_customer(batch, &batch->customers[i], &op->u.load.items[i], op->arena, error))
             return false;
     for (size_t i = n_loaded, due = 0; i < batch->n_customers; i++) {
         while (!tagd_str_eq(op->u.load.due[due].customer, batch->customers[i].id))
             due++; /* those not loaded were added in the order of the due ones */
-        if (!apply_customer(batch, &batch->customers[i], op->u.load.due[due].bytes, op->arena, error))
+        if (!apply_customer(batch, &batch->customers[i], &op->u.load.due[due], op->arena, error))
             return false;
     }
+    return true;
+}
+
+static bool apply_muted(struct tagd_batch *batch, struct tagd_op *op, struct tagd_error *error)
+{
+    tagd_engine_baseline(batch->context->engine, true);
+    bool ok = apply_customers(batch, op, error);
+    tagd_engine_baseline(batch->context->engine, false);
+    return ok;
+}
+
+bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *context, struct tagd_op *op,
+                      struct tagd_error *error)
+{
+    const struct tagd_limits *limits = tagd_engine_limits(context->engine);
+    batch->context = context;
+    batch->next_due_ms = op->u.load.due_to_ms != INT64_MIN ? op->u.load.next_due_ms : batch->shard->next_due_ms;
+    context->emit.caught_up = batch->caught_up;
+    bool ok = batch->settle  ? settle_customers(batch, op, error)
+              : batch->muted ? apply_muted(batch, op, error)
+                             : apply_customers(batch, op, error);
+    if (!ok)
+        return false;
     settle_bytes(batch, op->arena);
     __atomic_store_n(&context->stats->limit_panes, limits->panes, __ATOMIC_RELAXED);
     __atomic_store_n(&context->stats->limit_values, limits->values, __ATOMIC_RELAXED);
@@ -424,6 +555,11 @@ void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, uin
     snprintf(writes->head.owner, sizeof(writes->head.owner), "%s", owner);
 }
 
+bool tagd_batch_is_numbered(const struct tagd_batch *batch)
+{
+    return !batch->muted || batch->n_outputs > 0 || (batch->ends_repair && !batch->shard->repair_level);
+}
+
 void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context *context,
                        struct tagd_shard_writes *writes)
 {
@@ -431,15 +567,21 @@ void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context
     tagd_shard_head_only(shard, context->config->owner, shard->published, writes);
     writes->head.exists = true;
     writes->head.at_least_once = context->config->at_least_once;
-    writes->head.prev_fence = shard->head.fence;
-    writes->head.fence = shard->fence;
-    writes->head.batch = shard->head.batch + 1;
+    if (tagd_batch_is_numbered(batch)) {
+        writes->head.prev_fence = shard->head.fence;
+        writes->head.fence = shard->fence;
+        writes->head.batch = shard->head.batch + 1;
+        writes->outbox = (struct tagd_str){batch->outbox.p, batch->outbox.n};
+    }
+    if (batch->ends_repair)
+        writes->head.repair = (struct tagd_repair){.phase = TAGD_NO_REPAIR};
     writes->head.watermark_ms = batch->watermark_ms;
     writes->head.latest_ms = batch->latest_ms;
     memcpy(writes->head.next_offset, batch->next_offset, sizeof(writes->head.next_offset));
     writes->profiles = batch->writes;
     writes->n_profiles = batch->n_writes;
-    writes->outbox = (struct tagd_str){batch->outbox.p, batch->outbox.n};
+    writes->told = batch->told;
+    writes->n_told = batch->n_told;
 }
 
 void tagd_batch_outputs(struct tagd_batch *batch, struct tagd_shard_outputs *outputs)
@@ -456,6 +598,20 @@ void tagd_batch_outputs(struct tagd_batch *batch, struct tagd_shard_outputs *out
         outputs->offset[i] = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
 }
 
+static void count_repair(const struct tagd_batch *batch, struct tagd_shard_context *context)
+{
+    struct tagd_shard *shard = batch->shard;
+    size_t n_settled = batch->settle ? batch->n_told : 0;
+    shard->n_replayed += batch->n_items;
+    shard->n_settled += n_settled;
+    shard->n_differences += batch->n_repair;
+    shard->repair_level = shard->repair_level || batch->n_outputs > 0; /* its offsets are published with them */
+    TAGD_COUNT(context->stats, repair_records, batch->n_items);
+    TAGD_COUNT(context->stats, repair_told, n_settled);
+    TAGD_COUNT(context->stats, repair_changes, batch->n_repair);
+    TAGD_COUNT(context->stats, repairs, batch->ends_repair);
+}
+
 void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writes *writes,
                           struct tagd_shard_context *context)
 {
@@ -465,6 +621,10 @@ void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writ
     shard->watermark_ms = batch->watermark_ms;
     shard->latest_ms = batch->latest_ms;
     shard->next_due_ms = batch->next_due_ms;
+    if (batch->muted) {
+        count_repair(batch, context);
+        return;
+    }
     TAGD_COUNT(context->stats, batches, 1);
     TAGD_COUNT(context->stats, batch_records, batch->n_items);
     TAGD_COUNT(context->stats, changes_event, batch->n_event);
@@ -480,6 +640,8 @@ void tagd_batch_free(struct tagd_batch *batch)
     free(batch->writes);
     free(batch->pending);
     free(batch->outputs);
+    free(batch->told);
+    tagd_buf_free(&batch->told_bytes);
     tagd_buf_free(&batch->profile_bytes);
     tagd_buf_free(&batch->text);
     tagd_buf_free(&batch->outbox);

@@ -10,6 +10,24 @@
 
 #define TAGD_DUE_MAX 5000 /* customers looked at for time alone, a batch and shard; more wait for the next batch */
 
+#define TAGD_SETTLE_MAX 1000 /* told customers that are settled in one batch */
+
+/* Source records that were dead-lettered, while a shard is repaired: history has decided about them. Sorted. */
+struct tagd_letter {
+    uint32_t topic;
+    int64_t offset;
+    enum tagd_event_code code;
+};
+struct tagd_letters {
+    struct tagd_letter *at;
+    size_t n, cap;
+};
+void tagd_letters_add(struct tagd_letters *letters, struct tagd_letter letter);
+void tagd_letters_sort(struct tagd_letters *letters);
+/* NULL: it was not dead-lettered. */
+const struct tagd_letter *tagd_letters_find(const struct tagd_letters *letters, uint32_t topic, int64_t offset);
+void tagd_letters_free(struct tagd_letters *letters);
+
 struct tagd_shard {
     uint32_t number;
     enum tagd_shard_status status;
@@ -24,6 +42,10 @@ struct tagd_shard {
     /* While it runs: next to read, by topic. Before the first batch since its take-over it may be ahead of head's, past a
      * gap; head keeps its own until then, since Kafka has these under head's batch. */
     int64_t next_offset[TAGD_TOPICS_MAX];
+    /* While head says that a repair goes on: */
+    struct tagd_letters letters;
+    bool repair_level;                             /* Kafka's committed offsets and watermark are those to repair to */
+    uint64_t n_replayed, n_settled, n_differences; /* by this owner */
 };
 
 /* What all shards of a worker share while they work on batches. */
@@ -70,6 +92,8 @@ struct tagd_batch {
     int64_t next_offset[TAGD_TOPICS_MAX]; /* after this batch */
     int64_t watermark_ms, latest_ms;      /* after this batch */
     bool caught_up;
+    bool muted;  /* of a repair: tags change untold, */
+    bool settle; /* or, once all is replayed, customers of whom something is told are compared with it */
     /* by customer */
     struct tagd_batch_customer *customers;
     size_t n_customers, cap_customers;
@@ -78,7 +102,10 @@ struct tagd_batch {
     struct tagd_load_item *loads;
     size_t cap_loads;
     /* out */
-    struct tagd_buf profile_bytes, text, outbox;
+    struct tagd_buf profile_bytes, text, outbox, told_bytes;
+    struct tagd_told_write *told;
+    size_t n_told, cap_told;
+    bool ends_repair;
     struct tagd_profile_write *writes;
     size_t n_writes, cap_writes;
     struct tagd_batch_output *pending;
@@ -88,11 +115,12 @@ struct tagd_batch {
     char metadata[96];
     /* while it is applied */
     struct tagd_str subject;
-    uint64_t n_event, n_time; /* changes, by what brought them about */
-    uint64_t n_begun;         /* customers that were not there before */
+    uint64_t n_event, n_time, n_repair; /* changes, by what brought them about */
+    uint64_t n_begun;                   /* customers that were not there before */
     struct tagd_shard_context *context;
 };
 
+/* Muted if the shard is under repair. */
 void tagd_batch_begin(struct tagd_batch *batch, struct tagd_shard *shard);
 /* The record's own offset is passed; the event and the record must live until the batch is over. */
 void tagd_batch_add(struct tagd_batch *batch, const struct tagd_record *record, const struct tagd_event *event,
@@ -100,11 +128,14 @@ void tagd_batch_add(struct tagd_batch *batch, const struct tagd_record *record, 
 /* Fills a LOAD: the customers of the items, and those whose timers are due at the batch's watermark. */
 void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op);
 /* After the LOAD: runs the engine, makes writes, outputs and the outbox entry. Memory: op->arena, until the batch is
- * over. False: a stored profile can't be read. */
+ * over. False: a stored profile can't be read, or a repair finds that history is missing. */
 bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *context, struct tagd_op *op,
                       struct tagd_error *error);
 void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context *context,
                        struct tagd_shard_writes *writes);
+/* Whether it is one of its own, with a number, to be published. A repair's other batches keep the position: all of it
+ * was published. */
+bool tagd_batch_is_numbered(const struct tagd_batch *batch);
 void tagd_batch_outputs(struct tagd_batch *batch, struct tagd_shard_outputs *outputs);
 /* The COMMIT is done: the shard's head is the batch's. */
 void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writes *writes,
@@ -163,7 +194,13 @@ bool tagd_outbox_read(struct tagd_str bytes, struct tagd_arena *arena, struct ta
 
 /* ---- taking over (takeover.c) ---- */
 
-enum tagd_takeover_verdict { TAGD_TAKEOVER_NEW, TAGD_TAKEOVER_LEVEL, TAGD_TAKEOVER_OUTBOX, TAGD_TAKEOVER_REFUSE };
+enum tagd_takeover_verdict {
+    TAGD_TAKEOVER_NEW,
+    TAGD_TAKEOVER_LEVEL,
+    TAGD_TAKEOVER_OUTBOX,
+    TAGD_TAKEOVER_REPAIR,
+    TAGD_TAKEOVER_REFUSE
+};
 
 struct tagd_takeover_found { /* what was read, of one shard */
     uint32_t shard;
@@ -178,6 +215,11 @@ struct tagd_takeover_decision {
     size_t first; /* OUTBOX: entries first..n_outbox-1 are to be published */
     int64_t start[TAGD_TOPICS_MAX];
     unsigned gaps; /* topics whose next records are gone, and passed over */
+    /* REPAIR */
+    struct tagd_position k; /* what was published last */
+    int64_t to_offset[TAGD_TOPICS_MAX], to_watermark_ms;
+    /* A repair goes on, or begins: Kafka's offsets and watermark are those to repair to. */
+    bool repair_level;
 };
 /* The table of take-overs, as a pure function. REFUSE: *error says what was found and what can be done. */
 void tagd_takeover_decide(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
@@ -193,6 +235,14 @@ enum tagd_takeover_step {
     TAGD_TAKEOVER_REFETCH,
     TAGD_TAKEOVER_PUBLISH,
     TAGD_TAKEOVER_LEVEL_OFFSETS,
+    TAGD_TAKEOVER_REPAIR_SCAN, /* these are repair.c's */
+    TAGD_TAKEOVER_REPAIR_UNDO,
+    TAGD_TAKEOVER_REPAIR_BEGIN,
+    TAGD_TAKEOVER_REPAIR_CHANGES,
+    TAGD_TAKEOVER_REPAIR_LOAD,
+    TAGD_TAKEOVER_REPAIR_TELL,
+    TAGD_TAKEOVER_REPAIR_LETTERS,
+    TAGD_TAKEOVER_REPAIR_REPLAY,
     TAGD_TAKEOVER_START,
     TAGD_TAKEOVER_DONE
 };
@@ -215,6 +265,14 @@ struct tagd_takeover {
     char metadata[TAGD_METADATA_MAX];
     struct tagd_shard_writes writes;
     struct tagd_shard_outputs publish;
+    /* while a repair is prepared */
+    struct tagd_repair repair;
+    int scanned;         /* kind of output looked at */
+    bool *was_published; /* by entry of the outbox */
+    struct tagd_told_change *changes;
+    size_t n_changes, cap_changes;
+    int64_t outputs_next; /* the chunk after this one begins here */
+    bool outputs_end;     /* there is none */
 };
 
 enum tagd_takeover_result {
@@ -223,7 +281,7 @@ enum tagd_takeover_result {
     TAGD_TAKEOVER_STOP,   /* refused, or a right is missing: *error says what was found and what can be done */
     TAGD_TAKEOVER_RUNNING /* the shard runs */
 };
-/* Fills op (arena set by the caller, not reset until the take-over is over) for the first step. */
+/* Fills op (arena set by the caller, who doesn't reset it until the take-over is over) for the first step. */
 void tagd_takeover_begin(struct tagd_takeover *takeover, struct tagd_shard *shard, struct tagd_op *op);
 /* op is completed. */
 enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, const struct tagd_worker_config *config,

@@ -9,6 +9,7 @@
  *   MARK       if "delivery" has changed to at_least_once: head says so, before anything is sent that way
  *   REFETCH, PUBLISH   batches of the outbox that Kafka doesn't have, in order
  *   LEVEL_OFFSETS, MARK   if "delivery" has changed to exactly_once: Kafka's batch is head's, and head says so
+ *   REPAIR_... Redis is behind what was published: see repair.c
  *   START      fetching begins at head's offsets
  *
  * h: the store's (fence, batch); k: Kafka's, the later of the committed metadata and the tail. Which rows count is for
@@ -20,6 +21,9 @@
  *   exactly once:
  *     h = k                                     level
  *     h > k, the outbox reaches back to k + 1   outbox, from k + 1
+ *     h < k, or equal numbers, other fences     repair: Redis lost its last writes
+ *     no h, k, and `tagd run --rebuild`         repair, from the topics' beginnings
+ *     head says that a repair goes on           level or outbox, then it goes on; behind k, it begins again
  *   at least once:
  *     h >= k, nothing in the outbox             level
  *     h >= k, the outbox reaches up to h        outbox, all of it
@@ -27,15 +31,14 @@
  *
  * Under at_least_once the outbox is handed to the producer and the shard runs: order is the producer's, and an entry
  * goes once it is acknowledged. */
-#include "shard/shard.h"
+#include "shard/repair.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- the table ---- */
-
-#define NEW_GROUP "a new \"group\" and \"redis.prefix\" read the topics again"
 
 static void refuse(struct tagd_takeover_decision *decision)
 {
@@ -56,7 +59,7 @@ static bool committed_position(const struct tagd_worker_config *config, const st
             return tagd_fail(error,
                              "shard %" PRIu32 ": topic \"%s\" has a committed offset (%" PRId64
                              ") that tagd did not write: somebody reset group \"%s\" or used its name; put the offset "
-                             "back with its metadata, or take a group name of its own: " NEW_GROUP,
+                             "back with its metadata, or take a group name of its own: " TAGD_NEW_GROUP,
                              found->shard, config->topics[i], topic->offset, config->group);
         if (tagd_position_later(p, *k))
             *k = p;
@@ -73,17 +76,18 @@ static bool same_meaning(const struct tagd_worker_config *config, const struct t
         return tagd_fail(error,
                          "shard %" PRIu32 ": its state was made with %" PRIu32
                          " partitions and the topics have %" PRId32
-                         ": customers would sit in other shards; go back to %" PRIu32 " partitions, or " NEW_GROUP,
+                         ": customers would sit in other shards; go back to %" PRIu32 " partitions, or " TAGD_NEW_GROUP,
                          found->shard, head->partitions, config->rules.partitions, head->partitions);
     if (head->n_topics != config->n_topics)
         return tagd_fail(error,
                          "shard %" PRIu32 ": its state was made with %" PRIu32
-                         " source topics and now there are %" PRIu32 "; go back to the same \"sources\", or " NEW_GROUP,
+                         " source topics and now there are %" PRIu32
+                         "; go back to the same \"sources\", or " TAGD_NEW_GROUP,
                          found->shard, head->n_topics, config->n_topics);
     if (strcmp(head->catalog_hash, tagd_catalog_hash(config->catalog)) != 0)
         return tagd_fail(error,
                          "shard %" PRIu32 ": its state was made by another catalog (%s, now %s); run that one, or give "
-                         "this one a group of its own: " NEW_GROUP,
+                         "this one a group of its own: " TAGD_NEW_GROUP,
                          found->shard, head->catalog_hash, tagd_catalog_hash(config->catalog));
     return true;
 }
@@ -100,7 +104,7 @@ static bool position_without_offsets(const struct tagd_takeover_found *found, st
     if (!k->found && known > 0 && found->n_outbox > 0)
         return tagd_fail(error,
                          "shard %" PRIu32 ": its committed offsets are gone and the output topics hold nothing of it, "
-                         "so nobody knows whether its batch %" PRIu64 " was published; " NEW_GROUP,
+                         "so nobody knows whether its batch %" PRIu64 " was published; " TAGD_NEW_GROUP,
                          found->shard, found->outbox[0].batch);
     *k = (struct tagd_position){known > 0, fence, known};
     return true;
@@ -120,7 +124,7 @@ static bool find_start(const struct tagd_worker_config *config, const struct tag
             return tagd_fail(error,
                              "shard %" PRIu32 ": topic \"%s\" ends at offset %" PRId64
                              ", before the next one to read, %" PRId64
-                             ": the topic was made anew or lost its end; " NEW_GROUP,
+                             ": the topic was made anew or lost its end; " TAGD_NEW_GROUP,
                              found->shard, config->topics[i], topic->high, next);
         if (next >= topic->low)
             continue;
@@ -158,7 +162,7 @@ static bool find_entries(const struct tagd_takeover_found *found, struct tagd_po
                          "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64 "), Kafka at %" PRIu64
                          " (fence %" PRIu64
                          "), and the outbox does not fill what lies between; was Redis restored from "
-                         "a copy? " NEW_GROUP,
+                         "a copy? " TAGD_NEW_GROUP,
                          found->shard, head->batch, head->fence, k.batch, k.fence);
     decision->first = first;
     return true;
@@ -177,7 +181,7 @@ static bool offsets_fit(const struct tagd_worker_config *config, const struct ta
         return tagd_fail(error,
                          "shard %" PRIu32 ": topic \"%s\" has the committed offset %" PRId64
                          " and its state the next offset %" PRId64 ", %s of batch %" PRIu64
-                         ": somebody reset group \"%s\"; put the offset back, or " NEW_GROUP,
+                         ": somebody reset group \"%s\"; put the offset back, or " TAGD_NEW_GROUP,
                          found->shard, config->topics[i], is, next, level ? "both" : "which is", found->head->batch,
                          config->group);
     }
@@ -199,6 +203,153 @@ static bool decide_at_least_once(const struct tagd_worker_config *config, const 
     return find_entries(found, before, decision, error);
 }
 
+/* ---- repair ---- */
+
+/* Redis is behind Kafka's k, and nothing can be done but what is said here. */
+static bool lost(const struct tagd_takeover_found *found, struct tagd_position k, struct tagd_error *error,
+                 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static bool lost(const struct tagd_takeover_found *found, struct tagd_position k, struct tagd_error *error,
+                 const char *fmt, ...)
+{
+    const struct tagd_head *head = found->head;
+    char why[500];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(why, sizeof(why), fmt, args);
+    va_end(args);
+    if (!head->exists)
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": Redis has no state of it, but Kafka says that batch %" PRIu64
+                         " (fence %" PRIu64 ") was published: Redis was emptied, or it is another one; bring its data "
+                         "back, or %s",
+                         found->shard, k.batch, k.fence, why);
+    if (head->repair.phase != TAGD_NO_REPAIR && head->fence == k.fence && head->batch == k.batch)
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": Redis lost its last writes and the repair isn't over; bring back a newer "
+                         "copy of its data, or %s",
+                         found->shard, why);
+    return tagd_fail(error,
+                     "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64
+                     ") and Kafka already at %" PRIu64 " (fence %" PRIu64
+                     "): Redis lost its last writes; bring back a newer copy of its data, or %s",
+                     found->shard, head->batch, head->fence, k.batch, k.fence, why);
+}
+
+/* From where on records are to be read again, and whether all up to to_offset are still there. They are never passed
+ * over: what they did was published. */
+static bool find_replay(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                        struct tagd_position k, struct tagd_takeover_decision *decision, struct tagd_error *error)
+{
+    for (uint32_t i = 0; i < config->n_topics; i++) {
+        const struct tagd_committed_topic *topic = &found->committed[i];
+        int64_t from = found->head->exists ? found->head->next_offset[i] : -1, to = decision->to_offset[i];
+        if (from < 0 && config->begins_at_end)
+            return lost(found, k, error,
+                        TAGD_NEW_GROUP " (it can't be made again: new shards begin at the topics' ends, so nobody "
+                                       "knows where topic \"%s\" began)",
+                        config->topics[i]);
+        from = from < 0 ? 0 : from;
+        if (to > topic->high)
+            return lost(found, k, error,
+                        TAGD_NEW_GROUP " (it can't be repaired: topic \"%s\" ends at offset %" PRId64
+                                       ", and its records up to %" PRId64
+                                       " were taken into account: the topic was made anew or lost its end)",
+                        config->topics[i], topic->high, to);
+        if (from < to && from < topic->low)
+            return lost(found, k, error,
+                        TAGD_NEW_GROUP " (it can't be repaired: the records of topic \"%s\" from offset %" PRId64
+                                       " to %" PRId64 " must be read again, and those before %" PRId64 " are deleted)",
+                        config->topics[i], from, to, topic->low);
+        decision->start[i] = from < topic->low ? topic->low : from;
+    }
+    return true;
+}
+
+/* Whether Kafka's committed offsets, and the watermark with them, are those of the repair. */
+static bool is_level(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                     const int64_t *to_offset, int64_t to_watermark_ms)
+{
+    for (uint32_t i = 0; i < config->n_topics; i++) {
+        const struct tagd_committed_topic *topic = &found->committed[i];
+        struct tagd_position at;
+        int64_t watermark;
+        if (topic->offset != to_offset[i] || !tagd_metadata_read(topic->metadata, &at.fence, &at.batch, &watermark) ||
+            watermark != to_watermark_ms)
+            return false;
+    }
+    return true;
+}
+
+/* A copy of another history may have read further than what was published: it is repaired up to there. */
+static bool find_target(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                        struct tagd_position k, struct tagd_takeover_decision *decision, struct tagd_error *error)
+{
+    const struct tagd_head *head = found->head;
+    decision->to_watermark_ms = head->exists ? head->watermark_ms : INT64_MIN;
+    for (uint32_t i = 0; i < config->n_topics; i++) {
+        const struct tagd_committed_topic *topic = &found->committed[i];
+        struct tagd_position at = {.found = true};
+        int64_t watermark, next = head->exists ? head->next_offset[i] : 0;
+        if (topic->offset < 0 || !tagd_metadata_read(topic->metadata, &at.fence, &at.batch, &watermark) ||
+            at.fence != k.fence || at.batch != k.batch)
+            return lost(found, k, error,
+                        TAGD_NEW_GROUP " (it can't be repaired: topic \"%s\" has no committed offset of that batch, "
+                                       "so nobody knows up to where its records were taken into account)",
+                        config->topics[i]);
+        decision->to_offset[i] = topic->offset > next ? topic->offset : next;
+        if (watermark > decision->to_watermark_ms)
+            decision->to_watermark_ms = watermark;
+    }
+    return true;
+}
+
+/* Redis lost its last writes, or all of them. */
+static bool decide_lost(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                        struct tagd_position k, struct tagd_takeover_decision *decision, struct tagd_error *error)
+{
+    const struct tagd_head *head = found->head;
+    if (config->at_least_once || head->at_least_once)
+        return lost(found, k, error, TAGD_NEW_GROUP " (repair is for \"delivery\": \"exactly_once\")");
+    if (!head->exists && !config->rebuild)
+        return lost(found, k, error,
+                    "run \"tagd run --rebuild\", which makes it again from the topics' beginnings if they still hold "
+                    "all, or " TAGD_NEW_GROUP);
+    decision->verdict = TAGD_TAKEOVER_REPAIR;
+    decision->k = k;
+    if (!find_target(config, found, k, decision, error) || !find_replay(config, found, k, decision, error))
+        return false;
+    decision->repair_level = is_level(config, found, decision->to_offset, decision->to_watermark_ms);
+    return true;
+}
+
+/* Head says that a repair goes on, and Redis isn't behind Kafka's k. */
+static bool decide_resumed(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
+                           struct tagd_position k, struct tagd_takeover_decision *decision, struct tagd_error *error)
+{
+    const struct tagd_head *head = found->head;
+    if (config->at_least_once)
+        return tagd_fail(error,
+                         "shard %" PRIu32 ": its repair isn't over, and goes on only with \"delivery\": "
+                         "\"exactly_once\"; set that until it is over, or " TAGD_NEW_GROUP,
+                         found->shard);
+    memcpy(decision->to_offset, head->repair.to_offset, sizeof(decision->to_offset));
+    decision->to_watermark_ms = head->repair.to_watermark_ms;
+    for (uint32_t i = 0; i < config->n_topics; i++)
+        if (found->committed[i].offset > decision->to_offset[i])
+            return tagd_fail(error,
+                             "shard %" PRIu32 ": topic \"%s\" has the committed offset %" PRId64 ", beyond %" PRId64
+                             ", up to where it is repaired: somebody reset group \"%s\"; put the "
+                             "offset back, or " TAGD_NEW_GROUP,
+                             found->shard, config->topics[i], found->committed[i].offset, decision->to_offset[i],
+                             config->group);
+    if (!find_replay(config, found, k, decision, error))
+        return false;
+    decision->verdict = k.batch < head->batch ? TAGD_TAKEOVER_OUTBOX : TAGD_TAKEOVER_LEVEL;
+    decision->repair_level =
+        k.batch < head->batch || is_level(config, found, decision->to_offset, decision->to_watermark_ms);
+    return decision->verdict == TAGD_TAKEOVER_LEVEL || find_entries(found, k, decision, error);
+}
+
 static bool decide(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
                    struct tagd_takeover_decision *decision, struct tagd_error *error)
 {
@@ -217,31 +368,22 @@ static bool decide(const struct tagd_worker_config *config, const struct tagd_ta
     struct tagd_position committed = k;
     if (tagd_position_later(found->tail, k))
         k = found->tail;
-    if (!head->exists && k.found)
-        return tagd_fail(error,
-                         "shard %" PRIu32 ": Redis has no state of it, but Kafka says that batch %" PRIu64
-                         " (fence %" PRIu64 ") was published: Redis was emptied, or it is another one; bring its data "
-                         "back, or " NEW_GROUP " (rebuilding is not in this version)",
-                         found->shard, k.batch, k.fence);
+    if (head->exists && !head->at_least_once && !committed.found && !position_without_offsets(found, &k, error))
+        return false;
+    if (k.found && (!head->exists || k.batch > h.batch || (k.batch == h.batch && k.fence != h.fence)))
+        return decide_lost(config, found, k, decision, error);
+    if (head->repair.phase != TAGD_NO_REPAIR)
+        return decide_resumed(config, found, k, decision, error);
     if (!find_start(config, found, decision, error))
         return false;
     if (!head->exists) {
         decision->verdict = TAGD_TAKEOVER_NEW;
         return true;
     }
-    if (!head->at_least_once && !committed.found && !position_without_offsets(found, &k, error))
-        return false;
     if (h.batch == 0 && !k.found) {
         decision->verdict = TAGD_TAKEOVER_NEW;
         return true;
     }
-    if (k.found && (k.batch > h.batch || (k.batch == h.batch && k.fence != h.fence)))
-        return tagd_fail(error,
-                         "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64
-                         ") and Kafka already at %" PRIu64 " (fence %" PRIu64
-                         "): Redis lost its last writes; bring back a newer copy of its data, or " NEW_GROUP
-                         " (repair is not in this version)",
-                         found->shard, h.batch, h.fence, k.batch, k.fence);
     if (head->at_least_once)
         return decide_at_least_once(config, found, committed, decision, error);
     if (!k.found || k.batch < h.batch) {
@@ -262,8 +404,8 @@ void tagd_takeover_decide(const struct tagd_worker_config *config, const struct 
 
 /* ---- the steps ---- */
 
-static enum tagd_takeover_result submit(struct tagd_takeover *takeover, struct tagd_op *op,
-                                        enum tagd_takeover_step step, enum tagd_op_kind kind)
+enum tagd_takeover_result tagd_takeover_submit(struct tagd_takeover *takeover, struct tagd_op *op,
+                                               enum tagd_takeover_step step, enum tagd_op_kind kind)
 {
     takeover->step = step;
     op->kind = kind;
@@ -277,12 +419,12 @@ void tagd_takeover_begin(struct tagd_takeover *takeover, struct tagd_shard *shar
     *takeover = (struct tagd_takeover){.shard = shard};
     shard->status = TAGD_SHARD_RECOVERING;
     op->u.fence.at_least = at_least;
-    submit(takeover, op, TAGD_TAKEOVER_FENCE, TAGD_OP_FENCE);
+    tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_FENCE, TAGD_OP_FENCE);
 }
 
 static enum tagd_takeover_result ask_committed(struct tagd_takeover *takeover, struct tagd_op *op)
 {
-    return submit(takeover, op, TAGD_TAKEOVER_COMMITTED, TAGD_OP_COMMITTED);
+    return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_COMMITTED, TAGD_OP_COMMITTED);
 }
 
 /* Commits takeover->writes, which is a head alone. */
@@ -292,7 +434,7 @@ static enum tagd_takeover_result commit_head(struct tagd_takeover *takeover, str
     takeover->head = takeover->writes.head;
     op->u.commit.shards = &takeover->writes;
     op->u.commit.n_shards = 1;
-    return submit(takeover, op, step, TAGD_OP_COMMIT);
+    return tagd_takeover_submit(takeover, op, step, TAGD_OP_COMMIT);
 }
 
 static enum tagd_takeover_result claim(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -329,15 +471,15 @@ static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const st
         return claim(takeover, config, op);
     /* Also our own id's transaction, if it is not ours to begin any: an earlier life may have left it open. */
     op->u.end_owner.owner = tagd_str_of(takeover->head.owner);
-    return submit(takeover, op, TAGD_TAKEOVER_END_OWNER, TAGD_OP_END_OWNER);
+    return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_END_OWNER, TAGD_OP_END_OWNER);
 }
 
-static enum tagd_takeover_result start(struct tagd_takeover *takeover, struct tagd_op *op)
+enum tagd_takeover_result tagd_takeover_start(struct tagd_takeover *takeover, struct tagd_op *op)
 {
     if (takeover->head.batch == 0 && takeover->shard->has_first)
         memcpy(takeover->decision.start, takeover->shard->first, sizeof(takeover->decision.start));
     op->u.start.offsets = takeover->decision.start;
-    return submit(takeover, op, TAGD_TAKEOVER_START, TAGD_OP_START);
+    return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_START, TAGD_OP_START);
 }
 
 static enum tagd_takeover_result publish(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -356,7 +498,8 @@ static enum tagd_takeover_result publish(struct tagd_takeover *takeover, const s
         takeover->publish.offset[i] = i < content->n_topics && content->offset[i] > 0 ? content->offset[i] : 0;
     op->u.publish.shards = &takeover->publish;
     op->u.publish.n_shards = 1;
-    return submit(takeover, op, TAGD_TAKEOVER_PUBLISH, config->at_least_once ? TAGD_OP_SEND : TAGD_OP_PUBLISH);
+    return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_PUBLISH,
+                                config->at_least_once ? TAGD_OP_SEND : TAGD_OP_PUBLISH);
 }
 
 /* A transaction without outputs, so that Kafka's committed batch is head's. */
@@ -372,7 +515,7 @@ static enum tagd_takeover_result level_offsets(struct tagd_takeover *takeover, s
         takeover->publish.offset[i] = head->next_offset[i] > 0 ? head->next_offset[i] : 0;
     op->u.publish.shards = &takeover->publish;
     op->u.publish.n_shards = 1;
-    return submit(takeover, op, TAGD_TAKEOVER_LEVEL_OFFSETS, TAGD_OP_PUBLISH);
+    return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_LEVEL_OFFSETS, TAGD_OP_PUBLISH);
 }
 
 /* The dead letters of the entry are fetched again, one after the other; then it is published. */
@@ -386,15 +529,17 @@ static enum tagd_takeover_result fetch_letters(struct tagd_takeover *takeover, c
         return publish(takeover, config, op);
     op->u.refetch.topic = content->outputs[takeover->letter].topic;
     op->u.refetch.offset = content->outputs[takeover->letter].offset;
-    return submit(takeover, op, TAGD_TAKEOVER_REFETCH, TAGD_OP_REFETCH);
+    return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_REFETCH, TAGD_OP_REFETCH);
 }
 
 /* Nothing of the outbox is left to be published. */
 static enum tagd_takeover_result entries_done(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                               struct tagd_op *op)
 {
+    if (takeover->head.repair.phase != TAGD_NO_REPAIR)
+        return tagd_repair_resume(takeover, config, op);
     if (!takeover->head.exists || takeover->head.at_least_once == config->at_least_once)
-        return start(takeover, op);
+        return tagd_takeover_start(takeover, op);
     if (takeover->decision.verdict == TAGD_TAKEOVER_LEVEL && takeover->head.batch > 0)
         return level_offsets(takeover, op);
     return mark(takeover, config, op);
@@ -410,7 +555,7 @@ static enum tagd_takeover_result open_entry(struct tagd_takeover *takeover, cons
         content->n_topics != config->n_topics) {
         tagd_fail(error,
                   "shard %" PRIu32 ": the outbox entry of batch %" PRIu64
-                  " can't be read: it is damaged, or of another version of tagd; run that version, or " NEW_GROUP,
+                  " can't be read: it is damaged, or of another version of tagd; run that version, or " TAGD_NEW_GROUP,
                   takeover->shard->number, takeover->outbox[takeover->entry].batch);
         return TAGD_TAKEOVER_STOP;
     }
@@ -448,8 +593,10 @@ static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const s
     takeover->entry = takeover->n_outbox;
     takeover->repeats = takeover->head.at_least_once;
     takeover->shard->published = takeover->head.batch;
+    takeover->shard->repair_level = takeover->decision.repair_level;
     switch (takeover->decision.verdict) {
     case TAGD_TAKEOVER_REFUSE: TAGD_COUNT(stats, takeover_refused, 1); return TAGD_TAKEOVER_STOP;
+    case TAGD_TAKEOVER_REPAIR: return tagd_repair_begin(takeover, config, op, error);
     case TAGD_TAKEOVER_NEW: TAGD_COUNT(stats, takeover_new, 1); break;
     case TAGD_TAKEOVER_LEVEL: TAGD_COUNT(stats, takeover_level, 1); break;
     case TAGD_TAKEOVER_OUTBOX:
@@ -489,6 +636,8 @@ static enum tagd_takeover_result started(struct tagd_takeover *takeover, const s
         shard->has_first = true;
     }
     memcpy(shard->next_offset, takeover->decision.start, sizeof(shard->next_offset));
+    if (shard->head.repair.phase != TAGD_NO_REPAIR) /* what is deleted was not to be read again */
+        memcpy(shard->next_offset, shard->head.next_offset, sizeof(shard->next_offset));
     shard->watermark_ms = shard->head.watermark_ms;
     shard->latest_ms = shard->head.latest_ms;
     shard->next_due_ms = takeover->next_due_ms;
@@ -514,12 +663,20 @@ enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, con
     case TAGD_TAKEOVER_COMMITTED:
         takeover->committed = op->u.committed.topics;
         op->u.tail.repeats = takeover->head.at_least_once;
-        return submit(takeover, op, TAGD_TAKEOVER_TAIL, TAGD_OP_TAIL);
+        return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_TAIL, TAGD_OP_TAIL);
     case TAGD_TAKEOVER_TAIL: return compare(takeover, config, stats, op, error);
     case TAGD_TAKEOVER_REFETCH: return fetched(takeover, config, op);
     case TAGD_TAKEOVER_PUBLISH: return published(takeover, config, stats, op, error);
     case TAGD_TAKEOVER_LEVEL_OFFSETS: return mark(takeover, config, op);
     case TAGD_TAKEOVER_MARK: return open_entry(takeover, config, op, error);
+    case TAGD_TAKEOVER_REPAIR_SCAN:
+    case TAGD_TAKEOVER_REPAIR_UNDO:
+    case TAGD_TAKEOVER_REPAIR_BEGIN:
+    case TAGD_TAKEOVER_REPAIR_CHANGES:
+    case TAGD_TAKEOVER_REPAIR_LOAD:
+    case TAGD_TAKEOVER_REPAIR_TELL:
+    case TAGD_TAKEOVER_REPAIR_LETTERS:
+    case TAGD_TAKEOVER_REPAIR_REPLAY: return tagd_repair_next(takeover, config, stats, op, error);
     case TAGD_TAKEOVER_START: return started(takeover, config, stats);
     case TAGD_TAKEOVER_DONE: break;
     }

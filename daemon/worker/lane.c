@@ -4,16 +4,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool repairing(const struct tagd_lane *lane)
+{
+    return lane->repair.phase != TAGD_NO_REPAIR;
+}
+
 void tagd_lane_reset(struct tagd_lane *lane, const struct tagd_takeover *takeover, uint32_t n_topics)
 {
     lane->waiting_since_ms = 0;
+    lane->repair = takeover->head.repair;
     for (uint32_t i = 0; i < n_topics; i++) {
         struct tagd_lane_topic *topic = &lane->topics[i];
         topic->next = takeover->decision.start[i];
-        topic->known_end = takeover->committed[i].high;
+        topic->known_end = repairing(lane) ? lane->repair.to_offset[i] : takeover->committed[i].high;
         topic->latest_ms = INT64_MIN;
-        topic->at_end = false;
+        topic->at_end = repairing(lane) && topic->next >= lane->repair.to_offset[i];
     }
+}
+
+bool tagd_lane_wants(struct tagd_lane *lane, const struct tagd_record *record)
+{
+    if (!repairing(lane) || record->offset < lane->repair.to_offset[record->topic])
+        return true;
+    lane->topics[record->topic].at_end = true;
+    return false;
+}
+
+bool tagd_lane_replayed(const struct tagd_lane *lane, uint32_t n_topics)
+{
+    for (uint32_t i = 0; i < n_topics; i++)
+        if (lane->topics[i].n > 0 || !lane->topics[i].at_end)
+            return false;
+    return true;
 }
 
 void tagd_lane_push(struct tagd_lane *lane, const struct tagd_queued *queued, int64_t known_end)
@@ -31,9 +53,9 @@ void tagd_lane_push(struct tagd_lane *lane, const struct tagd_queued *queued, in
     }
     topic->ring[(topic->first + topic->n++) & (topic->cap - 1)] = *queued;
     topic->next = queued->record.offset + 1;
-    if (known_end > topic->known_end)
+    if (known_end > topic->known_end && !repairing(lane))
         topic->known_end = known_end;
-    topic->at_end = false;
+    topic->at_end = repairing(lane) && topic->next >= topic->known_end;
     lane->queued++;
     lane->queued_bytes += queued->record.key.n + queued->record.value.n;
 }
@@ -41,7 +63,7 @@ void tagd_lane_push(struct tagd_lane *lane, const struct tagd_queued *queued, in
 void tagd_lane_end(struct tagd_lane *lane, const struct tagd_input *in, int64_t mono_ms)
 {
     struct tagd_lane_topic *topic = &lane->topics[in->record.topic];
-    if (in->record.offset < topic->next)
+    if (in->record.offset < topic->next || (repairing(lane) && in->record.offset < topic->known_end))
         return;
     if (!topic->at_end) {
         topic->at_end = true;
@@ -50,6 +72,8 @@ void tagd_lane_end(struct tagd_lane *lane, const struct tagd_input *in, int64_t 
     }
     if (in->confirmed_ms > topic->confirmed_ms)
         topic->confirmed_ms = in->confirmed_ms;
+    if (repairing(lane))
+        return;
     topic->next = in->record.offset;
     if (topic->next > topic->known_end)
         topic->known_end = topic->next;
@@ -67,7 +91,7 @@ static bool must_wait(struct tagd_lane *lane, const struct tagd_worker_config *c
     for (uint32_t i = 0; i < config->n_topics; i++) {
         if (!holds_more(&lane->topics[i]))
             continue;
-        if (config->time_events)
+        if (config->time_events || repairing(lane))
             return true;
         if (lane->waiting_since_ms == 0)
             lane->waiting_since_ms = now->mono_ms;
@@ -118,9 +142,18 @@ static void raise_to(struct tagd_lane_watermark *watermark, int64_t ms)
         watermark->watermark_ms = ms;
 }
 
+/* Up to where time had been published. */
+static void cap(const struct tagd_lane *lane, struct tagd_lane_watermark *watermark)
+{
+    if (repairing(lane) && watermark->watermark_ms > lane->repair.to_watermark_ms)
+        watermark->watermark_ms = lane->repair.to_watermark_ms;
+}
+
 bool tagd_lane_lagging(const struct tagd_lane *lane, uint32_t topic, int64_t grace_ms, int64_t mono_ms)
 {
     const struct tagd_lane_topic *of = &lane->topics[topic];
+    if (repairing(lane))
+        return of->n > 0 || !of->at_end;
     return of->n > 0 || !of->at_end || mono_ms - of->end_since_ms < grace_ms;
 }
 
@@ -133,18 +166,24 @@ static uint32_t lagging_topics(const struct tagd_lane *lane, const struct tagd_w
     return lagging;
 }
 
+/* Under repair no answer is needed: it was given when this was published. */
+static int64_t last_confirmed(const struct tagd_lane *lane, const struct tagd_lane_topic *topic,
+                              const struct tagd_lane_clock *now)
+{
+    return repairing(lane) ? lane->repair.to_watermark_ms : now->wall_ms - (now->mono_ms - topic->confirmed_ms);
+}
+
 /* Live: wall - grace once nothing lags, else the least of the lagging partitions' latest event times minus grace; and
  * never past what an answer of the broker covers of a partition that doesn't lag: after a stall its end is an old one. */
 static int64_t live_bound(const struct tagd_lane *lane, const struct tagd_worker_config *config,
                           const struct tagd_lane_clock *now, uint32_t lagging)
 {
-    int64_t bound = now->wall_ms - config->grace_ms;
-    if (now->parted)
+    int64_t bound = repairing(lane) ? lane->repair.to_watermark_ms : now->wall_ms - config->grace_ms;
+    if (now->parted && !repairing(lane))
         return INT64_MIN;
     for (uint32_t i = 0; i < config->n_topics; i++) {
         const struct tagd_lane_topic *topic = &lane->topics[i];
-        int64_t of = lagging & 1u << i ? minus(topic->latest_ms, config->grace_ms)
-                                       : now->wall_ms - (now->mono_ms - topic->confirmed_ms);
+        int64_t of = lagging & 1u << i ? minus(topic->latest_ms, config->grace_ms) : last_confirmed(lane, topic, now);
         if (of < bound)
             bound = of;
     }
@@ -171,13 +210,17 @@ void tagd_lane_move(struct tagd_lane *lane, const struct tagd_worker_config *con
         raise_to(watermark, minus(watermark->latest_ms, config->grace_ms));
     else
         raise_to(watermark, live_bound(lane, config, now, watermark->lagging | 1u << taken->record.topic));
+    cap(lane, watermark);
 }
 
 void tagd_lane_settle(const struct tagd_lane *lane, const struct tagd_worker_config *config,
                       const struct tagd_lane_clock *now, struct tagd_lane_watermark *watermark)
 {
-    if (!config->time_events)
+    if (repairing(lane) && tagd_lane_replayed(lane, config->n_topics))
+        raise_to(watermark, lane->repair.to_watermark_ms);
+    else if (!config->time_events)
         raise_to(watermark, live_bound(lane, config, now, lagging_topics(lane, config, now->mono_ms)));
+    cap(lane, watermark);
 }
 
 bool tagd_lane_caught_up(const struct tagd_lane *lane, uint32_t n_topics)
@@ -196,5 +239,6 @@ void tagd_lane_free(struct tagd_lane *lane)
     for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
         free(lane->topics[i].ring);
     tagd_batch_free(&lane->batch);
+    tagd_letters_free(&lane->shard.letters);
     free(lane);
 }

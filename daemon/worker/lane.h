@@ -32,7 +32,9 @@ struct tagd_lane {
     int64_t retry_ms; /* monotonic: not taken over before */
     struct tagd_lane_topic topics[TAGD_TOPICS_MAX];
     size_t queued, queued_bytes;
-    int64_t waiting_since_ms; /* for a topic that holds more; 0: not waiting */
+    bool again_asked;          /* its records can't be read on: it is taken over again as soon as it is not in hand */
+    struct tagd_repair repair; /* as it was taken over; with a phase: its records are replayed, up to to_offset */
+    int64_t waiting_since_ms;  /* for a topic that holds more; 0: not waiting */
     struct tagd_batch batch;
     struct tagd_op load;
     /* at least once */
@@ -53,6 +55,10 @@ struct tagd_lane_clock {
 
 /* Forgets positions and ends, as a shard that begins to run. The queues must be empty. */
 void tagd_lane_reset(struct tagd_lane *lane, const struct tagd_takeover *takeover, uint32_t n_topics);
+/* Under repair: what is at or past to_offset is not wanted, and shows that the topic was read up to there. */
+bool tagd_lane_wants(struct tagd_lane *lane, const struct tagd_record *record);
+/* Under repair: all topics were read up to to_offset, and nothing of them waits. */
+bool tagd_lane_replayed(const struct tagd_lane *lane, uint32_t n_topics);
 void tagd_lane_push(struct tagd_lane *lane, const struct tagd_queued *queued, int64_t known_end);
 void tagd_lane_end(struct tagd_lane *lane, const struct tagd_input *in, int64_t mono_ms);
 /* The next record in the shard's order, out of the queue; false: none is there, or one must be waited for. Start a

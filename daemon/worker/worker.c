@@ -124,13 +124,28 @@ static void fail(struct tagd_worker *worker, const char *text)
     worker->stopping = true;
 }
 
+/* A head that says so: the state isn't what was published, and nothing is published of it. */
+static bool under_repair(const struct tagd_lane *lane)
+{
+    return lane->shard.head.repair.phase != TAGD_NO_REPAIR;
+}
+
+static void count_shards(struct tagd_worker *worker)
+{
+    uint64_t running = 0, repairing = 0;
+    for (size_t i = 0; i < worker->n_lanes; i++) {
+        bool runs = worker->lanes[i]->shard.status == TAGD_SHARD_RUNNING;
+        running += runs && !under_repair(worker->lanes[i]);
+        repairing += under_repair(worker->lanes[i]);
+    }
+    __atomic_store_n(&worker->stats.shards_running, running, __ATOMIC_RELAXED);
+    __atomic_store_n(&worker->stats.shards_repairing, repairing, __ATOMIC_RELAXED);
+}
+
 static void set_status(struct tagd_worker *worker, struct tagd_lane *lane, enum tagd_shard_status status)
 {
-    uint64_t running = 0;
     lane->shard.status = status;
-    for (size_t i = 0; i < worker->n_lanes; i++)
-        running += worker->lanes[i]->shard.status == TAGD_SHARD_RUNNING;
-    __atomic_store_n(&worker->stats.shards_running, running, __ATOMIC_RELAXED);
+    count_shards(worker);
 }
 
 /* ---- lanes ---- */
@@ -198,10 +213,33 @@ static struct tagd_lane *lane_for(const struct tagd_worker *worker, const struct
     return starting || lane->shard.status == TAGD_SHARD_RUNNING ? lane : NULL;
 }
 
+/* Under repair an event that was not in the future then isn't now, by whatever clock. */
+static void decode(const struct tagd_worker *worker, const struct tagd_lane *lane, const struct tagd_record *record,
+                   int64_t wall_ms, struct tagd_arena *arena, struct tagd_event *event)
+{
+    const struct tagd_event_rules *rules = &worker->rules[record->topic];
+    struct tagd_event_rules of_repair;
+    if (lane->repair.phase != TAGD_NO_REPAIR) {
+        of_repair = *rules;
+        of_repair.future_ms = -1;
+        rules = &of_repair;
+    }
+    tagd_event_decode(rules, record, wall_ms, arena, event);
+}
+
+/* Under repair: its time was too old or ahead of the clock when it was read first, and moved nothing. */
+static bool was_off_time(const struct tagd_lane *lane, const struct tagd_record *record)
+{
+    const struct tagd_letter *letter = NULL;
+    if (lane->repair.phase != TAGD_NO_REPAIR)
+        letter = tagd_letters_find(&lane->shard.letters, record->topic, record->offset);
+    return letter != NULL && (letter->code == TAGD_EVENT_FUTURE || letter->code == TAGD_EVENT_PAST);
+}
+
 static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
 {
     struct tagd_lane *lane = lane_for(worker, in);
-    if (lane == NULL) {
+    if (lane == NULL || !tagd_lane_wants(lane, &in->record)) {
         worker->port->release(worker->port->self, in->token);
         return;
     }
@@ -211,8 +249,8 @@ static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
                                  .generation = worker->generation,
                                  .wall_ms = worker->port->wall_ms(worker->port->self)};
     queued.event = tagd_arena_alloc(arena, sizeof(*queued.event));
-    tagd_event_decode(&worker->rules[in->record.topic], &in->record, queued.wall_ms, arena, queued.event);
-    queued.has_time = queued.event->has_time;
+    decode(worker, lane, &in->record, queued.wall_ms, arena, queued.event);
+    queued.has_time = queued.event->has_time && !was_off_time(lane, &in->record);
     queued.time_ms = queued.event->time_ms;
     size_t bytes = lane->queued_bytes;
     tagd_lane_push(lane, &queued, in->end_offset);
@@ -245,7 +283,11 @@ static void on_input(void *to, const struct tagd_input *in)
             }
         worker->any_lost = true;
         return;
-    case TAGD_IN_AGAIN: return;
+    case TAGD_IN_AGAIN:
+        for (size_t i = 0; i < in->n_shards; i++)
+            if (worker->by_number[in->shards[i]] != NULL)
+                worker->by_number[in->shards[i]]->again_asked = true;
+        return;
     case TAGD_IN_FATAL: fail(worker, in->error); return;
     }
 }
@@ -365,12 +407,14 @@ static void take_acknowledgements(struct tagd_worker *worker)
     count_unacknowledged(worker);
 }
 
-/* None of them is in hand. */
+/* None of them is in hand: those whose outputs failed, and those that can't be read on. */
 static void retake_failed(struct tagd_worker *worker)
 {
-    for (size_t i = 0; i < worker->n_lanes; i++)
-        if (worker->lanes[i]->resend && worker->lanes[i]->shard.status == TAGD_SHARD_RUNNING)
-            retake(worker, worker->lanes[i], RETAKE_MS);
+    for (size_t i = 0; i < worker->n_lanes; i++) {
+        struct tagd_lane *lane = worker->lanes[i];
+        if ((lane->resend || lane->again_asked) && lane->shard.status == TAGD_SHARD_RUNNING)
+            retake(worker, lane, RETAKE_MS);
+    }
 }
 
 static void take_offsets(struct tagd_worker *worker)
@@ -560,7 +604,7 @@ static bool begin_takeover(struct tagd_worker *worker)
         if (!wants || now < lane->retry_ms || on_its_way(worker, lane))
             continue;
         tagd_arena_reset(&worker->arena);
-        lane->resend = false; /* of its earlier fence */
+        lane->resend = lane->again_asked = false; /* of its earlier fence */
         tagd_takeover_begin(&worker->takeover, &lane->shard, &worker->op);
         submit(worker, &worker->op);
         worker->activity = TAKEOVER;
@@ -599,7 +643,7 @@ static void add_item(struct tagd_worker *worker, struct tagd_lane *lane, const s
     *record = taken->record;
     if (taken->generation != worker->generation) { /* it waited through a batch, whose arena is gone */
         event = tagd_arena_alloc(arena, sizeof(*event));
-        tagd_event_decode(&worker->rules[record->topic], record, taken->wall_ms, arena, event);
+        decode(worker, lane, record, taken->wall_ms, arena, event);
     }
     tagd_batch_add(&lane->batch, record, event, watermark_ms);
     keep_token(worker, taken->token);
@@ -628,12 +672,13 @@ static bool collect_lane(struct tagd_worker *worker, struct tagd_lane *lane, con
     tagd_lane_settle(lane, config, now, &watermark);
     batch->watermark_ms = watermark.watermark_ms;
     batch->latest_ms = watermark.latest_ms;
-    batch->caught_up = tagd_lane_caught_up(lane, config->n_topics);
+    batch->caught_up = !batch->muted && tagd_lane_caught_up(lane, config->n_topics);
     for (uint32_t i = 0; i < config->n_topics; i++)
         if (lane->topics[i].n == 0 && lane->topics[i].at_end)
-            batch->next_offset[i] = lane->topics[i].next;
+            batch->next_offset[i] = batch->muted ? lane->repair.to_offset[i] : lane->topics[i].next;
     bool due = batch->watermark_ms != INT64_MIN && lane->shard.next_due_ms <= batch->watermark_ms;
-    if (batch->n_items > 0 || due)
+    batch->settle = batch->muted && batch->n_items == 0 && !due && tagd_lane_replayed(lane, config->n_topics);
+    if (batch->n_items > 0 || due || batch->settle)
         return true;
     lane->shard.watermark_ms = watermark.watermark_ms; /* nothing to commit for it */
     return false;
@@ -752,6 +797,20 @@ static void send_batch(struct tagd_worker *worker)
     end_batch(worker);
 }
 
+/* The shard's repair is over, all of it: it is taken over again, and runs. */
+static void end_if_repaired(struct tagd_worker *worker, struct tagd_lane *lane)
+{
+    struct tagd_shard *shard = &lane->shard;
+    if (!lane->batch.ends_repair)
+        return;
+    note(worker,
+         "shard %" PRIu32 ": repaired: %" PRIu64 " records were read again, %" PRIu64
+         " customers compared with what was published of them, %" PRIu64 " differences published",
+         shard->number, shard->n_replayed, shard->n_settled, shard->n_differences);
+    shard->n_replayed = shard->n_settled = shard->n_differences = 0;
+    retake(worker, lane, 0);
+}
+
 static void advance_committing(struct tagd_worker *worker)
 {
     switch (worker->op.status) {
@@ -782,7 +841,10 @@ static void advance_committing(struct tagd_worker *worker)
         if (worker->writes[i].status == TAGD_DONE) {
             tagd_batch_committed(&lane->batch, &worker->writes[i], &worker->context);
             dropped(lane, worker->writes[i].outbox_drop_to);
-            worker->batch[n++] = lane;
+            if (tagd_batch_is_numbered(&lane->batch))
+                worker->batch[n++] = lane;
+            else
+                end_if_repaired(worker, lane);
             continue;
         }
         TAGD_COUNT(&worker->stats, commits_fenced, 1);
@@ -802,8 +864,10 @@ static void advance_publishing(struct tagd_worker *worker)
 {
     switch (worker->op.status) {
     case TAGD_DONE:
-        for (size_t i = 0; i < worker->n_batch; i++)
+        for (size_t i = 0; i < worker->n_batch; i++) {
             worker->batch[i]->shard.published = worker->batch[i]->shard.head.batch;
+            end_if_repaired(worker, worker->batch[i]);
+        }
         end_batch(worker);
         return;
     case TAGD_FENCED:
@@ -836,7 +900,7 @@ static void finish_release(struct tagd_worker *worker)
 {
     while (worker->n_lanes > 0)
         drop_lane(worker, worker->n_lanes - 1);
-    __atomic_store_n(&worker->stats.shards_running, 0, __ATOMIC_RELAXED);
+    count_shards(worker);
     worker->activity = IDLE;
     worker->leave_ms = 0;
     if (worker->revoking)
@@ -893,10 +957,7 @@ static void drop_lost(struct tagd_worker *worker)
     }
     worker->any_lost = false;
     worker->revoking = worker->revoking && worker->n_lanes > 0;
-    if (worker->n_lanes > 0)
-        set_status(worker, worker->lanes[0], worker->lanes[0]->shard.status);
-    else
-        __atomic_store_n(&worker->stats.shards_running, 0, __ATOMIC_RELAXED);
+    count_shards(worker);
 }
 
 static void resubmit(struct tagd_worker *worker)
@@ -1084,7 +1145,9 @@ size_t tagd_worker_shards(const struct tagd_worker *worker, struct tagd_shard_st
     for (size_t i = 0; i < n; i++) {
         const struct tagd_lane *lane = worker->lanes[i];
         out[i] = (struct tagd_shard_stats){.shard = lane->shard.number,
-                                           .status = lane->shard.status,
+                                           .status = under_repair(lane) && lane->shard.status == TAGD_SHARD_RUNNING
+                                                         ? TAGD_SHARD_RECOVERING
+                                                         : lane->shard.status,
                                            .fence = lane->shard.fence,
                                            .batch = lane->shard.head.batch,
                                            .watermark_ms = lane->shard.watermark_ms};

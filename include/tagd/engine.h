@@ -25,7 +25,8 @@ struct tagd_change {
     int64_t time_ms;                /* when it takes effect */
     int64_t valid_until_ms;         /* TAGD_NEVER: not within the horizon */
     struct tagd_tag then;           /* none: the tag ends (or valid_until is NEVER) */
-    const struct tagd_event *cause; /* NULL: the passing of time */
+    const struct tagd_event *cause; /* NULL: the passing of time, */
+    bool repair;                    /* or a repair: published tags said otherwise */
 };
 struct tagd_sink {
     void *self;
@@ -46,6 +47,11 @@ const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine);
 void tagd_engine_baseline(struct tagd_engine *engine, bool on);
 /* How many times tags changed untold, ever: whether a customer's did is seen by looking before and after. */
 uint64_t tagd_engine_untold(const struct tagd_engine *engine);
+
+/* The profile's tags in these dimensions (a flag each) are told as changes, from the ones before, at the customer's
+ * clock, as of which the profile must stand: for repair, where an evaluation was not told. */
+void tagd_engine_tell(struct tagd_engine *engine, struct tagd_profile *profile, const bool *dimensions,
+                      struct tagd_sink sink);
 
 /* Lets time run to `to_ms`, included: every instant at which a tag changes with no event, in order, each at its own
  * instant. Cheap if tagd_profile_due(profile) > to_ms. A profile that does not exist has no instants. */

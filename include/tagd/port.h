@@ -239,9 +239,11 @@ struct tagd_op {
             size_t max;                     /* records */
             struct tagd_published *outputs; /* results */
             size_t n_outputs;
-            int64_t began, next; /* looked at [began, next) */
-            bool end;            /* next is the partition's end */
-            bool whole; /* from was -1: a record of an earlier batch is before began, or began is 0: none is lost */
+            int64_t began,
+                next;   /* looked at [began, next); began: `from`, or what is the first there if that is later */
+            bool end;   /* next is the partition's end */
+            bool whole; /* none is lost. from was -1: a record of an earlier batch is before began, or began is 0; else:
+                           began is from */
         } outputs;
     } u;
 };

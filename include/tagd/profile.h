@@ -36,6 +36,20 @@ int64_t tagd_profile_latest(const struct tagd_profile *profile);
  * profile is not changed. */
 int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension);
 struct tagd_str tagd_profile_tag_text(const struct tagd_profile *profile, size_t dimension);
+/* All that is known of a dimension's tag. The texts live as long as the profile is not changed. */
+struct tagd_tag_history {
+    bool changed;                /* ever; else the rest says none */
+    struct tagd_str tag, before; /* p NULL: none */
+    int64_t since_ms;            /* when `before` became `tag` */
+};
+void tagd_profile_tag_history(const struct tagd_profile *profile, size_t dimension, struct tagd_tag_history *history);
+/* For repair: what is published takes the place of what was computed. The texts must not be the profile's own. False:
+ * the dimension has no such tag; nothing is set. */
+bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension,
+                                  const struct tagd_tag_history *history);
+void tagd_profile_set_revision(struct tagd_profile *profile, uint64_t revision, int64_t changed_at_ms);
+/* Up to where the customer has been evaluated, ms. */
+int64_t tagd_profile_clock(const struct tagd_profile *profile);
 /* How full the profile's limits are: the fullest store of panes and of values, and the dedupe ids. */
 struct tagd_profile_sizes {
     uint32_t panes, values, dedupe_ids;

@@ -1,6 +1,7 @@
 """A real broker, a real Redis, and the daemon as a process: what the end-to-end tests stand on."""
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,6 +73,26 @@ class Stack:
             time.sleep(1)
             self.start_redis()
             time.sleep(1)
+
+    def copy_redis(self):
+        """A copy of what Redis has written by now, while it runs; the folder."""
+        copy = f"{self.folder}/redis-{time.monotonic_ns()}"
+        shutil.copytree(self.folder + "/redis", copy)
+        return copy
+
+    def roll_back_redis(self, copy):
+        """Redis dies and comes back as it was when it was copied."""
+        self.redis_process.kill()
+        self.redis_process.wait()
+        shutil.rmtree(self.folder + "/redis")
+        shutil.copytree(copy, self.folder + "/redis")
+        self.start_redis()
+
+    def delete_records(self, topic, partition, before):
+        """What is before the offset goes, as by retention; -1: all that is there."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for future in admin.delete_records([TopicPartition(topic, partition, before)]).values():
+            future.result(30)
 
     def restart_broker(self, d):
         subprocess.run([BROKER, "kill", self.folder + "/kafka"], check=True)

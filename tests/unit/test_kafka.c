@@ -172,15 +172,28 @@ static void a_right_to_a_transactional_id_that_is_missing_is_named(void)
 
 /* ---- the tail ---- */
 
-/* So many outputs of one batch on the partition of changes, by whatever producer. */
-static void append(rd_kafka_t *producer, const char *batch, int n)
+static rd_kafka_t *some_producer(struct bench *bench)
+{
+    struct tagd_error error;
+    rd_kafka_conf_t *conf = tagd_kafka_conf(&bench->kafka, TAGD_KAFKA_PRODUCER, &error);
+    rd_kafka_t *producer = tagd_kafka_client_new(TAGD_KAFKA_PRODUCER, conf, &error);
+    CHECK(producer != NULL);
+    return producer;
+}
+
+/* So many outputs of one batch on the partition of a topic, by whatever producer. */
+static void append_of(rd_kafka_t *producer, const char *topic, const char *group, const char *batch, int n)
 {
     for (int i = 0; i < n; i++)
-        CHECK(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("changes"), RD_KAFKA_V_PARTITION(0),
-                                RD_KAFKA_V_VALUE("x", 1), RD_KAFKA_V_HEADER("tagd_batch", batch, -1),
-                                RD_KAFKA_V_HEADER("tagd_group", "g", -1),
+        CHECK(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_VALUE("x", 1),
+                                RD_KAFKA_V_HEADER("tagd_batch", batch, -1), RD_KAFKA_V_HEADER("tagd_group", group, -1),
                                 RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR);
     CHECK(rd_kafka_flush(producer, WAIT_MAX_MS) == RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void append(rd_kafka_t *producer, const char *batch, int n)
+{
+    append_of(producer, "changes", "g", batch, n);
 }
 
 static bool tail_is(struct bench *bench, bool repeats, uint64_t fence, uint64_t batch)
@@ -199,11 +212,8 @@ static bool tail_is(struct bench *bench, bool repeats, uint64_t fence, uint64_t 
 static void repeats_behind_later_batches_do_not_hide_them(void)
 {
     struct bench bench;
-    struct tagd_error error;
     bench_open(&bench, true);
-    rd_kafka_conf_t *conf = tagd_kafka_conf(&bench.kafka, TAGD_KAFKA_PRODUCER, &error);
-    rd_kafka_t *producer = tagd_kafka_client_new(TAGD_KAFKA_PRODUCER, conf, &error);
-    CHECK(producer != NULL);
+    rd_kafka_t *producer = some_producer(&bench);
     append(producer, "2.7.0", 600);
     append(producer, "3.9.0", 1);
     append(producer, "2.7.0", 63);
@@ -221,8 +231,112 @@ static void repeats_behind_later_batches_do_not_hide_them(void)
     bench_close(&bench);
 }
 
+/* ---- the outputs ---- */
+
+static struct tagd_op outputs_from(struct bench *bench, int kind, int64_t from, uint64_t batch, size_t max)
+{
+    struct tagd_op op = {.kind = TAGD_OP_OUTPUTS, .arena = &bench->arena};
+    op.u.outputs.kind = kind;
+    op.u.outputs.from = from;
+    op.u.outputs.batch = batch;
+    op.u.outputs.max = max;
+    tagd_kafka_outputs(&bench->kafka, &op);
+    if (op.status != TAGD_DONE)
+        fprintf(stderr, "%s\n", op.error.text);
+    return op;
+}
+
+static bool looked(const struct tagd_op *op, int64_t began, int64_t next, size_t n, bool end)
+{
+    return op->status == TAGD_DONE && op->u.outputs.began == began && op->u.outputs.next == next &&
+           op->u.outputs.n_outputs == n && op->u.outputs.end == end && op->u.outputs.whole;
+}
+
+static void outputs_are_found_by_batch_behind_those_of_earlier_ones(void)
+{
+    struct bench bench;
+    bench_open(&bench, false);
+    rd_kafka_t *producer = some_producer(&bench);
+    append(producer, "2.7.0", 5000);
+    append_of(producer, "changes", "other", "1.1.0", 3);
+    append(producer, "2.9.0", 700); /* several chunks from the end */
+    append(producer, "4.10.0", 10);
+    append_of(producer, "changes", "other", "1.1.0", 1);
+    struct tagd_op op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 9, 10000);
+    CHECK(looked(&op, 5000, 5714, 710, true));
+    CHECK(op.u.outputs.outputs[0].at.batch == 9 && op.u.outputs.outputs[0].record.offset == 5003);
+    CHECK(op.u.outputs.outputs[709].at.fence == 4 && op.u.outputs.outputs[709].at.batch == 10);
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 8, 10000); /* a batch without outputs */
+    CHECK(looked(&op, 5000, 5714, 710, true));
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 10, 10000);
+    CHECK(looked(&op, 5703, 5714, 10, true));
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 11, 10000);
+    CHECK(looked(&op, 5713, 5714, 0, true));
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 7, 10000); /* none is earlier: from the beginning */
+    CHECK(looked(&op, 0, 5714, 5710, true));
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 0, 10000);
+    CHECK(looked(&op, 0, 5714, 5710, true));
+    rd_kafka_destroy(producer);
+    bench_close(&bench);
+}
+
+static void outputs_are_read_on_where_an_earlier_look_ended(void)
+{
+    struct bench bench;
+    bench_open(&bench, false);
+    rd_kafka_t *producer = some_producer(&bench);
+    append(producer, "2.7.0", 5);
+    append_of(producer, "changes", "other", "2.7.0", 2);
+    append(producer, "2.8.0", 3);
+    append_of(producer, "changes", "other", "2.9.0", 1);
+    struct tagd_op op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 7, 4);
+    CHECK(looked(&op, 0, 4, 4, false));
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, 4, 0, 3);
+    CHECK(looked(&op, 4, 9, 3, false) && op.u.outputs.outputs[0].at.batch == 7 &&
+          op.u.outputs.outputs[2].at.batch == 8 && op.u.outputs.outputs[2].record.offset == 8);
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, 9, 0, 1); /* full with the last one of ours */
+    CHECK(looked(&op, 9, 10, 1, false));
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, 10, 0, 1);
+    CHECK(looked(&op, 10, 11, 0, true));
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, 11, 0, 1);
+    CHECK(looked(&op, 11, 11, 0, true));
+    append(producer, "2.9.0", 1); /* what comes later is seen by the next look */
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, 11, 0, 1);
+    CHECK(looked(&op, 11, 12, 1, true));
+    rd_kafka_destroy(producer);
+    bench_close(&bench);
+}
+
+static void outputs_come_whole_and_by_kind(void)
+{
+    struct bench bench;
+    bench_open(&bench, false);
+    rd_kafka_t *producer = some_producer(&bench);
+    struct tagd_op op = outputs_from(&bench, TAGD_OUT_DEAD_LETTER, -1, 5, 10); /* nothing there at all */
+    CHECK(looked(&op, 0, 0, 0, true));
+    append_of(producer, "changes", "g", "1.1.0", 2);
+    CHECK(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("letters"), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY("k\0y", 3),
+                            RD_KAFKA_V_HEADER("mine", NULL, 0), RD_KAFKA_V_HEADER("tagd_batch", "3.4.1", -1),
+                            RD_KAFKA_V_HEADER("tagd_group", "g", -1), RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    CHECK(rd_kafka_flush(producer, WAIT_MAX_MS) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    op = outputs_from(&bench, TAGD_OUT_DEAD_LETTER, -1, 1, 10);
+    CHECK(looked(&op, 0, 1, 1, true));
+    const struct tagd_record *record = &op.u.outputs.outputs[0].record;
+    CHECK(op.u.outputs.outputs[0].at.found && op.u.outputs.outputs[0].at.fence == 3 &&
+          op.u.outputs.outputs[0].at.batch == 4);
+    CHECK(record->has_key && record->key.n == 3 && memcmp(record->key.p, "k\0y", 3) == 0 && !record->has_value &&
+          record->value.n == 0 && record->offset == 0 && record->timestamp_ms > 0);
+    CHECK(record->n_headers == 3 && tagd_str_eq(record->headers[0].name, TAGD_STR("mine")) &&
+          record->headers[0].value.p == NULL && tagd_str_eq(record->headers[1].value, TAGD_STR("3.4.1")));
+    rd_kafka_destroy(producer);
+    bench_close(&bench);
+}
+
 int main(void)
 {
+    RUN(outputs_are_found_by_batch_behind_those_of_earlier_ones);
+    RUN(outputs_are_read_on_where_an_earlier_look_ended);
+    RUN(outputs_come_whole_and_by_kind);
     RUN(a_message_that_is_too_large_is_known_behind_what_it_led_to);
     RUN(only_a_size_replaces_the_first_reason);
     RUN(repeats_behind_later_batches_do_not_hide_them);

@@ -32,6 +32,14 @@ static struct tagd_head with_baseline(bool finished)
     return head;
 }
 
+static struct tagd_head repairing(enum tagd_repair_phase phase)
+{
+    struct tagd_head head = with_baseline(true);
+    head.repair = (struct tagd_repair){
+        .phase = phase, .to_offset = {7, INT64_MAX}, .to_watermark_ms = INT64_MIN, .outputs_from = {0, 9876543210}};
+    return head;
+}
+
 static bool same(const struct tagd_head *a, const struct tagd_head *b)
 {
     return a->exists == b->exists && a->fence == b->fence && a->batch == b->batch && a->prev_fence == b->prev_fence &&
@@ -42,7 +50,8 @@ static bool same(const struct tagd_head *a, const struct tagd_head *b)
            strcmp(a->baseline.import, b->baseline.import) == 0 && a->baseline.finished == b->baseline.finished &&
            a->baseline.before_ms == b->baseline.before_ms && a->baseline.lines == b->baseline.lines &&
            a->baseline.events == b->baseline.events && a->baseline.duplicates == b->baseline.duplicates &&
-           a->baseline.ignored == b->baseline.ignored && a->baseline.customers == b->baseline.customers;
+           a->baseline.ignored == b->baseline.ignored && a->baseline.customers == b->baseline.customers &&
+           a->at_least_once == b->at_least_once && memcmp(&a->repair, &b->repair, sizeof(a->repair)) == 0;
 }
 
 static bool reads_back(const struct tagd_head *head)
@@ -63,6 +72,39 @@ static void a_head_reads_back_with_and_without_a_baseline(void)
     CHECK(reads_back(&plain));
 }
 
+static void a_repair_reads_back_with_and_without_a_baseline(void)
+{
+    struct tagd_head telling = repairing(TAGD_REPAIR_TELLING), replaying = repairing(TAGD_REPAIR_REPLAYING);
+    CHECK(reads_back(&telling) && reads_back(&replaying));
+    replaying.baseline = (struct tagd_baseline){0};
+    CHECK(reads_back(&replaying));
+    replaying.repair = (struct tagd_repair){0};
+    replaying.at_least_once = true;
+    CHECK(reads_back(&replaying));
+}
+
+static bool is_read(const char *text)
+{
+    struct tagd_head head;
+    return tagd_redis_head_read(tagd_str_of(text), &head);
+}
+
+static void a_repair_that_can_not_be_is_refused(void)
+{
+    CHECK(is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8"));
+    CHECK(is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 2 0 9 -1 7 8 import a 1 0 0 0 0 0 0"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 0 0 9 -1 7 8"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 3 0 9 -1 7 8"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8 9"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 x"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8x"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repairs 1 0 9 -1 7 8"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8 repair 1 0 9 -1 7 8"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 import a 1 0 0 0 0 0 0 repair 1 0 9 -1 7 8"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 at_least_once repair 1 0 9 -1 7 8"));
+}
+
 static void a_head_without_a_baseline_is_written_as_ever(void)
 {
     struct tagd_head head = some_head();
@@ -76,27 +118,29 @@ static void a_head_without_a_baseline_is_written_as_ever(void)
 
 static void the_largest_head_fits(void)
 {
-    struct tagd_head head = with_baseline(true);
+    struct tagd_head head = repairing(TAGD_REPAIR_REPLAYING);
     struct tagd_baseline *baseline = &head.baseline;
     head.n_topics = TAGD_TOPICS_MAX;
     head.batch = head.prev_fence = UINT64_MAX;
     head.latest_ms = baseline->before_ms = INT64_MIN;
     baseline->events = baseline->duplicates = baseline->ignored = baseline->customers = UINT64_MAX;
     for (int i = 0; i < TAGD_TOPICS_MAX; i++)
-        head.next_offset[i] = INT64_MAX;
+        head.next_offset[i] = head.repair.to_offset[i] = INT64_MIN;
+    head.watermark_ms = head.repair.outputs_from[0] = head.repair.outputs_from[1] = INT64_MIN;
     memset(head.owner, 'o', sizeof(head.owner) - 1);
     CHECK(reads_back(&head));
 }
 
 static void a_head_that_is_cut_or_has_more_is_refused(void)
 {
-    struct tagd_head head = with_baseline(true), read;
+    struct tagd_head head = repairing(TAGD_REPAIR_REPLAYING), read;
     struct tagd_buf text = {0};
     tagd_redis_head_write(&text, &head);
     tagd_buf_reserve(&text, 1);
     text.p[text.n] = '\0';
     for (size_t n = 0; n < text.n; n++) /* a number that is cut is a number still: whole words go */
-        if (n == 0 || (text.p[n] == ' ' && strncmp(text.p + n, " import", 7) != 0))
+        if (n == 0 ||
+            (text.p[n] == ' ' && strncmp(text.p + n, " import", 7) != 0 && strncmp(text.p + n, " repair", 7) != 0))
             CHECK(!tagd_redis_head_read((struct tagd_str){text.p, n}, &read));
     tagd_buf_add_z(&text, " 1");
     CHECK(!tagd_redis_head_read((struct tagd_str){text.p, text.n}, &read));
@@ -106,6 +150,8 @@ static void a_head_that_is_cut_or_has_more_is_refused(void)
 int main(void)
 {
     RUN(a_head_reads_back_with_and_without_a_baseline);
+    RUN(a_repair_reads_back_with_and_without_a_baseline);
+    RUN(a_repair_that_can_not_be_is_refused);
     RUN(a_head_without_a_baseline_is_written_as_ever);
     RUN(the_largest_head_fits);
     RUN(a_head_that_is_cut_or_has_more_is_refused);

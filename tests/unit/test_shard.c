@@ -114,18 +114,136 @@ static void outputs_say_more_than_offsets_that_expired(void)
     shop_close(&found.shop);
 }
 
-static void a_redis_behind_kafka_is_refused(void)
+/* Redis at batch 7, offsets 10 and 20; Kafka at a later one, offsets 12 and 20. */
+static void behind(struct found *found)
+{
+    level(found);
+    kafka_at(found, 4, 9);
+    found->committed[0].offset = 12;
+}
+
+static void a_redis_behind_kafka_is_repaired_up_to_what_was_published(void)
+{
+    struct found found;
+    behind(&found);
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR && found.decision.k.fence == 4 && found.decision.k.batch == 9);
+    CHECK(found.decision.start[0] == 10 && found.decision.to_offset[0] == 12 && found.decision.to_offset[1] == 20);
+    CHECK(found.decision.to_watermark_ms == 1000 && found.decision.repair_level);
+    kafka_at(&found, 2, 8); /* an older fence: Redis is another history's */
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR);
+    kafka_at(&found, 4, 7); /* equal numbers under different fences */
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR);
+    kafka_at(&found, 2, 7);
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR);
+    found.head.next_offset[1] = 30; /* it has read further: it is repaired up to there */
+    found.head.watermark_ms = 2000;
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR && !found.decision.repair_level);
+    CHECK(found.decision.start[1] == 30 && found.decision.to_offset[1] == 30 && found.decision.to_watermark_ms == 2000);
+    shop_close(&found.shop);
+}
+
+static void what_is_missing_for_a_repair_is_said(void)
+{
+    struct found found;
+    behind(&found);
+    found.committed[0].low = 11;
+    found.config.continue_on_data_gap = true; /* never passed over */
+    CHECK(refused(&found, "lost its last writes; bring back a newer copy of its data, or a new \"group\""));
+    CHECK(refused(&found, "the records of topic \"orders\" from offset 10 to 12 must be read again, and those before "
+                          "11 are deleted"));
+    found.committed[0].low = 10;
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR);
+    found.committed[1].low = 25; /* nothing of this one is read again */
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR && found.decision.start[1] == 25);
+    found.committed[1].low = 0;
+    found.committed[0].high = 11;
+    CHECK(refused(&found, "topic \"orders\" ends at offset 11, and its records up to 12 were taken into account"));
+    found.committed[0].high = 12;
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR);
+    found.found.tail = (struct tagd_position){true, 4, 10};
+    CHECK(refused(&found, "topic \"orders\" has no committed offset of that batch"));
+    found.found.tail = (struct tagd_position){0};
+    found.committed[1].offset = -1;
+    found.committed[1].metadata = (struct tagd_str){"", 0};
+    CHECK(refused(&found, "topic \"logins\" has no committed offset of that batch"));
+    behind(&found);
+    found.head.next_offset[1] = -1;
+    found.config.begins_at_end = true;
+    CHECK(refused(&found, "nobody knows where topic \"logins\" began"));
+    found.config.begins_at_end = false;
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR && found.decision.start[1] == 0);
+    found.config.at_least_once = true;
+    CHECK(refused(&found, "(repair is for \"delivery\": \"exactly_once\")"));
+    found.config.at_least_once = false;
+    found.head.at_least_once = true;
+    CHECK(refused(&found, "(repair is for \"delivery\": \"exactly_once\")"));
+    shop_close(&found.shop);
+}
+
+static void an_emptied_redis_is_refused_unless_it_may_be_rebuilt(void)
+{
+    struct found found;
+    behind(&found);
+    found.head = (struct tagd_head){.next_offset = {-1, -1}, .watermark_ms = INT64_MIN};
+    CHECK(
+        refused(&found, "Redis was emptied, or it is another one; bring its data back, or run \"tagd run --rebuild\""));
+    found.config.rebuild = true;
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR && found.decision.start[0] == 0 && found.decision.to_offset[1] == 20);
+    found.committed[1].low = 1;
+    CHECK(refused(&found, "topic \"logins\" from offset 0 to 20 must be read again, and those before 1 are deleted"));
+    found.committed[1].low = 0;
+    found.config.begins_at_end = true;
+    CHECK(refused(&found, "new shards begin at the topics' ends"));
+    found.config.begins_at_end = false;
+    found.config.at_least_once = true;
+    CHECK(refused(&found, "(repair is for"));
+    shop_close(&found.shop);
+}
+
+/* Head repairs up to offsets 12 and 20 of batch 7; the first topic was read again up to 10. */
+static void repairing(struct found *found)
+{
+    level(found);
+    found->head.repair = (struct tagd_repair){TAGD_REPAIR_REPLAYING, {12, 20}, 1000, {5, 0}};
+    found->committed[0].offset = 12;
+}
+
+static void a_repair_goes_on_up_to_where_it_was_to_go(void)
+{
+    struct found found;
+    repairing(&found);
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL && found.decision.repair_level && found.decision.start[0] == 10);
+    found.head.repair.to_watermark_ms = 2000;
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL && !found.decision.repair_level);
+    found.committed[0].low = 11;
+    CHECK(refused(&found, "the repair isn't over"));
+    found.committed[0].low = 0;
+    found.committed[0].offset = 13;
+    CHECK(refused(&found, "somebody reset group \"g\""));
+    found.committed[0].offset = 12;
+    found.config.at_least_once = true;
+    CHECK(refused(&found, "its repair isn't over, and goes on only with \"delivery\": \"exactly_once\""));
+    found.config.at_least_once = false;
+    kafka_at(&found, 4, 8); /* Redis went back again */
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR && found.decision.k.batch == 8);
+    kafka_at(&found, 2, 6); /* a difference was committed and not published yet */
+    found.outbox[0] = (struct tagd_outbox_entry){.fence = 3, .batch = 7, .prev_fence = 2};
+    found.found.n_outbox = 1;
+    CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0 && found.decision.repair_level);
+    found.outbox[0].prev_fence = 1;
+    CHECK(refused(&found, "outbox"));
+    shop_close(&found.shop);
+}
+
+static void a_redis_without_state_and_outputs_without_offsets_cannot_be_rebuilt(void)
 {
     FOUND(found);
-    kafka_at(&found, 3, 8);
-    CHECK(refused(&found, "lost its last writes"));
-    kafka_at(&found, 4, 7); /* equal numbers under different fences */
-    CHECK(refused(&found, "lost its last writes"));
-    kafka_at(&found, 3, 7);
-    found.found.tail = (struct tagd_position){true, 3, 8};
-    CHECK(refused(&found, "lost its last writes"));
     found.head = (struct tagd_head){.next_offset = {-1, -1}};
+    found.committed[0] = found.committed[1] = (struct tagd_committed_topic){.offset = -1, .low = 0, .high = 100};
+    found.found.tail = (struct tagd_position){true, 3, 8};
     CHECK(refused(&found, "Redis was emptied"));
+    found.config.rebuild = true;
+    CHECK(refused(&found, "topic \"orders\" has no committed offset of that batch"));
     shop_close(&found.shop);
 }
 
@@ -259,6 +377,10 @@ static void a_baseline_in_redis_and_batches_in_kafka_is_refused(void)
     imported(&found, true);
     found.found.tail = (struct tagd_position){true, 4, 2};
     CHECK(refused(&found, "lost its last writes"));
+    kafka_at(&found, 4, 2);
+    found.committed[0].offset = found.committed[1].offset = 7;
+    found.committed[0].low = found.committed[1].low = 0;
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR && found.decision.start[0] == 0); /* upon the baseline */
     shop_close(&found.shop);
 }
 
@@ -340,7 +462,11 @@ int main(void)
     RUN(equal_batches_go_on_at_the_heads_offsets);
     RUN(what_kafka_lacks_comes_from_the_outbox);
     RUN(outputs_say_more_than_offsets_that_expired);
-    RUN(a_redis_behind_kafka_is_refused);
+    RUN(a_redis_behind_kafka_is_repaired_up_to_what_was_published);
+    RUN(what_is_missing_for_a_repair_is_said);
+    RUN(an_emptied_redis_is_refused_unless_it_may_be_rebuilt);
+    RUN(a_repair_goes_on_up_to_where_it_was_to_go);
+    RUN(a_redis_without_state_and_outputs_without_offsets_cannot_be_rebuilt);
     RUN(at_least_once_all_of_the_outbox_is_sent);
     RUN(at_least_once_what_does_not_fit_is_refused);
     RUN(offsets_of_another_hand_are_refused);

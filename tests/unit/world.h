@@ -18,6 +18,7 @@
 #define WORLD_OPS 8
 #define WORLD_SENDS 128
 #define WORLD_IDS 64
+#define WORLD_OUTPUTS 512
 
 struct world_partition {
     struct tagd_record records[WORLD_RECORDS]; /* by offset */
@@ -27,12 +28,26 @@ struct world_partition {
     struct tagd_str metadata;
 };
 struct world_customer {
-    struct tagd_str id, bytes;
+    struct tagd_str id, bytes, told; /* told.n = 0: none; a customer without bytes is one that is told of alone */
     int64_t due_ms;
     char view[256];
 };
+struct world_outputs {                       /* an output partition */
+    struct tagd_published at[WORLD_OUTPUTS]; /* by offset */
+    int64_t end, low;
+};
+/* What the store has of a shard. A copy can be taken and brought back: what it points to lives as long as the world. */
+struct world_store {
+    uint64_t fence;
+    struct tagd_head head;
+    struct world_customer customers[WORLD_CUSTOMERS];
+    size_t n_customers;
+    struct tagd_outbox_entry outbox[WORLD_RECORDS];
+    size_t n_outbox;
+};
 struct world_shard {
     struct world_partition topics[WORLD_TOPICS];
+    struct world_outputs outputs[TAGD_OUTPUT_KINDS];
     uint64_t fence;
     struct tagd_head head;
     struct world_customer customers[WORLD_CUSTOMERS];
@@ -68,8 +83,13 @@ struct world {
     size_t n_ops;
     struct world_send sends[WORLD_SENDS];
     size_t n_sends;
-    bool sends_held;           /* nothing that is sent comes through, or is answered */
-    bool assign, revoke, lost; /* all shards, at the next poll */
+    bool sends_held;                  /* nothing that is sent comes through, or is answered */
+    bool assign, revoke, lost, again; /* all shards, at the next poll */
+    size_t n_done, die_at;            /* operations so far; the die_at-th (0: none) is where the process dies, */
+    bool die_after, dead;             /* before or after it took effect; then nothing happens any more */
+    unsigned n_events;
+    size_t outputs_most; /* records that an OUTPUTS gives at once; 0: as many as it asks for */
+    size_t settle_most;  /* the same of a LOAD's told customers */
     unsigned revoked;
     uint32_t stalled;            /* topics, as bits, that give nothing, nor tell their end */
     size_t polls, polls_at_once; /* those that were not to wait */
@@ -113,6 +133,55 @@ static inline void world_fence(struct world_shard *shard, struct tagd_op *op)
             op->u.fence.next_due_ms = shard->customers[i].due_ms;
 }
 
+/* ---- the store of a shard ---- */
+
+static inline struct world_store world_copy(const struct world_shard *shard)
+{
+    struct world_store store = {
+        .fence = shard->fence, .head = shard->head, .n_customers = shard->n_customers, .n_outbox = shard->n_outbox};
+    memcpy(store.customers, shard->customers, sizeof(store.customers));
+    memcpy(store.outbox, shard->outbox, sizeof(store.outbox));
+    return store;
+}
+
+static inline void world_bring_back(struct world_shard *shard, const struct world_store *store)
+{
+    shard->fence = store->fence;
+    shard->head = store->head;
+    shard->n_customers = store->n_customers;
+    shard->n_outbox = store->n_outbox;
+    memcpy(shard->customers, store->customers, sizeof(store->customers));
+    memcpy(shard->outbox, store->outbox, sizeof(store->outbox));
+}
+
+static inline void world_empty(struct world_shard *shard)
+{
+    static const struct world_store nothing;
+    world_bring_back(shard, &nothing);
+    shard->head.watermark_ms = shard->head.latest_ms = INT64_MIN;
+    for (size_t topic = 0; topic < TAGD_TOPICS_MAX; topic++)
+        shard->head.next_offset[topic] = -1;
+}
+
+static inline void world_load_told(const struct world *world, struct world_shard *shard, struct tagd_op *op)
+{
+    size_t most = world->settle_most != 0 ? world->settle_most : op->u.load.settle_max;
+    for (size_t i = 0; i < op->u.load.n_items && op->u.load.with_told; i++) {
+        const struct world_customer *known = world_customer(shard, op->u.load.items[i].customer);
+        op->u.load.items[i].told = known == NULL ? (struct tagd_str){NULL, 0} : known->told;
+    }
+    op->u.load.n_settle = 0;
+    if (op->u.load.settle_max == 0)
+        return;
+    op->u.load.settle = tagd_arena_zalloc(op->arena, (shard->n_customers + 1) * sizeof(*op->u.load.settle));
+    for (size_t i = 0; i < shard->n_customers; i++) {
+        const struct world_customer *customer = &shard->customers[i];
+        if (customer->told.n > 0 && op->u.load.n_settle < most)
+            op->u.load.settle[op->u.load.n_settle++] =
+                (struct tagd_load_item){customer->id, customer->bytes, customer->told};
+    }
+}
+
 static inline void world_load(const struct world *world, struct world_shard *shard, struct tagd_op *op)
 {
     size_t due_most = world->due_most != 0 ? world->due_most : op->u.load.due_max;
@@ -128,10 +197,30 @@ static inline void world_load(const struct world *world, struct world_shard *sha
     for (size_t i = 0; i < shard->n_customers; i++) {
         const struct world_customer *customer = &shard->customers[i];
         if (customer->due_ms <= op->u.load.due_to_ms && op->u.load.n_due < due_most)
-            op->u.load.due[op->u.load.n_due++] =
-                (struct tagd_load_item){.customer = customer->id, .bytes = customer->bytes};
+            op->u.load.due[op->u.load.n_due++] = (struct tagd_load_item){
+                customer->id, customer->bytes, op->u.load.with_told ? customer->told : (struct tagd_str){NULL, 0}};
         else if (customer->due_ms < op->u.load.next_due_ms)
             op->u.load.next_due_ms = customer->due_ms;
+    }
+}
+
+static inline struct world_customer *world_add_customer(struct world *world, struct world_shard *shard,
+                                                        struct tagd_str id)
+{
+    CHECK(shard->n_customers < WORLD_CUSTOMERS);
+    struct world_customer *customer = &shard->customers[shard->n_customers++];
+    *customer = (struct world_customer){.id = world_keep(world, id), .due_ms = TAGD_NEVER};
+    return customer;
+}
+
+static inline void world_write_told(struct world *world, struct world_shard *shard,
+                                    const struct tagd_shard_writes *writes)
+{
+    for (size_t i = 0; i < writes->n_told; i++) {
+        struct world_customer *customer = world_customer(shard, writes->told[i].customer);
+        if (customer == NULL)
+            customer = world_add_customer(world, shard, writes->told[i].customer);
+        customer->told = world_keep(world, writes->told[i].bytes);
     }
 }
 
@@ -147,14 +236,13 @@ static inline void world_write(struct world *world, struct world_shard *shard, c
             writes->head.fence, writes->head.batch, writes->head.prev_fence, world_keep(world, writes->outbox)};
     shard->head = writes->head;
     shard->head.exists = true;
+    world_write_told(world, shard, writes);
     for (size_t i = 0; i < writes->n_profiles; i++) {
         const struct tagd_profile_write *write = &writes->profiles[i];
         struct world_customer *customer = world_customer(shard, write->customer);
-        if (customer == NULL) {
-            CHECK(shard->n_customers < WORLD_CUSTOMERS && write->due_changed);
-            customer = &shard->customers[shard->n_customers++];
-            customer->id = world_keep(world, write->customer);
-        }
+        if (customer == NULL)
+            customer = world_add_customer(world, shard, write->customer);
+        CHECK(customer->bytes.n > 0 || write->due_changed);
         customer->bytes = world_keep(world, write->bytes);
         if (write->due_changed)
             customer->due_ms = write->due_ms;
@@ -202,14 +290,15 @@ static inline void world_see_change(struct world *world, struct world_shard *sha
         tagd_buf_printf(&world->published, "%.*s;", (int)output->headers[1].value.n, output->headers[1].value.p);
         return;
     }
-    static const char *const names[] = {"\"id\":\"", "\"dimension\":\"", "\"to\":\""};
+    static const char *const names[] = {"\"id\":\"", "\"dimension\":\"", "\"to\":"};
     const char *text = tagd_arena_copy(&world->memory, value.p, value.n).p;
     world_see_id(shard, (struct tagd_str){text, value.n});
     for (size_t i = 0; i < 3; i++) {
         const char *at = strstr(text, names[i]);
         CHECK(at != NULL);
         at += strlen(names[i]);
-        tagd_buf_printf(&world->published, "%s%.*s", i == 0 ? "" : i == 1 ? " " : ">", (int)strcspn(at, "\""), at);
+        at += i == 2 && *at == '"'; /* or null */
+        tagd_buf_printf(&world->published, "%s%.*s", i == 0 ? "" : i == 1 ? " " : ">", (int)strcspn(at, "\","), at);
     }
     tagd_buf_add_z(&world->published, ";");
 }
@@ -237,6 +326,50 @@ static inline void world_see_wire(struct world *world, const struct tagd_op *op)
         }
 }
 
+/* What a reader of the output partition finds, with the headers that the port adds. */
+static inline void world_put_output(struct world *world, struct world_shard *shard, const struct tagd_output *output,
+                                    struct tagd_position at)
+{
+    struct world_outputs *outputs = &shard->outputs[output->kind];
+    struct tagd_header *headers =
+        tagd_arena_alloc(&world->memory, (output->n_headers + 2) * sizeof(struct tagd_header));
+    for (size_t i = 0; i < output->n_headers; i++)
+        headers[i] = (struct tagd_header){world_keep(world, output->headers[i].name),
+                                          world_keep(world, output->headers[i].value)};
+    headers[output->n_headers] = (struct tagd_header){
+        TAGD_STR("tagd_batch"), tagd_str_of(tagd_arena_printf(&world->memory, "%" PRIu64 ".%" PRIu64 ".%" PRIu32,
+                                                              at.fence, at.batch, output->index))};
+    headers[output->n_headers + 1] = (struct tagd_header){TAGD_STR("tagd_group"), TAGD_STR("g")};
+    CHECK(outputs->end < WORLD_OUTPUTS);
+    outputs->at[outputs->end] = (struct tagd_published){at,
+                                                        {.key = world_keep(world, output->key),
+                                                         .value = world_keep(world, output->value),
+                                                         .has_key = output->has_key,
+                                                         .has_value = output->has_value,
+                                                         .headers = headers,
+                                                         .n_headers = output->n_headers + 2,
+                                                         .offset = outputs->end}};
+    outputs->end++;
+}
+
+/* OUTPUTS: a choice of `from` is the first record of a batch that is late enough. */
+static inline void world_read_outputs(const struct world *world, struct world_shard *shard, struct tagd_op *op)
+{
+    struct world_outputs *outputs = &shard->outputs[op->u.outputs.kind];
+    size_t most = world->outputs_most != 0 ? world->outputs_most : op->u.outputs.max;
+    int64_t from = op->u.outputs.from;
+    if (from < 0)
+        for (from = outputs->low; from < outputs->end && outputs->at[from].at.batch < op->u.outputs.batch;)
+            from++;
+    op->u.outputs.whole = from > outputs->low || from == 0;
+    from = from < outputs->low ? outputs->low : from;
+    op->u.outputs.began = from;
+    op->u.outputs.outputs = &outputs->at[from];
+    op->u.outputs.n_outputs = (size_t)(outputs->end - from) < most ? (size_t)(outputs->end - from) : most;
+    op->u.outputs.next = from + (int64_t)op->u.outputs.n_outputs;
+    op->u.outputs.end = op->u.outputs.next == outputs->end;
+}
+
 static inline void world_see_outputs(struct world *world, const struct tagd_shard_outputs *from)
 {
     struct world_shard *shard = &world->shards[from->shard];
@@ -246,6 +379,7 @@ static inline void world_see_outputs(struct world *world, const struct tagd_shar
         else
             world_see_letter(world, &from->outputs[k]);
         shard->tail = (struct tagd_position){true, from->fence, from->batch};
+        world_put_output(world, shard, &from->outputs[k], shard->tail);
     }
 }
 
@@ -344,6 +478,9 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
     struct world_shard *shard = &world->shards[op->shard < WORLD_SHARDS ? op->shard : 0];
     struct world_fault *fault = &world->faults[op->kind];
     bool planted = fault->count > 0 && --fault->count == 0, effect = !planted || fault->effect;
+    world->dead = ++world->n_done == world->die_at;
+    if (world->dead && !world->die_after)
+        return;
     op->status = TAGD_DONE;
     if (op->kind == TAGD_OP_PUBLISH)
         world_see_wire(world, op);
@@ -358,7 +495,10 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
             op->u.tail.last = shard->tail;
             break;
         case TAGD_OP_START: world_start(world, shard, op); break;
-        case TAGD_OP_LOAD: world_load(world, shard, op); break;
+        case TAGD_OP_LOAD:
+            world_load_told(world, shard, op);
+            world_load(world, shard, op);
+            break;
         case TAGD_OP_OFFSETS:
         case TAGD_OP_PUBLISH: world_publish(world, op); break;
         case TAGD_OP_REFETCH:
@@ -368,10 +508,12 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
             tagd_buf_add_str(&world->ended, op->u.end_owner.owner);
             tagd_buf_add_z(&world->ended, ";");
             break;
-        case TAGD_OP_OUTPUTS:
+        case TAGD_OP_OUTPUTS: world_read_outputs(world, shard, op); break;
         case TAGD_OP_SEND:
         case TAGD_OP_COMMIT: break;
         }
+    if (world->dead)
+        op->status = TAGD_PENDING;
     if (planted) {
         op->status = fault->status;
         tagd_fail(&op->error, "planted");
@@ -421,15 +563,20 @@ static inline void world_poll(void *self, int timeout_ms, size_t max_records,
     world->polls++;
     world->polls_at_once += timeout_ms == 0;
     world->n_ops = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !world->dead; i++)
         world_complete(world, world->ops[i]);
+    if (world->dead)
+        return;
     world_complete_sends(world);
     struct tagd_input in = {.shards = world_all_shards, .n_shards = WORLD_SHARDS};
-    if (world->assign || world->revoke || world->lost) {
-        in.kind = world->assign ? TAGD_IN_ASSIGN : world->revoke ? TAGD_IN_REVOKE : TAGD_IN_LOST;
+    if (world->assign || world->revoke || world->lost || world->again) {
+        in.kind = world->assign   ? TAGD_IN_ASSIGN
+                  : world->revoke ? TAGD_IN_REVOKE
+                  : world->lost   ? TAGD_IN_LOST
+                                  : TAGD_IN_AGAIN;
         for (uint32_t shard = 0; world->lost && shard < WORLD_SHARDS; shard++)
             world->shards[shard].running = false;
-        world->assign = world->revoke = world->lost = false;
+        world->assign = world->revoke = world->lost = world->again = false;
         input(to, &in);
     }
     for (uint32_t shard = 0; shard < WORLD_SHARDS; shard++)
@@ -519,13 +666,12 @@ static inline void world_event(struct world *world, uint32_t shard, uint32_t top
                                const char *subject, int64_t time_ms)
 {
     char time[TAGD_TIME_TEXT];
-    static unsigned n;
     tagd_time_format(time_ms, time);
     world_append(world, shard, topic,
                  tagd_arena_printf(&world->memory,
                                    "{\"specversion\":\"1.0\",\"id\":\"e%u\",\"source\":\"test\",\"type\":\"%s\","
                                    "\"subject\":\"%s\",\"time\":\"%s\",\"data\":{}}",
-                                   n++, type, subject, time));
+                                   world->n_events++, type, subject, time));
 }
 
 static inline void world_note(void *to, const char *text)
@@ -587,7 +733,8 @@ static inline size_t world_run_waiting(struct world *world, struct tagd_worker *
 /* The process is gone, with all it knew; what it held, the client library's memory, goes too. */
 static inline void world_kill(struct world *world, struct tagd_worker *worker)
 {
-    world->n_ops = world->n_sends = 0;
+    world->n_ops = world->n_sends = world->die_at = 0;
+    world->dead = false;
     tagd_worker_free(worker);
     world->held = 0;
     for (uint32_t shard = 0; shard < WORLD_SHARDS; shard++)

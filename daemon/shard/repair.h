@@ -1,0 +1,68 @@
+/* What the files of a repair share (told.c, repair.c, and batch.c, which settles it). */
+#ifndef TAGD_SHARD_REPAIR_H
+#define TAGD_SHARD_REPAIR_H
+
+#include "shard/shard.h"
+
+#define TAGD_NEW_GROUP "a new \"group\" and \"redis.prefix\" read the topics again"
+
+/* ---- what the outputs tell of a customer (told.c) ---- */
+
+struct tagd_told_tag {
+    struct tagd_tag_history history;
+    bool known; /* also since when and what was before; false: only the tag itself */
+};
+struct tagd_told {
+    uint64_t revision; /* of the last change told; 0: none */
+    int64_t changed_at_ms;
+    struct tagd_told_tag *tags; /* by dimension */
+};
+
+/* A published change, or one of an outbox. Texts point into the record or the arena. */
+struct tagd_told_change {
+    struct tagd_str customer, from, to; /* p NULL: none */
+    size_t dimension;
+    uint64_t revision;
+    int64_t time_ms;
+    size_t place; /* its turn among the customer's */
+};
+/* Reads both content modes. False: it is no change of this catalog. */
+bool tagd_told_change_read(const struct tagd_catalog *catalog, struct tagd_str key, struct tagd_str value,
+                           const struct tagd_header *headers, size_t n_headers, struct tagd_arena *arena,
+                           struct tagd_told_change *change);
+
+/* As the profile says; texts are copied into the arena. */
+void tagd_told_of_profile(struct tagd_told *told, const struct tagd_catalog *catalog,
+                          const struct tagd_profile *profile, struct tagd_arena *arena);
+void tagd_told_write(const struct tagd_told *told, const struct tagd_catalog *catalog, struct tagd_buf *out);
+/* Views point into bytes. False: damaged, of another version or another catalog. */
+bool tagd_told_read(struct tagd_str bytes, const struct tagd_catalog *catalog, struct tagd_arena *arena,
+                    struct tagd_told *told);
+/* The change was published: it is the next one, or told already. False: it doesn't follow what is told. */
+bool tagd_told_follow(struct tagd_told *told, const struct tagd_told_change *change);
+/* The change, made last of all, was never published. False: it is not the last one that is told. */
+bool tagd_told_take_back(struct tagd_told *told, const struct tagd_catalog *catalog,
+                         const struct tagd_told_change *change);
+/* The profile, computed anew, takes the place of what is told: where both agree on a tag, the rest of what is told goes
+ * into it; where they don't, the difference is told to the sink. How many differences. */
+size_t tagd_told_settle(const struct tagd_told *told, struct tagd_shard_context *context, struct tagd_arena *arena,
+                        struct tagd_sink sink);
+
+/* ---- steps (takeover.c, repair.c) ---- */
+
+enum tagd_takeover_result tagd_takeover_submit(struct tagd_takeover *takeover, struct tagd_op *op,
+                                               enum tagd_takeover_step step, enum tagd_op_kind kind);
+enum tagd_takeover_result tagd_takeover_start(struct tagd_takeover *takeover, struct tagd_op *op);
+
+/* The table said REPAIR. */
+enum tagd_takeover_result tagd_repair_begin(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                            struct tagd_op *op, struct tagd_error *error);
+/* Head says that a repair goes on. */
+enum tagd_takeover_result tagd_repair_resume(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                             struct tagd_op *op);
+/* A step of its own is completed. */
+enum tagd_takeover_result tagd_repair_next(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                           struct tagd_worker_stats *stats, struct tagd_op *op,
+                                           struct tagd_error *error);
+
+#endif

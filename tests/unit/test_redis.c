@@ -1,0 +1,310 @@
+/* io's side of Redis against a real one, which is started on a socket of its own. */
+#include "check.h"
+#include "io/redis.h"
+
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define START_MAX_MS 10000
+#define MANY 3000 /* customers: more than one command's keys, and a hash that is no small list */
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t tagd_io_mono_ms(void)
+{
+    return now_ms();
+}
+
+struct bench {
+    char folder[64], socket[96];
+    pid_t server;
+    struct tagd_source source;
+    struct tagd_config config;
+    struct tagd_redis *redis;
+    struct tagd_arena arena;
+    uint64_t fence;
+    struct tagd_head head;
+};
+
+static void bench_open(struct bench *bench)
+{
+    struct tagd_error error;
+    *bench = (struct bench){.folder = "/tmp/tagd-test-redis-XXXXXX", .source = {.topic = "in"}};
+    CHECK(mkdtemp(bench->folder) != NULL);
+    snprintf(bench->socket, sizeof(bench->socket), "%s/redis.sock", bench->folder);
+    bench->server = fork();
+    CHECK(bench->server >= 0);
+    if (bench->server == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a check that fails ends the test at once */
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", bench->socket, "--save", "", "--dir",
+               bench->folder, "--logfile", "/dev/null", (char *)NULL);
+        _exit(127);
+    }
+    bench->config = (struct tagd_config){.group = "g", .sources = &bench->source, .n_sources = 1};
+    bench->config.redis.unix_path = bench->socket;
+    bench->config.redis.prefix = "t:";
+    bench->redis = tagd_redis_new(&bench->config, 2, NULL, NULL);
+    for (int64_t deadline = now_ms() + START_MAX_MS; tagd_redis_connect(bench->redis, &error) != TAGD_IO_OK;) {
+        if (now_ms() > deadline)
+            fprintf(stderr, "%s\n", error.text);
+        CHECK(now_ms() <= deadline);
+    }
+}
+
+static void bench_close(struct bench *bench)
+{
+    tagd_redis_free(bench->redis);
+    kill(bench->server, SIGTERM);
+    waitpid(bench->server, NULL, 0);
+    unlink(bench->socket);
+    rmdir(bench->folder);
+    tagd_arena_free(&bench->arena);
+}
+
+static void carry_out(struct bench *bench, struct tagd_op *op)
+{
+    op->arena = &bench->arena;
+    op->status = TAGD_PENDING;
+    tagd_redis_submit(bench->redis, op);
+}
+
+static struct tagd_op take(struct bench *bench)
+{
+    struct tagd_op op = {.kind = TAGD_OP_FENCE, .shard = 1};
+    carry_out(bench, &op);
+    CHECK(op.status == TAGD_DONE);
+    bench->fence = op.u.fence.fence;
+    bench->head = op.u.fence.head;
+    return op;
+}
+
+/* Writes upon the present head; the new one has this batch. */
+static enum tagd_op_status commit(struct bench *bench, uint64_t batch, struct tagd_shard_writes writes)
+{
+    writes.shard = 1;
+    writes.fence = bench->fence;
+    writes.base_fence = bench->head.fence;
+    writes.base_batch = bench->head.batch;
+    writes.head = bench->head;
+    writes.head.exists = true;
+    writes.head.fence = bench->fence;
+    writes.head.batch = batch;
+    writes.head.n_topics = 1;
+    struct tagd_op op = {.kind = TAGD_OP_COMMIT, .u.commit = {&writes, 1}};
+    carry_out(bench, &op);
+    if (op.status == TAGD_DONE)
+        bench->head = writes.head;
+    return op.status;
+}
+
+static struct tagd_str customer_name(struct bench *bench, int i)
+{
+    char text[16];
+    return tagd_arena_copy(&bench->arena, text, (size_t)snprintf(text, sizeof(text), "C%d", i));
+}
+
+/* Of `n` customers it is told "told C<i>", or nothing any more; every second one has a profile, "C<i>". */
+static void tell(struct bench *bench, int n, bool gone)
+{
+    struct tagd_told_write *told = tagd_arena_zalloc(&bench->arena, (size_t)n * sizeof(*told));
+    struct tagd_profile_write *profiles = tagd_arena_zalloc(&bench->arena, (size_t)n * sizeof(*profiles));
+    struct tagd_shard_writes writes = {.told = told, .n_told = (size_t)n, .profiles = profiles};
+    for (int i = 0; i < n; i++) {
+        char text[32];
+        told[i].customer = customer_name(bench, i);
+        if (!gone)
+            told[i].bytes = tagd_arena_copy(&bench->arena, text, (size_t)snprintf(text, sizeof(text), "told C%d", i));
+        if (i % 2 == 0)
+            profiles[writes.n_profiles++] = (struct tagd_profile_write){
+                .customer = told[i].customer, .bytes = told[i].customer, .due_changed = true, .due_ms = i};
+    }
+    CHECK(commit(bench, bench->head.batch, writes) == TAGD_DONE);
+}
+
+static bool is_told(const struct tagd_load_item *item)
+{
+    return item->told.n > 5 && memcmp(item->told.p, "told ", 5) == 0 &&
+           tagd_str_eq((struct tagd_str){item->told.p + 5, item->told.n - 5}, item->customer);
+}
+
+static void what_is_told_comes_with_the_profiles_and_goes(void)
+{
+    struct bench bench;
+    bench_open(&bench);
+    take(&bench);
+    tell(&bench, MANY, false);
+    struct tagd_load_item items[] = {
+        {.customer = TAGD_STR("C2999")}, {.customer = TAGD_STR("nobody")}, {.customer = TAGD_STR("C4")}};
+    struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = 1};
+    op.u.load.items = items;
+    op.u.load.n_items = 3;
+    op.u.load.due_to_ms = 2 * MANY;
+    op.u.load.due_max = 1200;
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_DONE && items[0].told.n == 0 && op.u.load.n_due == 1200 && op.u.load.due[0].told.n == 0);
+    CHECK(op.u.load.n_settle == 0);
+    op.u.load.with_told = true;
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_DONE && op.u.load.n_due == 1200);
+    CHECK(is_told(&items[0]) && items[0].bytes.n == 0);
+    CHECK(items[1].told.n == 0 && items[1].bytes.n == 0);
+    CHECK(is_told(&items[2]) && tagd_str_eq(items[2].bytes, TAGD_STR("C4")));
+    for (size_t i = 0; i < op.u.load.n_due; i++)
+        CHECK(is_told(&op.u.load.due[i]) && tagd_str_eq(op.u.load.due[i].bytes, op.u.load.due[i].customer));
+    tell(&bench, MANY, true);
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_DONE && items[0].told.n == 0 && items[2].told.n == 0 && items[2].bytes.n == 2);
+    bench_close(&bench);
+}
+
+/* As a settle batch does: some customers are looked at, what is told of them goes, and so on. */
+static void all_that_are_told_of_are_met_once_each(void)
+{
+    struct bench bench;
+    static bool met[MANY];
+    int rounds = 0;
+    bench_open(&bench);
+    take(&bench);
+    tell(&bench, MANY, false);
+    for (size_t n = 0; n < MANY; rounds++) {
+        struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = 1};
+        struct tagd_told_write gone[70] = {0};
+        op.u.load.due_to_ms = INT64_MIN;
+        op.u.load.settle_max = 70;
+        carry_out(&bench, &op);
+        CHECK(op.status == TAGD_DONE && op.u.load.n_settle == (MANY - n < 70 ? MANY - n : 70));
+        for (size_t i = 0; i < op.u.load.n_settle; i++, n++) {
+            const struct tagd_load_item *item = &op.u.load.settle[i];
+            int number = atoi(item->customer.p + 1);
+            CHECK(is_told(item) && !met[number]);
+            CHECK(number % 2 == 0 ? tagd_str_eq(item->bytes, item->customer) : item->bytes.n == 0);
+            met[number] = true;
+            gone[i].customer = item->customer;
+        }
+        struct tagd_shard_writes writes = {.told = gone, .n_told = op.u.load.n_settle};
+        CHECK(commit(&bench, bench.head.batch, writes) == TAGD_DONE);
+    }
+    CHECK(rounds < MANY / 70 * 2);
+    struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = 1};
+    op.u.load.due_to_ms = INT64_MIN;
+    op.u.load.settle_max = 70;
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_DONE && op.u.load.n_settle == 0);
+    bench_close(&bench);
+}
+
+/* Also while the head's batch stays the same. */
+static void a_commit_is_fenced_once_another_has_the_shard(void)
+{
+    struct bench bench;
+    bench_open(&bench);
+    take(&bench);
+    CHECK(commit(&bench, 5, (struct tagd_shard_writes){0}) == TAGD_DONE);
+    CHECK(commit(&bench, 5, (struct tagd_shard_writes){0}) == TAGD_DONE);
+    struct tagd_told_write told = {TAGD_STR("C1"), TAGD_STR("x")};
+    uint64_t earlier = bench.fence;
+    take(&bench);
+    CHECK(bench.fence > earlier && bench.head.batch == 5);
+    uint64_t now = bench.fence;
+    bench.fence = earlier;
+    CHECK(commit(&bench, 5, (struct tagd_shard_writes){.told = &told, .n_told = 1}) == TAGD_FENCED);
+    bench.fence = now;
+    struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = 1};
+    op.u.load.due_to_ms = INT64_MIN;
+    op.u.load.settle_max = 1;
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_DONE && op.u.load.n_settle == 0);
+    CHECK(commit(&bench, 5, (struct tagd_shard_writes){.told = &told, .n_told = 1}) == TAGD_DONE);
+    bench_close(&bench);
+}
+
+static size_t outbox_of(struct bench *bench, uint64_t *first)
+{
+    struct tagd_op op = take(bench);
+    *first = op.u.fence.n_outbox > 0 ? op.u.fence.outbox[0].batch : 0;
+    return op.u.fence.n_outbox;
+}
+
+/* A repair takes over Kafka's number: not every number between is an entry to be dropped. */
+static void the_outbox_is_dropped_over_a_jump_of_the_batch(void)
+{
+    struct bench bench;
+    uint64_t first;
+    const uint64_t far = 1000000000000;
+    bench_open(&bench);
+    take(&bench);
+    for (uint64_t batch = 1; batch <= 4; batch++)
+        CHECK(commit(&bench, batch, (struct tagd_shard_writes){.outbox = TAGD_STR("o")}) == TAGD_DONE);
+    CHECK(commit(&bench, 4, (struct tagd_shard_writes){.outbox_drop_to = 2}) == TAGD_DONE);
+    CHECK(outbox_of(&bench, &first) == 2 && first == 3);
+    CHECK(commit(&bench, far, (struct tagd_shard_writes){.outbox_drop_to = far}) == TAGD_DONE);
+    CHECK(commit(&bench, far + 1, (struct tagd_shard_writes){.outbox = TAGD_STR("o")}) == TAGD_DONE);
+    CHECK(commit(&bench, far + 2, (struct tagd_shard_writes){.outbox = TAGD_STR("o")}) == TAGD_DONE);
+    CHECK(commit(&bench, far + 3, (struct tagd_shard_writes){.outbox = TAGD_STR("o"), .outbox_drop_to = far + 1}) ==
+          TAGD_DONE);
+    CHECK(outbox_of(&bench, &first) == 2 && first == far + 2);
+    CHECK(commit(&bench, far + 3, (struct tagd_shard_writes){.outbox_drop_to = far + 3}) == TAGD_DONE);
+    CHECK(outbox_of(&bench, &first) == 0);
+    CHECK(commit(&bench, far + 4, (struct tagd_shard_writes){.outbox = TAGD_STR("o")}) == TAGD_DONE);
+    CHECK(commit(&bench, far + 4, (struct tagd_shard_writes){.outbox_drop_to = far + 4}) == TAGD_DONE);
+    CHECK(outbox_of(&bench, &first) == 0);
+    bench_close(&bench);
+}
+
+static void a_head_in_repair_is_kept(void)
+{
+    struct bench bench;
+    bench_open(&bench);
+    take(&bench);
+    bench.head.repair = (struct tagd_repair){TAGD_REPAIR_REPLAYING, {42}, 1000, {7, 8}};
+    CHECK(commit(&bench, 9, (struct tagd_shard_writes){0}) == TAGD_DONE);
+    struct tagd_repair wanted = bench.head.repair;
+    take(&bench);
+    CHECK(bench.head.batch == 9 && memcmp(&bench.head.repair, &wanted, sizeof(wanted)) == 0);
+    bench_close(&bench);
+}
+
+static void an_emptied_store_is_claimed_again(void)
+{
+    struct bench bench;
+    struct tagd_error error;
+    struct tagd_io_peek peek;
+    bench_open(&bench);
+    take(&bench);
+    redisContext *other = redisConnectUnix(bench.socket);
+    CHECK(other != NULL && other->err == 0);
+    freeReplyObject(redisCommand(other, "FLUSHALL"));
+    CHECK(commit(&bench, 1, (struct tagd_shard_writes){0}) == TAGD_FENCED);
+    take(&bench);
+    CHECK(tagd_redis_peek(bench.redis, 1, TAGD_STR("C1"), &bench.arena, &peek, &error) == TAGD_IO_OK);
+    CHECK(peek.partitions == 2);
+    freeReplyObject(redisCommand(other, "FLUSHALL"));
+    freeReplyObject(redisCommand(other, "SET t:group other"));
+    struct tagd_op op = {.kind = TAGD_OP_FENCE, .shard = 1};
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_REFUSED && strstr(op.error.text, "belongs to group \"other\"") != NULL);
+    redisFree(other);
+    bench_close(&bench);
+}
+
+int main(void)
+{
+    RUN(what_is_told_comes_with_the_profiles_and_goes);
+    RUN(all_that_are_told_of_are_met_once_each);
+    RUN(a_commit_is_fenced_once_another_has_the_shard);
+    RUN(the_outbox_is_dropped_over_a_jump_of_the_batch);
+    RUN(a_head_in_repair_is_kept);
+    RUN(an_emptied_store_is_claimed_again);
+    return DONE();
+}
