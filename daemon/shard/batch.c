@@ -329,10 +329,12 @@ static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct
 static bool read_profile(const struct tagd_batch *batch, const struct tagd_load_item *loaded, struct tagd_error *error)
 {
     struct tagd_error why;
-    tagd_profile_clear(batch->context->profile);
-    if (loaded->bytes.n == 0 || tagd_profile_decode(batch->context->profile, loaded->bytes, &why))
+    if (loaded->bytes.n == 0) {
+        tagd_profile_clear(batch->context->profile);
         return true;
-    return tagd_fail(error, "shard %" PRIu32 ": the stored profile of customer \"%.*s\" can't be read: %s",
+    }
+    return tagd_profile_decode(batch->context->profile, loaded->bytes, &why) ||
+           tagd_fail(error, "shard %" PRIu32 ": the stored profile of customer \"%.*s\" can't be read: %s",
                      batch->shard->number, (int)loaded->customer.n, loaded->customer.p, why.text);
 }
 
@@ -486,8 +488,9 @@ static bool apply_customers(struct tagd_batch *batch, struct tagd_op *op, struct
 {
     size_t n_loaded = batch->n_customers;
     reserve_writes(batch, n_loaded + op->u.load.n_due);
-    reserve_told(batch, n_loaded + op->u.load.n_due);
-    if (!batch->muted)
+    if (batch->muted)
+        reserve_told(batch, n_loaded + op->u.load.n_due);
+    else
         take_dead_letters(batch);
     /* Those due among the loaded ones first: customers may move as more are added. */
     for (size_t i = 0; i < op->u.load.n_due; i++)

@@ -183,6 +183,16 @@ static bool scanned_enough(const struct tagd_takeover *takeover, const struct ta
            (n > 0 && op->u.outputs.outputs[n - 1].at.batch > takeover->outbox[takeover->n_outbox - 1].batch);
 }
 
+/* The first chunk: whether all of them is there that the state may not know. Dead letters go after a while and few follow;
+ * where there are none left, those that went were older than what Redis lost, unless it lost all. */
+static bool is_whole(const struct tagd_takeover *takeover, const struct tagd_op *op)
+{
+    bool none = op->u.outputs.end && op->u.outputs.n_outputs == 0;
+    if (op->u.outputs.from >= 0)
+        return op->u.outputs.began == op->u.outputs.from;
+    return op->u.outputs.whole || (op->u.outputs.kind == TAGD_OUT_DEAD_LETTER && none && takeover->head.exists);
+}
+
 static enum tagd_takeover_result undo(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                       struct tagd_op *op, struct tagd_error *error);
 
@@ -190,8 +200,8 @@ static enum tagd_takeover_result scanned(struct tagd_takeover *takeover, const s
                                          struct tagd_op *op, struct tagd_error *error)
 {
     int kind = takeover->scanned;
-    bool first = takeover->repair.outputs_from[kind] < 0, chosen = op->u.outputs.from < 0;
-    if (first && (chosen ? !op->u.outputs.whole : op->u.outputs.began != op->u.outputs.from))
+    bool first = takeover->repair.outputs_from[kind] < 0;
+    if (first && !is_whole(takeover, op))
         return refuse(takeover, error,
                       "the topic of %s begins at offset %" PRId64 " of the shard's partition, so that outputs of batch "
                       "%" PRIu64 " or later may have been deleted",

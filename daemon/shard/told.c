@@ -187,16 +187,16 @@ bool tagd_told_follow(struct tagd_told *told, const struct tagd_told_change *cha
     return true;
 }
 
-/* The latest change that is known; what was taken back is not. */
-static int64_t latest_change(const struct tagd_told *told, size_t n_dimensions)
+/* The latest change that is known: what stood before one that is taken back is not. At the latest, if there is none. */
+static int64_t latest_change(const struct tagd_told *told, size_t n_dimensions, int64_t at_the_latest_ms)
 {
-    int64_t latest = 0;
+    int64_t latest = INT64_MIN;
     for (size_t d = 0; d < n_dimensions; d++) {
         const struct tagd_told_tag *of = &told->tags[d];
         if (of->known && of->history.changed && of->history.since_ms > latest)
             latest = of->history.since_ms;
     }
-    return latest;
+    return latest == INT64_MIN ? at_the_latest_ms : latest;
 }
 
 bool tagd_told_take_back(struct tagd_told *told, const struct tagd_catalog *catalog,
@@ -207,7 +207,7 @@ bool tagd_told_take_back(struct tagd_told *told, const struct tagd_catalog *cata
         return false;
     told->revision--;
     *of = (struct tagd_told_tag){{.changed = true, .tag = change->from}, false};
-    told->changed_at_ms = latest_change(told, tagd_catalog_n_dimensions(catalog));
+    told->changed_at_ms = latest_change(told, tagd_catalog_n_dimensions(catalog), change->time_ms);
     return true;
 }
 

@@ -166,6 +166,7 @@ static void what_is_missing_for_a_repair_is_said(void)
     found.committed[1].offset = -1;
     found.committed[1].metadata = (struct tagd_str){"", 0};
     CHECK(refused(&found, "topic \"logins\" has no committed offset of that batch"));
+    shop_close(&found.shop);
     behind(&found);
     found.head.next_offset[1] = -1;
     found.config.begins_at_end = true;

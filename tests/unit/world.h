@@ -19,6 +19,7 @@
 #define WORLD_SENDS 128
 #define WORLD_IDS 64
 #define WORLD_OUTPUTS 512
+#define WORLD_MARKER (-1) /* partition of what takes up an offset and is no record: the end of a transaction */
 
 struct world_partition {
     struct tagd_record records[WORLD_RECORDS]; /* by offset */
@@ -226,7 +227,15 @@ static inline void world_write_told(struct world *world, struct world_shard *sha
 
 static inline void world_write(struct world *world, struct world_shard *shard, const struct tagd_shard_writes *writes)
 {
-    size_t kept = 0;
+    size_t kept = 0, n_views = 0, n_untold = 0;
+    for (size_t i = 0; i < writes->n_profiles; i++)
+        n_views += writes->profiles[i].view_changed;
+    for (size_t i = 0; i < writes->n_told; i++)
+        n_untold += writes->told[i].bytes.n == 0;
+    /* Under repair a view changes when its customer is settled. */
+    CHECK(shard->head.repair.phase == TAGD_NO_REPAIR || n_views == n_untold);
+    /* Whoever published that batch is fenced off. */
+    CHECK(writes->head.repair.phase != TAGD_REPAIR_TELLING || writes->fence > writes->head.fence);
     for (size_t i = 0; i < shard->n_outbox; i++)
         if (shard->outbox[i].batch > writes->outbox_drop_to)
             shard->outbox[kept++] = shard->outbox[i];
@@ -539,6 +548,8 @@ static inline size_t world_hand_out(struct world *world, uint32_t shard, uint32_
     struct world_partition *partition = &world->shards[shard].topics[topic];
     size_t n = 0;
     for (; n < max && partition->next < partition->end; n++, partition->next++) {
+        if (partition->records[partition->next].partition == WORLD_MARKER)
+            continue;
         struct tagd_input in = {TAGD_IN_RECORD, .record = partition->records[partition->next], .token = world,
                                 .end_offset = partition->end};
         world->held++;
@@ -659,6 +670,15 @@ static inline void world_append(struct world *world, uint32_t shard, uint32_t to
                                                               .partition = (int32_t)shard,
                                                               .offset = partition->end};
     partition->end++;
+    partition->told_end = false;
+}
+
+/* The end of a producer's transaction. */
+static inline void world_append_marker(struct world *world, uint32_t shard, uint32_t topic)
+{
+    struct world_partition *partition = &world->shards[shard].topics[topic];
+    CHECK(partition->end < WORLD_RECORDS);
+    partition->records[partition->end++] = (struct tagd_record){.partition = WORLD_MARKER};
     partition->told_end = false;
 }
 

@@ -1,0 +1,1084 @@
+/* Repair and rebuild: a store that went back, was emptied or is another history's copy, over a world in memory. Whatever
+ * happens to the store, the outputs end up as those of a run in which nothing happened, byte for byte but for when they
+ * were recorded. */
+#include "world.h"
+
+#include "profile/state.h"
+#include "shard/repair.h"
+
+#define T0 INT64_C(1700000000000)
+#define STEP_MS 10000 /* of both clocks, between two steps of a script */
+#define STEPS_MAX 16
+
+/* ---- scripts ---- */
+
+struct script {
+    const char *name, *dimensions;
+    bool time_events, binary;
+    int n;
+    void (*feed)(struct world *world, int step);
+};
+
+/* An activity that silence changes, a tag that may be none, and a value. */
+#define DIMENSIONS                                                                                                     \
+    "\"b.activity\":{\"tags\":[{\"tag\":\"lost\",\"when\":\"since(interaction) > 25s\"},"                              \
+    "{\"tag\":\"silent\",\"when\":\"since(interaction) >= 7s\"},{\"tag\":\"busy\",\"when\":\"true\"}]},"               \
+    "\"b.hot\":{\"tags\":[{\"tag\":\"hot\",\"when\":\"count(order.paid[20s:1s]) >= 2\"}]},"                            \
+    "\"b.category\":{\"value\":\"top(category, order.paid)\"}"
+
+static void order(struct world *world, uint32_t topic, const char *customer, int64_t time_ms, const char *category)
+{
+    char time[TAGD_TIME_TEXT];
+    tagd_time_format(time_ms, time);
+    world_append(
+        world, 0, topic,
+        tagd_arena_printf(&world->memory,
+                          "{\"specversion\":\"1.0\",\"id\":\"o%u\",\"source\":\"test\",\"type\":\"order.paid\","
+                          "\"subject\":\"%s\",\"time\":\"%s\",\"data\":{\"category\":\"%s\"}}",
+                          world->n_events++, customer, time, category));
+}
+
+/* Both topics, late events, a repeated one, bad records, customers that come and stay away. */
+static void feed_shop(struct world *world, int step)
+{
+    int64_t at = T0 + (int64_t)step * STEP_MS;
+    static const char *const categories[] = {"tea", "caf\u00e9 \\\"noir\\\"", "tea", "silk"};
+    order(world, 0, "c", at, categories[step % 4]);
+    if (step % 2 == 0) {
+        world_event(world, 0, 1, "login", "d", at + 1);
+        order(world, 1, "c", at + 2, categories[step % 4]);
+    }
+    if (step % 3 == 1) {
+        static const struct tagd_header misleading[] = {{{"tagd_offset", 11}, {"0", 1}}};
+        struct world_partition *topic = &world->shards[0].topics[0];
+        world_append(world, 0, 0, "{nonsense");
+        topic->records[topic->end - 1].headers = misleading;
+        topic->records[topic->end - 1].n_headers = 1;
+        world_event(world, 0, 1, "login", "late", at - 3 * STEP_MS);
+    }
+    if (step % 3 == 2) {
+        order(world, 0, "e", at + 3, "books");
+        order(world, 0, "e", at + 3, "toys");
+        world_event(world, 0, 0, "unheard.of", "f", at + 4);
+    }
+    world_append_marker(world, 0, 0);
+    if (step % 2 == 0)
+        world_append_marker(world, 0, 1);
+    if (step == 4) /* the same id, once more */
+        world_append(world, 0, 0,
+                     "{\"specversion\":\"1.0\",\"id\":\"o0\",\"source\":\"test\",\"type\":\"order.paid\","
+                     "\"subject\":\"c\",\"time\":\"2023-11-14T22:13:20Z\",\"data\":{\"category\":\"tea\"}}");
+}
+
+static const struct script scripts[] = {
+    {"events", DIMENSIONS, true, false, 8, feed_shop},
+    {"events, binary", DIMENSIONS, true, true, 8, feed_shop},
+    {"live", DIMENSIONS, false, false, 8, feed_shop},
+};
+
+/* ---- a run ---- */
+
+struct run {
+    struct world world;
+    const struct script *script;
+    struct tagd_worker_config config;
+    struct tagd_worker *worker;
+    size_t deaths;
+    struct world_store copies[STEPS_MAX + 1]; /* of shard 0, before each step */
+};
+
+static void start(struct run *run)
+{
+    run->worker = tagd_worker_new(&run->config, &run->world.port);
+}
+
+static void open_run(struct run *run, const struct script *script)
+{
+    memset(run, 0, sizeof(*run));
+    world_open(&run->world, script->dimensions);
+    run->script = script;
+    run->config = world_config(&run->world, "a", script->time_events);
+    run->config.content_binary = script->binary;
+    run->config.rules.future_ms = script->time_events ? -1 : 3600000;
+    start(run);
+}
+
+static void close_run(struct run *run)
+{
+    world_kill(&run->world, run->worker);
+    world_close(&run->world);
+}
+
+/* A death is followed by another process at once. */
+static void go(struct run *run, int ms)
+{
+    struct tagd_error error = {""};
+    for (int i = 0; i < ms; i++) {
+        run->world.mono_ms++;
+        run->world.wall_ms++;
+        if (!tagd_worker_step(run->worker, 0, &error))
+            fprintf(stderr, "%s\n", error.text);
+        CHECK(error.text[0] == '\0');
+        if (!run->world.dead)
+            continue;
+        run->deaths++;
+        world_kill(&run->world, run->worker);
+        start(run);
+    }
+}
+
+/* Until both shards run, after whatever that takes. */
+static void recover(struct run *run)
+{
+    for (int i = 0; i < 4000 && tagd_worker_stats(run->worker)->shards_running < 2; i++)
+        go(run, 1);
+    go(run, 20);
+}
+
+static void set_clocks(struct run *run, int64_t since_start_ms)
+{
+    CHECK(run->world.wall_ms <= T0 + since_start_ms);
+    run->world.mono_ms += T0 + since_start_ms - run->world.wall_ms;
+    run->world.wall_ms = T0 + since_start_ms;
+}
+
+/* The clocks are the same in every run as the step begins and as its grace has passed. */
+static void play(struct run *run, int from, int to)
+{
+    for (int step = from; step < to; step++) {
+        set_clocks(run, (int64_t)step * STEP_MS + 40);
+        go(run, 10);
+        run->copies[step] = world_copy(&run->world.shards[0]);
+        run->script->feed(&run->world, step);
+        go(run, 20);
+        set_clocks(run, (int64_t)step * STEP_MS + 2500);
+        go(run, 20);
+        set_clocks(run, (int64_t)step * STEP_MS + 5000);
+        go(run, 20);
+    }
+    run->copies[to] = world_copy(&run->world.shards[0]);
+}
+
+/* ---- what came of it ---- */
+
+static bool same_header(const struct tagd_header *header, const char *name)
+{
+    return tagd_str_eq(header->name, tagd_str_of(name));
+}
+
+/* A record as text, but for when it was recorded and by which batch. */
+static void add_output(struct tagd_buf *text, const struct tagd_record *record)
+{
+    const char *value = record->value.p, *recorded = strstr(value, "\"recordedtime\":\"");
+    size_t before = recorded == NULL ? record->value.n : (size_t)(recorded - value);
+    tagd_buf_printf(text, "%.*s", (int)record->key.n, record->key.p);
+    for (size_t i = 0; i < record->n_headers; i++)
+        if (!same_header(&record->headers[i], "tagd_batch") && !same_header(&record->headers[i], "ce_recordedtime"))
+            tagd_buf_printf(text, " %.*s=%.*s", (int)record->headers[i].name.n, record->headers[i].name.p,
+                            (int)record->headers[i].value.n, record->headers[i].value.p);
+    tagd_buf_printf(text, " %.*s", (int)before, value);
+    if (recorded != NULL)
+        tagd_buf_add_z(text, strchr(recorded + strlen("\"recordedtime\":\""), ','));
+    tagd_buf_add_z(text, "\n");
+}
+
+static int by_text(const void *left, const void *right)
+{
+    const struct tagd_str *a = left, *b = right;
+    return tagd_str_cmp(*a, *b);
+}
+
+/* Customer by customer, each in its own order; dead letters in the order of what they say. */
+static struct tagd_buf outputs_of(struct world *world)
+{
+    static const char *const customers[] = {"c", "d", "e", "late", "f"};
+    struct tagd_buf text = {0}, letter = {0};
+    struct tagd_str letters[WORLD_OUTPUTS];
+    struct world_shard *shard = &world->shards[0];
+    for (size_t c = 0; c < sizeof(customers) / sizeof(customers[0]); c++)
+        for (int64_t i = 0; i < shard->outputs[TAGD_OUT_CHANGE].end; i++) {
+            const struct tagd_record *record = &shard->outputs[TAGD_OUT_CHANGE].at[i].record;
+            if (tagd_str_eq(record->key, tagd_str_of(customers[c])))
+                add_output(&text, record);
+        }
+    size_t n = (size_t)shard->outputs[TAGD_OUT_DEAD_LETTER].end;
+    for (size_t i = 0; i < n; i++) {
+        letter.n = 0;
+        add_output(&letter, &shard->outputs[TAGD_OUT_DEAD_LETTER].at[i].record);
+        letters[i] = tagd_arena_copy(&world->memory, letter.p, letter.n);
+    }
+    qsort(letters, n, sizeof(letters[0]), by_text);
+    for (size_t i = 0; i < n; i++)
+        tagd_buf_add_str(&text, letters[i]);
+    tagd_buf_add_byte(&text, '\0');
+    tagd_buf_free(&letter);
+    return text;
+}
+
+/* Views and profiles. Up to where a customer was evaluated is for batches to say; it changes nothing. */
+static struct tagd_buf state_of(struct world *world)
+{
+    struct tagd_buf text = {0};
+    struct tagd_error error;
+    struct tagd_profile *profile = tagd_profile_new(world->catalog);
+    const struct world_shard *shard = &world->shards[0];
+    const char *ids[] = {"c", "d", "e", "late", "f"};
+    for (size_t k = 0; k < sizeof(ids) / sizeof(ids[0]); k++)
+        for (size_t i = 0; i < shard->n_customers; i++) {
+            const struct world_customer *customer = &shard->customers[i];
+            if (!tagd_str_eq(customer->id, tagd_str_of(ids[k])))
+                continue;
+            CHECK(customer->told.n == 0 && customer->bytes.n > 0);
+            CHECK(tagd_profile_decode(profile, customer->bytes, &error));
+            tagd_profile_check(profile);
+            CHECK(customer->due_ms <= tagd_profile_due(profile));
+            profile->clock = profile->last;
+            tagd_buf_printf(&text, "%s: %s", ids[k], customer->view);
+            size_t at = text.n;
+            tagd_profile_encode(profile, &text);
+            for (size_t n = text.n, b = at; b < n; b++)
+                tagd_buf_printf(&text, "%02x", (unsigned char)text.p[b]);
+            memmove(text.p + at, text.p + at + (text.n - at) / 3, (text.n - at) / 3 * 2);
+            text.n -= (text.n - at) / 3;
+            tagd_buf_add_z(&text, "\n");
+        }
+    const struct tagd_head *head = &shard->head;
+    tagd_buf_printf(&text, "next %" PRId64 ",%" PRId64 " of %" PRId64 ",%" PRId64 " watermark %" PRId64 "\n",
+                    head->next_offset[0], head->next_offset[1], shard->topics[0].committed, shard->topics[1].committed,
+                    head->watermark_ms);
+    tagd_buf_add_byte(&text, '\0');
+    CHECK(head->repair.phase == TAGD_NO_REPAIR);
+    tagd_profile_free(profile);
+    return text;
+}
+
+/* The same without the position, which a copy of another history may have passed. */
+static struct tagd_buf customers_of(struct world *world)
+{
+    struct tagd_buf text = state_of(world);
+    *strstr(text.p, "next ") = '\0';
+    return text;
+}
+
+static bool same_text(const char *what, struct tagd_buf is, struct tagd_buf expected)
+{
+    bool same = strcmp(is.p, expected.p) == 0;
+    size_t at = 0, line = 0;
+    for (; !same && is.p[at] == expected.p[at]; at++)
+        if (is.p[at] == '\n')
+            line = at + 1;
+    if (!same)
+        fprintf(stderr, "%s is\n%.1000s\nand not\n%.1000s\n", what, is.p + line, expected.p + line);
+    tagd_buf_free(&is);
+    tagd_buf_free(&expected);
+    return same;
+}
+
+/* Each customer's revisions have no gap, and each change comes from the one before in its dimension. */
+static void check_chain(struct world *world)
+{
+    struct {
+        uint64_t revision;
+        struct tagd_str tags[3];
+        struct tagd_str customer;
+    } known[8] = {0};
+    struct world_outputs *outputs = &world->shards[0].outputs[TAGD_OUT_CHANGE];
+    struct tagd_arena arena = {0};
+    for (int64_t i = 0; i < outputs->end; i++) {
+        const struct tagd_record *record = &outputs->at[i].record;
+        struct tagd_told_change change;
+        size_t k = 0;
+        CHECK(tagd_told_change_read(world->catalog, record->key, record->value, record->headers, record->n_headers,
+                                    &arena, &change));
+        while (known[k].revision > 0 && !tagd_str_eq(known[k].customer, change.customer))
+            k++;
+        known[k].customer = change.customer;
+        struct tagd_str *tag = &known[k].tags[change.dimension];
+        CHECK(change.revision == known[k].revision + 1);
+        CHECK((tag->p == NULL) == (change.from.p == NULL) && (tag->p == NULL || tagd_str_eq(*tag, change.from)));
+        known[k].revision = change.revision;
+        *tag = change.to;
+    }
+    tagd_arena_free(&arena);
+}
+
+/* The undisturbed run of a script, made once. */
+static struct run *undisturbed(const struct script *script)
+{
+    static struct run runs[sizeof(scripts) / sizeof(scripts[0])];
+    struct run *run = &runs[script - scripts];
+    if (run->script == NULL) {
+        open_run(run, script);
+        play(run, 0, script->n);
+        CHECK(run->world.shards[0].outputs[TAGD_OUT_CHANGE].end > script->n);
+    }
+    return run;
+}
+
+static bool as_if_nothing_happened(struct run *run)
+{
+    struct run *expected = undisturbed(run->script);
+    return same_text("published", outputs_of(&run->world), outputs_of(&expected->world)) &&
+           same_text("state", state_of(&run->world), state_of(&expected->world));
+}
+
+/* ---- the store goes back ---- */
+
+/* The process dies, the store is as it was before that step (0: as if nothing had ever been there). */
+static void go_back(struct run *run, int to)
+{
+    world_kill(&run->world, run->worker);
+    if (to == 0)
+        world_empty(&run->world.shards[0]);
+    else
+        world_bring_back(&run->world.shards[0], &run->copies[to]);
+    run->config.rebuild = to == 0;
+    start(run);
+}
+
+static void a_store_that_went_back_anywhere_is_as_if_nothing_had_happened(void)
+{
+    for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s++)
+        for (int at = 1; at <= scripts[s].n; at++)
+            for (int to = 0; to < at; to++) {
+                struct run run;
+                open_run(&run, &scripts[s]);
+                play(&run, 0, at);
+                go_back(&run, to);
+                recover(&run);
+                CHECK(tagd_worker_stats(run.worker)->repairs == 1 &&
+                      tagd_worker_stats(run.worker)->repair_changes == 0);
+                CHECK(tagd_worker_stats(run.worker)->repairs_begun == 1);
+                CHECK(tagd_worker_stats(run.worker)->shards_running == 2);
+                CHECK(tagd_worker_stats(run.worker)->shards_repairing == 0);
+                play(&run, at, scripts[s].n);
+                if (!as_if_nothing_happened(&run))
+                    fprintf(stderr, "%s: at %d back to %d\n%.*s", scripts[s].name, at, to, (int)run.world.notes.n,
+                            run.world.notes.p);
+                CHECK(as_if_nothing_happened(&run));
+                close_run(&run);
+            }
+}
+
+static void stops_with(struct run *run, const char *why)
+{
+    struct tagd_error error = {""};
+    int i = 0;
+    for (; i < 1000 && tagd_worker_step(run->worker, 0, &error); i++)
+        run->world.mono_ms++;
+    if (i == 1000 || strstr(error.text, why) == NULL)
+        fprintf(stderr, "not refused, or otherwise: %s\n", error.text);
+    CHECK(i < 1000 && strstr(error.text, why) != NULL && strncmp(error.text, "shard 0: ", 9) == 0);
+    CHECK(run->world.shards[0].outputs[TAGD_OUT_CHANGE].end > 0);
+    close_run(run);
+}
+
+/* ---- deaths ---- */
+
+static const struct {
+    int at, to;
+} falls[] = {{5, 2}, {6, 0}, {8, 7}, {2, 1}};
+
+/* Dies once, at the n-th operation after the store went back, before or after it took effect; then perhaps the store goes
+ * back again, to another copy. False: it was all over before. */
+static bool fall_and_die(struct run *run, const struct script *script, size_t fall, size_t n, bool after, int again)
+{
+    open_run(run, script);
+    run->world.outputs_most = 3;
+    run->world.settle_most = 2;
+    play(run, 0, falls[fall].at);
+    go_back(run, falls[fall].to);
+    run->world.die_at = run->world.n_done + n;
+    run->world.die_after = after;
+    for (int i = 0; i < 500 && run->deaths == 0; i++)
+        go(run, 1);
+    bool died = run->deaths > 0;
+    run->world.die_at = 0;
+    if (died && again >= 0)
+        go_back(run, again);
+    recover(run);
+    return died;
+}
+
+static void a_death_at_any_operation_of_a_repair_changes_nothing(void)
+{
+    size_t n_deaths = 0;
+    for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s++)
+        for (size_t fall = 0; fall < (scripts[s].binary ? 1 : sizeof(falls) / sizeof(falls[0])); fall++)
+            for (int after = 0; after < 2; after++)
+                for (size_t n = 1, died = true; died; n++) {
+                    struct run run;
+                    died = fall_and_die(&run, &scripts[s], fall, n, after == 1, -1);
+                    n_deaths += died;
+                    play(&run, falls[fall].at, scripts[s].n);
+                    if (!as_if_nothing_happened(&run))
+                        fprintf(stderr, "%s: fall %zu, death %zu\n", scripts[s].name, fall, n);
+                    CHECK(as_if_nothing_happened(&run));
+                    close_run(&run);
+                }
+    CHECK(n_deaths > 300);
+}
+
+static void a_store_that_goes_back_again_in_the_middle_of_a_repair_changes_nothing(void)
+{
+    for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s += 2)
+        for (size_t fall = 0; fall < 2; fall++)
+            for (int again = 0; again <= falls[fall].at; again++)
+                for (size_t n = 1 + (size_t)again % 3, died = true; died; n += 3) {
+                    struct run run;
+                    died = fall_and_die(&run, &scripts[s], fall, n, n % 2 == 0, again);
+                    play(&run, falls[fall].at, scripts[s].n);
+                    CHECK(as_if_nothing_happened(&run));
+                    close_run(&run);
+                }
+}
+
+/* A copy that was made in the middle of a repair, and comes back when more was published since. */
+static void a_repair_that_was_overtaken_begins_again_from_its_own_state(void)
+{
+    for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s++)
+        for (size_t fall = 0; fall < 2; fall++)
+            for (size_t n = 1, died = true; died; n++) {
+                struct run run;
+                open_run(&run, &scripts[s]);
+                run.world.settle_most = 1;
+                play(&run, 0, falls[fall].at);
+                go_back(&run, falls[fall].to);
+                run.world.die_at = run.world.n_done + n;
+                run.world.die_after = true;
+                for (int i = 0; i < 500 && run.deaths == 0; i++)
+                    go(&run, 1);
+                died = run.deaths > 0;
+                struct world_store middle = world_copy(&run.world.shards[0]);
+                recover(&run);
+                play(&run, falls[fall].at, falls[fall].at + 2);
+                world_kill(&run.world, run.worker);
+                world_bring_back(&run.world.shards[0], &middle);
+                start(&run);
+                recover(&run);
+                play(&run, falls[fall].at + 2, scripts[s].n);
+                if (!as_if_nothing_happened(&run))
+                    fprintf(stderr, "%s: fall %zu, copy %zu\n%.*s", scripts[s].name, fall, n, (int)run.world.notes.n,
+                            run.world.notes.p);
+                CHECK(as_if_nothing_happened(&run));
+                close_run(&run);
+            }
+}
+
+/* ---- histories that part ---- */
+
+/* The step's records are committed by an owner that never publishes them, and its copy of the store is kept. */
+static struct world_store lose_a_race(struct run *run, int step)
+{
+    set_clocks(run, (int64_t)step * STEP_MS + 40);
+    go(run, 10);
+    run->copies[step] = world_copy(&run->world.shards[0]);
+    run->script->feed(&run->world, step);
+    run->world.faults[TAGD_OP_PUBLISH] = (struct world_fault){1, TAGD_PENDING, false};
+    go(run, 20);
+    struct world_store lost = world_copy(&run->world.shards[0]);
+    CHECK(lost.n_outbox > 0 && lost.head.batch == run->copies[step].head.batch + 1);
+    world_kill(&run->world, run->worker);
+    run->world.faults[TAGD_OP_PUBLISH] = (struct world_fault){0};
+    return lost;
+}
+
+/* The rest of a step that was fed already. */
+static void finish_step(struct run *run, int step)
+{
+    go(run, 400);
+    set_clocks(run, (int64_t)step * STEP_MS + 2500);
+    go(run, 20);
+    set_clocks(run, (int64_t)step * STEP_MS + 5000);
+    go(run, 20);
+    run->copies[step + 1] = world_copy(&run->world.shards[0]);
+}
+
+/* Winner's store, then the loser's, then the winner's, older. */
+static void a_batch_that_lost_the_race_is_taken_back(void)
+{
+    for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s++)
+        for (int step = 1; step < scripts[s].n - 2; step++)
+            for (int more = 0; more < 2; more++) {
+                struct run run;
+                open_run(&run, &scripts[s]);
+                play(&run, 0, step);
+                struct world_store lost = lose_a_race(&run, step);
+                world_bring_back(&run.world.shards[0], &run.copies[step]);
+                start(&run);
+                finish_step(&run, step);
+                play(&run, step + 1, step + 1 + more);
+                struct tagd_buf state = customers_of(&run.world);
+                world_kill(&run.world, run.worker);
+                world_bring_back(&run.world.shards[0], &lost);
+                start(&run);
+                recover(&run);
+                CHECK(same_text("state", customers_of(&run.world), state));
+                CHECK(tagd_worker_stats(run.worker)->repairs == 1 &&
+                      tagd_worker_stats(run.worker)->repair_changes == 0);
+                play(&run, step + 1 + more, scripts[s].n - 1);
+                go_back(&run, step);
+                recover(&run);
+                play(&run, scripts[s].n - 1, scripts[s].n);
+                check_chain(&run.world);
+                /* Live, the winner's watermark is its own. */
+                CHECK(!scripts[s].time_events || as_if_nothing_happened(&run));
+                close_run(&run);
+            }
+}
+
+/* The loser let a timer fire that an event, which came too late for it, kept from firing for the winner: nobody knows any
+ * more when the tag that stands had come about, but stand it does. */
+static void a_change_that_only_the_loser_made_is_taken_back(void)
+{
+    struct run run;
+    open_run(&run, &scripts[2]);
+    play(&run, 0, 1);
+    set_clocks(&run, 5060);
+    world_event(&run.world, 0, 1, "login", "g", T0 + 5000);
+    go(&run, 20);
+    struct world_store before = world_copy(&run.world.shards[0]);
+    int64_t end = run.world.shards[0].outputs[TAGD_OUT_CHANGE].end;
+    run.world.faults[TAGD_OP_PUBLISH] = (struct world_fault){1, TAGD_PENDING, false};
+    set_clocks(&run, 14500);
+    go(&run, 20);
+    struct world_store lost = world_copy(&run.world.shards[0]);
+    CHECK(lost.head.batch > before.head.batch && run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end);
+    world_kill(&run.world, run.worker);
+    run.world.faults[TAGD_OP_PUBLISH] = (struct world_fault){0};
+    world_bring_back(&run.world.shards[0], &before);
+    world_event(&run.world, 0, 1, "login", "g", T0 + 11000);
+    order(&run.world, 0, "e", T0 + 11001, "toys");
+    start(&run);
+    recover(&run);
+    CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end > end);
+    end = run.world.shards[0].outputs[TAGD_OUT_CHANGE].end;
+    struct world_store winner = world_copy(&run.world.shards[0]);
+    world_kill(&run.world, run.worker);
+    world_bring_back(&run.world.shards[0], &lost);
+    start(&run);
+    recover(&run);
+    CHECK(tagd_worker_stats(run.worker)->repairs == 1 && run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end);
+    struct world_customer *of_loser = world_customer(&run.world.shards[0], TAGD_STR("g"));
+    size_t g = 0;
+    while (!tagd_str_eq(winner.customers[g].id, TAGD_STR("g")))
+        g++;
+    CHECK(strcmp(winner.customers[g].view, "b.activity=busy _revision=1 _at=1700000005000 ") == 0);
+    CHECK(strcmp(of_loser->view, "b.activity=busy _revision=1 _at=1700000012000 ") == 0); /* at the latest */
+    set_clocks(&run, 50000);
+    go(&run, 3000);
+    CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end > end);
+    check_chain(&run.world);
+    close_run(&run);
+}
+
+/* Nothing is read again of a topic whose records are deleted since: whether it may go on there is for the take-over
+ * afterwards to decide. */
+static void a_gap_behind_what_is_repaired_is_decided_about_afterwards(void)
+{
+    for (int goes_on = 0; goes_on < 2; goes_on++) {
+        struct run run;
+        open_run(&run, &scripts[0]);
+        play(&run, 0, 3);
+        world_event(&run.world, 0, 1, "login", "d", T0 + 25000);
+        go(&run, 20);
+        struct world_partition *topic = &run.world.shards[0].topics[0];
+        world_append(&run.world, 0, 0, "{}");
+        topic->low = topic->end;
+        run.config.continue_on_data_gap = goes_on == 1;
+        go_back(&run, 3);
+        if (!goes_on) {
+            stops_with(&run, "1 records were deleted before they were read");
+            continue;
+        }
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1 && tagd_worker_stats(run.worker)->data_gaps == 1);
+        close_run(&run);
+    }
+}
+
+/* The loser had read further than what the winner published. */
+static void a_copy_that_read_further_is_repaired_up_to_where_it_is(void)
+{
+    for (int letters = 0; letters < 2; letters++) {
+        struct run run;
+        struct tagd_error error = {""};
+        open_run(&run, &scripts[0]);
+        int step = letters ? 4 : 6; /* step 4 has a dead letter */
+        play(&run, 0, step);
+        struct world_store lost = lose_a_race(&run, step);
+        world_bring_back(&run.world.shards[0], &run.copies[step]);
+        run.config.batch_events_max = 1;
+        int64_t committed = run.world.shards[0].topics[0].committed;
+        start(&run);
+        while (run.world.shards[0].topics[0].committed == committed)
+            go(&run, 1);
+        world_kill(&run.world, run.worker);
+        CHECK(run.world.shards[0].topics[1].committed < lost.head.next_offset[1]);
+        world_bring_back(&run.world.shards[0], &lost);
+        run.config.batch_events_max = 1000;
+        start(&run);
+        if (letters) {
+            for (int i = 0; i < 200 && tagd_worker_step(run.worker, 0, &error); i++)
+                ;
+            CHECK(strstr(error.text, "the dead letter of topic \"first\", offset ") != NULL);
+            close_run(&run);
+            continue;
+        }
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1 && tagd_worker_stats(run.worker)->repair_changes == 1);
+        CHECK(run.world.shards[0].topics[1].committed == lost.head.next_offset[1]);
+        go_back(&run, 2); /* what a repair has published is told as anything else */
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repair_changes == 0);
+        play(&run, step + 1, run.script->n);
+        check_chain(&run.world);
+        close_run(&run);
+    }
+}
+
+/* Without any difference it is still to be said in Kafka up to where records were taken into account. */
+static void a_copy_that_read_further_for_nothing_levels_the_offsets(void)
+{
+    struct run run;
+    open_run(&run, &scripts[0]);
+    play(&run, 0, 2);
+    world_event(&run.world, 0, 0, "unheard.of", "f", T0 + 5001);
+    struct world_store before = world_copy(&run.world.shards[0]);
+    run.world.faults[TAGD_OP_PUBLISH] = (struct world_fault){1, TAGD_PENDING, false};
+    world_event(&run.world, 0, 1, "unheard.of", "f", T0 + 5002);
+    go(&run, 20);
+    struct world_store lost = world_copy(&run.world.shards[0]);
+    world_kill(&run.world, run.worker);
+    run.world.faults[TAGD_OP_PUBLISH] = (struct world_fault){0};
+    world_bring_back(&run.world.shards[0], &before);
+    run.config.batch_events_max = 1;
+    start(&run);
+    while (run.world.shards[0].topics[0].committed == before.head.next_offset[0])
+        go(&run, 1);
+    world_kill(&run.world, run.worker);
+    CHECK(run.world.shards[0].topics[1].committed < lost.head.next_offset[1]);
+    world_bring_back(&run.world.shards[0], &lost);
+    start(&run);
+    recover(&run);
+    CHECK(tagd_worker_stats(run.worker)->repairs == 1 && tagd_worker_stats(run.worker)->shards_running == 2);
+    CHECK(run.world.shards[0].topics[1].committed == lost.head.next_offset[1]);
+    CHECK(run.world.shards[0].head.batch == lost.head.batch + 1);
+    close_run(&run);
+}
+
+/* ---- differences ---- */
+
+/* The last published change with this text says another one instead. */
+static void falsify(struct world *world, const char *is, const char *becomes)
+{
+    struct world_outputs *outputs = &world->shards[0].outputs[TAGD_OUT_CHANGE];
+    for (int64_t i = outputs->end; i-- > 0;) {
+        struct tagd_record *record = &outputs->at[i].record;
+        const char *at = strstr(record->value.p, is);
+        if (at == NULL)
+            continue;
+        record->value = tagd_str_of(tagd_arena_printf(&world->memory, "%.*s%s%s", (int)(at - record->value.p),
+                                                      record->value.p, becomes, at + strlen(is)));
+        return;
+    }
+    CHECK(false);
+}
+
+static const char *last_change(struct world *world)
+{
+    const struct world_outputs *outputs = &world->shards[0].outputs[TAGD_OUT_CHANGE];
+    return outputs->at[outputs->end - 1].record.value.p;
+}
+
+static void what_was_published_otherwise_is_put_right(void)
+{
+    for (int to = 0; to < 3; to++) {
+        struct run run;
+        open_run(&run, &scripts[0]);
+        play(&run, 0, 3);
+        int64_t end = run.world.shards[0].outputs[TAGD_OUT_CHANGE].end;
+        falsify(&run.world, "\"from\":\"books\",\"to\":\"toys\"", "\"from\":\"books\",\"to\":\"games\"");
+        go_back(&run, to);
+        recover(&run);
+        const struct world_customer *e = world_customer(&run.world.shards[0], TAGD_STR("e"));
+        CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end + 1);
+        CHECK(strstr(last_change(&run.world), "{\"dimension\":\"b.category\",\"from\":\"games\",\"to\":\"toys\","
+                                              "\"revision\":5,\"catalog\":\"shop@1\",\"origin\":\"repair\","));
+        CHECK(strstr(last_change(&run.world), "\"because\":{\"rule\":\"top(category, order.paid)\",\"values\":{\"top("
+                                              "category, order.paid)\":\"toys\"},\"failed\":null}"));
+        CHECK(strstr(last_change(&run.world), "\"id\":\"tag:e:5\"") && !strstr(last_change(&run.world), "causationid"));
+        CHECK(strstr(last_change(&run.world), "\"time\":\"2023-11-14T22:13:40.00"));
+        CHECK(strstr(last_change(&run.world), "\"caught_up\":false"));
+        CHECK(strstr(e->view, "b.category=toys _revision=5 "));
+        CHECK(tagd_worker_stats(run.worker)->repair_changes == 1 && tagd_worker_stats(run.worker)->changes_time == 0);
+        CHECK(strstr(run.world.notes.p, "1 differences published"));
+        go_back(&run, to); /* and that is known by now */
+        recover(&run);
+        CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end + 1);
+        CHECK(tagd_worker_stats(run.worker)->repair_changes == 0);
+        play(&run, 3, 8);
+        check_chain(&run.world);
+        CHECK(strstr(e->view, "b.category=toys "));
+        close_run(&run);
+    }
+}
+
+/* Several, of several customers, and a death anywhere: each once. */
+static void differences_are_published_once_whatever_dies(void)
+{
+    for (int after = 0; after < 2; after++)
+        for (size_t n = 1, died = true; died; n++) {
+            struct run run;
+            open_run(&run, &scripts[0]);
+            run.world.settle_most = 1;
+            play(&run, 0, 3);
+            int64_t end = run.world.shards[0].outputs[TAGD_OUT_CHANGE].end;
+            falsify(&run.world, "\"from\":\"books\",\"to\":\"toys\"", "\"from\":\"books\",\"to\":null");
+            falsify(&run.world, "\"from\":null,\"to\":\"hot\",\"revision\":9",
+                    "\"from\":null,\"to\":null,\"revision\":9");
+            go_back(&run, 0);
+            run.world.die_at = run.world.n_done + n;
+            run.world.die_after = after == 1;
+            recover(&run);
+            died = run.deaths > 0;
+            CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end + 2);
+            struct world_store middle = world_copy(&run.world.shards[0]);
+            go_back(&run, 1);
+            recover(&run);
+            CHECK(tagd_worker_stats(run.worker)->repair_changes == 0);
+            play(&run, 3, 8);
+            check_chain(&run.world);
+            world_kill(&run.world, run.worker);
+            world_bring_back(&run.world.shards[0], &middle);
+            start(&run);
+            recover(&run);
+            CHECK(tagd_worker_stats(run.worker)->repair_changes == 0);
+            close_run(&run);
+        }
+}
+
+/* ---- what history alone decides ---- */
+
+static void an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come(void)
+{
+    struct run run;
+    open_run(&run, &scripts[2]);
+    run.world.outputs_most = 1;
+    play(&run, 0, 1);
+    world_append(&run.world, 0, 0, "{nonsense");
+    order(&run.world, 0, "c", T0 + 3700000, "silk");
+    go(&run, 20);
+    CHECK(world_saw(
+        &run.world.letters,
+        "malformed {nonsense;future {\"specversion\":\"1.0\",\"id\":\"o3\",\"source\":\"test\",\"type\":\"order.paid\","
+        "\"subject\":\"c\",\"time\":\"2023-11-14T23:15:00.000Z\",\"data\":{\"category\":\"silk\"}};"));
+    set_clocks(&run, 3000000);
+    go(&run, 3000);
+    world_event(&run.world, 0, 0, "login", "g", T0 + 3000000);
+    go(&run, 20);
+    int64_t end = run.world.shards[0].outputs[TAGD_OUT_CHANGE].end;
+    int64_t watermark = run.world.shards[0].head.watermark_ms;
+    set_clocks(&run, 8000000);
+    for (int to = 0; to < 2; to++) {
+        go_back(&run, to);
+        while (run.world.shards[0].head.repair.phase != TAGD_NO_REPAIR || tagd_worker_stats(run.worker)->repairs == 0)
+            go(&run, 1);
+        CHECK(run.world.shards[0].head.watermark_ms == watermark);
+        CHECK(run.world.shards[0].head.latest_ms == T0 + 3000000);
+        CHECK(tagd_worker_stats(run.worker)->repair_changes == 0);
+        CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end);
+        CHECK(run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end == 2);
+    }
+    close_run(&run);
+}
+
+static void records_that_came_since_are_read_after_the_repair(void)
+{
+    struct run run;
+    open_run(&run, &scripts[0]);
+    play(&run, 0, 4);
+    world_kill(&run.world, run.worker);
+    run.worker = NULL;
+    set_clocks(&run, 4 * STEP_MS + 40);
+    run.script->feed(&run.world, 4); /* while nobody runs */
+    world_bring_back(&run.world.shards[0], &run.copies[1]);
+    start(&run);
+    recover(&run);
+    CHECK(tagd_worker_stats(run.worker)->repairs == 1);
+    set_clocks(&run, 4 * STEP_MS + 5000);
+    play(&run, 5, 8);
+    check_chain(&run.world);
+    CHECK(same_text("state", state_of(&run.world), state_of(&undisturbed(run.script)->world)));
+    close_run(&run);
+}
+
+/* A shard that goes in the middle is left as it is; the next owner goes on with the repair. */
+static void a_repair_goes_on_with_the_next_owner(void)
+{
+    for (int ms = 1; ms < 40; ms++) {
+        struct run run;
+        open_run(&run, &scripts[0]);
+        run.world.settle_most = run.world.outputs_most = 1;
+        play(&run, 0, 5);
+        run.config.batch_events_max = 2;
+        go_back(&run, 1);
+        go(&run, ms);
+        unsigned revoked = run.world.revoked;
+        run.world.revoke = true;
+        go(&run, 20);
+        CHECK(run.world.revoked == revoked + 1);
+        world_kill(&run.world, run.worker);
+        run.config.owner = "another";
+        run.config.batch_events_max = 1000;
+        start(&run);
+        recover(&run);
+        play(&run, 5, 8);
+        CHECK(as_if_nothing_happened(&run));
+        close_run(&run);
+    }
+}
+
+static void an_answer_that_fails_in_a_repair_is_asked_again(void)
+{
+    static const enum tagd_op_kind kinds[] = {TAGD_OP_FENCE,   TAGD_OP_COMMITTED, TAGD_OP_TAIL,   TAGD_OP_START,
+                                              TAGD_OP_OUTPUTS, TAGD_OP_LOAD,      TAGD_OP_COMMIT, TAGD_OP_PUBLISH};
+    static const enum tagd_op_status answers[] = {TAGD_ABORTED, TAGD_UNKNOWN, TAGD_REFUSED};
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+        for (size_t a = 0; a < 3; a++)
+            for (int count = 1; count < 9; count++) {
+                struct run run;
+                open_run(&run, &scripts[0]);
+                run.world.settle_most = 2;
+                run.world.outputs_most = 5;
+                play(&run, 0, 5);
+                go_back(&run, count % 3);
+                run.world.faults[kinds[k]] =
+                    (struct world_fault){count, answers[a], answers[a] == TAGD_UNKNOWN && a % 2};
+                recover(&run);
+                run.world.faults[kinds[k]] = (struct world_fault){0};
+                play(&run, 5, 8);
+                CHECK(as_if_nothing_happened(&run));
+                close_run(&run);
+            }
+}
+
+/* ---- refusals ---- */
+
+#define FALLEN(run, to)                                                                                                \
+    struct run run;                                                                                                    \
+    open_run(&run, &scripts[0]);                                                                                       \
+    play(&run, 0, 5);                                                                                                  \
+    go_back(&run, to)
+
+static void what_a_repair_lacks_is_said(void)
+{
+    {
+        FALLEN(run, 0);
+        run.world.shards[0].outputs[TAGD_OUT_CHANGE].low = 1;
+        stops_with(&run, "the topic of tag changes begins at offset 1 of the shard's partition");
+    }
+    {
+        FALLEN(run, 0);
+        run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = 1;
+        stops_with(&run, "the topic of dead letters begins at offset 1 of the shard's partition, so that outputs of "
+                         "batch 1 or later may have been deleted; bring back a newer copy of Redis's data, or a new");
+    }
+    {
+        FALLEN(run, 0); /* even if there are none left: they may say what an emptied Redis knew */
+        run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end;
+        stops_with(&run, "the topic of dead letters begins at offset 2 of the shard's partition");
+    }
+    {
+        FALLEN(run, 3); /* dead letters of long ago have gone; the last one is of after the copy */
+        run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = 1;
+        stops_with(&run, "the topic of dead letters begins at offset 1 of the shard's partition");
+    }
+    {
+        struct run run; /* and here before it */
+        open_run(&run, &scripts[0]);
+        play(&run, 0, 7);
+        run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end;
+        go_back(&run, 6);
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1);
+        close_run(&run);
+    }
+    {
+        FALLEN(run, 3); /* enough is there */
+        run.world.shards[0].outputs[TAGD_OUT_CHANGE].low = 1;
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1);
+        close_run(&run);
+    }
+    {
+        FALLEN(run, 2);
+        falsify(&run.world, "\"revision\":", "\"revision\":1");
+        stops_with(&run, "outputs are missing, or what was there before them; after an import, its history is in no "
+                         "topic");
+    }
+    {
+        FALLEN(run, 2);
+        falsify(&run.world, "\"from\":\"books\"", "\"from\":\"silk\"");
+        stops_with(&run, "customer \"e\" is known up to revision 3, and the next published change is revision 4 of "
+                         "\"b.category\"");
+    }
+    {
+        FALLEN(run, 2);
+        falsify(&run.world, "\"dimension\":\"b.category\"", "\"dimension\":\"b.other\"");
+        stops_with(&run, "of the shard's partition of tag changes can't be read as a change of this catalog");
+    }
+    {
+        FALLEN(run, 2);
+        falsify(&run.world, "\"to\":\"busy\"", "\"to\":\"bored\"");
+        stops_with(&run, "can't be read as a change of this catalog");
+    }
+    {
+        FALLEN(run, 2);
+        run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].at[1].record.n_headers = 1;
+        stops_with(&run, "the record at offset 1 of the shard's partition of dead letters can't be read");
+    }
+    {
+        FALLEN(run, 0);
+        run.world.shards[0].n_customers = 1; /* a timer is left */
+        run.world.shards[0].customers[0] = run.copies[1].customers[0];
+        stops_with(&run, "Redis has parts of it, but not its head");
+    }
+    {
+        FALLEN(run, 0);
+        run.config.rebuild = false;
+        world_kill(&run.world, run.worker);
+        start(&run);
+        stops_with(&run, "or run \"tagd run --rebuild\", which makes it again from the topics' beginnings");
+    }
+}
+
+/* The records of a customer are not those they were. */
+static void a_customer_that_was_published_of_and_does_not_come_again_is_missing_history(void)
+{
+    FALLEN(run, 0);
+    struct tagd_record *records = run.world.shards[0].topics[0].records;
+    for (int i = 0; i < run.world.shards[0].topics[0].end; i++)
+        if (records[i].has_value && strstr(records[i].value.p, "\"subject\":\"e\"") != NULL)
+            records[i].value = TAGD_STR("{}");
+    stops_with(&run, "changes of customer \"e\" were published, but nothing that was read again is of that customer");
+}
+
+/* Retention came by in the middle of a repair. */
+static void outputs_that_go_in_the_middle_of_a_repair_are_missed(void)
+{
+    struct run run;
+    open_run(&run, &scripts[0]);
+    play(&run, 0, 5);
+    go_back(&run, 0);
+    while (run.world.shards[0].head.repair.phase != TAGD_REPAIR_REPLAYING)
+        go(&run, 1);
+    world_kill(&run.world, run.worker);
+    run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = 1;
+    start(&run);
+    stops_with(&run,
+               "the topic of dead letters begins at offset 1 of the shard's partition by now, and the repair needs "
+               "it from 0");
+}
+
+/* ---- records that can't be read on ---- */
+
+static void a_gap_that_opens_while_a_shard_runs_is_for_the_take_over_to_decide(void)
+{
+    for (int goes_on = 0; goes_on < 2; goes_on++) {
+        struct run run;
+        open_run(&run, &scripts[0]);
+        run.config.continue_on_data_gap = goes_on == 1;
+        world_kill(&run.world, run.worker);
+        start(&run);
+        play(&run, 0, 1);
+        struct world_partition *topic = &run.world.shards[0].topics[0];
+        topic->end += 3; /* which nobody reads any more */
+        topic->low = topic->next = topic->end;
+        uint64_t takeovers = tagd_worker_stats(run.worker)->takeovers;
+        run.world.again = true;
+        if (!goes_on) {
+            stops_with(&run, "3 records were deleted before they were read");
+            continue;
+        }
+        go(&run, 400);
+        CHECK(tagd_worker_stats(run.worker)->takeovers == takeovers + 2 &&
+              tagd_worker_stats(run.worker)->data_gaps == 1);
+        close_run(&run);
+    }
+}
+
+/* ---- told ---- */
+
+static void what_is_told_reads_back_and_a_cut_one_does_not(void)
+{
+    struct world world;
+    struct tagd_arena arena = {0};
+    struct tagd_buf bytes = {0};
+    struct tagd_told told, back;
+    world_open(&world, DIMENSIONS);
+    struct tagd_profile *profile = tagd_profile_new(world.catalog);
+    tagd_told_of_profile(&told, world.catalog, profile, &arena);
+    CHECK(told.revision == 0 && told.tags[0].known && !told.tags[0].history.changed);
+    struct tagd_told_change changes[] = {
+        {.dimension = 0, .to = TAGD_STR("busy"), .revision = 1, .time_ms = 5},
+        {.dimension = 2, .to = TAGD_STR(""), .revision = 2, .time_ms = -7},
+        {.dimension = 0, .from = TAGD_STR("busy"), .to = TAGD_STR("silent"), .revision = 3, .time_ms = 9}};
+    for (size_t i = 0; i < 3; i++)
+        CHECK(tagd_told_follow(&told, &changes[i]));
+    CHECK(tagd_told_follow(&told, &changes[1]) && told.revision == 3); /* told already */
+    CHECK(!tagd_told_take_back(&told, world.catalog, &changes[1]));
+    CHECK(tagd_told_take_back(&told, world.catalog, &changes[2]) && told.revision == 2 && told.changed_at_ms == -7);
+    CHECK(!tagd_told_follow(&told, &changes[0]) || told.revision == 2);
+    tagd_told_write(&told, world.catalog, &bytes);
+    CHECK(tagd_told_read((struct tagd_str){bytes.p, bytes.n}, world.catalog, &arena, &back));
+    CHECK(back.revision == 2 && tagd_str_eq(back.tags[0].history.tag, TAGD_STR("busy")) && !back.tags[0].known);
+    CHECK(back.tags[2].history.tag.p != NULL && back.tags[2].history.tag.n == 0 && back.tags[2].known &&
+          back.tags[2].history.since_ms == -7 && back.tags[2].history.before.p == NULL);
+    CHECK(!back.tags[1].history.changed && back.tags[1].history.tag.p == NULL);
+    for (size_t n = 0; n < bytes.n; n++) {
+        char *cut = tagd_xmalloc(n + 1);
+        memcpy(cut, bytes.p, n);
+        CHECK(!tagd_told_read((struct tagd_str){cut, n}, world.catalog, &arena, &back));
+        free(cut);
+    }
+    for (size_t i = 0; i < bytes.n; i++) {
+        bytes.p[i] = (char)(bytes.p[i] ^ 0xff);
+        bool read = tagd_told_read((struct tagd_str){bytes.p, bytes.n}, world.catalog, &arena, &back);
+        CHECK(!read || i >= 5); /* another version, another catalog */
+        bytes.p[i] = (char)(bytes.p[i] ^ 0xff);
+    }
+    tagd_buf_add_byte(&bytes, 0);
+    CHECK(!tagd_told_read((struct tagd_str){bytes.p, bytes.n}, world.catalog, &arena, &back));
+    tagd_profile_free(profile);
+    tagd_buf_free(&bytes);
+    tagd_arena_free(&arena);
+    world_close(&world);
+}
+
+int main(void)
+{
+    RUN(what_is_told_reads_back_and_a_cut_one_does_not);
+    RUN(a_store_that_went_back_anywhere_is_as_if_nothing_had_happened);
+    RUN(a_death_at_any_operation_of_a_repair_changes_nothing);
+    RUN(a_store_that_goes_back_again_in_the_middle_of_a_repair_changes_nothing);
+    RUN(a_repair_that_was_overtaken_begins_again_from_its_own_state);
+    RUN(a_batch_that_lost_the_race_is_taken_back);
+    RUN(a_change_that_only_the_loser_made_is_taken_back);
+    RUN(a_gap_behind_what_is_repaired_is_decided_about_afterwards);
+    RUN(a_copy_that_read_further_is_repaired_up_to_where_it_is);
+    RUN(a_copy_that_read_further_for_nothing_levels_the_offsets);
+    RUN(what_was_published_otherwise_is_put_right);
+    RUN(differences_are_published_once_whatever_dies);
+    RUN(an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come);
+    RUN(records_that_came_since_are_read_after_the_repair);
+    RUN(a_repair_goes_on_with_the_next_owner);
+    RUN(an_answer_that_fails_in_a_repair_is_asked_again);
+    RUN(what_a_repair_lacks_is_said);
+    RUN(a_customer_that_was_published_of_and_does_not_come_again_is_missing_history);
+    RUN(outputs_that_go_in_the_middle_of_a_repair_are_missed);
+    RUN(a_gap_that_opens_while_a_shard_runs_is_for_the_take_over_to_decide);
+    for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s++)
+        close_run(undisturbed(&scripts[s]));
+    return DONE();
+}
