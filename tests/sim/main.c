@@ -55,13 +55,15 @@ int main(int argc, char **argv)
         options.seed = seed;
         enum sim_result result = sim_run(sim, &options, &coverage);
         refused += result == SIM_RIGHTLY_REFUSED;
+        if (result == SIM_RIGHTLY_REFUSED && getenv("REFUSED"))
+            printf("refused %lu: %s\n", seed, sim->refusal);
         if (result == SIM_FAILED) {
             failed++;
             printf("seed %lu: %s\n", seed, sim->failure);
         }
     }
     (void)print_failure, (void)print_trace;
-    printf("%lu failed, %lu refused; changes %lu letters %lu submits %lu steps %lu\n", failed, refused,
-           coverage.changes, coverage.letters, coverage.submits, coverage.steps);
+    printf("%lu failed, %lu refused; repairs begun %lu ended %lu changes %lu letters %lu submits %lu steps %lu\n", failed, refused,
+           coverage.repairs_begun, coverage.repairs, coverage.changes, coverage.letters, coverage.submits, coverage.steps);
     return failed != 0;
 }

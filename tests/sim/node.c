@@ -334,6 +334,7 @@ static struct tagd_worker_config config_of(struct sim_node *node)
                                        .max_idle_ms = 100,
                                        .horizon_ms = 100000,
                                        .continue_on_data_gap = plan->continue_on_data_gap,
+                                       .rebuild = plan->rebuild && !plan->at_least_once,
                                        .batch_events_max = plan->batch_events_max,
                                        .batch_bytes_max = 1 << 20,
                                        .note = on_note,

@@ -153,16 +153,16 @@ static void make_events(struct sim *sim, struct sim_random *random)
 static unsigned weight_of(enum sim_fault_kind kind)
 {
     switch (kind) {
-    case SIM_STORE_BACK:
-    case SIM_STORE_FAILOVER:
-    case SIM_STORE_EMPTIED:
     case SIM_EXPIRE:
     case SIM_GAP: return 1;
+    case SIM_STORE_BACK:
+    case SIM_STORE_FAILOVER:
+    case SIM_STORE_EMPTIED: return 3;
     case SIM_KILL:
     case SIM_DIE_BEFORE:
     case SIM_DIE_AFTER:
     case SIM_PAUSE: return 8;
-    default: return 6;
+    default: return 9;
     }
 }
 
@@ -170,7 +170,7 @@ static unsigned weight_of(enum sim_fault_kind kind)
 static void choose_kinds(struct sim_random *random, bool *has)
 {
     for (unsigned kind = 0; kind < SIM_FAULTS; kind++)
-        has[kind] = sim_percent(random, weight_of((enum sim_fault_kind)kind) == 1 ? 5 : 45);
+        has[kind] = sim_percent(random, 5 * weight_of((enum sim_fault_kind)kind));
 }
 
 static enum tagd_op_kind op_of(struct sim_random *random, const struct sim_plan *plan)
@@ -235,6 +235,7 @@ void sim_plan_make(struct sim *sim)
     plan->overlapped = sim_percent(&random, 35);
     plan->stable_reads = sim_percent(&random, 50);
     plan->continue_on_data_gap = sim_percent(&random, 50);
+    plan->rebuild = sim_percent(&random, 80);
     plan->grace_ms = plan->mode == SIM_TWO_TOPICS ? 10000000
                      : sim_percent(&random, 30)   ? 0
                                                   : sim_between(&random, 1, 2500);

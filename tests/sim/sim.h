@@ -95,7 +95,7 @@ struct sim_plan {
     enum sim_mode mode;
     uint32_t n_topics, n_shards, n_customers, n_processes, n_workers; /* workers a process */
     const struct tagd_catalog *catalog;
-    bool at_least_once, content_binary, overlapped, stable_reads, continue_on_data_gap;
+    bool at_least_once, content_binary, overlapped, stable_reads, continue_on_data_gap, rebuild;
     int64_t grace_ms;
     size_t batch_events_max;
     uint32_t slowness; /* scales all delays */
