@@ -209,6 +209,7 @@ struct tagd_takeover_found { /* what was read, of one shard */
     size_t n_outbox;
     const struct tagd_committed_topic *committed; /* by topic */
     struct tagd_position tail;                    /* of the output partitions */
+    const int64_t *first; /* by topic: where it began, if it began without a batch and has none yet; NULL */
 };
 struct tagd_takeover_decision {
     enum tagd_takeover_verdict verdict;

@@ -63,7 +63,8 @@ int main(int argc, char **argv)
         }
     }
     (void)print_failure, (void)print_trace;
-    printf("%lu failed, %lu refused; repairs begun %lu ended %lu changes %lu letters %lu submits %lu steps %lu\n", failed, refused,
-           coverage.repairs_begun, coverage.repairs, coverage.changes, coverage.letters, coverage.submits, coverage.steps);
+    printf("%lu failed, %lu refused; repairs begun %lu ended %lu changes %lu letters %lu submits %lu steps %lu\n",
+           failed, refused, coverage.repairs_begun, coverage.repairs, coverage.changes, coverage.letters,
+           coverage.submits, coverage.steps);
     return failed != 0;
 }

@@ -396,12 +396,14 @@ static void stop_all(struct sim *sim)
     int64_t until_ms = sim->now_ms + STOP_MS;
     bool any = true;
     char why[400];
-    bool connected = true; /* else the last word doesn't reach the store */
-    for (size_t i = 0; i < sim->n_nodes; i++)
+    bool connected = true; /* else the last word may not reach the store */
+    for (size_t i = 0; i < sim->n_nodes; i++) {
+        connected = connected && sim->nodes[i].n_tasks == 0 && !sim->nodes[i].revoking;
         for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
             connected = connected && (!sim->nodes[i].alive || !sim->nodes[i].assigned[shard] ||
                                       (sim->nodes[i].store_epoch == sim->store.epoch &&
                                        sim->nodes[i].shard_serial[shard] == sim->nodes[i].serial));
+    }
     sim->ending = true;
     for (uint32_t process = 0; process < sim->plan.n_processes; process++)
         sim->processes[process].back_ms = SIM_NEVER;
