@@ -281,6 +281,7 @@ void sim_group_rebalance(struct sim *sim)
                 sim->nodes[i].event = SIM_NO_EVENT; /* and the one it was to hear of is void */
         }
     }
+    finish_if_all_joined(sim);
 }
 
 void sim_group_join(struct sim *sim, uint32_t node)

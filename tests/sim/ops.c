@@ -947,7 +947,7 @@ static bool dies_here(struct sim_node *node, const struct sim_task *task, bool a
     struct sim *sim = node->sim;
     const struct sim_options *options = &sim->options;
     if (options->crash_stage != 0 && sim->stages == options->crash_stage && options->crash_after == after) {
-        node->gone_ms = 1000;
+        node->gone_ms = options->crash_gone_ms;
         return true;
     }
     return is(task, after ? SIM_DIE_AFTER : SIM_DIE_BEFORE);

@@ -133,6 +133,8 @@ static void make_events(struct sim *sim, struct sim_random *random)
     struct sim_plan *plan = &sim->plan;
     int64_t at_ms = sim->now_ms + 100, time_ms = SIM_WALL_MS, pace = sim_between(random, 5, 400);
     plan->n_events = (size_t)sim_between(random, 10, 110);
+    if (sim->options.scenario)
+        plan->n_events = 4 + plan->n_events % 12;
     for (size_t i = 0; i < plan->n_events; i++) {
         at_ms += sim_percent(random, 30) ? 0 : sim_between(random, 0, 2 * pace);
         if (sim_percent(random, 2))

@@ -51,7 +51,7 @@ void sim_process_kill(struct sim *sim, uint32_t process, int64_t back_ms)
     for (size_t i = 0; i < sim->n_nodes; i++)
         if (sim->nodes[i].process == process)
             sim_node_kill(sim, &sim->nodes[i]);
-    sim->processes[process] = (struct sim_process){.back_ms = back_ms};
+    sim->processes[process] = (struct sim_process){.back_ms = sim->ending ? SIM_NEVER : back_ms};
 }
 
 static bool servers_up(const struct sim *sim)
@@ -291,26 +291,43 @@ static void run_to(struct sim *sim, int64_t until_ms)
     }
 }
 
-/* ---- a worker that stops must have a reason ---- */
+/* ---- refusals ---- */
 
-static bool explained(const struct sim *sim)
+const char *const sim_reasons[SIM_REASONS] = {"Redis lost its last writes",
+                                              "the outbox does not fill",
+                                              "Redis has no state of it",
+                                              "somebody reset group",
+                                              "records were deleted before they were read",
+                                              "its committed offsets are gone",
+                                              "output"};
+
+/* Repair must be possible unless something else than the state is missing. */
+static bool right(const struct sim *sim)
 {
-    static const struct {
-        const char *text;
-        enum sim_fault_kind by[4];
-    } reasons[] = {
-        {"Redis lost its last writes", {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_FAULTS}},
-        {"the outbox does not fill", {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_FAULTS}},
-        {"Redis has no state of it", {SIM_STORE_EMPTIED, SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_FAULTS}},
-        {"somebody reset group", {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_FAULTS}},
-        {"records were deleted before they were read",
-         {SIM_GAP, SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED}},
-        {"its committed offsets are gone", {SIM_EXPIRE, SIM_FAULTS, SIM_FAULTS, SIM_FAULTS}},
-    };
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        for (size_t k = 0; k < 4 && strstr(sim->refusal, reasons[i].text) != NULL; k++)
-            if (reasons[i].by[k] != SIM_FAULTS && sim->happened[reasons[i].by[k]])
-                return true;
+    bool asked = strstr(sim->refusal, "--rebuild") != NULL && !sim->plan.rebuild;
+    bool lost = strstr(sim->refusal, "Redis lost its last writes") != NULL ||
+                strstr(sim->refusal, "Redis has no state of it") != NULL;
+    return !lost || asked || sim->plan.at_least_once || sim->happened[SIM_EXPIRE] || sim->happened[SIM_RETAIN] ||
+           sim->happened[SIM_GAP];
+}
+
+/* A worker that stops must have a reason: one of these faults. */
+static bool explained(struct sim *sim)
+{
+    static const enum sim_fault_kind by[SIM_REASONS][4] = {
+        {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_FAULTS},
+        {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_FAULTS},
+        {SIM_STORE_EMPTIED, SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_FAULTS},
+        {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_FAULTS},
+        {SIM_GAP, SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED},
+        {SIM_EXPIRE, SIM_FAULTS, SIM_FAULTS, SIM_FAULTS},
+        {SIM_FAULTS, SIM_FAULTS, SIM_FAULTS, SIM_FAULTS}};
+    for (size_t i = 0; i < SIM_REASONS; i++)
+        for (size_t k = 0; k < 4 && strstr(sim->refusal, sim_reasons[i]) != NULL; k++)
+            if (by[i][k] != SIM_FAULTS && sim->happened[by[i][k]]) {
+                sim->coverage->refusals[i]++;
+                return right(sim);
+            }
     return false;
 }
 
@@ -328,7 +345,7 @@ static void open_run(struct sim *sim, const struct sim_options *options, struct 
     tagd_arena_reset(&sim->memory);
     sim->options = *options;
     sim->coverage = coverage;
-    sim->tracing = options->trace;
+    sim->tracing = options->trace || options->keep_trace;
     sim->now_ms = 1000;
     sim->random = sim_random_of(options->seed, 2);
     for (size_t i = 0; i < SIM_LATES; i++)
@@ -396,7 +413,7 @@ static void stop_all(struct sim *sim)
     int64_t until_ms = sim->now_ms + STOP_MS;
     bool any = true;
     char why[400];
-    bool connected = true; /* else the last word may not reach the store */
+    bool connected = sim->options.crash_stage == 0; /* else the last word may not reach the store */
     for (size_t i = 0; i < sim->n_nodes; i++) {
         connected = connected && sim->nodes[i].n_tasks == 0 && !sim->nodes[i].revoking;
         for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)

@@ -374,9 +374,12 @@ bool sim_check_rest(struct sim *sim, char *why, size_t size);
 /* ---- coverage ---- */
 
 enum sim_context { SIM_TAKING_OVER, SIM_RUNNING, SIM_CONTEXTS };
+#define SIM_REASONS 7
+extern const char *const sim_reasons[SIM_REASONS];
 struct sim_coverage {
     uint64_t seeds, faults[SIM_FAULTS], answers[SIM_CONTEXTS][TAGD_OP_OUTPUTS + 1][TAGD_GONE + 1];
     uint64_t rows_new, rows_level, rows_outbox, outbox_batches, refused, late_ends, late_execs, late_ends_refused;
+    uint64_t refusals[SIM_REASONS]; /* by what is said */
     uint64_t gaps, repairs_begun, repairs, audits, audit_mismatches, trials;
     uint64_t changes, letters, view_checks, commits, submits, steps, stages, lost, revoked, assigned, timeouts, taints;
 };
@@ -385,12 +388,13 @@ struct sim_coverage {
 
 struct sim_options {
     uint64_t seed;
-    bool trace;           /* prints as it goes */
-    uint32_t drop_faults; /* as bits, by index */
+    bool trace, keep_trace; /* prints as it goes; keeps the last lines */
+    uint32_t drop_faults;   /* as bits, by index */
     bool drop_events[SIM_EVENTS_MAX];
-    uint64_t crash_stage; /* sweep: the process dies at this stage of all; 0: nowhere, */
-    bool crash_after;     /* after its effect */
-    bool scenario;        /* sweep: no other faults */
+    bool scenario;         /* a small run without faults, but perhaps one: */
+    uint64_t crash_stage;  /* the process dies at this stage of all operations; 0: nowhere, */
+    bool crash_after;      /* before or after its effect, */
+    int64_t crash_gone_ms; /* and is back after so long */
 };
 
 #define SIM_TRACE_LINES 48
