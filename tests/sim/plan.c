@@ -203,6 +203,20 @@ static void make_fault(struct sim *sim, struct sim_random *random, enum sim_faul
         fault->op = plan->at_least_once ? TAGD_OP_SEND : TAGD_OP_PUBLISH;
 }
 
+/* A third of the scenarios has nothing but the death to come, a third a store that goes back, a third one that is
+ * emptied: the death comes in a repair, too. */
+static void make_scenario(struct sim *sim, struct sim_random *random)
+{
+    struct sim_plan *plan = &sim->plan;
+    plan->faults_end_ms = plan->events_end_ms + 4000;
+    if (sim->options.seed % 3 == 0 || plan->at_least_once)
+        return;
+    plan->rebuild = true;
+    plan->n_faults = 1;
+    make_fault(sim, random, sim->options.seed % 3 == 1 ? SIM_STORE_BACK : SIM_STORE_EMPTIED, &plan->faults[0]);
+    plan->faults[0].at_ms = plan->events_end_ms - (plan->events_end_ms - sim->now_ms) / 3;
+}
+
 static void make_faults(struct sim *sim, struct sim_random *random)
 {
     struct sim_plan *plan = &sim->plan;
@@ -212,7 +226,11 @@ static void make_faults(struct sim *sim, struct sim_random *random)
     for (unsigned kind = 0; kind < SIM_FAULTS; kind++)
         if (has[kind])
             kinds[n++] = kind;
-    plan->n_faults = n == 0 || sim->options.scenario ? 0 : (size_t)sim_between(random, 0, 14);
+    if (sim->options.scenario) {
+        make_scenario(sim, random);
+        return;
+    }
+    plan->n_faults = n == 0 ? 0 : (size_t)sim_between(random, 0, 14);
     for (size_t i = 0; i < plan->n_faults; i++) {
         make_fault(sim, random, (enum sim_fault_kind)kinds[sim_between(random, 0, (int64_t)n - 1)], &plan->faults[i]);
         plan->faults[i].dropped = sim->options.drop_faults >> i & 1;
