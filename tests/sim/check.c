@@ -190,6 +190,18 @@ void sim_check_view(struct sim *sim, uint32_t customer, struct tagd_str view)
                  (int)truth->changes[revision - 1].view.n, truth->changes[revision - 1].view.p);
 }
 
+void sim_check_profile(struct sim *sim, uint32_t customer, const struct sim_customer *stored)
+{
+    struct tagd_error error;
+    const char *at = find(stored->view, "_revision=");
+    uint64_t revision = at == NULL ? 0 : strtoull(at, NULL, 10);
+    if (!tagd_profile_decode(sim->profile, stored->bytes, &error))
+        sim_fail(sim, "customer c%u: a profile that can't be read: %s", customer, error.text);
+    else if (tagd_profile_revision(sim->profile) != revision)
+        sim_fail(sim, "customer c%u: the profile is of revision %" PRIu64 ", the view of %" PRIu64, customer,
+                 tagd_profile_revision(sim->profile), revision);
+}
+
 /* ---- at rest ---- */
 
 static bool not_yet(char *why, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -249,9 +261,14 @@ bool sim_check_rest(struct sim *sim, char *why, size_t size)
         if (!committed_as_stored(sim, shard, why, size))
             return false;
     }
-    for (uint32_t i = 0; i < sim->plan.n_customers && sim_exact(sim); i++)
-        if (sim->truth[i].seen < sim->truth[i].n)
+    for (uint32_t i = 0; i < sim->plan.n_customers && sim_exact(sim); i++) {
+        const struct sim_customer_truth *truth = &sim->truth[i];
+        struct tagd_str view = sim->store.shards[sim->plan.customer_shard[i]].customers[i].view;
+        if (truth->seen == truth->n && truth->n > 0 && !tagd_str_eq(view, truth->changes[truth->n - 1].view))
+            return not_yet(why, size, "customer c%u: the view is still %.*s", i, (int)view.n, view.p);
+        if (truth->seen < truth->n)
             return not_yet(why, size, "customer c%u: %zu of %zu changes are published", i, sim->truth[i].seen,
                            sim->truth[i].n);
+    }
     return true;
 }

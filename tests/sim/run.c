@@ -357,6 +357,7 @@ static void open_run(struct sim *sim, const struct sim_options *options, struct 
                            sim->plan.faults[i].kind == SIM_STORE_FAILOVER;
     sim_broker_open(sim);
     sim_store_open(sim);
+    sim->profile = tagd_profile_new(sim->plan.catalog);
     sim_oracle_run(sim);
     for (uint32_t process = 0; process < sim->plan.n_processes; process++)
         sim->processes[process].back_ms = sim->now_ms + sim_between(&sim->random, 0, 3000);
@@ -447,6 +448,7 @@ static void close_run(struct sim *sim)
 {
     for (size_t i = 0; i < sim->n_nodes; i++)
         sim_node_kill(sim, &sim->nodes[i]);
+    tagd_profile_free(sim->profile);
 }
 
 enum sim_result sim_run(struct sim *sim, const struct sim_options *options, struct sim_coverage *coverage)

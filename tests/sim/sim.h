@@ -368,6 +368,8 @@ bool sim_exact(const struct sim *sim); /* what is right is known */
 
 void sim_check_output(struct sim *sim, int kind, uint32_t shard, const struct sim_out *out);
 void sim_check_view(struct sim *sim, uint32_t customer, struct tagd_str view);
+/* A profile was written, and its view if it is to be: both say the same. */
+void sim_check_profile(struct sim *sim, uint32_t customer, const struct sim_customer *stored);
 /* Whether all is done that is to be done; *why says what isn't. */
 bool sim_check_rest(struct sim *sim, char *why, size_t size);
 
@@ -413,6 +415,7 @@ struct sim {
     bool ending; /* all processes stop, for good */
     struct sim_late lates[SIM_LATES];
     struct sim_customer_truth truth[SIM_CUSTOMERS];
+    struct tagd_profile *profile; /* for a look into stored ones */
     bool happened[SIM_FAULTS];
     bool lossy;      /* records were deleted before they were read: what is right isn't known any more */
     int64_t rest_ms; /* time has to come so far before all changes can be there */

@@ -115,7 +115,8 @@ bool sim_store_compare(const struct sim *sim, const struct tagd_shard_writes *wr
            shard->head.batch == writes->base_batch;
 }
 
-static void write_profile(struct sim *sim, struct sim_store_shard *shard, const struct tagd_profile_write *write)
+static void write_profile(struct sim *sim, struct sim_store_shard *shard, const struct tagd_profile_write *write,
+                          bool repairing)
 {
     int customer = sim_customer_of(write->customer);
     if (customer < 0 || customer >= SIM_CUSTOMERS) {
@@ -135,6 +136,8 @@ static void write_profile(struct sim *sim, struct sim_store_shard *shard, const 
         sim_check_view(sim, (uint32_t)customer, to->view);
     }
     tagd_buf_free(&view);
+    if (!repairing)
+        sim_check_profile(sim, (uint32_t)customer, to);
 }
 
 void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, uint64_t outbox_low)
@@ -143,7 +146,8 @@ void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, ui
     size_t n = 0;
     shard->version = ++sim->store.version;
     for (size_t i = 0; i < writes->n_profiles; i++)
-        write_profile(sim, shard, &writes->profiles[i]);
+        write_profile(sim, shard, &writes->profiles[i],
+                      shard->head.repair.phase != TAGD_NO_REPAIR || writes->head.repair.phase != TAGD_NO_REPAIR);
     for (size_t i = 0; i < writes->n_told; i++) {
         int customer = sim_customer_of(writes->told[i].customer);
         if (customer >= 0)
