@@ -794,7 +794,7 @@ static void submit_send(struct sim_node *node, struct tagd_op *op, enum sim_faul
     send->append_ms = sim->now_ms + delay(sim, NULL, BROKER_MS);
     if (before != NULL && before->append_ms > send->append_ms)
         send->append_ms = before->append_ms;
-    send->ack_ms = send->append_ms + delay(sim, NULL, BROKER_MS);
+    send->ack_ms = (send->append_ms == SIM_NEVER ? sim->now_ms : send->append_ms) + delay(sim, NULL, BROKER_MS);
     if (fate == SIM_SLOW)
         send->ack_ms += 2000;
     if (before != NULL && before->ack_ms > send->ack_ms)
