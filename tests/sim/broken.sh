@@ -4,7 +4,7 @@
 #   tests/sim/broken.sh [--seeds A:B] [FIRST-LAST]     FIRST-LAST: broken builds by number, from 1
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-seeds=0:4000
+seeds=0:8000
 if [ "${1:-}" = --seeds ]; then seeds=$2; shift 2; fi
 range=${1:-1-9999}
 copy=$(mktemp -d)

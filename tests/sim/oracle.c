@@ -107,14 +107,15 @@ void sim_oracle_run(struct sim *sim)
     struct tagd_event_rules rules = {.catalog = plan->catalog,
                                      .max_bytes = TAGD_EVENT_BYTES_MAX,
                                      .past_ms = INT64_MIN,
-                                     .future_ms = -1,
+                                     .future_ms = plan->mode == SIM_LIVE ? 300000 : -1,
                                      .partitioner = TAGD_NO_PARTITIONER,
                                      .partitions = (int32_t)plan->n_shards,
                                      .junk_subjects = tagd_junk_subjects,
                                      .n_junk_subjects = tagd_n_junk_subjects};
     struct tagd_event *events = tagd_arena_alloc(&sim->memory, (plan->n_events + 1) * sizeof(*events));
     for (size_t i = 0; i < plan->n_events; i++) {
-        tagd_event_decode(&rules, &plan->events[i].record, SIM_WALL_MS, &sim->memory, &events[i]);
+        tagd_event_decode(&rules, &plan->events[i].record, SIM_WALL_MS + plan->events[i].at_ms, &sim->memory,
+                          &events[i]);
         plan->events[i].bad = !plan->events[i].marker && events[i].code != TAGD_EVENT_OK;
         if (events[i].has_time && !plan->events[i].dropped && events[i].time_ms + BEYOND_MS > sim->rest_ms)
             sim->rest_ms = events[i].time_ms + BEYOND_MS;

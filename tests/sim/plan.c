@@ -93,13 +93,14 @@ static const char *event_text(struct sim *sim, const char *id, const char *type,
 /* One that can't be used, of any kind. */
 static const char *bad_text(struct sim *sim, struct sim_random *random, const char *id, int64_t time_ms)
 {
-    switch (sim_between(random, 0, 5)) {
+    switch (sim_between(random, 0, sim->plan.mode == SIM_LIVE ? 7 : 5)) {
     case 0: return "not an event";
     case 1: return event_text(sim, id, "login", "unknown", time_ms, "{}");
     case 2: return event_text(sim, id, "buy", "c0", time_ms, "{\"amount\":\"much\"}");
     case 3: return event_text(sim, "", "login", "c1", time_ms, "{}");
     case 4: return event_text(sim, id, "tag.assigned", "c0", time_ms, "{\"dimension\":\"a.b\",\"tag\":\"c\"}");
-    default: return "{\"specversion\":\"1.0\",\"id\":\"x\"";
+    case 5: return "{\"specversion\":\"1.0\",\"id\":\"x\"";
+    default: return event_text(sim, id, "login", "c0", time_ms + 3600000, "{}"); /* ahead of the clock */
     }
 }
 
@@ -155,8 +156,8 @@ static void make_events(struct sim *sim, struct sim_random *random)
 static unsigned weight_of(enum sim_fault_kind kind)
 {
     switch (kind) {
-    case SIM_EXPIRE:
-    case SIM_GAP: return 1;
+    case SIM_EXPIRE: return 1;
+    case SIM_GAP: return 2;
     case SIM_STORE_BACK:
     case SIM_STORE_FAILOVER:
     case SIM_STORE_EMPTIED: return 3;
@@ -254,7 +255,7 @@ void sim_plan_make(struct sim *sim)
     plan->content_binary = sim_percent(&random, 25);
     plan->overlapped = sim_percent(&random, 35);
     plan->stable_reads = sim_percent(&random, 50);
-    plan->continue_on_data_gap = sim_percent(&random, 50);
+    plan->continue_on_data_gap = sim_percent(&random, 75);
     plan->rebuild = sim_percent(&random, 80);
     plan->grace_ms = plan->mode == SIM_TWO_TOPICS ? 10000000
                      : sim_percent(&random, 30)   ? 0
