@@ -45,7 +45,7 @@ step "unit tests under address and undefined-behaviour sanitizers"
 ctest --test-dir build/asan --output-on-failure
 
 step "the simulator: faults of processes, Kafka and Redis, a seed each; then a death at every stage of every operation"
-build/release/sim --seeds 0:100000 --jobs "$(nproc)"
+build/release/sim --seeds 0:250000 --jobs "$(nproc)"
 build/release/sim --sweep 60 --jobs "$(nproc)"
 step "the simulator under sanitizers"
 build/asan/sim --seeds 0:1500 --jobs "$(nproc)" | tail -n 1
@@ -89,7 +89,7 @@ $venv/bin/pytest -q -s tests/bad_inputs
 
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
-  build/release/sim --seeds 100000:1000000 --jobs "$(nproc)" --state build/sim.state
+  build/release/sim --seeds 250000:1250000 --jobs "$(nproc)" --state build/sim.state
   step "mutants"
   tests/mutate.sh
   step "broken builds, which the simulator must see"

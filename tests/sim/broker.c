@@ -124,9 +124,11 @@ static bool open_transaction(struct sim *sim, uint32_t id, uint32_t epoch)
     struct sim_transaction *transaction = &sim->broker.transactions[id];
     if (transaction->epoch != epoch)
         return false;
-    if (!transaction->open)
-        transaction->began_ms = sim->now_ms;
+    if (transaction->open)
+        return true;
     transaction->open = true;
+    transaction->began_ms = sim->now_ms;
+    sim_late_ends_come(sim, id);
     return true;
 }
 
@@ -247,7 +249,7 @@ static void finish_rebalance(struct sim *sim)
     }
     SIM_TRACE(sim, "group: generation %u, %u members", group->generation, n);
     for (uint32_t i = 0; i < SIM_NODES; i++)
-        if (group->members[i].in)
+        if (group->members[i].in && sim->nodes[i].member == group->members[i].id) /* else it joins, and hears then */
             tell_assignment(sim, i, sim_between(&sim->random, 0, 50));
 }
 

@@ -255,6 +255,13 @@ int64_t sim_late_next(const struct sim *sim)
     return next;
 }
 
+void sim_late_ends_come(struct sim *sim, uint32_t id)
+{
+    for (size_t i = 0; i < SIM_LATES; i++)
+        if (!sim->lates[i].done && sim->lates[i].kind == SIM_LATE_END && sim->lates[i].id == id)
+            sim->lates[i].at_ms = sim->now_ms + sim_between(&sim->random, 0, 12);
+}
+
 static void arrive(struct sim *sim, const struct sim_late *late)
 {
     bool watched = true;

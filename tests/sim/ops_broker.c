@@ -179,6 +179,15 @@ static void end_owner(struct sim_node *node, struct sim_task *task)
     sim_op_finish(node, task, TAGD_DONE, "");
 }
 
+/* Deleted records that the store hasn't read: from here on nothing exact is known. */
+static void note_passed_over(struct sim *sim, uint32_t shard, uint32_t topic, int64_t offset)
+{
+    const struct tagd_head *head = &sim->store.shards[shard].head;
+    const struct sim_source *source = &sim->broker.sources[topic][shard];
+    for (int64_t i = head->next_offset[topic] > 0 ? head->next_offset[topic] : 0; i < offset && i < source->low; i++)
+        sim->lossy = sim->lossy || !source->records[i].marker;
+}
+
 static void start(struct sim_node *node, struct sim_task *task)
 {
     struct sim *sim = node->sim;
@@ -192,11 +201,11 @@ static void start(struct sim_node *node, struct sim_task *task)
     for (uint32_t topic = 0; topic < sim->plan.n_topics; topic++) {
         const struct sim_source *source = &sim->broker.sources[topic][op->shard];
         int64_t offset = op->u.start.offsets[topic] < 0 ? source->low : op->u.start.offsets[topic];
-        sim->lossy = sim->lossy || (op->u.start.offsets[topic] < 0 && source->low > 0);
         if (offset < source->low || offset > source->high) {
             sim_op_finish(node, task, TAGD_GONE, "no such offset");
             return;
         }
+        note_passed_over(sim, op->shard, topic, offset);
         op->u.start.offsets[topic] = offset;
         node->readings[topic][op->shard] = (struct sim_reading){.next = offset,
                                                                 .fetched = offset,

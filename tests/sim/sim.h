@@ -330,6 +330,7 @@ int64_t sim_ops_next(const struct sim_node *node); /* when something of them hap
 void sim_ops_run(struct sim *sim, struct sim_node *node);
 void sim_ops_die(struct sim *sim, struct sim_node *node); /* what is on its way may still arrive */
 void sim_late_run(struct sim *sim);
+void sim_late_ends_come(struct sim *sim, uint32_t id); /* at the worst moment: a transaction of the id was opened */
 int64_t sim_late_next(const struct sim *sim);
 
 /* What arrives although its sender has given up or is dead. */
