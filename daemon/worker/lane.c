@@ -166,13 +166,6 @@ static uint32_t lagging_topics(const struct tagd_lane *lane, const struct tagd_w
     return lagging;
 }
 
-/* Under repair no answer is needed: it was given when this was published. */
-static int64_t last_confirmed(const struct tagd_lane *lane, const struct tagd_lane_topic *topic,
-                              const struct tagd_lane_clock *now)
-{
-    return repairing(lane) ? lane->repair.to_watermark_ms : now->wall_ms - (now->mono_ms - topic->confirmed_ms);
-}
-
 /* Live: wall - grace once nothing lags, else the least of the lagging partitions' latest event times minus grace; and
  * never past what an answer of the broker covers of a partition that doesn't lag: after a stall its end is an old one. */
 static int64_t live_bound(const struct tagd_lane *lane, const struct tagd_worker_config *config,
@@ -183,7 +176,8 @@ static int64_t live_bound(const struct tagd_lane *lane, const struct tagd_worker
         return INT64_MIN;
     for (uint32_t i = 0; i < config->n_topics; i++) {
         const struct tagd_lane_topic *topic = &lane->topics[i];
-        int64_t of = lagging & 1u << i ? minus(topic->latest_ms, config->grace_ms) : last_confirmed(lane, topic, now);
+        int64_t of = lagging & 1u << i ? minus(topic->latest_ms, config->grace_ms)
+                                       : now->wall_ms - (now->mono_ms - topic->confirmed_ms);
         if (of < bound)
             bound = of;
     }

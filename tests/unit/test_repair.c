@@ -5,6 +5,7 @@
 
 #include "profile/state.h"
 #include "shard/repair.h"
+#include "worker/lane.h"
 
 #define T0 INT64_C(1700000000000)
 #define STEP_MS 10000 /* of both clocks, between two steps of a script */
@@ -565,6 +566,13 @@ static void a_change_that_only_the_loser_made_is_taken_back(void)
         g++;
     CHECK(strcmp(winner.customers[g].view, "b.activity=busy _revision=1 _at=1700000005000 ") == 0);
     CHECK(strcmp(of_loser->view, "b.activity=busy _revision=1 _at=1700000012000 ") == 0); /* at the latest */
+    struct tagd_profile *profile = tagd_profile_new(run.world.catalog);
+    struct tagd_tag_history history;
+    struct tagd_error error;
+    CHECK(tagd_profile_decode(profile, of_loser->bytes, &error));
+    tagd_profile_tag_history(profile, 0, &history);
+    CHECK(tagd_str_eq(history.before, TAGD_STR("silent")) && history.since_ms >= T0 + 12000); /* its own story */
+    tagd_profile_free(profile);
     set_clocks(&run, 50000);
     go(&run, 3000);
     CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end > end);
@@ -667,6 +675,85 @@ static void a_copy_that_read_further_for_nothing_levels_the_offsets(void)
     close_run(&run);
 }
 
+/* ---- all of it, by chance ---- */
+
+#define POOL 12
+
+struct chance {
+    uint64_t state;
+    struct world_store pool[POOL]; /* copies of the store, of whatever moment and history */
+    size_t n;
+};
+
+static unsigned draw(struct chance *chance, unsigned below)
+{
+    chance->state = chance->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (unsigned)(chance->state >> 33) % below;
+}
+
+static void keep_copy(struct run *run, struct chance *chance)
+{
+    size_t at = chance->n < POOL ? chance->n++ : draw(chance, POOL);
+    chance->pool[at] = world_copy(&run->world.shards[0]);
+}
+
+/* A process of another batch size, with another port, upon some copy. */
+static void bring_back_any(struct run *run, struct chance *chance)
+{
+    unsigned which = draw(chance, (unsigned)chance->n + 1);
+    keep_copy(run, chance);
+    world_kill(&run->world, run->worker);
+    run->config.rebuild = true; /* a copy may be of an emptied one */
+    if (which == chance->n)
+        world_empty(&run->world.shards[0]);
+    else
+        world_bring_back(&run->world.shards[0], &chance->pool[which]);
+    run->world.outputs_most = 1 + draw(chance, 9);
+    run->world.settle_most = 1 + draw(chance, 4);
+    start(run);
+}
+
+static void suffer(struct run *run, struct chance *chance)
+{
+    for (unsigned blows = draw(chance, 4); blows > 0; blows--) {
+        size_t deaths = run->deaths;
+        bring_back_any(run, chance);
+        run->world.die_at = run->world.n_done + 1 + draw(chance, 90);
+        run->world.die_after = draw(chance, 2) == 1;
+        for (int i = 0; i < 250 && run->deaths == deaths; i++)
+            go(run, 1);
+        run->world.die_at = 0;
+        keep_copy(run, chance);
+    }
+}
+
+static void whatever_happens_in_whatever_order_is_as_if_nothing_had_happened(void)
+{
+    static struct chance chance;
+    size_t deaths = 0;
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        struct run run;
+        chance = (struct chance){.state = seed};
+        open_run(&run, &scripts[seed % 2]);
+        for (int step = 0; step < run.script->n; step++) {
+            set_clocks(&run, (int64_t)step * STEP_MS + 40);
+            go(&run, 10);
+            keep_copy(&run, &chance);
+            run.script->feed(&run.world, step);
+            go(&run, (int)draw(&chance, 6)); /* its batch may be anywhere */
+            if (step > 0)
+                suffer(&run, &chance);
+            recover(&run);
+        }
+        if (!as_if_nothing_happened(&run))
+            fprintf(stderr, "seed %" PRIu64 "\n%.*s", seed, (int)run.world.notes.n, run.world.notes.p);
+        CHECK(as_if_nothing_happened(&run));
+        deaths += run.deaths;
+        close_run(&run);
+    }
+    CHECK(deaths > 500);
+}
+
 /* ---- differences ---- */
 
 /* The last published change with this text says another one instead. */
@@ -698,12 +785,12 @@ static void what_was_published_otherwise_is_put_right(void)
         open_run(&run, &scripts[0]);
         play(&run, 0, 3);
         int64_t end = run.world.shards[0].outputs[TAGD_OUT_CHANGE].end;
-        falsify(&run.world, "\"from\":\"books\",\"to\":\"toys\"", "\"from\":\"books\",\"to\":\"games\"");
+        falsify(&run.world, "\"from\":\"books\",\"to\":\"toys\"", "\"from\":\"books\",\"to\":\"dogs\"");
         go_back(&run, to);
         recover(&run);
         const struct world_customer *e = world_customer(&run.world.shards[0], TAGD_STR("e"));
         CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end + 1);
-        CHECK(strstr(last_change(&run.world), "{\"dimension\":\"b.category\",\"from\":\"games\",\"to\":\"toys\","
+        CHECK(strstr(last_change(&run.world), "{\"dimension\":\"b.category\",\"from\":\"dogs\",\"to\":\"toys\","
                                               "\"revision\":5,\"catalog\":\"shop@1\",\"origin\":\"repair\","));
         CHECK(strstr(last_change(&run.world), "\"because\":{\"rule\":\"top(category, order.paid)\",\"values\":{\"top("
                                               "category, order.paid)\":\"toys\"},\"failed\":null}"));
@@ -790,6 +877,10 @@ static void an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come(vo
         CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end);
         CHECK(run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end == 2);
     }
+    run.world.wall_ms = T0 - 1000000; /* by this clock, what was read then has not happened yet */
+    go_back(&run, 1);
+    recover(&run);
+    CHECK(tagd_worker_stats(run.worker)->repairs == 1 && tagd_worker_stats(run.worker)->repair_changes == 0);
     close_run(&run);
 }
 
@@ -981,6 +1072,26 @@ static void outputs_that_go_in_the_middle_of_a_repair_are_missed(void)
                "it from 0");
 }
 
+static void outputs_that_went_since_an_overtaken_repair_began_are_missed(void)
+{
+    struct run run;
+    open_run(&run, &scripts[0]);
+    play(&run, 0, 5);
+    go_back(&run, 0);
+    while (run.world.shards[0].head.repair.phase != TAGD_REPAIR_REPLAYING)
+        go(&run, 1);
+    struct world_store middle = world_copy(&run.world.shards[0]);
+    recover(&run);
+    play(&run, 5, 6);
+    world_kill(&run.world, run.worker);
+    world_bring_back(&run.world.shards[0], &middle);
+    run.world.shards[0].outputs[TAGD_OUT_CHANGE].low = 1;
+    start(&run);
+    stops_with(&run,
+               "the topic of tag changes begins at offset 1 of the shard's partition, so that outputs of batch 6 or "
+               "later may have been deleted");
+}
+
 /* ---- records that can't be read on ---- */
 
 static void a_gap_that_opens_while_a_shard_runs_is_for_the_take_over_to_decide(void)
@@ -1006,6 +1117,44 @@ static void a_gap_that_opens_while_a_shard_runs_is_for_the_take_over_to_decide(v
               tagd_worker_stats(run.worker)->data_gaps == 1);
         close_run(&run);
     }
+}
+
+/* ---- a lane ---- */
+
+static void a_lane_replays_up_to_its_offsets_and_no_further_than_its_watermark(void)
+{
+    struct world world;
+    world_open(&world, DIMENSIONS);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    struct tagd_lane *lane = tagd_xcalloc(1, sizeof(*lane));
+    struct tagd_takeover takeover = {.head.repair = {TAGD_REPAIR_REPLAYING, {5, 2}, 1000, {0, 0}},
+                                     .decision.start = {3, 2}};
+    struct tagd_lane_clock now = {0, 0, true};
+    struct tagd_lane_watermark watermark;
+    struct tagd_queued taken = {.record.topic = 0, .record.offset = 3, .has_time = true, .time_ms = 4000};
+    struct tagd_input end = {TAGD_IN_END, .record.topic = 0, .record.offset = 4};
+    lane->shard.watermark_ms = 500;
+    lane->shard.latest_ms = INT64_MIN;
+    tagd_lane_reset(lane, &takeover, 2);
+    tagd_lane_begin(lane, &config, &now, &watermark);
+    CHECK(tagd_lane_wants(lane, &taken.record) && !tagd_lane_replayed(lane, 2));
+    tagd_lane_settle(lane, &config, &now, &watermark);
+    CHECK(watermark.watermark_ms == 500);
+    tagd_lane_move(lane, &config, &now, &taken, &watermark);
+    CHECK(watermark.watermark_ms == 1000 && watermark.latest_ms == 4000);
+    tagd_lane_end(lane, &end, 0); /* not there yet */
+    CHECK(!tagd_lane_replayed(lane, 2));
+    end.record.offset = 9;
+    tagd_lane_end(lane, &end, 0);
+    CHECK(tagd_lane_replayed(lane, 2) && lane->topics[0].known_end == 5);
+    tagd_lane_reset(lane, &takeover, 2);
+    taken.record.offset = 5;
+    CHECK(!tagd_lane_wants(lane, &taken.record) && tagd_lane_replayed(lane, 2));
+    tagd_lane_begin(lane, &config, &now, &watermark);
+    tagd_lane_settle(lane, &config, &now, &watermark);
+    CHECK(watermark.watermark_ms == 1000);
+    tagd_lane_free(lane);
+    world_close(&world);
 }
 
 /* ---- told ---- */
@@ -1059,6 +1208,7 @@ static void what_is_told_reads_back_and_a_cut_one_does_not(void)
 int main(void)
 {
     RUN(what_is_told_reads_back_and_a_cut_one_does_not);
+    RUN(a_lane_replays_up_to_its_offsets_and_no_further_than_its_watermark);
     RUN(a_store_that_went_back_anywhere_is_as_if_nothing_had_happened);
     RUN(a_death_at_any_operation_of_a_repair_changes_nothing);
     RUN(a_store_that_goes_back_again_in_the_middle_of_a_repair_changes_nothing);
@@ -1068,6 +1218,7 @@ int main(void)
     RUN(a_gap_behind_what_is_repaired_is_decided_about_afterwards);
     RUN(a_copy_that_read_further_is_repaired_up_to_where_it_is);
     RUN(a_copy_that_read_further_for_nothing_levels_the_offsets);
+    RUN(whatever_happens_in_whatever_order_is_as_if_nothing_had_happened);
     RUN(what_was_published_otherwise_is_put_right);
     RUN(differences_are_published_once_whatever_dies);
     RUN(an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come);
@@ -1077,6 +1228,7 @@ int main(void)
     RUN(what_a_repair_lacks_is_said);
     RUN(a_customer_that_was_published_of_and_does_not_come_again_is_missing_history);
     RUN(outputs_that_go_in_the_middle_of_a_repair_are_missed);
+    RUN(outputs_that_went_since_an_overtaken_repair_began_are_missed);
     RUN(a_gap_that_opens_while_a_shard_runs_is_for_the_take_over_to_decide);
     for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s++)
         close_run(undisturbed(&scripts[s]));
