@@ -584,6 +584,20 @@ static enum tagd_takeover_result fetched(struct tagd_takeover *takeover, const s
     return fetch_letters(takeover, config, op);
 }
 
+/* What was read of the store and of Kafka was read one after the other. If another owner came in between, as it does when
+ * the group went on without us and hasn't told us yet, they don't belong together. So a refusal counts if it comes again
+ * and nobody took a fence since the first one was taken. */
+static enum tagd_takeover_result refused(struct tagd_takeover *takeover, struct tagd_worker_stats *stats)
+{
+    struct tagd_shard *shard = takeover->shard;
+    bool alone = shard->refused != 0 && shard->fence == shard->refused + 1;
+    shard->refused = shard->fence;
+    if (!alone)
+        return TAGD_TAKEOVER_AGAIN;
+    TAGD_COUNT(stats, takeover_refused, 1);
+    return TAGD_TAKEOVER_STOP;
+}
+
 static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                          struct tagd_worker_stats *stats, struct tagd_op *op, struct tagd_error *error)
 {
@@ -601,7 +615,7 @@ static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const s
     takeover->shard->published = takeover->head.batch;
     takeover->shard->repair_level = takeover->decision.repair_level;
     switch (takeover->decision.verdict) {
-    case TAGD_TAKEOVER_REFUSE: TAGD_COUNT(stats, takeover_refused, 1); return TAGD_TAKEOVER_STOP;
+    case TAGD_TAKEOVER_REFUSE: return refused(takeover, stats);
     case TAGD_TAKEOVER_REPAIR: return tagd_repair_begin(takeover, config, op, error);
     case TAGD_TAKEOVER_NEW: TAGD_COUNT(stats, takeover_new, 1); break;
     case TAGD_TAKEOVER_LEVEL: TAGD_COUNT(stats, takeover_level, 1); break;

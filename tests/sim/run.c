@@ -416,7 +416,7 @@ static void stop_all(struct sim *sim)
     int64_t until_ms = sim->now_ms + STOP_MS;
     bool any = true;
     char why[400];
-    bool connected = sim->options.crash_stage == 0; /* else the last word may not reach the store */
+    bool connected = sim->options.crash_stage == 0 && all_run(sim); /* else the last word may not reach the store */
     for (size_t i = 0; i < sim->n_nodes; i++) {
         connected = connected && sim->nodes[i].n_tasks == 0 && !sim->nodes[i].revoking;
         for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)

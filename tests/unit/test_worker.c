@@ -392,8 +392,8 @@ static void a_state_of_another_catalog_is_refused(void)
     snprintf(world.shards[0].head.catalog_hash, sizeof(world.shards[0].head.catalog_hash), "another");
     worker = start(&world, "a", true);
     int steps = 0;
-    while (tagd_worker_step(worker, 0, &error) && steps < 100)
-        steps++;
+    for (; tagd_worker_step(worker, 0, &error) && steps < 100; steps++)
+        world.mono_ms += 10; /* it is refused twice */
     CHECK(steps < 100 && strstr(error.text, "catalog") != NULL && strstr(error.text, "\"group\"") != NULL);
     tagd_worker_free(worker);
     world_close(&world);
@@ -533,8 +533,27 @@ static void after_a_stall_an_old_end_of_one_topic_holds_the_time_of_another(void
     world_close(&world);
 }
 
+static void a_refusal_that_another_owner_brought_about_is_not_believed(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world.shards[0].tail = (struct tagd_position){true, 9, 9}; /* published since the store was read */
+    world_run(&world, worker, 12);
+    world.shards[0].fence++;
+    world_run(&world, worker, 250);
+    world.shards[0].fence++;
+    world.shards[0].tail = (struct tagd_position){0};
+    world_run(&world, worker, 600);
+    CHECK(tagd_worker_stats(worker)->shards_running == WORLD_SHARDS);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 int main(void)
 {
+    RUN(a_refusal_that_another_owner_brought_about_is_not_believed);
     RUN(a_shard_without_a_batch_whose_first_records_are_deleted_is_a_gap);
     RUN(after_a_stall_an_old_end_of_one_topic_holds_the_time_of_another);
     RUN(an_event_becomes_a_change_a_view_a_timer_and_an_offset);
