@@ -344,7 +344,7 @@ static void end_transaction(struct sim_node *node, struct sim_task *task)
         else if (task->fate == SIM_LOST_AFTER && !sim_broker_is_down(sim))
             sim_broker_end(sim, node->index, node->epoch, true);
         task->fate = SIM_FAULTS;
-        task->at_ms = sim->now_ms + sim_op_delay(sim, task, 3000);
+        task->at_ms = sim->now_ms + sim_between(&sim->random, 1, 3000);
         return;
     }
     if (sim_broker_is_down(sim)) {
