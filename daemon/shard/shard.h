@@ -32,6 +32,7 @@ struct tagd_shard {
     uint32_t number;
     enum tagd_shard_status status;
     uint64_t fence;                 /* ours; 0: none */
+    uint64_t refused;               /* the fence under which taking it over was refused last; 0: it was not */
     struct tagd_head head;          /* as the store has it */
     uint64_t published;             /* batches up to this are known to be published: their outbox entries may go */
     int64_t next_due_ms;            /* no timer is earlier; TAGD_NEVER: none */
@@ -224,6 +225,7 @@ struct tagd_takeover_found { /* what was read, of one shard */
     size_t n_outbox;
     const struct tagd_committed_topic *committed; /* by topic */
     struct tagd_position tail;                    /* of the output partitions */
+    const int64_t *first; /* by topic: where it began, if it began without a batch and has none yet; NULL */
 };
 struct tagd_takeover_decision {
     enum tagd_takeover_verdict verdict;

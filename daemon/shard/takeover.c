@@ -117,6 +117,8 @@ static bool find_start(const struct tagd_worker_config *config, const struct tag
     for (uint32_t i = 0; i < config->n_topics; i++) {
         const struct tagd_committed_topic *topic = &found->committed[i];
         int64_t next = found->head->exists ? found->head->next_offset[i] : -1;
+        if (next < 0 && found->first != NULL)
+            next = found->first[i];
         decision->start[i] = next;
         if (next < 0)
             continue;
@@ -476,8 +478,6 @@ static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const st
 
 enum tagd_takeover_result tagd_takeover_start(struct tagd_takeover *takeover, struct tagd_op *op)
 {
-    if (takeover->head.batch == 0 && takeover->shard->has_first)
-        memcpy(takeover->decision.start, takeover->shard->first, sizeof(takeover->decision.start));
     op->u.start.offsets = takeover->decision.start;
     return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_START, TAGD_OP_START);
 }
@@ -584,18 +584,38 @@ static enum tagd_takeover_result fetched(struct tagd_takeover *takeover, const s
     return fetch_letters(takeover, config, op);
 }
 
+/* What was read of the store and of Kafka was read one after the other. If another owner came in between, as it does when
+ * the group went on without us and hasn't told us yet, they don't belong together. So a refusal counts if it comes again
+ * and nobody took a fence since the first one was taken. */
+static enum tagd_takeover_result refused(struct tagd_takeover *takeover, struct tagd_worker_stats *stats)
+{
+    struct tagd_shard *shard = takeover->shard;
+    bool alone = shard->refused != 0 && shard->fence == shard->refused + 1;
+    shard->refused = shard->fence;
+    if (!alone)
+        return TAGD_TAKEOVER_AGAIN;
+    TAGD_COUNT(stats, takeover_refused, 1);
+    return TAGD_TAKEOVER_STOP;
+}
+
 static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                          struct tagd_worker_stats *stats, struct tagd_op *op, struct tagd_error *error)
 {
-    struct tagd_takeover_found found = {takeover->shard->number, &takeover->head,     takeover->outbox,
-                                        takeover->n_outbox,      takeover->committed, op->u.tail.last};
+    bool begins = takeover->head.batch == 0 && takeover->shard->has_first;
+    struct tagd_takeover_found found = {.shard = takeover->shard->number,
+                                        .head = &takeover->head,
+                                        .outbox = takeover->outbox,
+                                        .n_outbox = takeover->n_outbox,
+                                        .committed = takeover->committed,
+                                        .tail = op->u.tail.last,
+                                        .first = begins ? takeover->shard->first : NULL};
     tagd_takeover_decide(config, &found, &takeover->decision, error);
     takeover->entry = takeover->n_outbox;
     takeover->repeats = takeover->head.at_least_once;
     takeover->shard->published = takeover->head.batch;
     takeover->shard->repair_level = takeover->decision.repair_level;
     switch (takeover->decision.verdict) {
-    case TAGD_TAKEOVER_REFUSE: TAGD_COUNT(stats, takeover_refused, 1); return TAGD_TAKEOVER_STOP;
+    case TAGD_TAKEOVER_REFUSE: return refused(takeover, stats);
     case TAGD_TAKEOVER_REPAIR: return tagd_repair_begin(takeover, config, op, error);
     case TAGD_TAKEOVER_NEW: TAGD_COUNT(stats, takeover_new, 1); break;
     case TAGD_TAKEOVER_LEVEL: TAGD_COUNT(stats, takeover_level, 1); break;

@@ -166,8 +166,8 @@ static uint32_t lagging_topics(const struct tagd_lane *lane, const struct tagd_w
     return lagging;
 }
 
-/* Live: wall - grace once nothing lags, as far as an answer of the broker covers it; else the least of the lagging
- * partitions' latest event times minus grace. */
+/* Live: wall - grace once nothing lags, else the least of the lagging partitions' latest event times minus grace; and
+ * never past what an answer of the broker covers of a partition that doesn't lag: after a stall its end is an old one. */
 static int64_t live_bound(const struct tagd_lane *lane, const struct tagd_worker_config *config,
                           const struct tagd_lane_clock *now, uint32_t lagging)
 {
@@ -176,9 +176,8 @@ static int64_t live_bound(const struct tagd_lane *lane, const struct tagd_worker
         return INT64_MIN;
     for (uint32_t i = 0; i < config->n_topics; i++) {
         const struct tagd_lane_topic *topic = &lane->topics[i];
-        int64_t of = lagging == 0          ? now->wall_ms - (now->mono_ms - topic->confirmed_ms)
-                     : (lagging & 1u << i) ? minus(topic->latest_ms, config->grace_ms)
-                                           : bound;
+        int64_t of = lagging & 1u << i ? minus(topic->latest_ms, config->grace_ms)
+                                       : now->wall_ms - (now->mono_ms - topic->confirmed_ms);
         if (of < bound)
             bound = of;
     }

@@ -392,8 +392,8 @@ static void a_state_of_another_catalog_is_refused(void)
     snprintf(world.shards[0].head.catalog_hash, sizeof(world.shards[0].head.catalog_hash), "another");
     worker = start(&world, "a", true);
     int steps = 0;
-    while (tagd_worker_step(worker, 0, &error) && steps < 100)
-        steps++;
+    for (; tagd_worker_step(worker, 0, &error) && steps < 100; steps++)
+        world.mono_ms += 10; /* it is refused twice */
     CHECK(steps < 100 && strstr(error.text, "catalog") != NULL && strstr(error.text, "\"group\"") != NULL);
     tagd_worker_free(worker);
     world_close(&world);
@@ -485,8 +485,77 @@ static void a_new_shard_taken_over_again_begins_where_it_began(void)
     world_close(&world);
 }
 
+static void a_shard_without_a_batch_whose_first_records_are_deleted_is_a_gap(void)
+{
+    struct world world;
+    struct tagd_error error = {""};
+    world_open(&world, ACTIVITY);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 40); /* it begins at offset 0 */
+    world.faults[TAGD_OP_LOAD] = (struct world_fault){1, TAGD_UNKNOWN, false};
+    for (int i = 0; i < 3; i++)
+        world_event(&world, 0, 0, "login", "c", 1000 + i);
+    world_run(&world, worker, 5);
+    world.shards[0].topics[0].low = 3;
+    bool going = true;
+    for (int i = 0; i < 600 && going; i++) {
+        world.mono_ms++;
+        going = tagd_worker_step(worker, 0, &error);
+    }
+    CHECK(!going && strstr(error.text, "3 records were deleted before they were read") != NULL);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+/* Another topic's record must not carry time past what lies unread behind an end that was confirmed long ago. */
+static void after_a_stall_an_old_end_of_one_topic_holds_the_time_of_another(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    struct tagd_worker_config config = world_config(&world, "a", false);
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_event(&world, 0, 0, "login", "c", world.wall_ms);
+    world_run(&world, worker, 3000);
+    int64_t stood_ms = world.wall_ms;
+    world.ends_confirmed = false;
+    world.mono_ms += 60000; /* the process stood still */
+    world.wall_ms += 60000;
+    world.stalled = 1u << 1; /* what the second topic got meanwhile isn't here yet */
+    world_event(&world, 0, 1, "login", "d", world.wall_ms - 30000);
+    world_event(&world, 0, 0, "login", "c", world.wall_ms);
+    world_run(&world, worker, 20);
+    struct tagd_shard_stats stats[WORLD_SHARDS];
+    CHECK(tagd_worker_shards(worker, stats, WORLD_SHARDS) == WORLD_SHARDS);
+    for (size_t i = 0; i < WORLD_SHARDS; i++)
+        CHECK(stats[i].watermark_ms <= stood_ms);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void a_refusal_that_another_owner_brought_about_is_not_believed(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world.shards[0].tail = (struct tagd_position){true, 9, 9}; /* published since the store was read */
+    world_run(&world, worker, 12);
+    world.shards[0].fence++;
+    world_run(&world, worker, 250);
+    world.shards[0].fence++;
+    world.shards[0].tail = (struct tagd_position){0};
+    world_run(&world, worker, 600);
+    CHECK(tagd_worker_stats(worker)->shards_running == WORLD_SHARDS);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 int main(void)
 {
+    RUN(a_refusal_that_another_owner_brought_about_is_not_believed);
+    RUN(a_shard_without_a_batch_whose_first_records_are_deleted_is_a_gap);
+    RUN(after_a_stall_an_old_end_of_one_topic_holds_the_time_of_another);
     RUN(an_event_becomes_a_change_a_view_a_timer_and_an_offset);
     RUN(a_timer_fires_though_batches_since_had_none_due);
     RUN(a_timer_that_fires_arms_the_next_one);

@@ -1,0 +1,131 @@
+/* What is right: the engine itself over each customer's events, one after the other, with nothing in between. Modes are
+ * made so that the changes are a function of the events alone: in order, and no watermark passes an event that is still
+ * to be read. The engine has a proof of its own, against tests/reference. */
+#include "sim.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define BEYOND_MS 12000 /* past the last event: longer than every window and silence of the catalogs */
+
+bool sim_exact(const struct sim *sim)
+{
+    return sim->plan.mode != SIM_UNORDERED && !sim->lossy;
+}
+
+struct telling {
+    struct sim *sim;
+    struct sim_customer_truth *truth;
+    struct tagd_str subject;
+};
+
+static void add_view(struct sim *sim, const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    const struct tagd_catalog *catalog = sim->plan.catalog;
+    for (size_t i = 0; i < tagd_catalog_n_dimensions(catalog); i++) {
+        struct tagd_str tag = tagd_profile_tag_text(profile, i);
+        if (tag.p != NULL)
+            tagd_buf_printf(out, "%s=%.*s;", tagd_catalog_dimension(catalog, i), (int)tag.n, tag.p);
+    }
+    tagd_buf_printf(out, "_revision=%" PRIu64 ";_at=%" PRId64 ";", tagd_profile_revision(profile),
+                    tagd_profile_changed_at(profile));
+}
+
+static void on_change(void *self, const struct tagd_change *change)
+{
+    const struct telling *telling = self;
+    struct sim *sim = telling->sim;
+    struct sim_customer_truth *truth = telling->truth;
+    const struct tagd_emit emit = {sim->plan.catalog, "g", NULL, 0, false};
+    struct tagd_buf text = {0};
+    if (truth->n == truth->cap) {
+        size_t cap = truth->cap > 0 ? 2 * truth->cap : 16;
+        struct sim_expected *changes = tagd_arena_alloc(&sim->memory, cap * sizeof(*changes));
+        if (truth->n > 0)
+            memcpy(changes, truth->changes, truth->n * sizeof(*changes));
+        truth->changes = changes;
+        truth->cap = cap;
+    }
+    struct sim_expected *expected = &truth->changes[truth->n++];
+    assert(change->revision == truth->n);
+    *expected = (struct sim_expected){.time_ms = change->time_ms};
+    if (sim->plan.content_binary) {
+        tagd_emit_headers(&emit, telling->subject, change, &text);
+        expected->headers = sim_keep(sim, (struct tagd_str){text.p, text.n});
+        text.n = 0;
+        tagd_emit_data(&emit, change, &text);
+    } else {
+        tagd_emit_change(&emit, telling->subject, change, &text);
+    }
+    expected->bytes = sim_keep(sim, (struct tagd_str){text.p, text.n});
+    tagd_buf_free(&text);
+}
+
+/* The view after a change shows all tags after its whole evaluation, under the last revision of it. */
+static void note_view(struct sim *sim, struct sim_customer_truth *truth, const struct tagd_profile *profile)
+{
+    struct tagd_buf text = {0};
+    if (truth->n == 0 || truth->changes[truth->n - 1].view.p != NULL)
+        return;
+    add_view(sim, profile, &text);
+    truth->changes[truth->n - 1].view = sim_keep(sim, (struct tagd_str){text.p, text.n});
+    tagd_buf_free(&text);
+}
+
+static void run_time(struct sim *sim, struct tagd_engine *engine, struct tagd_profile *profile,
+                     struct sim_customer_truth *truth, int64_t to_ms, struct tagd_sink sink)
+{
+    for (int64_t due; tagd_profile_exists(profile) && (due = tagd_profile_due(profile)) <= to_ms;) {
+        tagd_engine_advance(engine, profile, due, sink);
+        note_view(sim, truth, profile);
+    }
+}
+
+static void run_customer(struct sim *sim, struct tagd_engine *engine, struct tagd_profile *profile, int customer,
+                         const struct tagd_event *events)
+{
+    struct sim_plan *plan = &sim->plan;
+    struct sim_customer_truth *truth = &sim->truth[customer];
+    struct telling telling = {sim, truth, tagd_str_of(tagd_arena_printf(&sim->memory, "c%d", customer))};
+    struct tagd_sink sink = {&telling, on_change};
+    tagd_profile_clear(profile);
+    for (size_t i = 0; i < plan->n_events; i++) {
+        if (plan->events[i].customer != customer || plan->events[i].dropped || plan->events[i].marker ||
+            events[i].code != TAGD_EVENT_OK || events[i].type == TAGD_TYPE_UNDECLARED)
+            continue;
+        run_time(sim, engine, profile, truth, events[i].time_ms, sink); /* a batch may end anywhere among these */
+        tagd_engine_apply(engine, profile, &events[i], INT64_MIN, sink);
+        note_view(sim, truth, profile);
+    }
+    run_time(sim, engine, profile, truth, sim->rest_ms, sink);
+}
+
+void sim_oracle_run(struct sim *sim)
+{
+    struct sim_plan *plan = &sim->plan;
+    struct tagd_event_rules rules = {.catalog = plan->catalog,
+                                     .max_bytes = TAGD_EVENT_BYTES_MAX,
+                                     .past_ms = INT64_MIN,
+                                     .future_ms = plan->mode == SIM_LIVE ? 300000 : -1,
+                                     .partitioner = TAGD_NO_PARTITIONER,
+                                     .partitions = (int32_t)plan->n_shards,
+                                     .junk_subjects = tagd_junk_subjects,
+                                     .n_junk_subjects = tagd_n_junk_subjects};
+    struct tagd_event *events = tagd_arena_alloc(&sim->memory, (plan->n_events + 1) * sizeof(*events));
+    for (size_t i = 0; i < plan->n_events; i++) {
+        tagd_event_decode(&rules, &plan->events[i].record, SIM_WALL_MS + plan->events[i].at_ms, &sim->memory,
+                          &events[i]);
+        plan->events[i].bad = !plan->events[i].marker && events[i].code != TAGD_EVENT_OK;
+        if (events[i].has_time && !plan->events[i].dropped && events[i].time_ms + BEYOND_MS > sim->rest_ms)
+            sim->rest_ms = events[i].time_ms + BEYOND_MS;
+    }
+    if (plan->mode == SIM_UNORDERED)
+        return;
+    struct tagd_engine *engine = tagd_engine_new(plan->catalog, 100000);
+    struct tagd_profile *profile = tagd_profile_new(plan->catalog);
+    for (int customer = 0; customer < (int)plan->n_customers; customer++)
+        run_customer(sim, engine, profile, customer, events);
+    tagd_profile_free(profile);
+    tagd_engine_free(engine);
+}

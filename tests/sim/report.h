@@ -1,0 +1,13 @@
+/* report: what was counted over all seeds, as a table, and whether nothing that must happen was left out. */
+#ifndef TAGD_SIM_REPORT_H
+#define TAGD_SIM_REPORT_H
+
+#include "sim.h"
+
+void report_add(struct sim_coverage *to, const struct sim_coverage *from);
+/* Prints the table. complete: a counter that must not be 0 and is counts as a failure. */
+bool report_coverage(const struct sim_coverage *coverage, bool complete);
+/* The configuration and the faults of a run. */
+void report_plan(const struct sim *sim);
+
+#endif

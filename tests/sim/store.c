@@ -1,0 +1,235 @@
+/* The store: per shard fence, head, profiles, timers, views, outbox, told. A write is one transaction over the shards it
+ * names. Bytes are never changed in place, so that a snapshot is a copy of the structs. */
+#include "sim.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void clear_shard(struct sim *sim, struct sim_store_shard *shard)
+{
+    memset(shard, 0, sizeof(*shard));
+    shard->version = ++sim->store.version;
+    shard->head.watermark_ms = shard->head.latest_ms = INT64_MIN;
+    for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
+        shard->head.next_offset[i] = -1;
+    for (uint32_t i = 0; i < SIM_CUSTOMERS; i++)
+        shard->customers[i].due_ms = SIM_NEVER;
+}
+
+static void keep_snapshot(struct sim *sim)
+{
+    struct sim_store *store = &sim->store;
+    if (!store->keeps)
+        return;
+    struct sim_snapshot *snapshot = &store->snapshots[store->n_snapshots++ % SIM_SNAPSHOTS];
+    snapshot->at_ms = sim->now_ms;
+    memcpy(snapshot->shards, store->shards, sizeof(store->shards));
+}
+
+void sim_store_open(struct sim *sim)
+{
+    sim->store.back_ms = SIM_NEVER;
+    for (uint32_t shard = 0; shard < SIM_SHARDS; shard++)
+        clear_shard(sim, &sim->store.shards[shard]);
+    keep_snapshot(sim);
+}
+
+/* ---- what is asked of it ---- */
+
+void sim_store_fence(struct sim *sim, struct tagd_op *op)
+{
+    struct sim_store_shard *shard = &sim->store.shards[op->shard];
+    shard->fence = (op->u.fence.at_least > shard->fence ? op->u.fence.at_least : shard->fence) + 1;
+    shard->version = ++sim->store.version;
+    op->u.fence.fence = shard->fence;
+    keep_snapshot(sim);
+}
+
+void sim_store_read_shard(struct sim *sim, struct tagd_op *op)
+{
+    const struct sim_store_shard *shard = &sim->store.shards[op->shard];
+    size_t n = shard->n_outbox;
+    op->u.fence.head = shard->head;
+    op->u.fence.outbox = tagd_arena_alloc(op->arena, (n + 1) * sizeof(*op->u.fence.outbox));
+    memcpy(op->u.fence.outbox, shard->outbox, n * sizeof(*op->u.fence.outbox));
+    op->u.fence.n_outbox = n;
+    op->u.fence.next_due_ms = TAGD_NEVER;
+    for (uint32_t i = 0; i < SIM_CUSTOMERS; i++)
+        if (shard->customers[i].due_ms < op->u.fence.next_due_ms)
+            op->u.fence.next_due_ms = shard->customers[i].due_ms;
+}
+
+static struct tagd_load_item item_of(struct sim *sim, const struct sim_store_shard *shard, uint32_t i, bool told)
+{
+    struct tagd_load_item item = {.bytes = shard->customers[i].bytes};
+    item.customer = tagd_str_of(tagd_arena_printf(&sim->memory, "c%u", i));
+    if (told)
+        item.told = shard->customers[i].told;
+    return item;
+}
+
+static void load_due(struct sim *sim, const struct sim_store_shard *shard, struct tagd_op *op)
+{
+    bool taken[SIM_CUSTOMERS] = {false};
+    op->u.load.due = tagd_arena_zalloc(op->arena, (SIM_CUSTOMERS + 1) * sizeof(*op->u.load.due));
+    for (;;) {
+        uint32_t first = SIM_CUSTOMERS;
+        for (uint32_t i = 0; i < SIM_CUSTOMERS; i++)
+            if (!taken[i] && (first == SIM_CUSTOMERS || shard->customers[i].due_ms < shard->customers[first].due_ms))
+                first = i;
+        op->u.load.next_due_ms = first == SIM_CUSTOMERS ? TAGD_NEVER : shard->customers[first].due_ms;
+        if (op->u.load.next_due_ms == TAGD_NEVER || op->u.load.next_due_ms > op->u.load.due_to_ms ||
+            op->u.load.n_due == op->u.load.due_max)
+            return;
+        taken[first] = true;
+        op->u.load.due[op->u.load.n_due++] = item_of(sim, shard, first, op->u.load.with_told);
+    }
+}
+
+void sim_store_load(struct sim *sim, struct tagd_op *op)
+{
+    const struct sim_store_shard *shard = &sim->store.shards[op->shard];
+    for (size_t i = 0; i < op->u.load.n_items; i++) {
+        int customer = sim_customer_of(op->u.load.items[i].customer);
+        op->u.load.items[i].bytes = customer < 0 ? (struct tagd_str){NULL, 0} : shard->customers[customer].bytes;
+        if (op->u.load.with_told)
+            op->u.load.items[i].told = customer < 0 ? (struct tagd_str){NULL, 0} : shard->customers[customer].told;
+    }
+    op->u.load.n_due = 0;
+    op->u.load.due = NULL;
+    op->u.load.next_due_ms = TAGD_NEVER;
+    if (op->u.load.due_to_ms != INT64_MIN)
+        load_due(sim, shard, op);
+    op->u.load.settle = tagd_arena_zalloc(op->arena, (SIM_CUSTOMERS + 1) * sizeof(*op->u.load.settle));
+    op->u.load.n_settle = 0;
+    for (uint32_t i = 0; i < SIM_CUSTOMERS && op->u.load.n_settle < op->u.load.settle_max; i++)
+        if (shard->customers[i].told.n > 0)
+            op->u.load.settle[op->u.load.n_settle++] = item_of(sim, shard, i, true);
+}
+
+bool sim_store_compare(const struct sim *sim, const struct tagd_shard_writes *writes, uint64_t *version)
+{
+    const struct sim_store_shard *shard = &sim->store.shards[writes->shard];
+    *version = shard->version;
+    return shard->fence == writes->fence && shard->head.fence == writes->base_fence &&
+           shard->head.batch == writes->base_batch;
+}
+
+static void write_profile(struct sim *sim, struct sim_store_shard *shard, const struct tagd_profile_write *write,
+                          bool repairing)
+{
+    int customer = sim_customer_of(write->customer);
+    if (customer < 0 || customer >= SIM_CUSTOMERS) {
+        sim_fail(sim, "a profile of \"%.*s\", who is no customer", (int)write->customer.n, write->customer.p);
+        return;
+    }
+    struct sim_customer *to = &shard->customers[customer];
+    to->bytes = sim_keep(sim, write->bytes);
+    if (write->due_changed)
+        to->due_ms = write->due_ms;
+    struct tagd_buf view = {0};
+    for (size_t i = 0; write->view_changed && i < write->n_view; i++)
+        tagd_buf_printf(&view, "%.*s=%.*s;", (int)write->view[2 * i].n, write->view[2 * i].p,
+                        (int)write->view[2 * i + 1].n, write->view[2 * i + 1].p);
+    if (write->view_changed) {
+        to->view = sim_keep(sim, (struct tagd_str){view.p, view.n});
+        sim_check_view(sim, (uint32_t)customer, to->view);
+    }
+    tagd_buf_free(&view);
+    if (!repairing)
+        sim_check_profile(sim, (uint32_t)customer, to);
+}
+
+void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, uint64_t outbox_low)
+{
+    struct sim_store_shard *shard = &sim->store.shards[writes->shard];
+    size_t n = 0;
+    shard->version = ++sim->store.version;
+    for (size_t i = 0; i < writes->n_profiles; i++)
+        write_profile(sim, shard, &writes->profiles[i],
+                      shard->head.repair.phase != TAGD_NO_REPAIR || writes->head.repair.phase != TAGD_NO_REPAIR);
+    for (size_t i = 0; i < writes->n_told; i++) {
+        int customer = sim_customer_of(writes->told[i].customer);
+        if (customer >= 0)
+            shard->customers[customer].told = sim_keep(sim, writes->told[i].bytes);
+    }
+    if (writes->outbox.n > 0) { /* HSET: it replaces */
+        for (size_t i = 0; i < shard->n_outbox; i++)
+            if (shard->outbox[i].batch != writes->head.batch)
+                shard->outbox[n++] = shard->outbox[i];
+        assert(n < SIM_OUTBOX);
+        shard->outbox[n++] = (struct tagd_outbox_entry){writes->head.fence, writes->head.batch, writes->head.prev_fence,
+                                                        sim_keep(sim, writes->outbox)};
+        shard->n_outbox = n;
+    }
+    n = 0;
+    for (size_t i = 0; i < shard->n_outbox; i++)
+        if (shard->outbox[i].batch < outbox_low || shard->outbox[i].batch > writes->outbox_drop_to)
+            shard->outbox[n++] = shard->outbox[i];
+    shard->n_outbox = n;
+    shard->head = writes->head;
+    shard->head.exists = true;
+    keep_snapshot(sim);
+}
+
+/* ---- its faults ---- */
+
+void sim_store_cut(struct sim *sim)
+{
+    sim->store.epoch++;
+}
+
+static void become(struct sim *sim, const struct sim_store_shard *shards)
+{
+    memcpy(sim->store.shards, shards, sizeof(sim->store.shards));
+    for (uint32_t shard = 0; shard < SIM_SHARDS; shard++)
+        sim->store.shards[shard].version = ++sim->store.version;
+    sim_store_cut(sim);
+}
+
+/* At most a second's worth is lost. */
+static const struct sim_snapshot *snapshot_of(const struct sim *sim, uint32_t back)
+{
+    const struct sim_store *store = &sim->store;
+    const struct sim_snapshot *found = NULL;
+    for (size_t i = 0; i <= back && i < SIM_SNAPSHOTS && i < store->n_snapshots; i++) {
+        const struct sim_snapshot *snapshot = &store->snapshots[(store->n_snapshots - 1 - i) % SIM_SNAPSHOTS];
+        if (found != NULL && sim->now_ms - snapshot->at_ms > 1500)
+            break;
+        found = snapshot;
+    }
+    return found;
+}
+
+void sim_store_go_back(struct sim *sim, uint32_t snapshots)
+{
+    const struct sim_snapshot *snapshot = snapshot_of(sim, snapshots);
+    if (snapshot != NULL)
+        become(sim, snapshot->shards);
+    keep_snapshot(sim);
+}
+
+void sim_store_fail_over(struct sim *sim, uint32_t snapshots, int64_t back_ms)
+{
+    memcpy(sim->store.other, sim->store.shards, sizeof(sim->store.shards));
+    sim->store.back_ms = back_ms;
+    sim_store_go_back(sim, snapshots);
+}
+
+void sim_store_tick(struct sim *sim)
+{
+    if (sim->now_ms < sim->store.back_ms)
+        return;
+    SIM_TRACE(sim, "store: back to the copy before the failover");
+    sim->store.back_ms = SIM_NEVER;
+    become(sim, sim->store.other);
+    keep_snapshot(sim);
+}
+
+void sim_store_empty(struct sim *sim)
+{
+    for (uint32_t shard = 0; shard < SIM_SHARDS; shard++)
+        clear_shard(sim, &sim->store.shards[shard]);
+    sim_store_cut(sim);
+    keep_snapshot(sim);
+}
