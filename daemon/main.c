@@ -17,7 +17,7 @@ static void print_help(FILE *out)
           "  tagd check --catalog shop.json\n"
           "\n"
           "exit codes: 0 done; 64 usage; 65 bad data; 69 a server is out of reach; 70 a bug in tagd;\n"
-          "  78 bad configuration or catalog\n",
+          "  78 bad configuration or catalog, or topics or state that don't fit them\n",
           out);
 }
 

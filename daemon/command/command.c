@@ -16,17 +16,18 @@ const struct tagd_command tagd_commands[] = {
      "  --config FILE     the configuration (JSON, comments allowed)\n"
      "  --create-topics   creates the source and output topics that are missing: with as many partitions\n"
      "                    as the sources that are there have, else 6\n"
-     "  --rebuild         a shard that Redis has no state of, though changes of it were published, is made\n"
-     "                    again: its events are read from the topics' beginnings, which must still be\n"
-     "                    there, and nothing is published twice. Without need it changes nothing\n"
+     "  --rebuild         when Redis was emptied: makes the state again of each shard that it has none\n"
+     "                    of, from the source topics' beginnings; nothing is published twice. Sources and\n"
+     "                    outputs must still hold all from their beginnings, or it says what is missing.\n"
+     "                    Where Redis has the state it changes nothing\n"
      "  --help, --version\n"
      "\n"
      "example:\n"
      "  tagd run --config tagd.json --create-topics\n"
      "\n"
      "exit codes: 0 stopped on a signal; 64 usage; 69 Kafka or Redis is out of reach at the start or\n"
-     "  while it stops; 78 the configuration or catalog is wrong, or topics or stored state don't fit\n"
-     "  them\n",
+     "  while it stops; 78 a person is needed: the configuration or catalog is wrong, topics or stored\n"
+     "  state don't fit them, or records or state were lost that it can't make again\n",
      tagd_command_run},
 #endif
     {"check", "says what is wrong with a configuration or catalog, or sums it up",

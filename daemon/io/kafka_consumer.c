@@ -332,9 +332,13 @@ static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *messa
     const char *reason = message->payload == NULL ? rd_kafka_err2str(message->err) : rd_kafka_message_errstr(message);
     switch (message->err) {
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
         snprintf(text, sizeof(text), "Kafka doesn't allow it: topic \"%s\": %s; see the broker's access rules", name,
                  reason);
+        set_fatal(kafka, text);
+        return;
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        snprintf(text, sizeof(text), "Kafka doesn't allow it: group \"%s\": %s; see the broker's access rules",
+                 kafka->config->group, reason);
         set_fatal(kafka, text);
         return;
     case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
@@ -345,7 +349,11 @@ static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *messa
         set_fatal(kafka, text);
         return;
     case RD_KAFKA_RESP_ERR__FATAL: return; /* the next poll sees to it */
-    default: tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: topic \"%s\": %s", name, reason);
+    default:
+        if (message->rkt == NULL) /* of the group, or of a broker */
+            tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: %s", reason);
+        else
+            tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: topic \"%s\": %s", name, reason);
     }
 }
 

@@ -104,8 +104,11 @@ static bool read_range(struct tagd_kafka *kafka, const char *topic, uint32_t sha
                    message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
             going = false; /* gone meanwhile */
         } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            ok = tagd_fail(error, "can't read topic \"%s\" partition %u: %s", topic, shard,
-                           rd_kafka_message_errstr(message));
+            ok = tagd_fail(error, "can't read topic \"%s\" partition %u: %s%s", topic, shard,
+                           rd_kafka_message_errstr(message),
+                           message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+                               ? "; give our user the right Read on it: what was published is read back"
+                               : "");
         } else {
             deadline = tagd_io_mono_ms() + READ_TIMEOUT_MS;
             at = message->offset < end ? message->offset + 1 : end;

@@ -546,8 +546,8 @@ static const char *offsets_text(const struct tagd_worker_config *config, const i
 static void note_way(const struct tagd_takeover *takeover, const struct tagd_worker_config *config, const char *what)
 {
     char from[160], to[160];
-    note(config, "shard %" PRIu32 ": %s, untold, from offset %s to %s", takeover->shard->number, what,
-         offsets_text(config, takeover->head.next_offset, from, sizeof(from)),
+    note(config, "shard %" PRIu32 ": %s from offset %s to %s; nothing is published twice", takeover->shard->number,
+         what, offsets_text(config, takeover->head.next_offset, from, sizeof(from)),
          offsets_text(config, takeover->head.repair.to_offset, to, sizeof(to)));
 }
 
@@ -563,11 +563,16 @@ enum tagd_takeover_result tagd_repair_begin(struct tagd_takeover *takeover, cons
     }
     if (!head->exists && (takeover->n_outbox > 0 || takeover->next_due_ms != TAGD_NEVER))
         return refuse(takeover, error, "Redis has parts of it, but not its head: remove them, or bring all of it back");
-    note(config,
-         "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64 ") and Kafka at %" PRIu64 " (fence %" PRIu64
-         "): Redis %s; repairing",
-         takeover->shard->number, head->batch, head->fence, decision->k.batch, decision->k.fence,
-         head->exists ? "lost its last writes" : "was emptied");
+    if (head->exists)
+        note(config,
+             "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64 ") and Kafka at %" PRIu64
+             " (fence %" PRIu64 "): Redis lost its last writes; repairing",
+             takeover->shard->number, head->batch, head->fence, decision->k.batch, decision->k.fence);
+    else
+        note(config,
+             "shard %" PRIu32 ": Redis has no state of it and Kafka is at batch %" PRIu64 " (fence %" PRIu64
+             "): rebuilding",
+             takeover->shard->number, decision->k.batch, decision->k.fence);
     takeover->was_published = tagd_arena_zalloc(op->arena, takeover->n_outbox + 1);
     takeover->repair = (struct tagd_repair){.outputs_from = {-1, -1}};
     takeover->scanned = 0;
@@ -577,7 +582,7 @@ enum tagd_takeover_result tagd_repair_begin(struct tagd_takeover *takeover, cons
 enum tagd_takeover_result tagd_repair_resume(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                              struct tagd_op *op)
 {
-    note_way(takeover, config, "its repair goes on");
+    note_way(takeover, config, "its repair goes on: its records are read again");
     if (takeover->head.repair.phase == TAGD_REPAIR_TELLING)
         return ask_changes(takeover, op, takeover->head.repair.outputs_from[TAGD_OUT_CHANGE]);
     return first_letters(takeover, op);
@@ -588,7 +593,7 @@ static enum tagd_takeover_result begun(struct tagd_takeover *takeover, const str
 {
     takeover->shard->published = takeover->head.batch;
     TAGD_COUNT(stats, repairs_begun, 1);
-    note_way(takeover, config, "what was published is read; then its records are read again");
+    note_way(takeover, config, "reading what was published; then its records are read again");
     return ask_changes(takeover, op, takeover->head.repair.outputs_from[TAGD_OUT_CHANGE]);
 }
 

@@ -623,6 +623,16 @@ static void dropped(struct tagd_lane *lane, uint64_t to)
         lane->drop_ms = 0;
 }
 
+/* A commit was fenced: by another owner, or since the store isn't what it was. The take-over will tell. */
+static void overtaken(struct tagd_worker *worker, struct tagd_lane *lane)
+{
+    note(worker,
+         "shard %" PRIu32 ": Redis no longer has it as this process left it: another owner has taken it over, or Redis "
+         "lost data; comparing",
+         lane->shard.number);
+    retake(worker, lane, RETAKE_FENCED_MS);
+}
+
 static void finish_drop(struct tagd_worker *worker)
 {
     enum tagd_op_status status = worker->op.status;
@@ -643,8 +653,7 @@ static void finish_drop(struct tagd_worker *worker)
             dropped(lane, writes->outbox_drop_to);
         } else {
             TAGD_COUNT(&worker->stats, commits_fenced, 1);
-            note(worker, "shard %" PRIu32 ": another owner has taken it over", lane->shard.number);
-            retake(worker, lane, RETAKE_FENCED_MS);
+            overtaken(worker, lane);
         }
     }
 }
@@ -1011,8 +1020,7 @@ static void advance_committing(struct tagd_worker *worker)
             continue;
         }
         TAGD_COUNT(&worker->stats, commits_fenced, 1);
-        note(worker, "shard %" PRIu32 ": another owner has taken it over", lane->shard.number);
-        retake(worker, lane, RETAKE_FENCED_MS);
+        overtaken(worker, lane);
     }
     worker->n_batch = n;
     if (n == 0)

@@ -1,5 +1,6 @@
 """The reference pages: every example is run through simulate, every number is the code's."""
 import glob
+import json
 import os
 import re
 import subprocess
@@ -135,6 +136,62 @@ def test_commands_and_options_that_documents_name_exist():
                     assert word.rstrip("]") in told, f"{path}: tagd {command}"
             seen.add(verb)
     assert {"run", "check", "simulate", "explain"} <= seen
+
+
+def constant(path, name):
+    """What a #define of the code, or a default that is set for Kafka's clients, says."""
+    text = text_of(f"{ROOT}/{path}")
+    if found := re.search(rf'\{{"{re.escape(name)}", "(\d+)"\}}', text):
+        return int(found[1])
+    return eval(re.sub(r"\(u?int64_t\)|\(size_t\)", "", re.search(rf"#define {name} (.+?)(?:/\*|$)", text, re.MULTILINE)[1]))
+
+
+AUDIT, SESSION, TRIAL, MEMORY = (("daemon/worker/worker.c", "AUDIT_MS"), ("daemon/io/kafka_client.c", "session.timeout.ms"),
+                                 ("daemon/io/trial.h", "TAGD_TRIAL_CALL_MS"), ("daemon/io/trial.h", "TAGD_TRIAL_MEMORY_BYTES"))
+TOLD = [("deploy/guarantees.md", r"compares one of its running shards every (\d+) s", AUDIT, 1000),
+        ("deploy/guarantees.md", r"\(every (\d+) s when it is never idle\)", AUDIT, 500),
+        ("deploy/guarantees.md", r"session timeout \((\d+) s\)", SESSION, 1000),
+        ("deploy/guarantees.md", r"`group.max.session.timeout.ms` \| at least (\d+) s", SESSION, 1000),
+        ("deploy/guarantees.md", r"`transaction.max.timeout.ms` \| at least (\d+) s", ("daemon/io/kafka_client.c", "transaction.timeout.ms"), 1000),
+        ("deploy/guarantees.md", r"`/livez` says so after (\d+) s", ("daemon/command/run.c", "STUCK_MS"), 1000),
+        ("deploy/guarantees.md", r"wall clock is set by over (\d+) s", ("daemon/worker/worker.c", "CLOCKS_PART_MS"), 1000),
+        ("deploy/guarantees.md", r"\((\d+) s a record, \d+ GiB more", TRIAL, 1000),
+        ("deploy/guarantees.md", r"s a record, (\d+) GiB more", MEMORY, 2**30),
+        ("README.md", r"one shard of a worker is compared every (\d+) s", AUDIT, 1000),
+        ("README.md", r"session timeout \((\d+) s\)", SESSION, 1000),
+        ("schemas/events-in.md", r"each record with (\d+) s and", TRIAL, 1000),
+        ("schemas/events-in.md", r"all together with (\d+) GiB", MEMORY, 2**30),
+        ("schemas/events-in.md", r"no end within (\d+) ms", TRIAL, 1),
+        ("daemon/README.md", r"^Every (\d+) seconds \(\d+, if there is never an idle moment\)", AUDIT, 1000),
+        ("daemon/README.md", r"^Every \d+ seconds \((\d+), if there is never an idle moment\)", AUDIT, 500),
+        ("daemon/README.md", r"\| (\d+) s \(`TAGD_TRIAL_CALL_MS`\)", TRIAL, 1000),
+        ("daemon/README.md", r"; (\d+) GiB more than the process has \(`TAGD_TRIAL_MEMORY_BYTES`\)", MEMORY, 2**30),
+        ("daemon/README.md", r"2 x `batch_events` \+ ([\d,]+),", ("daemon/worker/worker.c", "BLOCKED_EXTRA"), 1),
+        ("daemon/README.md", r"outputs not acknowledged \| (\d+) batches", ("daemon/worker/sending.h", "TAGD_UNACKNOWLEDGED_BATCHES_MAX"), 1),
+        ("daemon/README.md", r"batches or (\d+) MiB", ("daemon/worker/sending.h", "TAGD_UNACKNOWLEDGED_BYTES_MAX"), 2**20)]
+
+
+@pytest.mark.parametrize("document, words, at, scale", TOLD, ids=lambda value: value[1] if isinstance(value, tuple) else None)
+def test_times_and_sizes_that_documents_promise_are_the_codes(document, words, at, scale):
+    told = [int(number.replace(",", "")) for number in re.findall(words, text_of(f"{ROOT}/{document}"), re.MULTILINE)]
+    assert len(told) == 1 and told[0] * scale == constant(*at), (words, told)
+
+
+def test_what_stops_ends_with_the_code_that_documents_say():
+    told = re.findall(r"exit (\d+)", text_of(ROOT + "/deploy/guarantees.md"))
+    code = re.search(r"TAGD_EXIT_CONFIG = (\d+)", text_of(ROOT + "/daemon/command/command.h"))[1]
+    assert told and set(told) == {code}
+
+
+def test_properties_that_the_guarantees_leave_to_the_user_may_be_set(tmp_path):
+    named = set(re.findall(r"`kafka\.([a-z.]+)`", text_of(ROOT + "/deploy/guarantees.md")))
+    assert named == {"session.timeout.ms", "transaction.timeout.ms"}
+    (tmp_path / "c.json").write_text('{"catalog": "c", "version": "1", "events": {"login": {}}, "dimensions": {"a.b": {"tags": [{"tag": "x", "when": "true"}]}}}')
+    config = {"catalog": "c.json", "sources": [{"topic": "events"}], "redis": {"url": "redis://127.0.0.1"},
+              "kafka": {"bootstrap.servers": "127.0.0.1:9092", **{name: 7000 for name in named}}}
+    (tmp_path / "tagd.json").write_text(json.dumps(config))
+    told = subprocess.run([TAGD, "check", "--config", str(tmp_path / "tagd.json")], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
 
 
 def test_no_document_has_a_merge_left_open():
