@@ -70,6 +70,7 @@ struct tagd_worker {
     struct tagd_takeover takeover;
     struct tagd_lane **batch; /* lanes of the batch */
     size_t n_batch;
+    size_t n_tried; /* of the batch's suspects, applied in trials */
     void **tokens;
     size_t n_tokens, cap_tokens;
     struct tagd_shard_writes *writes;
@@ -397,15 +398,17 @@ static void take_suspects(struct tagd_worker *worker)
     tagd_suspects_shift(suspects, tried.n);
 }
 
-/* The batch may be applied; false: one of it was condemned, and the others are to be tried again. */
+/* The batch may be applied; false: what is behind one that killed a trial is still to be tried. */
 static bool batch_tried(struct tagd_worker *worker)
 {
     const struct tagd_record *culprit;
-    struct tagd_tried tried =
-        tagd_suspects_apply(worker->batch, worker->n_batch, worker->port, &worker->context, &worker->arena, &culprit);
-    if (tried.reason.text[0] != '\0')
-        note_suspect(worker, culprit, &tried);
-    return !tried.condemned;
+    struct tagd_tried tried = tagd_suspects_apply(worker->batch, worker->n_batch, worker->port, &worker->context,
+                                                  &worker->arena, worker->n_tried, &culprit);
+    if (tried.reason.text[0] == '\0')
+        return true;
+    note_suspect(worker, culprit, &tried);
+    worker->n_tried = tried.n;
+    return false;
 }
 
 /* FENCE has found a head that names an owner which is not this process: it has died, or lives on without the shard. A
@@ -866,6 +869,7 @@ static bool begin_batch(struct tagd_worker *worker)
         tagd_batch_load(&worker->batch[i]->batch, &worker->batch[i]->load);
         submit(worker, &worker->batch[i]->load);
     }
+    worker->n_tried = 0;
     worker->activity = LOADING;
     return true;
 }

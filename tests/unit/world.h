@@ -616,12 +616,14 @@ static inline void world_revoked(void *self)
 }
 
 /* What the record's text says that it does: "kills decoding", "kills applying" (it comes through one trial, and through
- * no other), "kills once" or "kills in company" (never the first of a trial). */
+ * no other), "kills once" or "kills in company" (never the first of a trial), "kills applying in company" (both). */
 static inline bool world_kills(struct world *world, const struct tagd_record *record, size_t i)
 {
     const char *text = record->value.p;
     if (text == NULL)
         return false;
+    if (strstr(text, "kills applying in company"))
+        return world->came_through[record->offset]++ > 0 && i > 0;
     if (strstr(text, "kills applying"))
         return world->came_through[record->offset]++ > 0;
     if (strstr(text, "kills once"))
