@@ -884,6 +884,32 @@ static void an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come(vo
     close_run(&run);
 }
 
+static void feed_nonsense(struct world *world, int step)
+{
+    order(world, 0, "c", T0 + (int64_t)step * STEP_MS, "tea");
+    for (int i = 0; i < 8; i++)
+        world_append(world, 0, 0, "{nonsense");
+}
+
+/* There may be far more of them than there is memory. */
+static void outputs_that_were_read_are_not_kept(void)
+{
+    static const struct script script = {"nonsense", DIMENSIONS, true, false, 6, feed_nonsense};
+    for (int to = 0; to < 2; to++) {
+        struct run run;
+        open_run(&run, &script);
+        play(&run, 0, script.n);
+        run.world.outputs_most = 1;
+        run.world.reads_kept = 0;
+        go_back(&run, to);
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1 &&
+              run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end == 48);
+        CHECK(run.world.reads_kept < 24); /* the outbox's batch is looked for before */
+        close_run(&run);
+    }
+}
+
 static void records_that_came_since_are_read_after_the_repair(void)
 {
     struct run run;
@@ -1222,6 +1248,7 @@ int main(void)
     RUN(what_was_published_otherwise_is_put_right);
     RUN(differences_are_published_once_whatever_dies);
     RUN(an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come);
+    RUN(outputs_that_were_read_are_not_kept);
     RUN(records_that_came_since_are_read_after_the_repair);
     RUN(a_repair_goes_on_with_the_next_owner);
     RUN(an_answer_that_fails_in_a_repair_is_asked_again);
