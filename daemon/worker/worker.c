@@ -975,6 +975,7 @@ static void end_if_repaired(struct tagd_worker *worker, struct tagd_lane *lane)
          " customers compared with what was published of them, %" PRIu64 " differences published",
          shard->number, shard->n_replayed, shard->n_settled, shard->n_differences);
     shard->n_replayed = shard->n_settled = shard->n_differences = 0;
+    tagd_letters_free(&shard->letters);
     retake(worker, lane, 0);
 }
 
