@@ -11,7 +11,8 @@
 #define READ_TIMEOUT_MS 10000 /* of one chunk */
 #define CHUNK_FIRST 64        /* offsets; each further chunk is CHUNK_GROWTH times as long */
 #define CHUNK_GROWTH 8
-#define LOOKED_MAX 100000 /* records of one OUTPUTS, of whatever group: the worker stands still meanwhile */
+#define LOOKED_MAX 100000            /* records of one OUTPUTS, of whatever group: the worker stands still meanwhile */
+#define TAKEN_MAX (16 * 1024 * 1024) /* bytes of keys and values, and one record more */
 #define AHEAD                                                                                                          \
     "1000" /* records fetched before they are wanted: a range is short, and what is beyond it is thrown away */
 #define CHUNK_REPEATS 512 /* the first one where repeats may stand last: with the second, 4608 offsets are looked at */
@@ -250,7 +251,7 @@ static bool find_place(struct tagd_kafka *kafka, struct tagd_op *op, const char 
 struct taking {
     const struct tagd_kafka *kafka;
     struct tagd_op *op;
-    size_t looked;
+    size_t looked, bytes;
     bool full; /* enough for one operation: the next one goes on */
 };
 
@@ -262,8 +263,10 @@ static bool take_output(void *to, const rd_kafka_message_t *message)
     if (batch_of(taking->kafka, message, &output->at)) {
         copy_record(message, op->arena, &output->record);
         op->u.outputs.n_outputs++;
+        taking->bytes += message->key_len + message->len;
     }
-    taking->full = op->u.outputs.n_outputs == op->u.outputs.max || ++taking->looked == LOOKED_MAX;
+    taking->full =
+        op->u.outputs.n_outputs == op->u.outputs.max || ++taking->looked == LOOKED_MAX || taking->bytes >= TAKEN_MAX;
     return !taking->full;
 }
 

@@ -461,7 +461,7 @@ static void settle_bytes(struct tagd_batch *batch, struct tagd_arena *arena)
         at += batch->writes[i].bytes.n;
     }
     at = 0;
-    for (size_t i = 0; i < batch->n_told; i++) {
+    for (size_t i = 0; i < batch->n_told && batch->told_bytes.n > 0; i++) {
         batch->told[i].bytes.p = batch->told_bytes.p + at;
         at += batch->told[i].bytes.n;
     }

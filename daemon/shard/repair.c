@@ -436,18 +436,25 @@ static enum tagd_takeover_result undone(struct tagd_takeover *takeover, const st
 
 /* ---- CHANGES, LOAD, TELL ---- */
 
-static enum tagd_takeover_result ask_changes(struct tagd_takeover *takeover, struct tagd_op *op, int64_t from)
+/* Nothing of what was read before is needed any more. */
+static void forget(struct tagd_takeover *takeover, struct tagd_op *op)
 {
-    tagd_arena_reset(op->arena); /* nothing of what was read before is needed any more */
+    tagd_arena_reset(op->arena);
     takeover->committed = NULL;
     takeover->outbox = NULL;
     takeover->changes = NULL;
     takeover->n_outbox = takeover->n_changes = takeover->cap_changes = 0;
+}
+
+static enum tagd_takeover_result ask_changes(struct tagd_takeover *takeover, struct tagd_op *op, int64_t from)
+{
+    forget(takeover, op);
     return ask_outputs(takeover, op, TAGD_TAKEOVER_REPAIR_CHANGES, TAGD_OUT_CHANGE, from);
 }
 
 static enum tagd_takeover_result ask_letters(struct tagd_takeover *takeover, struct tagd_op *op, int64_t from)
 {
+    forget(takeover, op);
     return ask_outputs(takeover, op, TAGD_TAKEOVER_REPAIR_LETTERS, TAGD_OUT_DEAD_LETTER, from);
 }
 

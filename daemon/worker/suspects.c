@@ -43,16 +43,19 @@ static size_t alone_from(const struct trial *trial, size_t i)
     return i;
 }
 
-static struct tagd_tried try_twice(struct trial *trial, const char *what)
+/* Calls from `next` on. */
+static struct tagd_tried try_twice(struct trial *trial, size_t next, const char *what)
 {
     struct tagd_tried tried = {.n = trial->n};
     struct tagd_error killed = {""};
-    size_t through = trial->n == 0 ? 0 : try_range(trial, 0, trial->n, &killed);
+    if (next >= trial->n)
+        return tried;
+    size_t first = alone_from(trial, next), through = first + try_range(trial, first, trial->n - first, &killed);
     if (through >= trial->n)
         return tried;
     size_t from = alone_from(trial, through), n = through - from;
     tagd_fail(&tried.reason, "%s it killed a trial once, though not alone: %s", what, killed.text);
-    tried.n = through + 1;
+    tried.n = (through < next ? next : through) + 1; /* what was let through before doesn't keep the rest */
     if (try_range(trial, from, n + 1, &killed) != n)
         return tried;
     tagd_fail(&tried.reason, "%s it killed the process twice, the second time alone: %s", what, killed.text);
@@ -108,7 +111,7 @@ struct tagd_tried tagd_suspects_decode(const struct tagd_suspects *suspects, con
     trial.records = tagd_xmalloc((trial.n + 1) * sizeof(struct tagd_record *));
     for (size_t i = 0; i < trial.n; i++)
         trial.records[i] = &suspects->waiting[i].in.record;
-    struct tagd_tried tried = try_twice(&trial, "decoding");
+    struct tagd_tried tried = try_twice(&trial, 0, "decoding");
     free(trial.records);
     return tried;
 }
@@ -173,7 +176,7 @@ static void add_steps(struct trial *trial, struct tagd_lane *lane, struct tagd_b
 }
 
 struct tagd_tried tagd_suspects_apply(struct tagd_lane *const *lanes, size_t n_lanes, const struct tagd_port *port,
-                                      struct tagd_shard_context *context, struct tagd_arena *arena,
+                                      struct tagd_shard_context *context, struct tagd_arena *arena, size_t next,
                                       const struct tagd_record **culprit)
 {
     struct trial trial = {.port = port, .run = apply, .context = context};
@@ -188,7 +191,7 @@ struct tagd_tried tagd_suspects_apply(struct tagd_lane *const *lanes, size_t n_l
     for (size_t i = 0; i < n_lanes; i++)
         if (holds_suspects(lanes[i]))
             add_steps(&trial, lanes[i], steps);
-    struct tagd_tried tried = try_twice(&trial, "applying");
+    struct tagd_tried tried = try_twice(&trial, next, "applying");
     if (tried.condemned) {
         const struct trial_step *last = &trial.steps[tried.n];
         *culprit = trial.records[tried.n];

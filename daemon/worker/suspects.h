@@ -46,10 +46,11 @@ static inline bool tagd_lane_suspects(const struct tagd_lane *lane, const struct
     return lane->suspects_left > 0 && record->offset < lane->suspect_to[record->topic];
 }
 
-/* Applies the batches of those of the lanes that hold suspects, in a trial, after the LOAD and before they are applied.
- * Condemned: *culprit's event is a dead letter of its batch now, and the others must be tried again. */
+/* Applies the batches of those of the lanes that hold suspects, in a trial, after the LOAD and before they are applied;
+ * of all their events those from `next` on, 0 at first. If there is a reason, it is *culprit's, and those from the
+ * result's n on are still to be tried; condemned: *culprit's event is a dead letter of its batch now, and none of these. */
 struct tagd_tried tagd_suspects_apply(struct tagd_lane *const *lanes, size_t n_lanes, const struct tagd_port *port,
-                                      struct tagd_shard_context *context, struct tagd_arena *arena,
+                                      struct tagd_shard_context *context, struct tagd_arena *arena, size_t next,
                                       const struct tagd_record **culprit);
 
 #endif

@@ -70,6 +70,7 @@ struct tagd_worker {
     struct tagd_takeover takeover;
     struct tagd_lane **batch; /* lanes of the batch */
     size_t n_batch;
+    size_t n_tried; /* of the batch's suspects, applied in trials */
     void **tokens;
     size_t n_tokens, cap_tokens;
     struct tagd_shard_writes *writes;
@@ -397,15 +398,17 @@ static void take_suspects(struct tagd_worker *worker)
     tagd_suspects_shift(suspects, tried.n);
 }
 
-/* The batch may be applied; false: one of it was condemned, and the others are to be tried again. */
+/* The batch may be applied; false: what is behind one that killed a trial is still to be tried. */
 static bool batch_tried(struct tagd_worker *worker)
 {
     const struct tagd_record *culprit;
-    struct tagd_tried tried =
-        tagd_suspects_apply(worker->batch, worker->n_batch, worker->port, &worker->context, &worker->arena, &culprit);
-    if (tried.reason.text[0] != '\0')
-        note_suspect(worker, culprit, &tried);
-    return !tried.condemned;
+    struct tagd_tried tried = tagd_suspects_apply(worker->batch, worker->n_batch, worker->port, &worker->context,
+                                                  &worker->arena, worker->n_tried, &culprit);
+    if (tried.reason.text[0] == '\0')
+        return true;
+    note_suspect(worker, culprit, &tried);
+    worker->n_tried = tried.n;
+    return false;
 }
 
 /* FENCE has found a head that names an owner which is not this process: it has died, or lives on without the shard. A
@@ -670,12 +673,14 @@ static void send_entry(struct tagd_worker *worker)
 }
 
 /* An audit met a store that is not as this process left it. Another owner's doing, or a fault? Ours is the head of the
- * last commit still. */
-static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_head *head)
+ * last commit still; a fence beyond the next one says that another was taken, though head doesn't name its owner yet. */
+static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t fence,
+                          const struct tagd_head *head)
 {
     const struct tagd_head *ours = &lane->shard.head;
     struct tagd_position at = {head->exists, head->fence, head->batch}, left = {true, ours->fence, ours->batch};
-    bool others = head->exists && strcmp(head->owner, worker->config.owner) != 0 && !tagd_position_later(left, at);
+    bool named = strcmp(head->owner, worker->config.owner) != 0, taken = fence > lane->shard.fence + 1;
+    bool others = head->exists && (named || taken) && !tagd_position_later(left, at);
     if (!lane->doubted)
         return;
     lane->doubted = false;
@@ -724,7 +729,7 @@ static void advance_takeover(struct tagd_worker *worker)
     }
     if (worker->takeover.step == TAGD_TAKEOVER_FENCE && worker->op.status == TAGD_DONE) {
         look_for_death(worker, lane, worker->op.u.fence.fence, &worker->op.u.fence.head);
-        resolve_doubt(worker, lane, &worker->op.u.fence.head);
+        resolve_doubt(worker, lane, worker->op.u.fence.fence, &worker->op.u.fence.head);
     }
     do {
         result = tagd_takeover_next(&worker->takeover, &worker->config, &worker->stats, &worker->op, &error);
@@ -875,6 +880,7 @@ static bool begin_batch(struct tagd_worker *worker)
         tagd_batch_load(&worker->batch[i]->batch, &worker->batch[i]->load);
         submit(worker, &worker->batch[i]->load);
     }
+    worker->n_tried = 0;
     worker->activity = LOADING;
     return true;
 }
@@ -978,6 +984,7 @@ static void end_if_repaired(struct tagd_worker *worker, struct tagd_lane *lane)
          " customers compared with what was published of them, %" PRIu64 " differences published",
          shard->number, shard->n_replayed, shard->n_settled, shard->n_differences);
     shard->n_replayed = shard->n_settled = shard->n_differences = 0;
+    tagd_letters_free(&shard->letters);
     retake(worker, lane, 0);
 }
 

@@ -236,7 +236,7 @@ struct tagd_op {
             int64_t
                 from; /* first offset to look at; -1: find one before which there is no record of a batch >= batch */
             uint64_t batch;                 /* if from is -1 */
-            size_t max;                     /* records */
+            size_t max;                     /* records; fewer if they are large */
             struct tagd_published *outputs; /* results */
             size_t n_outputs;
             int64_t began,

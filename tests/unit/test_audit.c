@@ -231,6 +231,18 @@ static void another_owner_is_no_mismatch(void)
     world_close(&world);
 }
 
+/* It was ended, or is about to, before head named it. */
+static void nor_is_one_that_has_a_fence_only(void)
+{
+    struct world world;
+    struct tagd_worker *worker = start(&world, false);
+    world.shards[0].fence++;
+    CHECK(!sees(&world, worker, ROUND + 3000) && tagd_worker_stats(worker)->commits_fenced == 1);
+    CHECK(tagd_worker_stats(worker)->takeovers == 3);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void servers_that_do_not_answer_are_no_mismatch(void)
 {
     static const struct {
@@ -297,6 +309,7 @@ int main(void)
     RUN(an_older_store_is_seen_though_it_names_another_owner);
     RUN(a_store_that_was_emptied_is_seen);
     RUN(another_owner_is_no_mismatch);
+    RUN(nor_is_one_that_has_a_fence_only);
     RUN(servers_that_do_not_answer_are_no_mismatch);
     RUN(leaving_in_the_middle_is_clean);
     return DONE();

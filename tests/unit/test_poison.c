@@ -170,6 +170,23 @@ static void what_kills_once_or_only_in_company_is_let_through(void)
     world_close(&world);
 }
 
+static void what_is_behind_one_that_is_let_through_in_the_engine_is_tried_too(void)
+{
+    struct world world;
+    owner_dies(&world, "a");
+    event(&world, 0, "2nd", "d", T0 + 1);
+    event(&world, 0, "kills applying in company", "e", T0 + 2);
+    event(&world, 0, "kills applying", "f", T0 + 3);
+    event(&world, 0, "last", "g", T0 + 4);
+    struct tagd_worker *worker = start(&world, "b");
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "tag:d:1 b.activity>busy;tag:e:1 b.activity>busy;tag:g:1 b.activity>busy;"));
+    CHECK(letters(&world, "poison") == 1 && noted(&world, APPLYING));
+    CHECK(noted(&world, "applying it killed a trial once, though not alone: SIGSEGV; it is let through"));
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void a_death_before_the_shards_first_batch_counts(void)
 {
     struct world world;
@@ -374,6 +391,7 @@ int main(void)
     RUN(a_record_that_kills_in_decoding_becomes_a_dead_letter_and_all_others_count);
     RUN(a_record_that_kills_in_the_engine_becomes_one_too);
     RUN(what_kills_once_or_only_in_company_is_let_through);
+    RUN(what_is_behind_one_that_is_let_through_in_the_engine_is_tried_too);
     RUN(a_death_before_the_shards_first_batch_counts);
     RUN(a_dead_letter_that_was_not_published_comes_from_the_outbox_with_its_reason);
     RUN(records_keep_their_order_and_ends_theirs_while_some_are_tried);

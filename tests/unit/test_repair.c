@@ -10,6 +10,7 @@
 #define T0 INT64_C(1700000000000)
 #define STEP_MS 10000 /* of both clocks, between two steps of a script */
 #define STEPS_MAX 16
+#define SEEDS 200
 
 /* ---- scripts ---- */
 
@@ -754,6 +755,124 @@ static void whatever_happens_in_whatever_order_is_as_if_nothing_had_happened(voi
     CHECK(deaths > 500);
 }
 
+/* ---- both shards, and all else that may come in between ---- */
+
+/* The same for both shards: each has customers, bad records and timers of its own. */
+static void feed_both(struct world *world, int step)
+{
+    struct world_shard *shards = world->shards;
+    int64_t at = T0 + (int64_t)step * STEP_MS;
+    feed_shop(world, step);
+    world_event(world, 1, 0, "login", step % 2 == 0 ? "d" : "e", at + 5);
+    world_event(world, 1, 1, "login", "c", at + 6);
+    if (step % 2 == 1)
+        world_append(world, 1, 0, "{nonsense");
+    CHECK(shards[1].topics[0].end > step);
+}
+
+static void swap_shards(struct world *world)
+{
+    static struct world_shard first;
+    first = world->shards[0];
+    world->shards[0] = world->shards[1];
+    world->shards[1] = first;
+}
+
+static bool both_same(struct run *run, struct run *expected)
+{
+    bool same = true;
+    for (int i = 0; i < 2; i++) {
+        same = same && same_text("published", outputs_of(&run->world), outputs_of(&expected->world)) &&
+               same_text("state", state_of(&run->world), state_of(&expected->world));
+        swap_shards(&run->world);
+        swap_shards(&expected->world);
+    }
+    return same;
+}
+
+static void plant(struct run *run, struct chance *chance)
+{
+    static const struct {
+        enum tagd_op_kind kind;
+        enum tagd_op_status status;
+        bool effect;
+    } faults[] = {{TAGD_OP_COMMIT, TAGD_UNKNOWN, true},   {TAGD_OP_COMMIT, TAGD_UNKNOWN, false},
+                  {TAGD_OP_COMMIT, TAGD_REFUSED, false},  {TAGD_OP_PUBLISH, TAGD_UNKNOWN, true},
+                  {TAGD_OP_PUBLISH, TAGD_UNKNOWN, false}, {TAGD_OP_PUBLISH, TAGD_ABORTED, false},
+                  {TAGD_OP_PUBLISH, TAGD_FENCED, false},  {TAGD_OP_LOAD, TAGD_UNKNOWN, false},
+                  {TAGD_OP_OUTPUTS, TAGD_ABORTED, false}, {TAGD_OP_COMMITTED, TAGD_ABORTED, false},
+                  {TAGD_OP_START, TAGD_ABORTED, false},   {TAGD_OP_FENCE, TAGD_UNKNOWN, false}};
+    unsigned which = draw(chance, sizeof(faults) / sizeof(faults[0]));
+    run->world.faults[faults[which].kind] =
+        (struct world_fault){1 + (int)draw(chance, 3), faults[which].status, faults[which].effect};
+}
+
+/* The group takes both away, or the broker says that they can't be read on, or another owner has taken a fence. */
+static void interfere(struct run *run, struct chance *chance)
+{
+    unsigned revoked = run->world.revoked;
+    switch (draw(chance, 5)) {
+    case 0:
+        run->world.lost = true;
+        go(run, 1 + (int)draw(chance, 3));
+        run->world.assign = true;
+        return;
+    case 1:
+        run->world.revoke = true;
+        for (int i = 0; i < 5000 && run->world.revoked == revoked; i++)
+            go(run, 1);
+        CHECK(run->world.revoked > revoked);
+        run->world.assign = true;
+        return;
+    case 2: run->world.again = true; return;
+    case 3: run->world.shards[draw(chance, 2)].fence++; return;
+    default: plant(run, chance); return;
+    }
+}
+
+static void whatever_comes_in_between_while_both_shards_are_repaired_changes_nothing(void)
+{
+    static const struct script script = {"both", DIMENSIONS, true, false, 6, feed_both};
+    static struct run expected;
+    static struct world_store second[STEPS_MAX + 1];
+    open_run(&expected, &script);
+    play(&expected, 0, script.n);
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct chance chance = {.state = seed};
+        struct run run;
+        open_run(&run, &script);
+        run.world.outputs_most = 1 + draw(&chance, 4);
+        run.world.settle_most = 1 + draw(&chance, 2);
+        for (int step = 0; step + 1 < script.n; step++) {
+            second[step] = world_copy(&run.world.shards[1]);
+            play(&run, step, step + 1);
+        }
+        set_clocks(&run, (int64_t)(script.n - 1) * STEP_MS + 40);
+        go_back(&run, 1 + (int)draw(&chance, 4));
+        if (draw(&chance, 3) > 0)
+            world_bring_back(&run.world.shards[1], &second[1 + draw(&chance, 4)]);
+        go(&run, (int)draw(&chance, 20));
+        plant(&run, &chance);
+        feed_both(&run.world, script.n - 1); /* one may run while the other is repaired */
+        for (unsigned n = draw(&chance, 7); n > 0; n--) {
+            go(&run, 1 + (int)draw(&chance, 40));
+            interfere(&run, &chance);
+            go(&run, 2);
+        }
+        memset(run.world.faults, 0, sizeof(run.world.faults));
+        recover(&run);
+        go(&run, 3000);
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->shards_running == 2);
+        bool same = both_same(&run, &expected);
+        if (!same)
+            fprintf(stderr, "seed %" PRIu64 "\n%.*s", seed, (int)run.world.notes.n, run.world.notes.p);
+        CHECK(same);
+        close_run(&run);
+    }
+    close_run(&expected);
+}
+
 /* ---- differences ---- */
 
 /* The last published change with this text says another one instead. */
@@ -882,6 +1001,32 @@ static void an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come(vo
     recover(&run);
     CHECK(tagd_worker_stats(run.worker)->repairs == 1 && tagd_worker_stats(run.worker)->repair_changes == 0);
     close_run(&run);
+}
+
+static void feed_nonsense(struct world *world, int step)
+{
+    order(world, 0, "c", T0 + (int64_t)step * STEP_MS, "tea");
+    for (int i = 0; i < 8; i++)
+        world_append(world, 0, 0, "{nonsense");
+}
+
+/* There may be far more of them than there is memory. */
+static void outputs_that_were_read_are_not_kept(void)
+{
+    static const struct script script = {"nonsense", DIMENSIONS, true, false, 6, feed_nonsense};
+    for (int to = 0; to < 2; to++) {
+        struct run run;
+        open_run(&run, &script);
+        play(&run, 0, script.n);
+        run.world.outputs_most = 1;
+        run.world.reads_kept = 0;
+        go_back(&run, to);
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1 &&
+              run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].end == 48);
+        CHECK(run.world.reads_kept < 24); /* the outbox's batch is looked for before */
+        close_run(&run);
+    }
 }
 
 static void records_that_came_since_are_read_after_the_repair(void)
@@ -1219,9 +1364,11 @@ int main(void)
     RUN(a_copy_that_read_further_is_repaired_up_to_where_it_is);
     RUN(a_copy_that_read_further_for_nothing_levels_the_offsets);
     RUN(whatever_happens_in_whatever_order_is_as_if_nothing_had_happened);
+    RUN(whatever_comes_in_between_while_both_shards_are_repaired_changes_nothing);
     RUN(what_was_published_otherwise_is_put_right);
     RUN(differences_are_published_once_whatever_dies);
     RUN(an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come);
+    RUN(outputs_that_were_read_are_not_kept);
     RUN(records_that_came_since_are_read_after_the_repair);
     RUN(a_repair_goes_on_with_the_next_owner);
     RUN(an_answer_that_fails_in_a_repair_is_asked_again);

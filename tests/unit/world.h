@@ -93,6 +93,7 @@ struct world {
     unsigned n_events;
     size_t outputs_most; /* records that an OUTPUTS gives at once; 0: as many as it asks for */
     size_t settle_most;  /* the same of a LOAD's told customers */
+    size_t reads_kept;   /* OUTPUTS while results of before were kept */
     unsigned revoked;
     uint32_t stalled;            /* topics, as bits, that give nothing, nor tell their end */
     size_t polls, polls_at_once; /* those that were not to wait */
@@ -365,20 +366,48 @@ static inline void world_put_output(struct world *world, struct world_shard *sha
     outputs->end++;
 }
 
+/* Copies that live as long as results do. */
+static inline void *world_lend(struct tagd_arena *arena, const void *from, size_t n)
+{
+    void *copy = tagd_arena_alloc(arena, n + 1);
+    if (n > 0)
+        memcpy(copy, from, n);
+    return copy;
+}
+
+static inline struct tagd_str world_lend_text(struct tagd_arena *arena, struct tagd_str text)
+{
+    return text.p == NULL ? text : tagd_arena_copy(arena, text.p, text.n);
+}
+
+static inline void world_lend_record(struct tagd_arena *arena, struct tagd_record *record)
+{
+    struct tagd_header *headers = world_lend(arena, record->headers, record->n_headers * sizeof(*headers));
+    for (size_t i = 0; i < record->n_headers; i++)
+        headers[i] =
+            (struct tagd_header){world_lend_text(arena, headers[i].name), world_lend_text(arena, headers[i].value)};
+    record->headers = headers;
+    record->key = world_lend_text(arena, record->key);
+    record->value = world_lend_text(arena, record->value);
+}
+
 /* OUTPUTS: a choice of `from` is the first record of a batch that is late enough. */
-static inline void world_read_outputs(const struct world *world, struct world_shard *shard, struct tagd_op *op)
+static inline void world_read_outputs(struct world *world, struct world_shard *shard, struct tagd_op *op)
 {
     struct world_outputs *outputs = &shard->outputs[op->u.outputs.kind];
     size_t most = world->outputs_most != 0 ? world->outputs_most : op->u.outputs.max;
     int64_t from = op->u.outputs.from;
+    world->reads_kept += op->arena->used > 0;
     if (from < 0)
         for (from = outputs->low; from < outputs->end && outputs->at[from].at.batch < op->u.outputs.batch;)
             from++;
     op->u.outputs.whole = from > outputs->low || from == 0;
     from = from < outputs->low ? outputs->low : from;
     op->u.outputs.began = from;
-    op->u.outputs.outputs = &outputs->at[from];
     op->u.outputs.n_outputs = (size_t)(outputs->end - from) < most ? (size_t)(outputs->end - from) : most;
+    op->u.outputs.outputs = world_lend(op->arena, &outputs->at[from], op->u.outputs.n_outputs * sizeof(outputs->at[0]));
+    for (size_t i = 0; i < op->u.outputs.n_outputs; i++)
+        world_lend_record(op->arena, &op->u.outputs.outputs[i].record);
     op->u.outputs.next = from + (int64_t)op->u.outputs.n_outputs;
     op->u.outputs.end = op->u.outputs.next == outputs->end;
 }
@@ -616,12 +645,14 @@ static inline void world_revoked(void *self)
 }
 
 /* What the record's text says that it does: "kills decoding", "kills applying" (it comes through one trial, and through
- * no other), "kills once" or "kills in company" (never the first of a trial). */
+ * no other), "kills once" or "kills in company" (never the first of a trial), "kills applying in company" (both). */
 static inline bool world_kills(struct world *world, const struct tagd_record *record, size_t i)
 {
     const char *text = record->value.p;
     if (text == NULL)
         return false;
+    if (strstr(text, "kills applying in company"))
+        return world->came_through[record->offset]++ > 0 && i > 0;
     if (strstr(text, "kills applying"))
         return world->came_through[record->offset]++ > 0;
     if (strstr(text, "kills once"))
