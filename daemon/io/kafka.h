@@ -154,6 +154,8 @@ void tagd_kafka_sends_forget(struct tagd_kafka *kafka);
 rd_kafka_t *tagd_kafka_reader(struct tagd_kafka *kafka, struct tagd_error *error);
 void tagd_kafka_reader_close(struct tagd_kafka *kafka);
 void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op);
+/* Where the shard's output partitions end, by kind. */
+bool tagd_kafka_outputs_end(struct tagd_kafka *kafka, uint32_t shard, int64_t *end, struct tagd_error *error);
 void tagd_kafka_outputs(struct tagd_kafka *kafka, struct tagd_op *op);
 void tagd_kafka_refetch(struct tagd_kafka *kafka, struct tagd_op *op);
 

@@ -613,10 +613,12 @@ static bool ask_offsets(struct tagd_kafka *kafka, uint32_t shard, int64_t fresh_
 
 void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op)
 {
+    op->status = TAGD_ABORTED;
+    if (!tagd_kafka_outputs_end(kafka, op->shard, op->u.committed.outputs_end, &op->error))
+        return;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)kafka->n_topics);
     for (uint32_t topic = 0; topic < kafka->n_topics; topic++)
         rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)op->shard);
-    op->status = TAGD_ABORTED;
     rd_kafka_resp_err_t err = kafka->consumer == NULL ? RD_KAFKA_RESP_ERR__DESTROY
                                                       : rd_kafka_committed(kafka->consumer, list, ASK_TIMEOUT_MS);
     op->u.committed.topics = tagd_arena_zalloc(op->arena, kafka->n_topics * sizeof(*op->u.committed.topics));

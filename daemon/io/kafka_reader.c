@@ -302,6 +302,16 @@ void tagd_kafka_outputs(struct tagd_kafka *kafka, struct tagd_op *op)
         op->status = TAGD_DONE;
 }
 
+bool tagd_kafka_outputs_end(struct tagd_kafka *kafka, uint32_t shard, int64_t *end, struct tagd_error *error)
+{
+    if (tagd_kafka_reader(kafka, error) == NULL)
+        return false;
+    for (size_t i = 0; i < TAGD_OUTPUT_KINDS; i++)
+        if (!ask(kafka, kafka->outputs[i], shard, -1, &end[i], error))
+            return false;
+    return true;
+}
+
 /* ---- REFETCH ---- */
 
 static bool take_record(void *to, const rd_kafka_message_t *message)

@@ -6,6 +6,7 @@
 
 #define HEAD_VERSION 1
 #define AT_LEAST_ONCE " at_least_once" /* a version that doesn't know it refuses the head */
+#define OUTPUTS " outputs"             /* likewise */
 #define REPAIR " repair "              /* likewise */
 
 static void write_repair(struct tagd_buf *out, const struct tagd_head *head)
@@ -29,6 +30,8 @@ void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head)
         tagd_buf_printf(out, " %" PRId64, head->next_offset[i]);
     if (head->at_least_once)
         tagd_buf_add_z(out, AT_LEAST_ONCE);
+    if (head->outputs_end[0] > 0 || head->outputs_end[1] > 0)
+        tagd_buf_printf(out, OUTPUTS " %" PRId64 " %" PRId64, head->outputs_end[0], head->outputs_end[1]);
     if (head->repair.phase != TAGD_NO_REPAIR)
         write_repair(out, head);
     const struct tagd_baseline *baseline = &head->baseline;
@@ -97,6 +100,11 @@ bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
     if (strncmp(p, AT_LEAST_ONCE, n_flag) == 0 && (p[n_flag] == '\0' || p[n_flag] == ' ')) {
         head->at_least_once = true;
         p += n_flag;
+    }
+    if (strncmp(p, OUTPUTS " ", strlen(OUTPUTS) + 1) == 0) {
+        p = read_numbers(p + strlen(OUTPUTS), head->outputs_end, TAGD_OUTPUT_KINDS);
+        if (p == NULL)
+            return false;
     }
     if (strncmp(p, REPAIR, strlen(REPAIR)) == 0) {
         p = read_repair(p + strlen(REPAIR), head->n_topics, &head->repair);

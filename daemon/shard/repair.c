@@ -183,14 +183,13 @@ static bool scanned_enough(const struct tagd_takeover *takeover, const struct ta
            (n > 0 && op->u.outputs.outputs[n - 1].at.batch > takeover->outbox[takeover->n_outbox - 1].batch);
 }
 
-/* The first chunk: whether all of them is there that the state may not know. Dead letters go after a while and few follow;
- * where there are none left, those that went were older than what Redis lost, unless it lost all. */
+/* The first chunk: whether all of them is there that the state may not know. A partition may have nothing for longer than
+ * its topic keeps it: then what was its end when head was written says from where on the state doesn't know it. */
 static bool is_whole(const struct tagd_takeover *takeover, const struct tagd_op *op)
 {
-    bool none = op->u.outputs.end && op->u.outputs.n_outputs == 0;
     if (op->u.outputs.from >= 0)
         return op->u.outputs.began == op->u.outputs.from;
-    return op->u.outputs.whole || (op->u.outputs.kind == TAGD_OUT_DEAD_LETTER && none && takeover->head.exists);
+    return op->u.outputs.whole || op->u.outputs.began <= takeover->head.outputs_end[op->u.outputs.kind];
 }
 
 static enum tagd_takeover_result undo(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -466,7 +465,7 @@ static enum tagd_takeover_result first_letters(struct tagd_takeover *takeover, s
 
 static enum tagd_takeover_result next_changes(struct tagd_takeover *takeover, struct tagd_op *op)
 {
-    return takeover->outputs_end ? first_letters(takeover, op) : ask_changes(takeover, op, takeover->outputs_next);
+    return takeover->outputs_over ? first_letters(takeover, op) : ask_changes(takeover, op, takeover->outputs_next);
 }
 
 /* All from where the repair begins to read must still be there. */
@@ -498,7 +497,7 @@ static enum tagd_takeover_result take_changes(struct tagd_takeover *takeover, co
         add_change(takeover, &change, op->arena);
     }
     takeover->outputs_next = op->u.outputs.next;
-    takeover->outputs_end = op->u.outputs.end;
+    takeover->outputs_over = op->u.outputs.end;
     return takeover->n_changes == 0 ? next_changes(takeover, op)
                                     : load_customers(takeover, op, TAGD_TAKEOVER_REPAIR_LOAD);
 }
@@ -558,8 +557,8 @@ static void note_way(const struct tagd_takeover *takeover, const struct tagd_wor
          offsets_text(config, takeover->head.repair.to_offset, to, sizeof(to)));
 }
 
-enum tagd_takeover_result tagd_repair_begin(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
-                                            struct tagd_op *op, struct tagd_error *error)
+static enum tagd_takeover_result begin(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                       struct tagd_op *op, struct tagd_error *error)
 {
     const struct tagd_takeover_decision *decision = &takeover->decision;
     const struct tagd_head *head = &takeover->head;
@@ -584,6 +583,14 @@ enum tagd_takeover_result tagd_repair_begin(struct tagd_takeover *takeover, cons
     takeover->repair = (struct tagd_repair){.outputs_from = {-1, -1}};
     takeover->scanned = 0;
     return scan(takeover, op);
+}
+
+enum tagd_takeover_result tagd_repair_begin(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                            struct tagd_worker_stats *stats, struct tagd_op *op,
+                                            struct tagd_error *error)
+{
+    enum tagd_takeover_result result = begin(takeover, config, op, error);
+    return result == TAGD_TAKEOVER_STOP ? tagd_takeover_refused(takeover, stats) : result;
 }
 
 enum tagd_takeover_result tagd_repair_resume(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -625,6 +632,5 @@ enum tagd_takeover_result tagd_repair_next(struct tagd_takeover *takeover, const
                                            struct tagd_error *error)
 {
     enum tagd_takeover_result result = step(takeover, config, stats, op, error);
-    TAGD_COUNT(stats, takeover_refused, result == TAGD_TAKEOVER_STOP);
-    return result;
+    return result == TAGD_TAKEOVER_STOP ? tagd_takeover_refused(takeover, stats) : result;
 }

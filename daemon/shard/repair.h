@@ -54,9 +54,13 @@ enum tagd_takeover_result tagd_takeover_submit(struct tagd_takeover *takeover, s
                                                enum tagd_takeover_step step, enum tagd_op_kind kind);
 enum tagd_takeover_result tagd_takeover_start(struct tagd_takeover *takeover, struct tagd_op *op);
 
+/* It must not be taken over, by what was read: to try once more, or to stop. */
+enum tagd_takeover_result tagd_takeover_refused(struct tagd_takeover *takeover, struct tagd_worker_stats *stats);
+
 /* The table said REPAIR. */
 enum tagd_takeover_result tagd_repair_begin(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
-                                            struct tagd_op *op, struct tagd_error *error);
+                                            struct tagd_worker_stats *stats, struct tagd_op *op,
+                                            struct tagd_error *error);
 /* Head says that a repair goes on. */
 enum tagd_takeover_result tagd_repair_resume(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                              struct tagd_op *op);

@@ -273,6 +273,7 @@ struct tagd_takeover {
     size_t n_outbox;
     int64_t next_due_ms;
     struct tagd_committed_topic *committed;
+    int64_t outputs_end[TAGD_OUTPUT_KINDS]; /* as COMMITTED found it */
     struct tagd_takeover_decision decision;
     bool repeats; /* what is in the outbox may have been sent before */
     /* while the outbox is published */
@@ -289,7 +290,7 @@ struct tagd_takeover {
     struct tagd_told_change *changes;
     size_t n_changes, cap_changes;
     int64_t outputs_next; /* the chunk after this one begins here */
-    bool outputs_end;     /* there is none */
+    bool outputs_over;    /* there is none */
 };
 
 enum tagd_takeover_result {

@@ -587,7 +587,7 @@ static enum tagd_takeover_result fetched(struct tagd_takeover *takeover, const s
 /* What was read of the store and of Kafka was read one after the other. If another owner came in between, as it does when
  * the group went on without us and hasn't told us yet, they don't belong together. So a refusal counts if it comes again
  * and nobody took a fence since the first one was taken. */
-static enum tagd_takeover_result refused(struct tagd_takeover *takeover, struct tagd_worker_stats *stats)
+enum tagd_takeover_result tagd_takeover_refused(struct tagd_takeover *takeover, struct tagd_worker_stats *stats)
 {
     struct tagd_shard *shard = takeover->shard;
     bool alone = shard->refused != 0 && shard->fence == shard->refused + 1;
@@ -615,8 +615,8 @@ static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const s
     takeover->shard->published = takeover->head.batch;
     takeover->shard->repair_level = takeover->decision.repair_level;
     switch (takeover->decision.verdict) {
-    case TAGD_TAKEOVER_REFUSE: return refused(takeover, stats);
-    case TAGD_TAKEOVER_REPAIR: return tagd_repair_begin(takeover, config, op, error);
+    case TAGD_TAKEOVER_REFUSE: return tagd_takeover_refused(takeover, stats);
+    case TAGD_TAKEOVER_REPAIR: return tagd_repair_begin(takeover, config, stats, op, error);
     case TAGD_TAKEOVER_NEW: TAGD_COUNT(stats, takeover_new, 1); break;
     case TAGD_TAKEOVER_LEVEL: TAGD_COUNT(stats, takeover_level, 1); break;
     case TAGD_TAKEOVER_OUTBOX:
@@ -658,6 +658,8 @@ static enum tagd_takeover_result started(struct tagd_takeover *takeover, const s
     memcpy(shard->next_offset, takeover->decision.start, sizeof(shard->next_offset));
     if (shard->head.repair.phase != TAGD_NO_REPAIR) /* what is deleted was not to be read again */
         memcpy(shard->next_offset, shard->head.next_offset, sizeof(shard->next_offset));
+    if (shard->head.repair.phase == TAGD_NO_REPAIR) /* the store has it with the next commit */
+        memcpy(shard->head.outputs_end, takeover->outputs_end, sizeof(shard->head.outputs_end));
     shard->watermark_ms = shard->head.watermark_ms;
     shard->latest_ms = shard->head.latest_ms;
     shard->next_due_ms = takeover->next_due_ms;
@@ -682,6 +684,7 @@ enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, con
     case TAGD_TAKEOVER_CLAIM: return ask_committed(takeover, op);
     case TAGD_TAKEOVER_COMMITTED:
         takeover->committed = op->u.committed.topics;
+        memcpy(takeover->outputs_end, op->u.committed.outputs_end, sizeof(takeover->outputs_end));
         op->u.tail.repeats = takeover->head.at_least_once;
         return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_TAIL, TAGD_OP_TAIL);
     case TAGD_TAKEOVER_TAIL: return compare(takeover, config, stats, op, error);

@@ -1129,6 +1129,7 @@ static void audit_kafka(struct tagd_worker *worker)
     if (tagd_audit_agrees(&lane->shard, worker->op.u.committed.topics, worker->config.topics, worker->config.n_topics,
                           lane->told_kafka, &error)) {
         worker->activity = AUDITING;
+        memcpy(lane->shard.head.outputs_end, worker->op.u.committed.outputs_end, sizeof(lane->shard.head.outputs_end));
         audit_store(worker);
         return;
     }

@@ -61,6 +61,8 @@ struct tagd_baseline {
     uint64_t events, duplicates, ignored, customers; /* applied; not applied; begun, among these lines */
 };
 
+#define TAGD_OUTPUT_KINDS 2 /* changes, dead letters: enum in struct tagd_output */
+
 /* A repair that goes on: Redis had gone back, or was empty. Only repair may go on with such a shard. While it lasts, the
  * head's (fence, batch) are Kafka's, and its next_offset runs from where Redis was to `to_offset`. */
 enum tagd_repair_phase {
@@ -68,7 +70,6 @@ enum tagd_repair_phase {
     TAGD_REPAIR_TELLING,  /* what the outputs tell of customers is written down ("told") */
     TAGD_REPAIR_REPLAYING /* the input is replayed untold; then the differences are published and told ones go */
 };
-#define TAGD_OUTPUT_KINDS 2 /* changes, dead letters: enum in struct tagd_output */
 struct tagd_repair {
     enum tagd_repair_phase phase;
     int64_t to_offset[TAGD_TOPICS_MAX]; /* by topic: what is before it has been published */
@@ -93,9 +94,11 @@ struct tagd_head {
     int64_t watermark_ms;                 /* INT64_MIN: none yet */
     int64_t latest_ms;                    /* latest event time read; INT64_MIN: none yet */
     char catalog_hash[33];
-    char owner[256];               /* transactional id of the owner; empty: it left cleanly */
-    struct tagd_baseline baseline; /* batch is 0 until the daemon's first one builds on it */
-    struct tagd_repair repair;     /* phase NO_REPAIR: none */
+    char owner[256];                        /* transactional id of the owner; empty: it left cleanly */
+    struct tagd_baseline baseline;          /* batch is 0 until the daemon's first one builds on it */
+    struct tagd_repair repair;              /* phase NO_REPAIR: none */
+    int64_t outputs_end[TAGD_OUTPUT_KINDS]; /* ends of the output partitions when they were looked at last: what later
+                                               batches publish is from there on; 0: they never were */
     bool at_least_once; /* how the entries in its outbox are sent: those of `false` are there if Kafka's committed
                            batch says so, those of `true` have to be sent again, all of them */
 };
@@ -191,7 +194,8 @@ struct tagd_op {
             int64_t next_due_ms; /* TAGD_NEVER: none */
         } fence;
         struct {
-            struct tagd_committed_topic *topics; /* by topic */
+            struct tagd_committed_topic *topics;    /* by topic */
+            int64_t outputs_end[TAGD_OUTPUT_KINDS]; /* ends under read-committed, as they were before these offsets */
         } committed;
         struct {
             bool repeats;              /* outputs sent again may stand behind later batches' */

@@ -70,6 +70,8 @@ static void ask_committed(struct sim_node *node, struct sim_task *task)
         return;
     }
     op->u.committed.topics = tagd_arena_zalloc(op->arena, SIM_TOPICS * sizeof(*op->u.committed.topics));
+    for (int output = 0; output < TAGD_OUTPUT_KINDS; output++)
+        op->u.committed.outputs_end[output] = sim_broker_stable(sim, output, op->shard);
     for (uint32_t topic = 0; topic < sim->plan.n_topics; topic++) {
         op->u.committed.topics[topic].offset = sim->broker.sources[topic][op->shard].offset;
         op->u.committed.topics[topic].metadata = sim->broker.sources[topic][op->shard].metadata;

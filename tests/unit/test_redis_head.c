@@ -35,6 +35,7 @@ static struct tagd_head with_baseline(bool finished)
 static struct tagd_head repairing(enum tagd_repair_phase phase)
 {
     struct tagd_head head = with_baseline(true);
+    head.outputs_end[0] = INT64_MAX;
     head.repair = (struct tagd_repair){
         .phase = phase, .to_offset = {7, INT64_MAX}, .to_watermark_ms = INT64_MIN, .outputs_from = {0, 9876543210}};
     return head;
@@ -51,7 +52,9 @@ static bool same(const struct tagd_head *a, const struct tagd_head *b)
            a->baseline.before_ms == b->baseline.before_ms && a->baseline.lines == b->baseline.lines &&
            a->baseline.events == b->baseline.events && a->baseline.duplicates == b->baseline.duplicates &&
            a->baseline.ignored == b->baseline.ignored && a->baseline.customers == b->baseline.customers &&
-           a->at_least_once == b->at_least_once && memcmp(&a->repair, &b->repair, sizeof(a->repair)) == 0;
+           a->at_least_once == b->at_least_once &&
+           memcmp(a->outputs_end, b->outputs_end, sizeof(a->outputs_end)) == 0 &&
+           memcmp(&a->repair, &b->repair, sizeof(a->repair)) == 0;
 }
 
 static bool reads_back(const struct tagd_head *head)
@@ -93,6 +96,10 @@ static void a_repair_that_can_not_be_is_refused(void)
 {
     CHECK(is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8"));
     CHECK(is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 2 0 9 -1 7 8 import a 1 0 0 0 0 0 0"));
+    CHECK(is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 0 repair 1 0 9 -1 7 8"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4x"));
+    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8 outputs 3 0"));
     CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 0 0 9 -1 7 8"));
     CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 3 0 9 -1 7 8"));
     CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7"));
@@ -140,7 +147,8 @@ static void a_head_that_is_cut_or_has_more_is_refused(void)
     text.p[text.n] = '\0';
     for (size_t n = 0; n < text.n; n++) /* a number that is cut is a number still: whole words go */
         if (n == 0 ||
-            (text.p[n] == ' ' && strncmp(text.p + n, " import", 7) != 0 && strncmp(text.p + n, " repair", 7) != 0))
+            (text.p[n] == ' ' && strncmp(text.p + n, " import", 7) != 0 && strncmp(text.p + n, " repair", 7) != 0 &&
+             strncmp(text.p + n, " outputs", 8) != 0))
             CHECK(!tagd_redis_head_read((struct tagd_str){text.p, n}, &read));
     tagd_buf_add_z(&text, " 1");
     CHECK(!tagd_redis_head_read((struct tagd_str){text.p, text.n}, &read));

@@ -628,8 +628,8 @@ static void a_copy_that_read_further_is_repaired_up_to_where_it_is(void)
         run.config.batch_events_max = 1000;
         start(&run);
         if (letters) {
-            for (int i = 0; i < 200 && tagd_worker_step(run.worker, 0, &error); i++)
-                ;
+            for (int i = 0; i < 1000 && tagd_worker_step(run.worker, 0, &error); i++)
+                run.world.mono_ms++;
             CHECK(strstr(error.text, "the dead letter of topic \"first\", offset ") != NULL);
             close_run(&run);
             continue;
@@ -1126,9 +1126,39 @@ static void what_a_repair_lacks_is_said(void)
         stops_with(&run, "the topic of dead letters begins at offset 2 of the shard's partition");
     }
     {
-        FALLEN(run, 3); /* dead letters of long ago have gone; the last one is of after the copy */
+        FALLEN(run, 3); /* dead letters of long ago have gone; the last one is of after the copy, and is there */
         run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = 1;
+        CHECK(run.world.shards[0].head.outputs_end[TAGD_OUT_DEAD_LETTER] == 1);
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1);
+        close_run(&run);
+    }
+    {
+        FALLEN(run, 3); /* it isn't */
+        run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = 2;
+        stops_with(&run, "the topic of dead letters begins at offset 2 of the shard's partition");
+    }
+    {
+        FALLEN(run, 3); /* the head of a version that didn't look at the ends */
+        run.world.shards[0].outputs[TAGD_OUT_DEAD_LETTER].low = 1;
+        run.world.shards[0].head.outputs_end[TAGD_OUT_DEAD_LETTER] = 0;
         stops_with(&run, "the topic of dead letters begins at offset 1 of the shard's partition");
+    }
+    {
+        FALLEN(run, 4); /* all changes of before the copy have gone: nothing tells its batch but its end */
+        int64_t end = run.world.shards[0].head.outputs_end[TAGD_OUT_CHANGE];
+        CHECK(end > 0 && end < run.world.shards[0].outputs[TAGD_OUT_CHANGE].end);
+        run.world.shards[0].outputs[TAGD_OUT_CHANGE].low = end;
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1 && tagd_worker_stats(run.worker)->repair_changes == 0);
+        play(&run, 5, run.script->n);
+        CHECK(as_if_nothing_happened(&run));
+        close_run(&run);
+    }
+    {
+        FALLEN(run, 4); /* one more has gone */
+        run.world.shards[0].outputs[TAGD_OUT_CHANGE].low = run.world.shards[0].head.outputs_end[TAGD_OUT_CHANGE] + 1;
+        stops_with(&run, "the topic of tag changes begins at offset");
     }
     {
         struct run run; /* and here before it */

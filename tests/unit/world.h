@@ -496,6 +496,8 @@ static inline void world_complete_sends(struct world *world)
 static inline void world_committed(struct world_shard *shard, struct tagd_op *op)
 {
     op->u.committed.topics = tagd_arena_zalloc(op->arena, WORLD_TOPICS * sizeof(*op->u.committed.topics));
+    for (int kind = 0; kind < TAGD_OUTPUT_KINDS; kind++)
+        op->u.committed.outputs_end[kind] = shard->outputs[kind].end;
     for (uint32_t topic = 0; topic < WORLD_TOPICS; topic++) {
         const struct world_partition *partition = &shard->topics[topic];
         op->u.committed.topics[topic] =
