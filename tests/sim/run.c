@@ -202,11 +202,6 @@ void sim_fault_end_all(struct sim *sim)
     for (uint32_t process = 0; process < sim->plan.n_processes; process++)
         if (sim->processes[process].back_ms != SIM_NEVER)
             sim->processes[process].back_ms = sim->now_ms;
-    if (!sim->happened[SIM_STORE_BACK] && !sim->happened[SIM_STORE_FAILOVER] && !sim->happened[SIM_STORE_EMPTIED])
-        return;
-    sim_store_tick(sim);
-    for (uint32_t process = 0; process < sim->plan.n_processes; process++)
-        sim_process_kill(sim, process, sim->now_ms); /* an idle worker doesn't notice that the store has changed */
 }
 
 /* ---- what happens next ---- */
@@ -421,7 +416,7 @@ static void stop_all(struct sim *sim)
         connected = connected && sim->nodes[i].n_tasks == 0 && !sim->nodes[i].revoking;
         for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
             connected = connected && (!sim->nodes[i].alive || !sim->nodes[i].assigned[shard] ||
-                                      (sim->nodes[i].store_epoch == sim->store.epoch &&
+                                      (sim->nodes[i].connected && sim->nodes[i].store_epoch == sim->store.epoch &&
                                        sim->nodes[i].shard_serial[shard] == sim->nodes[i].serial));
     }
     sim->ending = true;
