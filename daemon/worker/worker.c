@@ -660,13 +660,15 @@ static void send_entry(struct tagd_worker *worker)
     worker->op.status = TAGD_DONE;
 }
 
-/* An audit met a store that is not as this process left it. Another owner's doing, or a fault? Ours is the head of the
- * last commit still. */
-static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_head *head)
+/* An audit met a store that is not as this process left it. Another owner's doing, or a fault? Ours are the head of the
+ * last commit and the fence still: one that has jumped was taken in between, by an owner who may have come no further. */
+static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t fence,
+                          const struct tagd_head *head)
 {
     const struct tagd_head *ours = &lane->shard.head;
     struct tagd_position at = {head->exists, head->fence, head->batch}, left = {true, ours->fence, ours->batch};
-    bool others = head->exists && strcmp(head->owner, worker->config.owner) != 0 && !tagd_position_later(left, at);
+    bool taken = strcmp(head->owner, worker->config.owner) != 0 || fence > lane->shard.fence + 1;
+    bool others = head->exists && taken && !tagd_position_later(left, at);
     if (!lane->doubted)
         return;
     lane->doubted = false;
@@ -715,7 +717,7 @@ static void advance_takeover(struct tagd_worker *worker)
     }
     if (worker->takeover.step == TAGD_TAKEOVER_FENCE && worker->op.status == TAGD_DONE) {
         look_for_death(worker, lane, worker->op.u.fence.fence, &worker->op.u.fence.head);
-        resolve_doubt(worker, lane, &worker->op.u.fence.head);
+        resolve_doubt(worker, lane, worker->op.u.fence.fence, &worker->op.u.fence.head);
     }
     do {
         result = tagd_takeover_next(&worker->takeover, &worker->config, &worker->stats, &worker->op, &error);

@@ -36,6 +36,7 @@ void sim_broker_append(struct sim *sim, const struct sim_event *event)
                           .customer = event->customer,
                           .marker = event->marker,
                           .bad = event->bad,
+                          .poison = event->poison,
                           .at_ms = sim->now_ms};
     in->record.offset = source->high++;
     SIM_TRACE(sim, "append %u/%u @%lld %s %.*s", topic, shard, (long long)in->record.offset, in->marker ? "marker" : "",

@@ -36,13 +36,18 @@ void sim_store_open(struct sim *sim)
 
 /* ---- what is asked of it ---- */
 
+uint64_t sim_store_take(struct sim *sim, uint32_t number, uint64_t at_least)
+{
+    struct sim_store_shard *shard = &sim->store.shards[number];
+    shard->fence = (at_least > shard->fence ? at_least : shard->fence) + 1;
+    shard->version = ++sim->store.version;
+    keep_snapshot(sim);
+    return shard->fence;
+}
+
 void sim_store_fence(struct sim *sim, struct tagd_op *op)
 {
-    struct sim_store_shard *shard = &sim->store.shards[op->shard];
-    shard->fence = (op->u.fence.at_least > shard->fence ? op->u.fence.at_least : shard->fence) + 1;
-    shard->version = ++sim->store.version;
-    op->u.fence.fence = shard->fence;
-    keep_snapshot(sim);
+    op->u.fence.fence = sim_store_take(sim, op->shard, op->u.fence.at_least);
 }
 
 void sim_store_read_shard(struct sim *sim, struct tagd_op *op)
@@ -230,6 +235,7 @@ void sim_store_empty(struct sim *sim)
 {
     for (uint32_t shard = 0; shard < SIM_SHARDS; shard++)
         clear_shard(sim, &sim->store.shards[shard]);
-    sim_store_cut(sim);
+    if (sim_percent(&sim->random, 50)) /* else it was told to */
+        sim_store_cut(sim);
     keep_snapshot(sim);
 }
