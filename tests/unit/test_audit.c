@@ -231,6 +231,18 @@ static void another_owner_is_no_mismatch(void)
     world_close(&world);
 }
 
+/* Its head may still be ours then: it died, or was told that the shard isn't its own, before it wrote its name. */
+static void a_fence_taken_by_an_owner_who_came_no_further_is_no_mismatch(void)
+{
+    struct world world;
+    struct tagd_worker *worker = start(&world, false);
+    world.shards[0].fence++;
+    CHECK(!sees(&world, worker, ROUND + 3000) && tagd_worker_stats(worker)->commits_fenced == 1);
+    CHECK(tagd_worker_stats(worker)->takeovers == 3);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void servers_that_do_not_answer_are_no_mismatch(void)
 {
     static const struct {
@@ -297,6 +309,7 @@ int main(void)
     RUN(an_older_store_is_seen_though_it_names_another_owner);
     RUN(a_store_that_was_emptied_is_seen);
     RUN(another_owner_is_no_mismatch);
+    RUN(a_fence_taken_by_an_owner_who_came_no_further_is_no_mismatch);
     RUN(servers_that_do_not_answer_are_no_mismatch);
     RUN(leaving_in_the_middle_is_clean);
     return DONE();
