@@ -145,7 +145,7 @@ static void ask_outputs(struct sim_node *node, struct sim_task *task)
     sim_op_finish(node, task, TAGD_DONE, "");
 }
 
-static int node_of(const struct sim *sim, struct tagd_str owner)
+int sim_node_of(const struct sim *sim, struct tagd_str owner)
 {
     for (uint32_t i = 0; i < sim->n_nodes; i++) {
         char name[32];
@@ -159,7 +159,7 @@ static int node_of(const struct sim *sim, struct tagd_str owner)
 static void end_owner(struct sim_node *node, struct sim_task *task)
 {
     struct sim *sim = node->sim;
-    int owner = node_of(sim, task->op->u.end_owner.owner);
+    int owner = sim_node_of(sim, task->op->u.end_owner.owner);
     if (owner < 0) {
         sim_fail(sim, "END_OWNER of nobody: \"%.*s\"", (int)task->op->u.end_owner.owner.n,
                  task->op->u.end_owner.owner.p);

@@ -146,7 +146,7 @@ static void make_event(struct sim *sim, struct sim_random *random, size_t i, int
     event->record.topic = plan->customer_topic[customer];
     event->record.partition = (int32_t)plan->customer_shard[customer];
     event->marker = sim_percent(random, 5);
-    if (sim_percent(random, 8)) {
+    if (sim_percent(random, plan->bad_percent)) {
         text = bad_text(sim, random, id, time_ms);
         event->customer = -1;
     } else {
@@ -327,6 +327,7 @@ void sim_plan_make(struct sim *sim)
     plan->continue_on_data_gap = sim_percent(&random, 75);
     plan->rebuild = sim_percent(&random, 80);
     plan->poison = sim_percent(&random, 12);
+    plan->bad_percent = sim_percent(&random, 80) ? 8 : 40;
     plan->wrong_delivery = sim_percent(&random, 1) && !sim->options.scenario;
     if (plan->wrong_delivery) {
         plan->n_shards = plan->n_processes = plan->n_workers = 1;

@@ -325,7 +325,13 @@ void sim_fault_begin(struct sim *sim, struct sim_fault *fault)
     case SIM_STORE_DOWN: sim->store.down_until_ms = until_ms; return;
     case SIM_STORE_FULL: sim->store.full_until_ms = until_ms; return;
     case SIM_STORE_BACK: sim_store_go_back(sim, 1 + fault->amount % 12); return;
-    case SIM_STORE_FAILOVER: sim_store_fail_over(sim, 1 + fault->amount % 12, until_ms); return;
+    case SIM_STORE_FAILOVER:
+        if (fault->amount % 2 && !sim->plan.at_least_once) {
+            sim->store.race = SIM_RACE_WAITS;
+            return;
+        }
+        sim_store_fail_over(sim, 1 + fault->amount % 12, until_ms);
+        return;
     case SIM_STORE_EMPTIED: sim_store_empty(sim); return;
     case SIM_BROKER_DOWN: sim->broker.down_until_ms = until_ms; return;
     case SIM_REBALANCE: sim_group_rebalance(sim); return;
@@ -355,6 +361,7 @@ void sim_fault_end_all(struct sim *sim)
     if (sim->plan.import_until_ms != 0)
         end_import(sim);
     sim->broker.down_until_ms = sim->store.down_until_ms = sim->store.full_until_ms = 0;
+    sim->store.race = SIM_NO_RACE;
     if (sim->store.back_ms != SIM_NEVER)
         sim->store.back_ms = sim->now_ms;
     for (uint32_t process = 0; process < sim->plan.n_processes; process++)
@@ -411,6 +418,15 @@ static void tick(struct sim *sim)
     }
 }
 
+static void start_race(struct sim *sim)
+{
+    SIM_TRACE(sim, "fault: a race");
+    sim->store.race = SIM_RACE_GOES_ON;
+    if (sim->store.racer >= 0 && sim->nodes[sim->store.racer].alive)
+        sim_process_kill(sim, sim->nodes[sim->store.racer].process, sim->now_ms + 200);
+    sim_store_fail_over(sim, 3, SIM_NEVER);
+}
+
 static void happen(struct sim *sim)
 {
     tick(sim);
@@ -429,6 +445,8 @@ static void happen(struct sim *sim)
         if (node->alive && !node->paused && node->wake_ms <= sim->now_ms)
             sim_node_step(sim, node);
     }
+    if (sim->store.race == SIM_RACE_STARTS)
+        start_race(sim);
 }
 
 static bool over(const struct sim *sim)

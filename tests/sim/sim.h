@@ -115,6 +115,7 @@ struct sim_plan {
     int64_t grace_ms;
     size_t batch_events_max;
     uint32_t slowness; /* scales all delays */
+    unsigned bad_percent;
     struct sim_event events[SIM_EVENTS_MAX];
     size_t n_events;
     struct sim_fault faults[SIM_FAULTS_MAX];
@@ -229,6 +230,10 @@ struct sim_snapshot {
     int64_t at_ms;
     struct sim_store_shard shards[SIM_SHARDS];
 };
+/* A failover in the middle of a race: a batch with a dead letter is committed, its owner dies before it publishes it, and
+ * the store is an older copy up to when another batch is published. */
+enum sim_race { SIM_NO_RACE, SIM_RACE_WAITS, SIM_RACE_STARTS, SIM_RACE_GOES_ON };
+
 struct sim_store {
     struct sim_store_shard shards[SIM_SHARDS];
     uint64_t version; /* the last given out */
@@ -240,6 +245,8 @@ struct sim_store {
     size_t n_snapshots;
     struct sim_store_shard other[SIM_SHARDS]; /* the diverged copy, */
     int64_t back_ms;                          /* to which it goes back then; SIM_NEVER: not */
+    enum sim_race race;
+    int racer; /* node that has written what is to lose it */
 };
 
 void sim_store_open(struct sim *sim);
@@ -254,6 +261,7 @@ void sim_store_cut(struct sim *sim);
 void sim_store_go_back(struct sim *sim, uint32_t snapshots);
 void sim_store_fail_over(struct sim *sim, uint32_t snapshots, int64_t back_ms);
 void sim_store_tick(struct sim *sim);
+int sim_node_of(const struct sim *sim, struct tagd_str owner); /* -1: none */
 void sim_store_empty(struct sim *sim);
 
 /* ---- a worker and its port (node.c, ops.c) ---- */
