@@ -149,6 +149,19 @@ void tagd_lane_cleared(struct tagd_lane *lane, size_t n_records, uint32_t n_topi
         lane->suspects_left -= n_records;
 }
 
+bool tagd_lane_has_suspects(const struct tagd_lane *lane, uint32_t n_topics)
+{
+    if (lane->suspects_left == 0 || lane->repair.phase != TAGD_NO_REPAIR)
+        return lane->suspects_left > 0;
+    for (uint32_t i = 0; i < n_topics; i++) {
+        const struct tagd_lane_topic *topic = &lane->topics[i];
+        bool passed = lane->shard.status == TAGD_SHARD_RUNNING && topic->n == 0 && topic->at_end;
+        if ((passed ? topic->next : lane->shard.next_offset[i]) < lane->suspect_to[i])
+            return true;
+    }
+    return false;
+}
+
 /* ---- applying ---- */
 
 static bool holds_suspects(const struct tagd_lane *lane)

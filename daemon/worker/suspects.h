@@ -41,10 +41,15 @@ void tagd_lane_suspect(struct tagd_lane *lane, size_t n_max);
 void tagd_lane_suspect_to(struct tagd_lane *lane, const struct tagd_committed_topic *committed, uint32_t n_topics);
 /* A batch of so many records is committed. */
 void tagd_lane_cleared(struct tagd_lane *lane, size_t n_records, uint32_t n_topics);
+/* A replay's records had come through when they were read first, or were dead letters. But dead letters may be gone, and
+ * what killed in the replay itself must not do so again: all of them are tried. */
 static inline bool tagd_lane_suspects(const struct tagd_lane *lane, const struct tagd_record *record)
 {
-    return lane->suspects_left > 0 && record->offset < lane->suspect_to[record->topic];
+    return lane->suspects_left > 0 &&
+           (lane->repair.phase != TAGD_NO_REPAIR || record->offset < lane->suspect_to[record->topic]);
 }
+/* Whether some are not read yet: it can't be left as one that is beyond suspicion. */
+bool tagd_lane_has_suspects(const struct tagd_lane *lane, uint32_t n_topics);
 
 /* Applies the batches of those of the lanes that hold suspects, in a trial, after the LOAD and before they are applied;
  * of all their events those from `next` on, 0 at first. If there is a reason, it is *culprit's, and those from the

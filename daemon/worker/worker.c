@@ -362,9 +362,12 @@ static bool leaving(const struct tagd_worker *worker)
 
 static void note_suspect(struct tagd_worker *worker, const struct tagd_record *record, const struct tagd_tried *tried)
 {
+    bool replayed = worker->by_number[record->partition]->repair.phase != TAGD_NO_REPAIR;
+    const char *then = !tried->condemned ? "it is let through"
+                       : replayed        ? "it is not applied again"
+                                         : "it becomes a dead letter";
     note(worker, "shard %" PRId32 ": topic \"%s\" offset %" PRId64 ": %s; %s", record->partition,
-         worker->config.topics[record->topic], record->offset, tried->reason.text,
-         tried->condemned ? "it becomes a dead letter" : "it is let through");
+         worker->config.topics[record->topic], record->offset, tried->reason.text, then);
 }
 
 static void take_tried(struct tagd_worker *worker, const struct tagd_suspect *suspect, const char *condemned)
@@ -740,7 +743,7 @@ static void advance_takeover(struct tagd_worker *worker)
     case TAGD_TAKEOVER_SUBMIT:
         if (worker->takeover.step == TAGD_TAKEOVER_START) {
             tagd_lane_reset(lane, &worker->takeover, worker->config.n_topics);
-            if (lane->repair.phase == TAGD_NO_REPAIR) /* else what is replayed had come through */
+            if (lane->repair.phase == TAGD_NO_REPAIR) /* else it is for what comes after the replay */
                 tagd_lane_suspect_to(lane, worker->takeover.committed, worker->config.n_topics);
         }
         submit(worker, &worker->op);
@@ -1186,9 +1189,11 @@ static void begin_release(struct tagd_worker *worker)
     if ((worker->sendings.n > 0 || worker->offsets_under_way) && !overdue(worker))
         return;
     for (size_t i = 0; i < worker->n_lanes; i++) {
-        const struct tagd_shard *shard = &worker->lanes[i]->shard;
-        bool level = shard->status == TAGD_SHARD_RUNNING || worker->lanes[i]->leavable;
-        if (level && shard->head.exists && shard->published == shard->head.batch)
+        const struct tagd_lane *lane = worker->lanes[i];
+        const struct tagd_shard *shard = &lane->shard;
+        bool level = shard->status == TAGD_SHARD_RUNNING || lane->leavable;
+        if (level && shard->head.exists && shard->published == shard->head.batch &&
+            !tagd_lane_has_suspects(lane, worker->config.n_topics))
             tagd_shard_head_only(shard, "", shard->published, &worker->writes[n++]);
     }
     if (n == 0) {

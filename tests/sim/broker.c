@@ -36,6 +36,7 @@ void sim_broker_append(struct sim *sim, const struct sim_event *event)
                           .customer = event->customer,
                           .marker = event->marker,
                           .bad = event->bad,
+                          .poison = event->poison,
                           .at_ms = sim->now_ms};
     in->record.offset = source->high++;
     SIM_TRACE(sim, "append %u/%u @%lld %s %.*s", topic, shard, (long long)in->record.offset, in->marker ? "marker" : "",
@@ -196,6 +197,10 @@ bool sim_broker_end(struct sim *sim, uint32_t id, uint32_t epoch, bool commit)
     if (!transaction->open)
         return true;
     transaction->open = false;
+    if (commit && sim->store.race == SIM_RACE_GOES_ON) {
+        sim->store.race = SIM_NO_RACE;
+        sim->store.back_ms = sim->now_ms;
+    }
     SIM_TRACE(sim, "broker: transaction of %u %s", id, commit ? "committed" : "aborted");
     for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++) {
         struct sim_pending *pending = &transaction->pending[shard];

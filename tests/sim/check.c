@@ -118,6 +118,14 @@ static int64_t header_number(const struct tagd_record *record, const char *name)
     return -1;
 }
 
+static bool has_error(const struct tagd_record *record, const char *error)
+{
+    for (size_t i = record->n_headers; i-- > 0;)
+        if (tagd_str_eq(record->headers[i].name, TAGD_STR("tagd_error")))
+            return tagd_str_eq(record->headers[i].value, tagd_str_of(error));
+    return false;
+}
+
 static void check_letter(struct sim *sim, uint32_t shard, const struct sim_out *out)
 {
     int64_t offset = header_number(&out->record, "tagd_offset"),
@@ -134,9 +142,12 @@ static void check_letter(struct sim *sim, uint32_t shard, const struct sim_out *
     }
     struct sim_in *in = &source->records[offset];
     bool gone = offset < source->low && out->record.value.n == 0;
+    bool poison = in->poison == SIM_KILLS_DECODING || in->poison == SIM_KILLS_APPLYING;
     if (in->marker || !in->bad)
         sim_fail(sim, "a dead letter of a record that can be used: topic %u shard %u offset %" PRId64, topic, shard,
                  offset);
+    else if (poison != has_error(&out->record, "poison"))
+        sim_fail(sim, "a dead letter of another kind: topic %u shard %u offset %" PRId64, topic, shard, offset);
     else if (++in->letters > 1 && !sim->plan.at_least_once)
         sim_fail(sim, "the second dead letter of topic %u shard %u offset %" PRId64, topic, shard, offset);
     else if (!gone && !tagd_str_eq(in->record.value, out->record.value))
@@ -240,7 +251,8 @@ static bool committed_as_stored(struct sim *sim, uint32_t shard, char *why, size
     for (uint32_t topic = 0; topic < sim->plan.n_topics; topic++) {
         const struct sim_source *source = &sim->broker.sources[topic][shard];
         int64_t next = head->next_offset[topic] > 0 ? head->next_offset[topic] : 0;
-        if (source->offset < 0 && sim->happened[SIM_EXPIRE])
+        bool follows = sim->plan.at_least_once && sim->happened[SIM_RESET]; /* with the next batch */
+        if ((source->offset < 0 && sim->happened[SIM_EXPIRE]) || follows)
             continue;
         if (source->offset != next || !tagd_str_eq(source->metadata, (struct tagd_str){metadata, n}))
             return not_yet(why, size, "topic %u shard %u: committed is %" PRId64 " %.*s, the store has %" PRId64 " %s",

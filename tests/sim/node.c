@@ -108,6 +108,101 @@ static void port_revoked(void *self)
     rejoin(node->sim, node, 20);
 }
 
+/* ---- poison ---- */
+
+void sim_node_may_die(struct sim *sim, struct sim_node *node, struct sim_in *in, enum sim_poison poison)
+{
+    static const int64_t gone[] = {500, 3000, SIM_SESSION_MS + 4000};
+    if (in->poison != poison || node->dying || (poison == SIM_KILLS_SOMETIMES && in->deaths > 1))
+        return;
+    in->deaths++;
+    sim->coverage->deaths[poison]++;
+    SIM_TRACE(sim, "%s: dies of offset %lld", node->owner, (long long)in->record.offset);
+    node->dying = true;
+    node->gone_ms = sim->calm ? 500 : gone[sim_between(&sim->random, 0, 2)];
+}
+
+/* Those that the worker has decoded since the last look: what waits for a trial is decoded in order. */
+static void look_at_holds(struct sim_node *node)
+{
+    uint64_t decoded = tagd_worker_stats(node->worker)->records;
+    for (; node->holds_decoded < decoded; node->holds_decoded++) {
+        struct sim_held *first = NULL;
+        for (size_t i = 0; i < SIM_HELD; i++) {
+            struct sim_held *held = &node->holds[i];
+            if (held->used && !held->decoded && (first == NULL || held->serial < first->serial))
+                first = held;
+        }
+        assert(first != NULL);
+        first->decoded = true;
+    }
+}
+
+static struct sim_held *hold(struct sim_node *node, struct sim_in *in)
+{
+    size_t i = 0;
+    look_at_holds(node);
+    while (node->holds[i].used)
+        i++;
+    assert(i < SIM_HELD - 1);
+    node->holds[i] = (struct sim_held){.in = in, .serial = node->holds_serial++, .used = true};
+    return &node->holds[i];
+}
+
+static struct sim_held *held_of(const struct sim_node *node, const struct tagd_record *record)
+{
+    for (size_t i = 0; i < SIM_HELD; i++) {
+        struct sim_held *held = &node->holds[i];
+        if (held->used && held->in->record.topic == record->topic && held->in->record.partition == record->partition &&
+            held->in->record.offset == record->offset)
+            return held;
+    }
+    return NULL;
+}
+
+/* A record that the worker has just been given, and did not put aside for a trial, is decoded by now. */
+static void see_decoded(struct sim *sim, struct sim_node *node, struct sim_held *held)
+{
+    uint64_t decoded = tagd_worker_stats(node->worker)->records;
+    if (!held->used || decoded == node->holds_decoded)
+        return;
+    node->holds_decoded = decoded;
+    held->decoded = true;
+    sim_node_may_die(sim, node, held->in, SIM_KILLS_DECODING);
+    sim_node_may_die(sim, node, held->in, SIM_KILLS_SOMETIMES);
+}
+
+/* The engine has applied what is to be committed: all that is held and passed, but what was condemned, or is known to
+ * have been a dead letter. */
+void sim_node_commits(struct sim *sim, struct sim_node *node, const struct tagd_op *op)
+{
+    for (size_t i = 0; i < op->u.commit.n_shards && sim->plan.poison; i++) {
+        const struct tagd_shard_writes *writes = &op->u.commit.shards[i];
+        for (size_t k = 0; k < SIM_HELD; k++) {
+            const struct sim_held *held = &node->holds[k];
+            if (held->used && held->decoded && held->kills < 2 &&
+                held->in->record.partition == (int32_t)writes->shard &&
+                held->in->record.offset < writes->head.next_offset[held->in->record.topic] &&
+                (writes->head.repair.phase == TAGD_NO_REPAIR || held->in->letters == 0))
+                sim_node_may_die(sim, node, held->in, SIM_KILLS_APPLYING);
+        }
+    }
+}
+
+static bool kills_trial(struct sim_node *node, const struct tagd_record *record)
+{
+    struct sim_held *held = held_of(node, record);
+    if (!record->has_value) /* an end, among what waits */
+        return false;
+    assert(held != NULL);
+    enum sim_poison poison = held->in->poison;
+    bool kills = poison == (held->decoded ? SIM_KILLS_APPLYING : SIM_KILLS_DECODING) ||
+                 (poison == SIM_KILLS_SOMETIMES && held->kills == 0 && held->in->deaths++ < 2);
+    held->kills += kills;
+    node->sim->coverage->condemned += kills && held->kills == 2;
+    return kills;
+}
+
 /* ---- records ---- */
 
 void sim_node_appended(struct sim *sim, uint32_t topic, uint32_t shard)
@@ -193,12 +288,17 @@ static bool hand_out(struct sim_node *node, const struct sim_stashed *stashed,
         return false;
     }
     struct sim_in *from = &node->sim->broker.sources[stashed->topic][stashed->shard].records[stashed->offset];
-    struct tagd_input in = {
-        .kind = TAGD_IN_RECORD, .record = from->record, .token = node, .end_offset = reading->known_end};
+    struct sim_held *held = node->sim->plan.poison ? hold(node, from) : NULL;
+    struct tagd_input in = {.kind = TAGD_IN_RECORD,
+                            .record = from->record,
+                            .token = held != NULL ? (void *)held : node,
+                            .end_offset = reading->known_end};
     reading->next = stashed->offset + 1;
     reading->at_end = false;
     node->held++;
     input(to, &in);
+    if (held != NULL)
+        see_decoded(node->sim, node, held);
     return true;
 }
 
@@ -262,8 +362,10 @@ static void port_poll(void *self, int timeout_ms, size_t max_records,
     if (node->revoking)
         return;
     fetch(node, input, to);
-    for (size_t n = 0; n < max_records && node->at_stash < node->n_stash; node->at_stash++)
+    for (size_t n = 0; n < max_records && node->at_stash < node->n_stash && !node->dying; node->at_stash++)
         n += hand_out(node, &node->stash[node->at_stash], input, to);
+    if (node->dying)
+        return;
     if (node->event != SIM_NO_EVENT && node->event_ms <= sim->now_ms)
         hand_out_event(node, input, to);
     if (node->at_stash == node->n_stash && !node->revoking)
@@ -280,20 +382,37 @@ static void port_submit(void *self, struct tagd_op *op)
 static void port_release(void *self, void *token)
 {
     struct sim_node *node = self;
-    assert(token == node && node->held > 0);
+    struct sim_held *held = token;
+    assert(node->held > 0);
     node->held--;
+    if (!node->sim->plan.poison)
+        return;
+    if (node->alive && !node->freed)
+        look_at_holds(node);
+    assert(held->used);
+    held->used = false;
 }
 
 static size_t port_trial(void *self, const struct tagd_record *const *records, size_t n,
                          void (*run)(void *to, size_t i), void *to, struct tagd_error *killed)
 {
-    (void)self, (void)records, (void)run, (void)to, (void)killed;
-    return n;
+    struct sim_node *node = self;
+    size_t through = 0;
+    (void)run, (void)to;
+    if (!node->sim->plan.poison)
+        return n;
+    look_at_holds(node);
+    while (through < n && !kills_trial(node, records[through]))
+        through++;
+    if (through < n)
+        tagd_fail(killed, "SIGSEGV");
+    return through;
 }
 
 static int64_t port_wall_ms(void *self)
 {
-    return SIM_WALL_MS + ((struct sim_node *)self)->sim->now_ms;
+    const struct sim *sim = ((struct sim_node *)self)->sim;
+    return SIM_WALL_MS + sim->now_ms + sim->clock_ms;
 }
 
 static int64_t port_mono_ms(void *self)
@@ -314,31 +433,35 @@ static struct tagd_worker_config config_of(struct sim_node *node)
     static const char *const topics[SIM_TOPICS] = {"first", "second"};
     static const enum tagd_partitioner partitioners[SIM_TOPICS] = {TAGD_NO_PARTITIONER, TAGD_NO_PARTITIONER};
     const struct sim_plan *plan = &node->sim->plan;
-    return (struct tagd_worker_config){.catalog = plan->catalog,
-                                       .group = "g",
-                                       .owner = node->owner,
-                                       .n_topics = plan->n_topics,
-                                       .topics = topics,
-                                       .rules = {.catalog = plan->catalog,
-                                                 .max_bytes = TAGD_EVENT_BYTES_MAX,
-                                                 .past_ms = INT64_MIN,
-                                                 .future_ms = plan->mode == SIM_LIVE ? 300000 : -1,
-                                                 .partitions = (int32_t)plan->n_shards,
-                                                 .junk_subjects = tagd_junk_subjects,
-                                                 .n_junk_subjects = tagd_n_junk_subjects},
-                                       .partitioners = partitioners,
-                                       .content_binary = plan->content_binary,
-                                       .at_least_once = plan->at_least_once,
-                                       .time_events = plan->mode != SIM_LIVE,
-                                       .grace_ms = plan->grace_ms,
-                                       .max_idle_ms = 100,
-                                       .horizon_ms = 100000,
-                                       .continue_on_data_gap = plan->continue_on_data_gap,
-                                       .rebuild = plan->rebuild && !plan->at_least_once,
-                                       .batch_events_max = plan->batch_events_max,
-                                       .batch_bytes_max = 1 << 20,
-                                       .note = on_note,
-                                       .note_to = node};
+    enum sim_wrong wrong = node->sim->processes[node->process].wrong;
+    const struct tagd_catalog *catalog = wrong == SIM_OTHER_CATALOG ? sim_other_catalog(plan->catalog) : plan->catalog;
+    bool at_least_once = wrong == SIM_OTHER_DELIVERY ? !plan->at_least_once : plan->at_least_once;
+    return (struct tagd_worker_config){
+        .catalog = catalog,
+        .group = "g",
+        .owner = node->owner,
+        .n_topics = plan->n_topics,
+        .topics = topics,
+        .rules = {.catalog = catalog,
+                  .max_bytes = TAGD_EVENT_BYTES_MAX,
+                  .past_ms = INT64_MIN,
+                  .future_ms = plan->mode == SIM_LIVE ? 300000 : -1,
+                  .partitions = (int32_t)plan->n_shards + (wrong == SIM_OTHER_PARTITIONS),
+                  .junk_subjects = tagd_junk_subjects,
+                  .n_junk_subjects = tagd_n_junk_subjects},
+        .partitioners = partitioners,
+        .content_binary = plan->content_binary,
+        .at_least_once = at_least_once,
+        .time_events = plan->mode != SIM_LIVE,
+        .grace_ms = plan->grace_ms,
+        .max_idle_ms = 100,
+        .horizon_ms = 100000,
+        .continue_on_data_gap = plan->continue_on_data_gap,
+        .rebuild = plan->rebuild && !at_least_once,
+        .batch_events_max = plan->batch_events_max,
+        .batch_bytes_max = 1 << 20,
+        .note = on_note,
+        .note_to = node};
 }
 
 void sim_node_start(struct sim *sim, uint32_t index)
@@ -357,7 +480,16 @@ void sim_node_start(struct sim *sim, uint32_t index)
     node->rejoin_ms = sim->now_ms + delay(sim, 100);
     struct tagd_worker_config config = config_of(node);
     node->worker = tagd_worker_new(&config, &node->port);
+    if (sim->plan.poison)
+        node->holds = tagd_arena_zalloc(&sim->memory, SIM_HELD * sizeof(*node->holds));
+    sim->clock_started = sim->clock_started || sim->clock_ms != 0;                 /* it lives by that time, */
+    sim->lossy = sim->lossy || (sim->clock_ms != 0 && sim->plan.mode == SIM_LIVE); /* and is early or late */
     SIM_TRACE(sim, "%s: starts", node->owner);
+}
+
+static bool store_changed(const struct sim *sim)
+{
+    return sim->happened[SIM_STORE_BACK] || sim->happened[SIM_STORE_FAILOVER] || sim->happened[SIM_STORE_EMPTIED];
 }
 
 static void count(struct sim *sim, const struct sim_node *node)
@@ -375,12 +507,15 @@ static void count(struct sim *sim, const struct sim_node *node)
     coverage->audits += stats->audits;
     coverage->audit_mismatches += stats->audit_mismatches;
     coverage->trials += stats->trials;
+    if (stats->audit_mismatches > 0 && !store_changed(sim) && !sim->happened[SIM_EXPIRE] && !sim->happened[SIM_RESET])
+        sim_fail(sim, "%s: an audit found a mismatch", node->owner);
 }
 
 static void end(struct sim *sim, struct sim_node *node)
 {
     sim_ops_die(sim, node);
     count(sim, node);
+    node->freed = true;
     tagd_worker_free(node->worker);
     node->worker = NULL;
     node->alive = false;
@@ -444,7 +579,9 @@ void sim_node_step(struct sim *sim, struct sim_node *node)
     if (going)
         return;
     SIM_TRACE(sim, "%s: stopped: %s", node->owner, error.text);
-    if (error.text[0] != '\0' && sim->refusal[0] == '\0')
+    if (error.text[0] != '\0' && sim_is_mended(sim, node, error.text))
+        sim_process_stop(sim, node->process);
+    else if (error.text[0] != '\0' && sim->refusal[0] == '\0')
         snprintf(sim->refusal, sizeof(sim->refusal), "%s", error.text);
     end(sim, node);
 }

@@ -11,18 +11,29 @@ int64_t sim_op_delay(struct sim *sim, const struct sim_task *task, int64_t most_
     return task != NULL && task->fate == SIM_SLOW ? 60 * ms : ms;
 }
 
+static uint32_t shard_of(const struct tagd_op *op)
+{
+    switch (op->kind) {
+    case TAGD_OP_COMMIT: return op->u.commit.shards[0].shard;
+    case TAGD_OP_PUBLISH:
+    case TAGD_OP_SEND:
+    case TAGD_OP_OFFSETS: return op->u.publish.shards[0].shard;
+    default: return op->shard;
+    }
+}
+
 void sim_op_finish(struct sim_node *node, struct sim_task *task, enum tagd_op_status status, const char *why)
 {
     struct tagd_op *op = task->op;
     struct sim *sim = node->sim;
-    uint32_t shard = op->shard;
-    if (op->kind == TAGD_OP_COMMIT || op->kind == TAGD_OP_PUBLISH)
-        shard = op->kind == TAGD_OP_COMMIT ? op->u.commit.shards[0].shard : op->u.publish.shards[0].shard;
-    sim->coverage->answers[node->running[shard] ? SIM_RUNNING : SIM_TAKING_OVER][op->kind][status]++;
+    uint32_t shard = shard_of(op);
+    sim->coverage->answers[node->taking[shard] ? SIM_TAKING_OVER : SIM_RUNNING][op->kind][status]++;
     if (status != TAGD_DONE)
         tagd_fail(&op->error, "%s", why);
-    if (op->kind == TAGD_OP_START && status == TAGD_DONE)
+    if (op->kind == TAGD_OP_START && status == TAGD_DONE) {
         node->running[shard] = true;
+        node->taking[shard] = false;
+    }
     SIM_TRACE(sim, "%s: %d answered %d %s", node->owner, op->kind, status, status == TAGD_DONE ? "" : why);
     op->status = status;
     node->wake_ms = sim->now_ms;
@@ -71,10 +82,11 @@ static uint32_t effect_stage(const struct tagd_op *op, uint32_t amount)
 static enum sim_fault_kind fate_of(struct sim_node *node, const struct tagd_op *op, uint32_t *stage)
 {
     struct sim *sim = node->sim;
+    int context = node->taking[shard_of(op)] ? SIM_TAKING_OVER : SIM_RUNNING;
     for (size_t i = 0; i < sim->plan.n_faults && !sim->calm; i++) {
         struct sim_fault *fault = &sim->plan.faults[i];
         if (fault->kind < SIM_SLOW || fault->done || fault->dropped || fault->at_ms > sim->now_ms ||
-            fault->op != op->kind)
+            fault->op != op->kind || (fault->context != SIM_CONTEXTS && fault->context != context))
             continue;
         fault->done = true;
         sim->happened[fault->kind] = true;
@@ -99,6 +111,12 @@ void sim_op_submit(struct sim_node *node, struct tagd_op *op)
     if (node->dying)
         return;
     sim->coverage->submits++;
+    if (op->kind == TAGD_OP_COMMIT)
+        sim_node_commits(sim, node, op);
+    if (node->dying)
+        return;
+    if (op->kind == TAGD_OP_FENCE)
+        node->taking[op->shard] = true;
     enum sim_fault_kind fate = fate_of(node, op, &stage);
     SIM_TRACE(sim, "%s: submits %d shard %u", node->owner, op->kind, op->shard);
     if (op->kind == TAGD_OP_SEND) {

@@ -131,13 +131,13 @@ static void ask_outputs(struct sim_node *node, struct sim_task *task)
     int64_t stable = sim_broker_stable(sim, op->u.outputs.kind, op->shard);
     if (unanswered(node, task))
         return;
-    op->u.outputs.whole = true;
-    op->u.outputs.began = op->u.outputs.from;
+    op->u.outputs.whole = op->u.outputs.from >= log->low;
+    op->u.outputs.began = op->u.outputs.whole ? op->u.outputs.from : log->low;
     if (op->u.outputs.from < 0)
         op->u.outputs.began = find_batch(log, stable, op->u.outputs.batch, &op->u.outputs.whole);
     op->u.outputs.outputs = tagd_arena_alloc(op->arena, (op->u.outputs.max + 1) * sizeof(*op->u.outputs.outputs));
     op->u.outputs.n_outputs = 0;
-    int64_t at = op->u.outputs.began > log->low ? op->u.outputs.began : log->low;
+    int64_t at = op->u.outputs.began;
     for (; at < stable && op->u.outputs.n_outputs < op->u.outputs.max; at++)
         if (log->records[at].state == SIM_OUT_COMMITTED)
             op->u.outputs.outputs[op->u.outputs.n_outputs++] =
@@ -147,7 +147,7 @@ static void ask_outputs(struct sim_node *node, struct sim_task *task)
     sim_op_finish(node, task, TAGD_DONE, "");
 }
 
-static int node_of(const struct sim *sim, struct tagd_str owner)
+int sim_node_of(const struct sim *sim, struct tagd_str owner)
 {
     for (uint32_t i = 0; i < sim->n_nodes; i++) {
         char name[32];
@@ -161,7 +161,7 @@ static int node_of(const struct sim *sim, struct tagd_str owner)
 static void end_owner(struct sim_node *node, struct sim_task *task)
 {
     struct sim *sim = node->sim;
-    int owner = node_of(sim, task->op->u.end_owner.owner);
+    int owner = sim_node_of(sim, task->op->u.end_owner.owner);
     if (owner < 0) {
         sim_fail(sim, "END_OWNER of nobody: \"%.*s\"", (int)task->op->u.end_owner.owner.n,
                  task->op->u.end_owner.owner.p);
@@ -170,6 +170,10 @@ static void end_owner(struct sim_node *node, struct sim_task *task)
     }
     if (node->ended[owner] || (owner == (int)node->index && !sim->plan.at_least_once)) {
         sim_op_finish(node, task, TAGD_DONE, "");
+        return;
+    }
+    if (sim_op_is(task, SIM_DENIED)) {
+        sim_op_finish(node, task, TAGD_DENIED, "NOPERM: no right to that transactional id");
         return;
     }
     if (task->fate == SIM_LOST_AFTER && task->stage == task->fate_stage)
@@ -190,10 +194,30 @@ static void note_passed_over(struct sim *sim, uint32_t shard, uint32_t topic, in
         sim->lossy = sim->lossy || !source->records[i].marker;
 }
 
+/* Between the question where to begin and the beginning, the shard goes, or its next records do. */
+static void start_late(struct sim_node *node, struct sim_task *task)
+{
+    struct sim *sim = node->sim;
+    struct sim_source *source = &sim->broker.sources[0][task->op->shard];
+    if (sim_op_is(task, SIM_STOLEN)) {
+        sim_group_leave(sim, node->index);
+        task->at_ms = sim->now_ms + 1000;
+    } else if (task->op->u.start.offsets[0] >= 0 && task->op->u.start.offsets[0] < source->high) {
+        source->low = task->op->u.start.offsets[0] + 1;
+        sim->happened[SIM_GAP] = true;
+    }
+    task->fate = SIM_FAULTS;
+}
+
 static void start(struct sim_node *node, struct sim_task *task)
 {
     struct sim *sim = node->sim;
     struct tagd_op *op = task->op;
+    bool stolen = sim_op_is(task, SIM_STOLEN);
+    if (stolen || sim_op_is(task, SIM_REFUSED))
+        start_late(node, task);
+    if (stolen)
+        return;
     if (!node->assigned[op->shard]) {
         sim_op_finish(node, task, TAGD_FENCED, "the shard isn't ours");
         return;

@@ -47,6 +47,7 @@ void sim_send_submit(struct sim_node *node, struct tagd_op *op, enum sim_fault_k
     struct sim_send *send = &node->sends[node->n_sends++];
     const struct sim_send *before = node->n_sends > 1 ? send - 1 : NULL;
     *send = (struct sim_send){.op = op, .n_shards = op->u.publish.n_shards};
+    send->context = node->taking[op->u.publish.shards[0].shard] ? SIM_TAKING_OVER : SIM_RUNNING;
     send->shards = copy_outputs(sim, op->u.publish.shards, send->n_shards);
     send->append_ms = sim->now_ms + sim_op_delay(sim, NULL, SIM_BROKER_DELAY_MS);
     if (before != NULL && before->append_ms > send->append_ms)
@@ -67,7 +68,7 @@ static void abort_sends(struct sim_node *node)
     for (size_t i = 0; i < node->n_sends; i++) {
         tagd_fail(&node->sends[i].op->error, "Kafka: a message was given up");
         node->sends[i].op->status = TAGD_ABORTED;
-        node->sim->coverage->answers[SIM_RUNNING][TAGD_OP_SEND][TAGD_ABORTED]++;
+        node->sim->coverage->answers[node->sends[i].context][TAGD_OP_SEND][TAGD_ABORTED]++;
     }
     node->n_sends = 0;
     node->wake_ms = node->sim->now_ms;
@@ -102,7 +103,7 @@ void sim_sends_run(struct sim *sim, struct sim_node *node)
         if (!node->sends[done].appended)
             break;
         node->sends[done].op->status = TAGD_DONE;
-        sim->coverage->answers[SIM_RUNNING][TAGD_OP_SEND][TAGD_DONE]++;
+        sim->coverage->answers[node->sends[done].context][TAGD_OP_SEND][TAGD_DONE]++;
         node->wake_ms = sim->now_ms;
     }
     memmove(node->sends, node->sends + done, (node->n_sends - done) * sizeof(*node->sends));

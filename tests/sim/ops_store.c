@@ -64,6 +64,10 @@ static void hang(struct sim_node *node, struct sim_task *task)
 
 static bool refused(struct sim_node *node, struct sim_task *task)
 {
+    if (sim_op_is(task, SIM_DENIED)) {
+        finish_store(node, task, TAGD_DENIED, "NOPERM this user has no permissions to run it");
+        return true;
+    }
     bool full = node->sim->now_ms < node->sim->store.full_until_ms && task->op->kind != TAGD_OP_LOAD;
     if (!full && !sim_op_is(task, SIM_REFUSED))
         return false;
@@ -149,6 +153,10 @@ static void watch(struct sim_node *node, struct sim_task *task)
     if (sim_op_is(task, SIM_LOST_BEFORE)) {
         hang(node, task);
         return;
+    }
+    if (task->fate == SIM_STOLEN) { /* somebody whom the shard was taken from meanwhile */
+        sim_store_take(node->sim, op->u.commit.shards[0].shard, 0);
+        task->fate = SIM_FAULTS;
     }
     for (size_t i = 0; i < op->u.commit.n_shards; i++) {
         struct tagd_shard_writes *writes = &op->u.commit.shards[i];

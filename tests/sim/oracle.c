@@ -92,7 +92,7 @@ static void run_customer(struct sim *sim, struct tagd_engine *engine, struct tag
     tagd_profile_clear(profile);
     for (size_t i = 0; i < plan->n_events; i++) {
         if (plan->events[i].customer != customer || plan->events[i].dropped || plan->events[i].marker ||
-            events[i].code != TAGD_EVENT_OK || events[i].type == TAGD_TYPE_UNDECLARED)
+            plan->events[i].bad || events[i].type == TAGD_TYPE_UNDECLARED)
             continue;
         run_time(sim, engine, profile, truth, events[i].time_ms, sink); /* a batch may end anywhere among these */
         tagd_engine_apply(engine, profile, &events[i], INT64_MIN, sink);
@@ -116,7 +116,10 @@ void sim_oracle_run(struct sim *sim)
     for (size_t i = 0; i < plan->n_events; i++) {
         tagd_event_decode(&rules, &plan->events[i].record, SIM_WALL_MS + plan->events[i].at_ms, &sim->memory,
                           &events[i]);
-        plan->events[i].bad = !plan->events[i].marker && events[i].code != TAGD_EVENT_OK;
+        enum sim_poison poison = plan->events[i].poison;
+        bool condemned = poison == SIM_KILLS_DECODING || poison == SIM_KILLS_APPLYING;
+        plan->events[i].bad = !plan->events[i].marker && (events[i].code != TAGD_EVENT_OK || condemned);
+        sim->coverage->poisoned[poison] += !plan->events[i].dropped;
         if (events[i].has_time && !plan->events[i].dropped && events[i].time_ms + BEYOND_MS > sim->rest_ms)
             sim->rest_ms = events[i].time_ms + BEYOND_MS;
     }

@@ -6,11 +6,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const sim_fault_names[SIM_FAULTS] = {
-    "kill",           "pause",          "stop",          "store cut",   "store down",  "store full",
-    "store back",     "store failover", "store emptied", "broker down", "rebalance",   "kick",
-    "offsets expire", "retention",      "gap",           "slow",        "lost before", "lost after",
-    "late",           "refused",        "die before",    "die after"};
+const char *const sim_fault_names[SIM_FAULTS] = {"kill",
+                                                 "pause",
+                                                 "stop",
+                                                 "store cut",
+                                                 "store down",
+                                                 "store full",
+                                                 "store back",
+                                                 "store failover",
+                                                 "store emptied",
+                                                 "broker down",
+                                                 "rebalance",
+                                                 "kick",
+                                                 "offsets expire",
+                                                 "retention",
+                                                 "gap",
+                                                 "offsets reset",
+                                                 "outputs deleted",
+                                                 "clock set",
+                                                 "wrong config",
+                                                 "slow",
+                                                 "lost before",
+                                                 "lost after",
+                                                 "late",
+                                                 "refused",
+                                                 "die before",
+                                                 "die after",
+                                                 "denied",
+                                                 "stolen"};
 
 /* ---- catalogs ---- */
 
@@ -50,6 +73,11 @@ static const struct tagd_catalog *catalog_of(size_t i)
         exit(70);
     }
     return catalogs[i];
+}
+
+const struct tagd_catalog *sim_other_catalog(const struct tagd_catalog *catalog)
+{
+    return catalog_of(catalog == catalog_of(0) ? 1 : 0);
 }
 
 /* ---- events ---- */
@@ -118,7 +146,7 @@ static void make_event(struct sim *sim, struct sim_random *random, size_t i, int
     event->record.topic = plan->customer_topic[customer];
     event->record.partition = (int32_t)plan->customer_shard[customer];
     event->marker = sim_percent(random, 5);
-    if (sim_percent(random, 8)) {
+    if (sim_percent(random, plan->bad_percent)) {
         text = bad_text(sim, random, id, time_ms);
         event->customer = -1;
     } else {
@@ -127,6 +155,26 @@ static void make_event(struct sim *sim, struct sim_random *random, size_t i, int
     event->record.value = tagd_str_of(text);
     event->record.key = tagd_str_of(tagd_arena_printf(&sim->memory, "%s", subject));
     event->record.has_key = true;
+}
+
+/* Otherwise it would count, and be seen to. */
+static void make_poison(struct sim *sim, struct sim_random *random, size_t i, int64_t time_ms)
+{
+    struct sim_event *event = &sim->plan.events[i];
+    static const char *const what[] = {"", "kills decoding", "kills applying", "kills sometimes"};
+    char id[24];
+    event->poison = (enum sim_poison)sim_between(random, SIM_KILLS_DECODING, SIM_KILLS_SOMETIMES);
+    event->marker = false;
+    if (event->customer < 0)
+        event->customer = 0;
+    snprintf(id, sizeof(id), "p%zu", i);
+    const char *subject = tagd_arena_printf(&sim->memory, "c%d", event->customer);
+    event->record.topic = sim->plan.customer_topic[event->customer];
+    event->record.partition = (int32_t)sim->plan.customer_shard[event->customer];
+    event->record.key = tagd_str_of(subject);
+    event->record.value = tagd_str_of(
+        event_text(sim, id, "buy", subject, time_ms,
+                   tagd_arena_printf(&sim->memory, "{\"amount\":777,\"category\":\"%s\"}", what[event->poison])));
 }
 
 static void make_events(struct sim *sim, struct sim_random *random)
@@ -145,6 +193,8 @@ static void make_events(struct sim *sim, struct sim_random *random)
         if (plan->mode == SIM_UNORDERED)
             of_event -= sim_between(random, 0, 3000);
         make_event(sim, random, i, of_event);
+        if (plan->poison && sim_percent(random, 4))
+            make_poison(sim, random, i, of_event);
         plan->events[i].at_ms = at_ms;
         plan->events[i].dropped = sim->options.drop_events[i];
     }
@@ -157,7 +207,10 @@ static unsigned weight_of(enum sim_fault_kind kind)
 {
     switch (kind) {
     case SIM_EXPIRE: return 1;
+    case SIM_RESET:
+    case SIM_OUTPUTS_GONE:
     case SIM_GAP: return 2;
+    case SIM_WRONG: return 4;
     case SIM_STORE_BACK:
     case SIM_STORE_FAILOVER:
     case SIM_STORE_EMPTIED: return 3;
@@ -189,18 +242,26 @@ static enum tagd_op_kind op_of(struct sim_random *random, const struct sim_plan 
 static void make_fault(struct sim *sim, struct sim_random *random, enum sim_fault_kind kind, struct sim_fault *fault)
 {
     const struct sim_plan *plan = &sim->plan;
+    static const enum tagd_op_kind denied[] = {TAGD_OP_FENCE, TAGD_OP_LOAD, TAGD_OP_COMMIT, TAGD_OP_END_OWNER};
     static const int64_t lengths[] = {50, 700, 3500, 8000, 14000};
     *fault = (struct sim_fault){.kind = kind,
                                 .at_ms = sim_between(random, sim->now_ms, plan->events_end_ms + 3000),
                                 .for_ms = lengths[sim_between(random, 0, 4)] + sim_between(random, 0, 700),
                                 .process = (uint32_t)sim_between(random, 0, (int64_t)plan->n_processes - 1),
                                 .amount = (uint32_t)sim_between(random, 0, 20),
-                                .op = op_of(random, plan)};
+                                .op = op_of(random, plan),
+                                .context = sim_percent(random, 40) ? SIM_TAKING_OVER : SIM_CONTEXTS};
     if (kind == SIM_LATE)
         fault->op = sim_percent(random, 50) || plan->at_least_once ? TAGD_OP_COMMIT : TAGD_OP_PUBLISH;
     if (kind == SIM_REFUSED)
         fault->op = sim_percent(random, 30) ? TAGD_OP_FENCE : sim_percent(random, 40) ? TAGD_OP_LOAD : TAGD_OP_COMMIT;
-    if (kind == SIM_REFUSED && sim_percent(random, 30))
+    if (kind == SIM_DENIED)
+        fault->op = denied[sim_between(random, 0, 3)];
+    if (kind == SIM_STOLEN)
+        fault->op = sim_percent(random, 80) ? TAGD_OP_COMMIT : TAGD_OP_START;
+    if (kind == SIM_REFUSED && sim_percent(random, 5))
+        fault->op = TAGD_OP_START;
+    else if (kind == SIM_REFUSED && sim_percent(random, 30))
         fault->op = plan->at_least_once ? TAGD_OP_SEND : TAGD_OP_PUBLISH;
 }
 
@@ -224,6 +285,8 @@ static void make_faults(struct sim *sim, struct sim_random *random)
     bool has[SIM_FAULTS];
     unsigned kinds[SIM_FAULTS], n = 0;
     choose_kinds(random, has);
+    if (plan->wrong_delivery)
+        has[SIM_KILL] = true;
     for (unsigned kind = 0; kind < SIM_FAULTS; kind++)
         if (has[kind])
             kinds[n++] = kind;
@@ -232,8 +295,14 @@ static void make_faults(struct sim *sim, struct sim_random *random)
         return;
     }
     plan->n_faults = n == 0 ? 0 : (size_t)sim_between(random, 0, 14);
+    if (plan->wrong_delivery && plan->n_faults < 2)
+        plan->n_faults = 2;
     for (size_t i = 0; i < plan->n_faults; i++) {
         make_fault(sim, random, (enum sim_fault_kind)kinds[sim_between(random, 0, (int64_t)n - 1)], &plan->faults[i]);
+        if (plan->wrong_delivery && i < 2) {
+            plan->faults[i].kind = i == 0 ? SIM_STORE_BACK : SIM_WRONG;
+            plan->faults[i].at_ms = plan->events_end_ms - (plan->events_end_ms - sim->now_ms) / 3;
+        }
         plan->faults[i].dropped = sim->options.drop_faults >> i & 1;
     }
     plan->faults_end_ms = plan->events_end_ms + 4000;
@@ -257,6 +326,14 @@ void sim_plan_make(struct sim *sim)
     plan->stable_reads = sim_percent(&random, 50);
     plan->continue_on_data_gap = sim_percent(&random, 75);
     plan->rebuild = sim_percent(&random, 80);
+    plan->poison = sim_percent(&random, 12);
+    plan->bad_percent = sim_percent(&random, 80) ? 8 : 40;
+    plan->wrong_delivery = sim_percent(&random, 1) && !sim->options.scenario;
+    if (plan->wrong_delivery) {
+        plan->n_shards = plan->n_processes = plan->n_workers = 1;
+        plan->at_least_once = false;
+    }
+    plan->import_until_ms = sim_percent(&random, 2) && !sim->options.scenario ? sim->now_ms + 4000 : 0;
     plan->grace_ms = plan->mode == SIM_TWO_TOPICS ? 10000000
                      : sim_percent(&random, 30)   ? 0
                                                   : sim_between(&random, 1, 2500);

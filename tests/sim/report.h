@@ -5,8 +5,8 @@
 #include "sim.h"
 
 void report_add(struct sim_coverage *to, const struct sim_coverage *from);
-/* Prints the table. complete: a counter that must not be 0 and is counts as a failure. */
-bool report_coverage(const struct sim_coverage *coverage, bool complete);
+/* Prints the table. False: something that counts has happened less often than it must in so many seeds. */
+bool report_coverage(const struct sim_coverage *coverage);
 /* The configuration and the faults of a run. */
 void report_plan(const struct sim *sim);
 

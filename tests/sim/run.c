@@ -51,7 +51,9 @@ void sim_process_kill(struct sim *sim, uint32_t process, int64_t back_ms)
     for (size_t i = 0; i < sim->n_nodes; i++)
         if (sim->nodes[i].process == process)
             sim_node_kill(sim, &sim->nodes[i]);
-    sim->processes[process] = (struct sim_process){.back_ms = sim->ending ? SIM_NEVER : back_ms};
+    sim->processes[process] = (struct sim_process){.back_ms = sim->ending ? SIM_NEVER : back_ms,
+                                                   .wrong = sim->processes[process].wrong,
+                                                   .wrong_until_ms = sim->processes[process].wrong_until_ms};
 }
 
 static bool servers_up(const struct sim *sim)
@@ -61,7 +63,8 @@ static bool servers_up(const struct sim *sim)
 
 void sim_process_start(struct sim *sim, uint32_t process)
 {
-    sim->processes[process] = (struct sim_process){.alive = true, .back_ms = SIM_NEVER};
+    sim->processes[process].alive = true;
+    sim->processes[process].back_ms = SIM_NEVER;
     for (uint32_t i = 0; i < sim->plan.n_workers; i++)
         sim_node_start(sim, process * sim->plan.n_workers + i);
 }
@@ -95,12 +98,11 @@ static void note_ends(struct sim *sim)
         for (size_t i = 0; i < sim->n_nodes; i++)
             any = any || (sim->nodes[i].process == process && sim->nodes[i].alive);
         if (sim->processes[process].alive && !any && !sim->ending)
-            sim->processes[process] =
-                (struct sim_process){.back_ms = earlier(sim->processes[process].back_ms, sim->now_ms + 1000)};
+            sim_process_kill(sim, process, earlier(sim->processes[process].back_ms, sim->now_ms + 1000));
     }
 }
 
-static void stop_process(struct sim *sim, uint32_t process)
+void sim_process_stop(struct sim *sim, uint32_t process)
 {
     for (size_t i = 0; i < sim->n_nodes; i++)
         if (sim->nodes[i].process == process && sim->nodes[i].alive)
@@ -121,7 +123,7 @@ static void begin_process_fault(struct sim *sim, const struct sim_fault *fault)
     }
     process->back_ms = back_ms;
     if (fault->kind == SIM_STOP) {
-        stop_process(sim, fault->process);
+        sim_process_stop(sim, fault->process);
         process->back_ms = back_ms + 4000;
         return;
     }
@@ -149,8 +151,24 @@ static void delete_records(struct sim *sim, bool unread)
         }
 }
 
-static void expire_offsets(struct sim *sim)
+/* Not if offsets and store may go, too, nor of a first batch: nothing would tell of what was there. */
+static void delete_outputs(struct sim *sim, bool changes_too)
 {
+    for (size_t i = 0; i < sim->plan.n_faults && sim->store.disasters; i++)
+        if (sim->plan.faults[i].kind == SIM_EXPIRE)
+            return;
+    sim->happened[SIM_OUTPUTS_GONE] = true;
+    for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
+        for (int kind = !changes_too; kind < TAGD_OUTPUT_KINDS && sim->store.shards[shard].head.batch > 1; kind++) {
+            struct sim_log *log = &sim->broker.logs[kind][shard];
+            log->low = sim_broker_stable(sim, kind, shard);
+        }
+}
+
+static void expire_offsets(struct sim *sim, bool outputs_too)
+{
+    if (outputs_too)
+        delete_outputs(sim, true);
     for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
         for (uint32_t topic = 0; topic < sim->plan.n_topics; topic++) {
             sim->broker.sources[topic][shard].offset = -1;
@@ -158,9 +176,143 @@ static void expire_offsets(struct sim *sim)
         }
 }
 
+/* Somebody sets a group's offset: to another place, or back to an earlier batch of which nothing else tells any more.
+ * Where the store may have lost something, too, that would be a history that nobody can tell from a true one. */
+static void reset_offsets(struct sim *sim, uint32_t amount)
+{
+    bool lost = sim->store.disasters;
+    for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++) {
+        struct sim_source *source = &sim->broker.sources[amount / 3 % sim->plan.n_topics][shard];
+        const struct sim_store_shard *stored = &sim->store.shards[shard];
+        uint64_t oldest = stored->n_outbox > 0 ? stored->outbox[0].batch - 1 : stored->head.batch;
+        if (source->offset < 0)
+            continue;
+        if (amount % 3 == 0 || lost || sim->plan.at_least_once) {
+            source->metadata = (struct tagd_str){0};
+        } else if (amount % 3 == 1) {
+            source->offset += source->offset > 0 ? -1 : 1;
+        } else if (oldest > 2) {
+            char metadata[TAGD_METADATA_MAX];
+            size_t n = tagd_metadata_write(metadata, stored->head.fence, oldest - 2, stored->head.watermark_ms);
+            for (uint32_t topic = 0; topic < sim->plan.n_topics; topic++)
+                sim->broker.sources[topic][shard].metadata = sim_keep(sim, (struct tagd_str){metadata, n});
+            delete_outputs(sim, true);
+        }
+    }
+}
+
+static void set_clock(struct sim *sim, const struct sim_fault *fault)
+{
+    int64_t by_ms = 61000 + (int64_t)fault->amount * 11000;
+    sim->clock_ms = fault->amount % 2 ? by_ms : -by_ms;
+    sim->clock_until_ms = sim->now_ms + fault->for_ms;
+}
+
+/* A worker that was started in between believes the wrong clock; somebody starts it again. */
+static void right_clock(struct sim *sim)
+{
+    sim->clock_ms = 0;
+    if (sim->clock_started)
+        for (uint32_t process = 0; process < sim->plan.n_processes; process++)
+            if (sim->processes[process].alive)
+                sim_process_kill(sim, process, sim->now_ms + 100);
+    sim->clock_started = false;
+}
+
+static bool only_one_under_repair(const struct sim *sim)
+{
+    return sim->n_nodes == 1 && sim->plan.n_shards == 1 && !sim->plan.at_least_once &&
+           sim->store.shards[0].head.repair.phase != TAGD_NO_REPAIR;
+}
+
+/* A configuration that must be refused. False: now it would not be. */
+static bool make_wrong(struct sim *sim, const struct sim_fault *fault)
+{
+    struct sim_process *process = &sim->processes[fault->process];
+    bool all = true;
+    for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
+        all = all && sim->store.shards[shard].head.exists && sim->store.shards[shard].head.batch > 0;
+    if (sim->plan.wrong_delivery ? !only_one_under_repair(sim) : !all || sim->store.disasters)
+        return false;
+    for (size_t i = 0; i < SIM_LATES && sim->plan.wrong_delivery; i++)
+        sim->lates[i].done = true;
+    sim_process_kill(sim, fault->process, sim->now_ms + 300);
+    process->wrong = sim->plan.wrong_delivery ? SIM_OTHER_DELIVERY
+                     : fault->amount % 2      ? SIM_OTHER_CATALOG
+                                              : SIM_OTHER_PARTITIONS;
+    process->wrong_until_ms = sim->now_ms + 15000;
+    return true;
+}
+
+static void make_right(struct sim *sim, uint32_t process)
+{
+    if (sim->processes[process].wrong == SIM_RIGHT)
+        return;
+    sim->processes[process].wrong = SIM_RIGHT;
+    if (sim->processes[process].alive)
+        sim_process_kill(sim, process, sim->now_ms + 100);
+}
+
+static void end_import(struct sim *sim)
+{
+    SIM_TRACE(sim, "the import is finished");
+    sim->plan.import_until_ms = 0;
+    for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
+        sim->store.shards[shard].head.baseline.finished = true;
+}
+
+static void begin_import(struct sim *sim)
+{
+    for (uint32_t shard = 0; shard < sim->plan.n_shards && sim->plan.import_until_ms != 0; shard++) {
+        struct tagd_head *head = &sim->store.shards[shard].head;
+        *head = tagd_shard_first_head(sim->plan.catalog, sim->plan.n_topics, sim->plan.n_shards);
+        head->exists = true;
+        head->baseline = (struct tagd_baseline){.import = "0123456789abcdef0123456789abcdef", .before_ms = INT64_MIN};
+        sim->store.shards[shard].fence = 1;
+        head->fence = 1;
+    }
+}
+
+static void right_what_is_due(struct sim *sim)
+{
+    if (sim->clock_ms != 0 && (sim->calm || sim->now_ms >= sim->clock_until_ms))
+        right_clock(sim);
+    if (sim->plan.import_until_ms != 0 && sim->now_ms >= sim->plan.import_until_ms)
+        end_import(sim);
+    for (uint32_t process = 0; process < sim->plan.n_processes; process++)
+        if (sim->calm || sim->now_ms >= sim->processes[process].wrong_until_ms)
+            make_right(sim, process);
+}
+
+const char *const sim_mended[SIM_MENDED] = {"NOPERM", "was made by another catalog",
+                                            "customers would sit in other shards", "goes on only with \"delivery\"",
+                                            "isn't finished"};
+
+bool sim_is_mended(struct sim *sim, const struct sim_node *node, const char *text)
+{
+    enum sim_wrong wrong = sim->processes[node->process].wrong;
+    bool due[SIM_MENDED] = {sim->happened[SIM_DENIED], wrong == SIM_OTHER_CATALOG, wrong == SIM_OTHER_PARTITIONS,
+                            wrong == SIM_OTHER_DELIVERY, sim->imported};
+    for (size_t i = 0; i < SIM_MENDED; i++) {
+        const char *under_repair = i == 3 ? "repair is for \"delivery\"" : sim_mended[i];
+        if (!due[i] || (strstr(text, sim_mended[i]) == NULL && strstr(text, under_repair) == NULL))
+            continue;
+        sim->coverage->mended[i]++;
+        if (i == SIM_MENDED - 1 && sim->plan.import_until_ms == 0) /* the store has forgotten that it was */
+            end_import(sim);
+        sim->processes[node->process].wrong = SIM_RIGHT;
+        return true;
+    }
+    return false;
+}
+
 void sim_fault_begin(struct sim *sim, struct sim_fault *fault)
 {
     int64_t until_ms = sim->now_ms + (fault->for_ms < 9000 ? fault->for_ms : 9000);
+    if (fault->kind == SIM_WRONG && !make_wrong(sim, fault)) {
+        fault->at_ms = sim->now_ms + (sim->plan.wrong_delivery ? 3 : 20);
+        return;
+    }
     fault->done = true;
     sim->happened[fault->kind] = true;
     sim->coverage->faults[fault->kind]++;
@@ -173,14 +325,23 @@ void sim_fault_begin(struct sim *sim, struct sim_fault *fault)
     case SIM_STORE_DOWN: sim->store.down_until_ms = until_ms; return;
     case SIM_STORE_FULL: sim->store.full_until_ms = until_ms; return;
     case SIM_STORE_BACK: sim_store_go_back(sim, 1 + fault->amount % 12); return;
-    case SIM_STORE_FAILOVER: sim_store_fail_over(sim, 1 + fault->amount % 12, until_ms); return;
+    case SIM_STORE_FAILOVER:
+        if (fault->amount % 2 && !sim->plan.at_least_once) {
+            sim->store.race = SIM_RACE_WAITS;
+            return;
+        }
+        sim_store_fail_over(sim, 1 + fault->amount % 12, until_ms);
+        return;
     case SIM_STORE_EMPTIED: sim_store_empty(sim); return;
     case SIM_BROKER_DOWN: sim->broker.down_until_ms = until_ms; return;
     case SIM_REBALANCE: sim_group_rebalance(sim); return;
     case SIM_KICK:
         sim_group_leave(sim, fault->process * sim->plan.n_workers + fault->amount % sim->plan.n_workers);
         return;
-    case SIM_EXPIRE: expire_offsets(sim); return;
+    case SIM_EXPIRE: expire_offsets(sim, fault->amount % 2); return;
+    case SIM_RESET: reset_offsets(sim, fault->amount); return;
+    case SIM_OUTPUTS_GONE: delete_outputs(sim, fault->amount % 2); return;
+    case SIM_CLOCK: set_clock(sim, fault); return;
     case SIM_RETAIN: delete_records(sim, false); return;
     case SIM_GAP: delete_records(sim, true); return;
     default: return;
@@ -196,17 +357,16 @@ void sim_fault_end_all(struct sim *sim)
 {
     SIM_TRACE(sim, "faults are over");
     sim->calm = true;
+    right_what_is_due(sim);
+    if (sim->plan.import_until_ms != 0)
+        end_import(sim);
     sim->broker.down_until_ms = sim->store.down_until_ms = sim->store.full_until_ms = 0;
+    sim->store.race = SIM_NO_RACE;
     if (sim->store.back_ms != SIM_NEVER)
         sim->store.back_ms = sim->now_ms;
     for (uint32_t process = 0; process < sim->plan.n_processes; process++)
         if (sim->processes[process].back_ms != SIM_NEVER)
             sim->processes[process].back_ms = sim->now_ms;
-    if (!sim->happened[SIM_STORE_BACK] && !sim->happened[SIM_STORE_FAILOVER] && !sim->happened[SIM_STORE_EMPTIED])
-        return;
-    sim_store_tick(sim);
-    for (uint32_t process = 0; process < sim->plan.n_processes; process++)
-        sim_process_kill(sim, process, sim->now_ms); /* an idle worker doesn't notice that the store has changed */
 }
 
 /* ---- what happens next ---- */
@@ -245,6 +405,7 @@ static void tick(struct sim *sim)
         return;
     sim_store_tick(sim);
     sim_broker_tick(sim);
+    right_what_is_due(sim);
     bring_back(sim);
     note_ends(sim);
     for (size_t i = 0; i < sim->n_nodes; i++) {
@@ -255,6 +416,15 @@ static void tick(struct sim *sim)
         node->rejoin = false;
         sim_group_join(sim, (uint32_t)i);
     }
+}
+
+static void start_race(struct sim *sim)
+{
+    SIM_TRACE(sim, "fault: a race");
+    sim->store.race = SIM_RACE_GOES_ON;
+    if (sim->store.racer >= 0 && sim->nodes[sim->store.racer].alive)
+        sim_process_kill(sim, sim->nodes[sim->store.racer].process, sim->now_ms + 200);
+    sim_store_fail_over(sim, 3, SIM_NEVER);
 }
 
 static void happen(struct sim *sim)
@@ -275,6 +445,8 @@ static void happen(struct sim *sim)
         if (node->alive && !node->paused && node->wake_ms <= sim->now_ms)
             sim_node_step(sim, node);
     }
+    if (sim->store.race == SIM_RACE_STARTS)
+        start_race(sim);
 }
 
 static bool over(const struct sim *sim)
@@ -300,7 +472,8 @@ const char *const sim_reasons[SIM_REASONS] = {"Redis lost its last writes",
                                               "somebody reset group",
                                               "records were deleted before they were read",
                                               "its committed offsets are gone",
-                                              "it is another history's"};
+                                              "it is another history's",
+                                              "can't be repaired"};
 
 /* Repair must be possible unless something else than the state is missing. */
 static bool right(const struct sim *sim)
@@ -310,7 +483,8 @@ static bool right(const struct sim *sim)
                 strstr(sim->refusal, "Redis has no state of it") != NULL ||
                 strstr(sim->refusal, "can't be repaired") != NULL;
     return !lost || asked || strstr(sim->refusal, "it is another history's") != NULL || sim->plan.at_least_once ||
-           sim->happened[SIM_EXPIRE] || sim->happened[SIM_RETAIN] || sim->happened[SIM_GAP];
+           sim->happened[SIM_EXPIRE] || sim->happened[SIM_RESET] || sim->happened[SIM_OUTPUTS_GONE] ||
+           sim->happened[SIM_RETAIN] || sim->happened[SIM_GAP];
 }
 
 /* A worker that stops must have a reason: one of these faults. */
@@ -318,12 +492,13 @@ static bool explained(struct sim *sim)
 {
     static const enum sim_fault_kind by[SIM_REASONS][4] = {
         {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_FAULTS},
-        {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_FAULTS},
+        {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_RESET},
         {SIM_STORE_EMPTIED, SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_FAULTS},
-        {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_FAULTS},
+        {SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED, SIM_RESET},
         {SIM_GAP, SIM_STORE_BACK, SIM_STORE_FAILOVER, SIM_STORE_EMPTIED},
         {SIM_EXPIRE, SIM_FAULTS, SIM_FAULTS, SIM_FAULTS},
-        {SIM_STORE_FAILOVER, SIM_STORE_BACK, SIM_FAULTS, SIM_FAULTS}};
+        {SIM_STORE_FAILOVER, SIM_STORE_BACK, SIM_FAULTS, SIM_FAULTS},
+        {SIM_STORE_FAILOVER, SIM_STORE_BACK, SIM_STORE_EMPTIED, SIM_FAULTS}};
     for (size_t i = 0; i < SIM_REASONS; i++)
         for (size_t k = 0; k < 4 && strstr(sim->refusal, sim_reasons[i]) != NULL; k++)
             if (by[i][k] != SIM_FAULTS && sim->happened[by[i][k]]) {
@@ -357,8 +532,13 @@ static void open_run(struct sim *sim, const struct sim_options *options, struct 
     for (size_t i = 0; i < sim->plan.n_faults; i++)
         sim->store.keeps = sim->store.keeps || sim->plan.faults[i].kind == SIM_STORE_BACK ||
                            sim->plan.faults[i].kind == SIM_STORE_FAILOVER;
+    for (size_t i = 0; i < sim->plan.n_faults; i++)
+        sim->store.disasters =
+            sim->store.disasters || sim->store.keeps || sim->plan.faults[i].kind == SIM_STORE_EMPTIED;
     sim_broker_open(sim);
     sim_store_open(sim);
+    sim->imported = sim->plan.import_until_ms != 0;
+    begin_import(sim);
     sim->profile = tagd_profile_new(sim->plan.catalog);
     sim_oracle_run(sim);
     for (uint32_t process = 0; process < sim->plan.n_processes; process++)
@@ -421,14 +601,14 @@ static void stop_all(struct sim *sim)
         connected = connected && sim->nodes[i].n_tasks == 0 && !sim->nodes[i].revoking;
         for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
             connected = connected && (!sim->nodes[i].alive || !sim->nodes[i].assigned[shard] ||
-                                      (sim->nodes[i].store_epoch == sim->store.epoch &&
+                                      (sim->nodes[i].connected && sim->nodes[i].store_epoch == sim->store.epoch &&
                                        sim->nodes[i].shard_serial[shard] == sim->nodes[i].serial));
     }
     sim->ending = true;
     for (uint32_t process = 0; process < sim->plan.n_processes; process++)
         sim->processes[process].back_ms = SIM_NEVER;
     for (uint32_t process = 0; process < sim->plan.n_processes; process++)
-        stop_process(sim, process);
+        sim_process_stop(sim, process);
     while (any && !over(sim)) {
         any = false;
         run_to(sim, sim->now_ms + 100);
@@ -444,6 +624,21 @@ static void stop_all(struct sim *sim)
     for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
         if (connected && sim->store.shards[shard].head.owner[0] != '\0')
             sim_fail(sim, "shard %u wasn't left cleanly", shard);
+}
+
+/* A record kills one process, and a second one if that stood still and had read it before, or if the store forgot that
+ * the first one died. */
+static void check_deaths(struct sim *sim)
+{
+    unsigned most = sim->plan.n_processes + 3 * sim->store.disasters;
+    for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
+        for (uint32_t topic = 0; topic < sim->plan.n_topics; topic++)
+            for (int64_t i = 0; i < sim->broker.sources[topic][shard].high; i++) {
+                const struct sim_in *in = &sim->broker.sources[topic][shard].records[i];
+                if (in->poison != SIM_KILLS_SOMETIMES && in->deaths > most)
+                    sim_fail(sim, "topic %u shard %u: offset %lld killed %u processes", topic, shard, (long long)i,
+                             in->deaths);
+            }
 }
 
 static void close_run(struct sim *sim)
@@ -465,6 +660,8 @@ enum sim_result sim_run(struct sim *sim, const struct sim_options *options, stru
     wait_for_rest(sim, true);
     if (!over(sim))
         stop_all(sim);
+    close_run(sim);
+    check_deaths(sim);
     enum sim_result result = SIM_OK;
     if (sim->failure[0] == '\0' && sim->refusal[0] != '\0') {
         result = SIM_RIGHTLY_REFUSED;
@@ -473,6 +670,5 @@ enum sim_result sim_run(struct sim *sim, const struct sim_options *options, stru
     }
     if (sim->failure[0] != '\0')
         result = SIM_FAILED;
-    close_run(sim);
     return result;
 }

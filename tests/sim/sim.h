@@ -27,6 +27,8 @@
 struct sim;
 struct sim_node;
 
+enum sim_context { SIM_TAKING_OVER, SIM_RUNNING, SIM_CONTEXTS };
+
 /* ---- faults ---- */
 
 enum sim_fault_kind {
@@ -48,6 +50,11 @@ enum sim_fault_kind {
     SIM_EXPIRE,
     SIM_RETAIN,
     SIM_GAP,
+    SIM_RESET,
+    SIM_OUTPUTS_GONE,
+    /* of whoever runs it */
+    SIM_CLOCK,
+    SIM_WRONG,
     /* of one operation */
     SIM_SLOW,
     SIM_LOST_BEFORE,
@@ -56,6 +63,8 @@ enum sim_fault_kind {
     SIM_REFUSED,
     SIM_DIE_BEFORE,
     SIM_DIE_AFTER,
+    SIM_DENIED,
+    SIM_STOLEN,
     SIM_FAULTS
 };
 extern const char *const sim_fault_names[SIM_FAULTS];
@@ -67,6 +76,7 @@ struct sim_fault {
     uint32_t process;     /* of processes, KICK */
     uint32_t amount;      /* BACK: snapshots; of operations: the stage */
     enum tagd_op_kind op; /* of operations */
+    int context;          /* of operations: an enum sim_context that it waits for; SIM_CONTEXTS: any */
     bool dropped;         /* by shrinking */
     bool done;
 };
@@ -81,6 +91,9 @@ enum sim_mode {
     SIM_UNORDERED   /* late events: only what holds for any order is checked */
 };
 
+/* What a record does to a process that touches it, or to a trial of it. */
+enum sim_poison { SIM_HARMLESS, SIM_KILLS_DECODING, SIM_KILLS_APPLYING, SIM_KILLS_SOMETIMES };
+
 struct sim_event { /* to be appended */
     int64_t at_ms;
     struct tagd_record record; /* all but the offset */
@@ -88,6 +101,7 @@ struct sim_event { /* to be appended */
     bool marker;               /* takes up an offset, holds nothing */
     bool bad;                  /* it can't be used: a dead letter */
     bool dropped;              /* by shrinking */
+    enum sim_poison poison;
 };
 #define SIM_EVENTS_MAX 160
 
@@ -95,10 +109,13 @@ struct sim_plan {
     enum sim_mode mode;
     uint32_t n_topics, n_shards, n_customers, n_processes, n_workers; /* workers a process */
     const struct tagd_catalog *catalog;
-    bool at_least_once, content_binary, overlapped, stable_reads, continue_on_data_gap, rebuild;
+    bool at_least_once, content_binary, overlapped, stable_reads, continue_on_data_gap, rebuild, poison;
+    bool wrong_delivery;     /* what is wrong of a configuration is the delivery */
+    int64_t import_until_ms; /* an import goes on up to then; 0: there is none */
     int64_t grace_ms;
     size_t batch_events_max;
     uint32_t slowness; /* scales all delays */
+    unsigned bad_percent;
     struct sim_event events[SIM_EVENTS_MAX];
     size_t n_events;
     struct sim_fault faults[SIM_FAULTS_MAX];
@@ -114,6 +131,8 @@ struct sim_in { /* a source record */
     int customer;
     bool marker, bad; /* bad: it must become a dead letter */
     unsigned letters; /* dead letters seen of it */
+    enum sim_poison poison;
+    unsigned deaths; /* of processes, and, if it kills only sometimes, trials */
     int64_t at_ms;
 };
 struct sim_source {
@@ -211,19 +230,27 @@ struct sim_snapshot {
     int64_t at_ms;
     struct sim_store_shard shards[SIM_SHARDS];
 };
+/* A failover in the middle of a race: a batch with a dead letter is committed, its owner dies before it publishes it, and
+ * the store is an older copy up to when another batch is published. */
+enum sim_race { SIM_NO_RACE, SIM_RACE_WAITS, SIM_RACE_STARTS, SIM_RACE_GOES_ON };
+
 struct sim_store {
     struct sim_store_shard shards[SIM_SHARDS];
     uint64_t version; /* the last given out */
     uint64_t epoch;   /* connections of an older one are cut */
     int64_t down_until_ms, full_until_ms;
     bool keeps;                     /* snapshots are taken */
+    bool disasters;                 /* it may lose something in this run */
     struct sim_snapshot *snapshots; /* a ring */
     size_t n_snapshots;
     struct sim_store_shard other[SIM_SHARDS]; /* the diverged copy, */
     int64_t back_ms;                          /* to which it goes back then; SIM_NEVER: not */
+    enum sim_race race;
+    int racer; /* node that has written what is to lose it */
 };
 
 void sim_store_open(struct sim *sim);
+uint64_t sim_store_take(struct sim *sim, uint32_t number, uint64_t at_least); /* its fence: the new one */
 void sim_store_fence(struct sim *sim, struct tagd_op *op);
 void sim_store_read_shard(struct sim *sim, struct tagd_op *op);
 void sim_store_load(struct sim *sim, struct tagd_op *op);
@@ -234,6 +261,7 @@ void sim_store_cut(struct sim *sim);
 void sim_store_go_back(struct sim *sim, uint32_t snapshots);
 void sim_store_fail_over(struct sim *sim, uint32_t snapshots, int64_t back_ms);
 void sim_store_tick(struct sim *sim);
+int sim_node_of(const struct sim *sim, struct tagd_str owner); /* -1: none */
 void sim_store_empty(struct sim *sim);
 
 /* ---- a worker and its port (node.c, ops.c) ---- */
@@ -258,6 +286,7 @@ struct sim_send { /* a SEND: copies, appended in order */
     size_t n_shards;
     int64_t append_ms, ack_ms;
     bool appended, fails;
+    enum sim_context context;
 };
 #define SIM_SENDS 160
 
@@ -273,16 +302,25 @@ struct sim_stashed {
 };
 #define SIM_STASH 1024
 
+struct sim_held { /* a record that a worker holds, in seeds with poison: its token */
+    struct sim_in *in;
+    int64_t serial;
+    unsigned kills; /* of trials; at two it is condemned */
+    bool used, decoded;
+};
+#define SIM_HELD 1024
+
 enum sim_group_event { SIM_NO_EVENT, SIM_ASSIGNED, SIM_REVOKED, SIM_LOST };
 
 struct sim_node {
     struct sim *sim;
     uint32_t index, process;
     char owner[32];
-    bool alive, paused, dying, stopping;
+    bool alive, paused, dying, freed;
     struct tagd_worker *worker;
     struct tagd_port port;
     int64_t wake_ms, gone_ms; /* gone_ms: once it dies, so long */
+    bool taking[SIM_SHARDS];  /* a shard, over */
     struct sim_task tasks[SIM_TASKS];
     size_t n_tasks;
     struct sim_send sends[SIM_SENDS];
@@ -309,10 +347,16 @@ struct sim_node {
     size_t n_stash, at_stash;
     int64_t confirm_ms;
     int held;
+    struct sim_held *holds; /* SIM_HELD of them */
+    int64_t holds_serial;
+    uint64_t holds_decoded; /* records that the worker had decoded when it was last looked */
 };
 
+enum sim_wrong { SIM_RIGHT, SIM_OTHER_CATALOG, SIM_OTHER_PARTITIONS, SIM_OTHER_DELIVERY };
 struct sim_process {
     bool alive, paused;
+    enum sim_wrong wrong; /* its configuration, up to */
+    int64_t wrong_until_ms;
     int64_t back_ms; /* it starts, or goes on, then; SIM_NEVER: not planned */
 };
 
@@ -325,6 +369,8 @@ void sim_node_hears(struct sim *sim, struct sim_node *node, enum sim_group_event
 void sim_node_appended(struct sim *sim, uint32_t topic, uint32_t shard);
 void sim_node_forget_shards(struct sim_node *node);
 /* ops.c */
+void sim_node_may_die(struct sim *sim, struct sim_node *node, struct sim_in *in, enum sim_poison poison);
+void sim_node_commits(struct sim *sim, struct sim_node *node, const struct tagd_op *op);
 void sim_op_submit(struct sim_node *node, struct tagd_op *op);
 int64_t sim_ops_next(const struct sim_node *node); /* when something of them happens next */
 void sim_ops_run(struct sim *sim, struct sim_node *node);
@@ -376,13 +422,16 @@ bool sim_check_rest(struct sim *sim, char *why, size_t size);
 
 /* ---- coverage ---- */
 
-enum sim_context { SIM_TAKING_OVER, SIM_RUNNING, SIM_CONTEXTS };
-#define SIM_REASONS 7
+#define SIM_REASONS 8
+#define SIM_MENDED 5
+extern const char *const sim_mended[SIM_MENDED];
 extern const char *const sim_reasons[SIM_REASONS];
 struct sim_coverage {
     uint64_t seeds, faults[SIM_FAULTS], answers[SIM_CONTEXTS][TAGD_OP_OUTPUTS + 1][TAGD_GONE + 1];
     uint64_t rows_new, rows_level, rows_outbox, outbox_batches, refused, late_ends, late_execs, late_ends_refused;
     uint64_t refusals[SIM_REASONS]; /* by what is said */
+    uint64_t mended[SIM_MENDED];    /* the same, and then somebody put it right */
+    uint64_t poisoned[SIM_KILLS_SOMETIMES + 1], deaths[SIM_KILLS_SOMETIMES + 1], condemned;
     uint64_t gaps, repairs_begun, repairs, audits, audit_mismatches, trials;
     uint64_t changes, letters, view_checks, commits, submits, steps, stages, lost, revoked, assigned, timeouts, taints;
 };
@@ -418,8 +467,12 @@ struct sim {
     struct sim_customer_truth truth[SIM_CUSTOMERS];
     struct tagd_profile *profile; /* for a look into stored ones */
     bool happened[SIM_FAULTS];
-    bool lossy;      /* records were deleted before they were read: what is right isn't known any more */
-    int64_t rest_ms; /* time has to come so far before all changes can be there */
+    bool imported;          /* an import came before the first batch */
+    int64_t clock_ms;       /* the wall clock is ahead by this, */
+    int64_t clock_until_ms; /* until then */
+    bool clock_started;     /* a process has started with it */
+    bool lossy;             /* records were deleted before they were read: what is right isn't known any more */
+    int64_t rest_ms;        /* time has to come so far before all changes can be there */
     struct sim_coverage *coverage;
     uint64_t stages, instants;
     bool tracing;
@@ -437,6 +490,10 @@ void sim_fault_begin(struct sim *sim, struct sim_fault *fault);
 void sim_fault_end_all(struct sim *sim);
 void sim_process_kill(struct sim *sim, uint32_t process, int64_t back_ms);
 void sim_process_start(struct sim *sim, uint32_t process);
+void sim_process_stop(struct sim *sim, uint32_t process);
+/* Whether somebody puts right what a worker stopped for, and the process is started again. */
+bool sim_is_mended(struct sim *sim, const struct sim_node *node, const char *text);
+const struct tagd_catalog *sim_other_catalog(const struct tagd_catalog *catalog);
 
 void sim_fail(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_trace(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -36,13 +36,18 @@ void sim_store_open(struct sim *sim)
 
 /* ---- what is asked of it ---- */
 
+uint64_t sim_store_take(struct sim *sim, uint32_t number, uint64_t at_least)
+{
+    struct sim_store_shard *shard = &sim->store.shards[number];
+    shard->fence = (at_least > shard->fence ? at_least : shard->fence) + 1;
+    shard->version = ++sim->store.version;
+    keep_snapshot(sim);
+    return shard->fence;
+}
+
 void sim_store_fence(struct sim *sim, struct tagd_op *op)
 {
-    struct sim_store_shard *shard = &sim->store.shards[op->shard];
-    shard->fence = (op->u.fence.at_least > shard->fence ? op->u.fence.at_least : shard->fence) + 1;
-    shard->version = ++sim->store.version;
-    op->u.fence.fence = shard->fence;
-    keep_snapshot(sim);
+    op->u.fence.fence = sim_store_take(sim, op->shard, op->u.fence.at_least);
 }
 
 void sim_store_read_shard(struct sim *sim, struct tagd_op *op)
@@ -140,11 +145,40 @@ static void write_profile(struct sim *sim, struct sim_store_shard *shard, const 
         sim_check_profile(sim, (uint32_t)customer, to);
 }
 
+/* A repair of a copy that has gone further than what was published: what it did there comes out as differences, which
+ * tell of what is, and not how it came about. */
+static void look_for_differences(struct sim *sim, const struct tagd_shard_writes *writes)
+{
+    const struct tagd_head *head = &sim->store.shards[writes->shard].head;
+    uint64_t fence, batch;
+    int64_t watermark_ms;
+    for (uint32_t topic = 0; topic < sim->plan.n_topics && writes->head.repair.phase == TAGD_REPAIR_TELLING; topic++) {
+        const struct sim_source *source = &sim->broker.sources[topic][writes->shard];
+        bool read = tagd_metadata_read(source->metadata, &fence, &batch, &watermark_ms);
+        sim->lossy = sim->lossy || (head->exists && (head->next_offset[topic] > source->offset ||
+                                                     (read && head->watermark_ms > watermark_ms)));
+    }
+}
+
+static void look_for_race(struct sim *sim, const struct tagd_shard_writes *writes)
+{
+    struct tagd_outbox_content content;
+    if (sim->store.race != SIM_RACE_WAITS || writes->outbox.n == 0 ||
+        !tagd_outbox_read(writes->outbox, &sim->memory, &content))
+        return;
+    for (size_t i = 0; i < content.n_outputs; i++)
+        if (content.outputs[i].dead_letter) {
+            sim->store.race = SIM_RACE_STARTS;
+            sim->store.racer = sim_node_of(sim, tagd_str_of(writes->head.owner));
+        }
+}
+
 void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, uint64_t outbox_low)
 {
     struct sim_store_shard *shard = &sim->store.shards[writes->shard];
     size_t n = 0;
     shard->version = ++sim->store.version;
+    look_for_differences(sim, writes);
     for (size_t i = 0; i < writes->n_profiles; i++)
         write_profile(sim, shard, &writes->profiles[i],
                       shard->head.repair.phase != TAGD_NO_REPAIR || writes->head.repair.phase != TAGD_NO_REPAIR);
@@ -170,6 +204,7 @@ void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, ui
     shard->head = writes->head;
     shard->head.exists = true;
     keep_snapshot(sim);
+    look_for_race(sim, writes);
 }
 
 /* ---- its faults ---- */
@@ -230,6 +265,7 @@ void sim_store_empty(struct sim *sim)
 {
     for (uint32_t shard = 0; shard < SIM_SHARDS; shard++)
         clear_shard(sim, &sim->store.shards[shard]);
-    sim_store_cut(sim);
+    if (sim_percent(&sim->random, 50)) /* else it was told to */
+        sim_store_cut(sim);
     keep_snapshot(sim);
 }

@@ -342,6 +342,52 @@ static void a_shard_lost_under_suspicion_is_under_suspicion_when_it_comes_back(v
     world_close(&world);
 }
 
+/* Left at any step, cleanly or not: whoever comes next, this process or another, tries what is left. */
+static void a_shard_left_under_suspicion_is_under_suspicion_for_the_next_owner(void)
+{
+    for (int steps = 1; steps < 40; steps++)
+        for (int how = 0; how < 2; how++) {
+            struct world world;
+            owner_dies(&world, "a");
+            event(&world, 0, "kills decoding", "d", T0 + 1);
+            struct tagd_worker *worker = start(&world, "b");
+            world_run(&world, worker, steps);
+            world.revoke = true;
+            world_run(&world, worker, 10);
+            if (how == 1) {
+                tagd_worker_free(worker);
+                worker = start(&world, "c");
+            }
+            world.assign = true;
+            world_run(&world, worker, 300);
+            CHECK(letters(&world, "poison") == 1 && world.shards[0].topics[0].committed == 2);
+            tagd_worker_free(worker);
+            world_close(&world);
+        }
+}
+
+static void what_kills_a_replay_is_tried_by_the_next_owner_and_not_applied_again(void)
+{
+    struct world world;
+    owner_dies(&world, "a");
+    struct world_store copy = world_copy(&world.shards[0]);
+    event(&world, 0, "second", "d", T0 + 1);
+    event(&world, 0, "once harmless, kills decoding", "d", T0 + 2);
+    struct tagd_worker *worker = start(&world, "a");
+    world.trial_skipped = true;
+    world_run(&world, worker, 300);
+    CHECK(world_saw(&world.published, "tag:d:1 b.activity>busy;"));
+    world_kill(&world, worker);
+    world_bring_back(&world.shards[0], &copy);
+    world.trial_skipped = false;
+    worker = start(&world, "b");
+    world_run(&world, worker, 3000);
+    CHECK(tagd_worker_stats(worker)->repairs == 1 && noted(&world, "it is not applied again"));
+    CHECK(world.published.n == 0 && letters(&world, "poison") == 0 && world.shards[0].topics[0].committed == 3);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void another_owners_death_counts_where_this_process_had_the_shard_before(void)
 {
     struct world world;
@@ -400,6 +446,8 @@ int main(void)
     RUN(once_that_many_are_committed_nothing_is_tried);
     RUN(what_came_after_the_death_is_not_tried);
     RUN(a_shard_lost_under_suspicion_is_under_suspicion_when_it_comes_back);
+    RUN(a_shard_left_under_suspicion_is_under_suspicion_for_the_next_owner);
+    RUN(what_kills_a_replay_is_tried_by_the_next_owner_and_not_applied_again);
     RUN(another_owners_death_counts_where_this_process_had_the_shard_before);
     RUN(leaving_while_some_wait_to_be_tried_is_clean);
     return DONE();
