@@ -523,6 +523,13 @@ static enum tagd_op_status refusal(const struct tagd_redis *redis, struct tagd_o
     return TAGD_DENIED;
 }
 
+/* One that no owner had, nor has in a copy of this data that went another way: that one's are of other moments. */
+static uint64_t fence_after(uint64_t stored, uint64_t at_least)
+{
+    uint64_t fence = (stored > at_least ? stored : at_least) + 1, now = (uint64_t)tagd_io_wall_ms();
+    return fence > now ? fence : now;
+}
+
 static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
 {
     redisReply *replies[3] = {0};
@@ -539,7 +546,7 @@ static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
         free_all(replies, 2);
         if (!ok)
             return false;
-        uint64_t fence = (stored > op->u.fence.at_least ? stored : op->u.fence.at_least) + 1;
+        uint64_t fence = fence_after(stored, op->u.fence.at_least);
         command(redis, 1);
         arg_z(redis, "MULTI");
         command(redis, 3);
@@ -556,6 +563,7 @@ static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
             return false;
         if (taken) {
             op->u.fence.fence = fence;
+            op->u.fence.before = stored;
             return true;
         }
     }

@@ -461,6 +461,9 @@ static enum tagd_takeover_result mark(struct tagd_takeover *takeover, const stru
 static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                         struct tagd_op *op)
 {
+    if (!takeover->fenced)
+        takeover->before = op->u.fence.before;
+    takeover->fenced = true;
     takeover->shard->fence = op->u.fence.fence;
     takeover->head = op->u.fence.head;
     takeover->outbox = op->u.fence.outbox;
@@ -590,7 +593,7 @@ static enum tagd_takeover_result fetched(struct tagd_takeover *takeover, const s
 enum tagd_takeover_result tagd_takeover_refused(struct tagd_takeover *takeover, struct tagd_worker_stats *stats)
 {
     struct tagd_shard *shard = takeover->shard;
-    bool alone = shard->refused != 0 && shard->fence == shard->refused + 1;
+    bool alone = shard->refused != 0 && takeover->before == shard->refused;
     shard->refused = shard->fence;
     if (!alone)
         return TAGD_TAKEOVER_AGAIN;

@@ -415,13 +415,13 @@ static bool batch_tried(struct tagd_worker *worker)
 }
 
 /* FENCE has found a head that names an owner which is not this process: it has died, or lives on without the shard. A
- * shard without a head has had an owner if its fence isn't the first. */
-static void look_for_death(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t fence,
+ * shard without a head has had an owner if a fence was taken before. */
+static void look_for_death(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t before,
                            const struct tagd_head *head)
 {
     bool *held = &worker->held[lane->shard.number];
     bool ours = !head->exists || strcmp(head->owner, worker->config.owner) == 0;
-    bool owned = head->exists ? head->owner[0] != '\0' : fence > 1;
+    bool owned = head->exists ? head->owner[0] != '\0' : before > 0;
     if (owned && !(ours && *held))
         tagd_lane_suspect(lane, 2 * worker->config.batch_events_max + BLOCKED_EXTRA);
     *held = true;
@@ -676,13 +676,13 @@ static void send_entry(struct tagd_worker *worker)
 }
 
 /* An audit met a store that is not as this process left it. Another owner's doing, or a fault? Ours is the head of the
- * last commit still; a fence beyond the next one says that another was taken, though head doesn't name its owner yet. */
-static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t fence,
+ * last commit still; a fence that isn't ours was taken by another, though head doesn't name its owner yet. */
+static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t before,
                           const struct tagd_head *head)
 {
     const struct tagd_head *ours = &lane->shard.head;
     struct tagd_position at = {head->exists, head->fence, head->batch}, left = {true, ours->fence, ours->batch};
-    bool named = strcmp(head->owner, worker->config.owner) != 0, taken = fence > lane->shard.fence + 1;
+    bool named = strcmp(head->owner, worker->config.owner) != 0, taken = before != lane->shard.fence;
     bool others = head->exists && (named || taken) && !tagd_position_later(left, at);
     if (!lane->doubted)
         return;
@@ -731,8 +731,8 @@ static void advance_takeover(struct tagd_worker *worker)
         return;
     }
     if (worker->takeover.step == TAGD_TAKEOVER_FENCE && worker->op.status == TAGD_DONE) {
-        look_for_death(worker, lane, worker->op.u.fence.fence, &worker->op.u.fence.head);
-        resolve_doubt(worker, lane, worker->op.u.fence.fence, &worker->op.u.fence.head);
+        look_for_death(worker, lane, worker->op.u.fence.before, &worker->op.u.fence.head);
+        resolve_doubt(worker, lane, worker->op.u.fence.before, &worker->op.u.fence.head);
     }
     do {
         result = tagd_takeover_next(&worker->takeover, &worker->config, &worker->stats, &worker->op, &error);

@@ -4,7 +4,8 @@
  * its owner (results are allocated from op->arena, which the worker owns and resets). One thread uses a port.
  *
  * A batch is identified by (fence, batch). The fence is taken anew by every FENCE operation and is larger than any
- * before. */
+ * before. A store that went back has lost count of them: so that no two histories share one, a fence is at least the
+ * wall clock's milliseconds. */
 #ifndef TAGD_PORT_H
 #define TAGD_PORT_H
 
@@ -187,7 +188,8 @@ struct tagd_op {
     union {
         struct {
             uint64_t at_least; /* the new fence is larger than this too */
-            uint64_t fence;    /* results */
+            uint64_t fence;    /* results; */
+            uint64_t before;   /* the store's last one: whether anybody took one since ours; 0: none */
             struct tagd_head head;
             struct tagd_outbox_entry *outbox; /* ascending by batch */
             size_t n_outbox;

@@ -39,7 +39,10 @@ void sim_store_open(struct sim *sim)
 uint64_t sim_store_take(struct sim *sim, uint32_t number, uint64_t at_least)
 {
     struct sim_store_shard *shard = &sim->store.shards[number];
+    uint64_t now = (uint64_t)(SIM_WALL_MS + sim->now_ms);
     shard->fence = (at_least > shard->fence ? at_least : shard->fence) + 1;
+    if (shard->fence < now) /* no two histories of the store have the same one */
+        shard->fence = now;
     shard->version = ++sim->store.version;
     keep_snapshot(sim);
     return shard->fence;
@@ -47,6 +50,7 @@ uint64_t sim_store_take(struct sim *sim, uint32_t number, uint64_t at_least)
 
 void sim_store_fence(struct sim *sim, struct tagd_op *op)
 {
+    op->u.fence.before = sim->store.shards[op->shard].fence;
     op->u.fence.fence = sim_store_take(sim, op->shard, op->u.fence.at_least);
 }
 

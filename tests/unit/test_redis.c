@@ -26,6 +26,13 @@ int64_t tagd_io_mono_ms(void)
     return now_ms();
 }
 
+static int64_t wall = 1000;
+
+int64_t tagd_io_wall_ms(void)
+{
+    return wall;
+}
+
 struct bench {
     char folder[64], socket[96];
     pid_t server;
@@ -298,8 +305,31 @@ static void an_emptied_store_is_claimed_again(void)
     bench_close(&bench);
 }
 
+/* A store that went back counts from what it knows; what it has forgotten must not come again. */
+static void a_fence_is_larger_than_any_and_of_its_own_moment(void)
+{
+    struct bench bench;
+    bench_open(&bench);
+    wall = 1000;
+    struct tagd_op op = take(&bench);
+    CHECK(op.u.fence.before == 0 && op.u.fence.fence == 1000);
+    op = take(&bench);
+    CHECK(op.u.fence.before == 1000 && op.u.fence.fence == 1001);
+    redisContext *other = redisConnectUnix(bench.socket);
+    freeReplyObject(redisCommand(other, "FLUSHALL"));
+    redisFree(other);
+    wall = 5000;
+    op = take(&bench);
+    CHECK(op.u.fence.before == 0 && op.u.fence.fence == 5000);
+    wall = 10; /* set back: it still grows */
+    op = take(&bench);
+    CHECK(op.u.fence.before == 5000 && op.u.fence.fence == 5001);
+    bench_close(&bench);
+}
+
 int main(void)
 {
+    RUN(a_fence_is_larger_than_any_and_of_its_own_moment);
     RUN(what_is_told_comes_with_the_profiles_and_goes);
     RUN(all_that_are_told_of_are_met_once_each);
     RUN(a_commit_is_fenced_once_another_has_the_shard);

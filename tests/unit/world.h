@@ -129,6 +129,7 @@ static inline struct tagd_str world_keep(struct world *world, struct tagd_str s)
 
 static inline void world_fence(struct world_shard *shard, struct tagd_op *op)
 {
+    op->u.fence.before = shard->fence;
     shard->fence = (op->u.fence.at_least > shard->fence ? op->u.fence.at_least : shard->fence) + 1;
     op->u.fence.fence = shard->fence;
     op->u.fence.head = shard->head;
