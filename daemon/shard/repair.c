@@ -162,7 +162,8 @@ static enum tagd_takeover_result scan(struct tagd_takeover *takeover, struct tag
 {
     const struct tagd_head *head = &takeover->head;
     bool again = head->repair.phase != TAGD_NO_REPAIR;
-    op->u.outputs.batch = takeover->n_outbox > 0 ? takeover->outbox[0].batch : head->batch + 1;
+    op->u.outputs.batch =
+        takeover->n_outbox > 0 ? takeover->outbox[0].batch : head->batch + !takeover->decision.other_batch;
     return ask_outputs(takeover, op, TAGD_TAKEOVER_REPAIR_SCAN, takeover->scanned,
                        again ? head->repair.outputs_from[takeover->scanned] : -1);
 }
@@ -171,7 +172,8 @@ static void mark_published(struct tagd_takeover *takeover, const struct tagd_pub
 {
     for (size_t i = 0; i < n; i++)
         for (size_t e = 0; e < takeover->n_outbox; e++)
-            if (takeover->outbox[e].batch == outputs[i].at.batch && takeover->outbox[e].fence == outputs[i].at.fence)
+            if (takeover->outbox[e].batch == outputs[i].at.batch && takeover->outbox[e].fence == outputs[i].at.fence &&
+                !(takeover->decision.other_batch && takeover->outbox[e].batch == takeover->decision.k.batch))
                 takeover->was_published[e] = true;
 }
 
@@ -567,7 +569,9 @@ enum tagd_takeover_result tagd_repair_begin(struct tagd_takeover *takeover, cons
          "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64 ") and Kafka at %" PRIu64 " (fence %" PRIu64
          "): Redis %s; repairing",
          takeover->shard->number, head->batch, head->fence, decision->k.batch, decision->k.fence,
-         head->exists ? "lost its last writes" : "was emptied");
+         !head->exists           ? "was emptied"
+         : decision->other_batch ? "has another batch of that name, which was never published"
+                                 : "lost its last writes");
     takeover->was_published = tagd_arena_zalloc(op->arena, takeover->n_outbox + 1);
     takeover->repair = (struct tagd_repair){.outputs_from = {-1, -1}};
     takeover->scanned = 0;
@@ -613,6 +617,5 @@ enum tagd_takeover_result tagd_repair_next(struct tagd_takeover *takeover, const
                                            struct tagd_error *error)
 {
     enum tagd_takeover_result result = step(takeover, config, stats, op, error);
-    TAGD_COUNT(stats, takeover_refused, result == TAGD_TAKEOVER_STOP);
-    return result;
+    return result == TAGD_TAKEOVER_STOP ? tagd_takeover_refused(takeover, stats) : result;
 }

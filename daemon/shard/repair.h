@@ -52,6 +52,8 @@ size_t tagd_told_settle(const struct tagd_told *told, struct tagd_shard_context 
 
 enum tagd_takeover_result tagd_takeover_submit(struct tagd_takeover *takeover, struct tagd_op *op,
                                                enum tagd_takeover_step step, enum tagd_op_kind kind);
+/* It is refused: begun again once, then it stops. */
+enum tagd_takeover_result tagd_takeover_refused(struct tagd_takeover *takeover, struct tagd_worker_stats *stats);
 enum tagd_takeover_result tagd_takeover_start(struct tagd_takeover *takeover, struct tagd_op *op);
 
 /* The table said REPAIR. */

@@ -234,6 +234,7 @@ struct tagd_takeover_decision {
     unsigned gaps; /* topics whose next records are gone, and passed over */
     /* REPAIR */
     struct tagd_position k; /* what was published last */
+    bool other_batch;       /* it has the numbers of head's batch, and is another one */
     int64_t to_offset[TAGD_TOPICS_MAX], to_watermark_ms;
     /* A repair goes on, or begins: Kafka's offsets and watermark are those to repair to. */
     bool repair_level;

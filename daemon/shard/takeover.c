@@ -22,6 +22,7 @@
  *     h = k                                     level
  *     h > k, the outbox reaches back to k + 1   outbox, from k + 1
  *     h < k, or equal numbers, other fences     repair: Redis lost its last writes
+ *     h = k, other watermarks                   repair: two copies of Redis gave the same fence, and one's batch is there
  *     no h, k, and `tagd run --rebuild`         repair, from the topics' beginnings
  *     head says that a repair goes on           level or outbox, then it goes on; behind k, it begins again
  *   at least once:
@@ -324,6 +325,24 @@ static bool decide_lost(const struct tagd_worker_config *config, const struct ta
     return true;
 }
 
+/* Both say the same fence and batch, and yet it is not the same batch: each of two copies of Redis has given that fence
+ * to an owner. What an owner wrote is told apart by the time up to which it went. */
+static bool is_other_batch(const struct tagd_worker_config *config, const struct tagd_takeover_found *found)
+{
+    const struct tagd_head *head = found->head;
+    if (!head->exists || head->at_least_once || head->batch == 0 || head->repair.phase != TAGD_NO_REPAIR)
+        return false;
+    for (uint32_t i = 0; i < config->n_topics; i++) {
+        struct tagd_position at;
+        int64_t watermark;
+        if (found->committed[i].offset >= 0 &&
+            tagd_metadata_read(found->committed[i].metadata, &at.fence, &at.batch, &watermark) &&
+            at.fence == head->fence && at.batch == head->batch && watermark != head->watermark_ms)
+            return true;
+    }
+    return false;
+}
+
 /* Head says that a repair goes on, and Redis isn't behind Kafka's k. */
 static bool decide_resumed(const struct tagd_worker_config *config, const struct tagd_takeover_found *found,
                            struct tagd_position k, struct tagd_takeover_decision *decision, struct tagd_error *error)
@@ -372,7 +391,9 @@ static bool decide(const struct tagd_worker_config *config, const struct tagd_ta
         k = found->tail;
     if (head->exists && !head->at_least_once && !committed.found && !position_without_offsets(found, &k, error))
         return false;
-    if (k.found && (!head->exists || k.batch > h.batch || (k.batch == h.batch && k.fence != h.fence)))
+    decision->other_batch = k.batch == h.batch && is_other_batch(config, found);
+    if (k.found &&
+        (!head->exists || k.batch > h.batch || (k.batch == h.batch && k.fence != h.fence) || decision->other_batch))
         return decide_lost(config, found, k, decision, error);
     if (head->repair.phase != TAGD_NO_REPAIR)
         return decide_resumed(config, found, k, decision, error);
@@ -587,7 +608,7 @@ static enum tagd_takeover_result fetched(struct tagd_takeover *takeover, const s
 /* What was read of the store and of Kafka was read one after the other. If another owner came in between, as it does when
  * the group went on without us and hasn't told us yet, they don't belong together. So a refusal counts if it comes again
  * and nobody took a fence since the first one was taken. */
-static enum tagd_takeover_result refused(struct tagd_takeover *takeover, struct tagd_worker_stats *stats)
+enum tagd_takeover_result tagd_takeover_refused(struct tagd_takeover *takeover, struct tagd_worker_stats *stats)
 {
     struct tagd_shard *shard = takeover->shard;
     bool alone = shard->refused != 0 && shard->fence == shard->refused + 1;
@@ -615,7 +636,7 @@ static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const s
     takeover->shard->published = takeover->head.batch;
     takeover->shard->repair_level = takeover->decision.repair_level;
     switch (takeover->decision.verdict) {
-    case TAGD_TAKEOVER_REFUSE: return refused(takeover, stats);
+    case TAGD_TAKEOVER_REFUSE: return tagd_takeover_refused(takeover, stats);
     case TAGD_TAKEOVER_REPAIR: return tagd_repair_begin(takeover, config, op, error);
     case TAGD_TAKEOVER_NEW: TAGD_COUNT(stats, takeover_new, 1); break;
     case TAGD_TAKEOVER_LEVEL: TAGD_COUNT(stats, takeover_level, 1); break;

@@ -528,6 +528,38 @@ static void a_batch_that_lost_the_race_is_taken_back(void)
             }
 }
 
+/* Each copy of the store gave the same fence, so that the loser's batch has the numbers of the winner's. What they differ
+ * in is the time up to which they went. */
+static void a_batch_of_the_same_numbers_that_lost_the_race_is_taken_back(void)
+{
+    for (int step = 1; step < scripts[2].n - 2; step++) {
+        struct run run;
+        open_run(&run, &scripts[2]);
+        play(&run, 0, step);
+        struct world_store lost = lose_a_race(&run, step);
+        lost.fence = lost.head.fence = lost.outbox[lost.n_outbox - 1].fence = lost.head.fence + 1;
+        lost.head.prev_fence = lost.outbox[lost.n_outbox - 1].prev_fence = lost.fence - 1;
+        world_bring_back(&run.world.shards[0], &run.copies[step]);
+        start(&run);
+        run.world.mono_ms += 3;
+        run.world.wall_ms += 3;
+        while (run.world.shards[0].head.batch < lost.head.batch || run.world.n_ops > 0)
+            go(&run, 1);
+        CHECK(run.world.shards[0].head.batch == lost.head.batch && run.world.shards[0].head.fence == lost.head.fence);
+        CHECK(run.world.shards[0].head.watermark_ms != lost.head.watermark_ms);
+        struct world_store winner = world_copy(&run.world.shards[0]);
+        world_kill(&run.world, run.worker);
+        world_bring_back(&run.world.shards[0], &lost);
+        start(&run);
+        recover(&run);
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1 && tagd_worker_stats(run.worker)->audit_mismatches == 0);
+        CHECK(run.world.shards[0].head.watermark_ms >= winner.head.watermark_ms);
+        play(&run, step + 1, scripts[2].n);
+        check_chain(&run.world);
+        close_run(&run);
+    }
+}
+
 /* The loser let a timer fire that an event, which came too late for it, kept from firing for the winner: nobody knows any
  * more when the tag that stands had come about, but stand it does. */
 static void a_change_that_only_the_loser_made_is_taken_back(void)
@@ -627,8 +659,8 @@ static void a_copy_that_read_further_is_repaired_up_to_where_it_is(void)
         run.config.batch_events_max = 1000;
         start(&run);
         if (letters) {
-            for (int i = 0; i < 200 && tagd_worker_step(run.worker, 0, &error); i++)
-                ;
+            for (int i = 0; i < 1000 && tagd_worker_step(run.worker, 0, &error); i++)
+                run.world.mono_ms++;
             CHECK(strstr(error.text, "the dead letter of topic \"first\", offset ") != NULL);
             close_run(&run);
             continue;
@@ -1214,6 +1246,7 @@ int main(void)
     RUN(a_store_that_goes_back_again_in_the_middle_of_a_repair_changes_nothing);
     RUN(a_repair_that_was_overtaken_begins_again_from_its_own_state);
     RUN(a_batch_that_lost_the_race_is_taken_back);
+    RUN(a_batch_of_the_same_numbers_that_lost_the_race_is_taken_back);
     RUN(a_change_that_only_the_loser_made_is_taken_back);
     RUN(a_gap_behind_what_is_repaired_is_decided_about_afterwards);
     RUN(a_copy_that_read_further_is_repaired_up_to_where_it_is);

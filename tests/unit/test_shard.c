@@ -29,6 +29,7 @@ static void level(struct found *found)
                                      .prev_fence = 3,
                                      .n_topics = 2,
                                      .partitions = 4,
+                                     .watermark_ms = 1000,
                                      .next_offset = {10, 20}};
     snprintf(found->head.catalog_hash, sizeof(found->head.catalog_hash), "%s", tagd_catalog_hash(found->shop.catalog));
     size_t n = tagd_metadata_write(found->metadata, 3, 7, 1000);
@@ -73,6 +74,18 @@ static void nothing_anywhere_is_a_new_shard(void)
     found.head = (struct tagd_head){.next_offset = {-1, -1}};
     found.committed[0] = found.committed[1] = (struct tagd_committed_topic){.offset = -1, .low = 5, .high = 9};
     CHECK(decide(&found) == TAGD_TAKEOVER_NEW && found.decision.gaps == 0);
+    shop_close(&found.shop);
+}
+
+static void an_equal_batch_that_went_to_another_time_is_repaired(void)
+{
+    FOUND(found);
+    CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL && !found.decision.other_batch);
+    found.head.watermark_ms--;
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR && found.decision.other_batch &&
+          found.decision.to_watermark_ms == found.head.watermark_ms + 1);
+    found.head.watermark_ms += 2;
+    CHECK(decide(&found) == TAGD_TAKEOVER_REPAIR && found.decision.to_watermark_ms == found.head.watermark_ms);
     shop_close(&found.shop);
 }
 
@@ -461,6 +474,7 @@ int main(void)
 {
     RUN(nothing_anywhere_is_a_new_shard);
     RUN(equal_batches_go_on_at_the_heads_offsets);
+    RUN(an_equal_batch_that_went_to_another_time_is_repaired);
     RUN(what_kafka_lacks_comes_from_the_outbox);
     RUN(outputs_say_more_than_offsets_that_expired);
     RUN(a_redis_behind_kafka_is_repaired_up_to_what_was_published);
