@@ -16,11 +16,13 @@
 
 static const char usage[] =
     "usage: sim [--seeds A:B] [--jobs N] [--state FILE]   runs seeds A to B-1; FILE: goes on where it stopped\n"
+    "       sim --seeds A:B --first [--jobs N]            the same, up to the first that fails\n"
     "       sim --seed N [--trace] [--shrink]             one seed: what happens; the least that still fails\n"
     "       sim --sweep N [--jobs N]                      N scenarios, a death at every stage of every operation\n";
 
 struct shared {
     uint64_t next, ok, refused, failed, shown;
+    bool first; /* no further than the first that fails */
 };
 
 static struct sim *sim_new(void)
@@ -110,6 +112,8 @@ static void job(struct shared *shared, struct sim_coverage *coverage, uint64_t t
         if (from >= to)
             return;
         for (uint64_t seed = from; seed < to && seed < from + SOME; seed++) {
+            if (shared->first && __atomic_load_n(&shared->failed, __ATOMIC_SEQ_CST) > 0)
+                return;
             struct sim_options options = {.seed = seed};
             enum sim_result result = sim_run(sim, &options, coverage);
             __atomic_add_fetch(result == SIM_OK       ? &shared->ok
@@ -175,14 +179,15 @@ static void write_state(const char *path, const struct shared *shared, const str
     fclose(file);
 }
 
-static int run_seeds(uint64_t from, uint64_t to, unsigned jobs, const char *state)
+static int run_seeds(uint64_t from, uint64_t to, unsigned jobs, const char *state, bool first)
 {
     struct shared *shared = shared_new(sizeof(*shared));
     struct sim_coverage *coverages = shared_new(jobs * sizeof(*coverages)), total = {0};
     bool alive = true;
     shared->next = from;
+    shared->first = first;
     read_state(state, shared, &total);
-    while (shared->next < to && alive) {
+    while (shared->next < to && alive && !(first && shared->failed > 0)) {
         uint64_t round_end = shared->next + ROUND < to ? shared->next + ROUND : to;
         alive = run_jobs(shared, coverages, jobs, round_end, job);
         for (unsigned i = 0; i < jobs; i++)
@@ -191,7 +196,7 @@ static int run_seeds(uint64_t from, uint64_t to, unsigned jobs, const char *stat
         shared->next = round_end;
         write_state(state, shared, &total);
     }
-    bool covered = report_coverage(&total);
+    bool covered = first || report_coverage(&total);
     printf("%" PRIu64 " seeds: %" PRIu64 " as they should be, %" PRIu64 " rightly refused, %" PRIu64 " failed%s\n",
            total.seeds, shared->ok, shared->refused, shared->failed, alive ? "" : "; a job died");
     return shared->failed > 0 || !alive || !covered;
@@ -247,7 +252,7 @@ int main(int argc, char **argv)
     struct sim_options options = {0};
     uint64_t from = 0, to = 10000, scenarios = 0;
     unsigned jobs = 1;
-    bool one = false, shrinks = false;
+    bool one = false, shrinks = false, first = false;
     const char *state = NULL;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
@@ -256,6 +261,8 @@ int main(int argc, char **argv)
             options.trace = true;
         else if (strcmp(argv[i], "--shrink") == 0)
             shrinks = true;
+        else if (strcmp(argv[i], "--first") == 0)
+            first = true;
         else if (strcmp(argv[i], "--seed") == 0)
             known = one = sscanf(value, "%" SCNu64, &options.seed) == 1, i++;
         else if (strcmp(argv[i], "--seeds") == 0)
@@ -275,5 +282,5 @@ int main(int argc, char **argv)
     }
     if (one)
         return run_one(&options, shrinks);
-    return scenarios > 0 ? sweep(scenarios, jobs) : run_seeds(from, to, jobs, state);
+    return scenarios > 0 ? sweep(scenarios, jobs) : run_seeds(from, to, jobs, state, first);
 }

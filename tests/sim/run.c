@@ -535,6 +535,7 @@ static void open_run(struct sim *sim, const struct sim_options *options, struct 
     for (size_t i = 0; i < sim->plan.n_faults; i++)
         sim->store.disasters =
             sim->store.disasters || sim->store.keeps || sim->plan.faults[i].kind == SIM_STORE_EMPTIED;
+    sim->plan.stable_reads = sim->plan.stable_reads || sim->store.disasters; /* else an owner that nobody knows of */
     sim_broker_open(sim);
     sim_store_open(sim);
     sim->imported = sim->plan.import_until_ms != 0;
