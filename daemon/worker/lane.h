@@ -44,7 +44,9 @@ struct tagd_lane {
     int64_t suspect_to[TAGD_TOPICS_MAX];
     /* audit.h */
     bool told_kafka; /* something of it was published since it was taken over */
-    bool doubted;    /* the store refused what only our own head should meet: the next FENCE says what it found */
+    bool doubted;    /* the store refused what only our own head should meet, or Kafka has another batch: the next FENCE
+                        says whether that was another owner */
+    bool doubt_told; /* what was found has been told */
     /* at least once */
     bool resend;      /* what was sent of it failed: it is taken over again as soon as it is not in hand */
     int64_t drop_ms;  /* monotonic: the outbox entries of published batches go then, if no batch has taken them along;

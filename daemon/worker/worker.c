@@ -675,7 +675,7 @@ static void send_entry(struct tagd_worker *worker)
     worker->op.status = TAGD_DONE;
 }
 
-/* An audit met a store that is not as this process left it. Another owner's doing, or a fault? Ours is the head of the
+/* An audit met a store that is not as this process left it, or a Kafka that has another batch. Another owner's doing, or a fault? Ours is the head of the
  * last commit still; a fence that isn't ours was taken by another, though head doesn't name its owner yet. */
 static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t before,
                           const struct tagd_head *head)
@@ -684,9 +684,10 @@ static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, ui
     struct tagd_position at = {head->exists, head->fence, head->batch}, left = {true, ours->fence, ours->batch};
     bool named = strcmp(head->owner, worker->config.owner) != 0, taken = before != lane->shard.fence;
     bool others = head->exists && (named || taken) && !tagd_position_later(left, at);
+    bool told = lane->doubt_told;
     if (!lane->doubted)
         return;
-    lane->doubted = false;
+    lane->doubted = lane->doubt_told = false;
     if (others) {
         TAGD_COUNT(&worker->stats, commits_fenced, 1);
         note(worker, "shard %" PRIu32 ": another owner has taken it over", lane->shard.number);
@@ -694,6 +695,8 @@ static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, ui
     }
     TAGD_COUNT(&worker->stats, audits, 1);
     TAGD_COUNT(&worker->stats, audit_mismatches, 1);
+    if (told)
+        return;
     note(worker,
          "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64
          "), and this process had left it at batch %" PRIu64 " (fence %" PRIu64 "); comparing",
@@ -1136,9 +1139,8 @@ static void audit_kafka(struct tagd_worker *worker)
         audit_store(worker);
         return;
     }
-    TAGD_COUNT(&worker->stats, audits, 1);
-    TAGD_COUNT(&worker->stats, audit_mismatches, 1);
     note(worker, "%s; comparing", error.text);
+    lane->doubted = lane->doubt_told = true;
     retake(worker, lane, 0);
 }
 

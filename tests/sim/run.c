@@ -575,6 +575,17 @@ static bool all_run(const struct sim *sim)
     return running == sim->plan.n_shards;
 }
 
+/* Nobody who has heard too late that a shard is another's has taken its fence. */
+static bool holds_fences(const struct sim *sim, const struct sim_node *node)
+{
+    struct tagd_shard_stats stats[SIM_SHARDS];
+    size_t n = node->alive ? tagd_worker_shards(node->worker, stats, SIM_SHARDS) : 0;
+    for (size_t i = 0; i < n; i++)
+        if (stats[i].fence != sim->store.shards[stats[i].shard].fence)
+            return false;
+    return true;
+}
+
 static void wait_for_rest(struct sim *sim, bool with_changes)
 {
     int64_t until_ms = sim->now_ms + REST_MS;
@@ -599,7 +610,8 @@ static void stop_all(struct sim *sim)
     char why[400];
     bool connected = sim->options.crash_stage == 0 && all_run(sim); /* else the last word may not reach the store */
     for (size_t i = 0; i < sim->n_nodes; i++) {
-        connected = connected && sim->nodes[i].n_tasks == 0 && !sim->nodes[i].revoking;
+        connected =
+            connected && sim->nodes[i].n_tasks == 0 && !sim->nodes[i].revoking && holds_fences(sim, &sim->nodes[i]);
         for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
             connected = connected && (!sim->nodes[i].alive || !sim->nodes[i].assigned[shard] ||
                                       (sim->nodes[i].connected && sim->nodes[i].store_epoch == sim->store.epoch &&
