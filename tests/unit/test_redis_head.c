@@ -146,9 +146,8 @@ static void a_head_that_is_cut_or_has_more_is_refused(void)
     tagd_buf_reserve(&text, 1);
     text.p[text.n] = '\0';
     for (size_t n = 0; n < text.n; n++) /* a number that is cut is a number still: whole words go */
-        if (n == 0 ||
-            (text.p[n] == ' ' && strncmp(text.p + n, " import", 7) != 0 && strncmp(text.p + n, " repair", 7) != 0 &&
-             strncmp(text.p + n, " outputs", 8) != 0))
+        if (n == 0 || (text.p[n] == ' ' && strncmp(text.p + n, " import", 7) != 0 &&
+                       strncmp(text.p + n, " repair", 7) != 0 && strncmp(text.p + n, " outputs", 8) != 0))
             CHECK(!tagd_redis_head_read((struct tagd_str){text.p, n}, &read));
     tagd_buf_add_z(&text, " 1");
     CHECK(!tagd_redis_head_read((struct tagd_str){text.p, text.n}, &read));
