@@ -168,12 +168,32 @@ static enum tagd_takeover_result scan(struct tagd_takeover *takeover, struct tag
                        again ? head->repair.outputs_from[takeover->scanned] : -1);
 }
 
-static void mark_published(struct tagd_takeover *takeover, const struct tagd_published *outputs, size_t n)
+/* Whether the record is one of the entry's outputs. */
+static bool is_of_entry(const struct tagd_outbox_content *content, const struct tagd_record *record, int kind)
 {
+    int64_t offset;
+    for (size_t i = 0; i < content->n_outputs; i++) {
+        const struct tagd_outbox_output *output = &content->outputs[i];
+        if (output->dead_letter != (kind == TAGD_OUT_DEAD_LETTER))
+            continue;
+        if (output->dead_letter ? read_offset(our_header(record, "tagd_offset"), &offset) && offset == output->offset
+                                : tagd_str_eq(output->key, record->key) && tagd_str_eq(output->value, record->value))
+            return true;
+    }
+    return false;
+}
+
+/* Numbers alone don't tell: each of two copies of Redis may have given the same fence to an owner. */
+static void mark_published(struct tagd_takeover *takeover, const struct tagd_published *outputs, size_t n,
+                           struct tagd_arena *arena)
+{
+    struct tagd_outbox_content content;
     for (size_t i = 0; i < n; i++)
         for (size_t e = 0; e < takeover->n_outbox; e++)
-            if (takeover->outbox[e].batch == outputs[i].at.batch && takeover->outbox[e].fence == outputs[i].at.fence &&
-                !(takeover->decision.other_batch && takeover->outbox[e].batch == takeover->decision.k.batch))
+            if (!takeover->was_published[e] && takeover->outbox[e].batch == outputs[i].at.batch &&
+                takeover->outbox[e].fence == outputs[i].at.fence &&
+                tagd_outbox_read(takeover->outbox[e].bytes, arena, &content) &&
+                is_of_entry(&content, &outputs[i].record, takeover->scanned))
                 takeover->was_published[e] = true;
 }
 
@@ -210,7 +230,7 @@ static enum tagd_takeover_result scanned(struct tagd_takeover *takeover, const s
                       kind_name(kind), op->u.outputs.began, op->u.outputs.batch);
     if (first)
         takeover->repair.outputs_from[kind] = op->u.outputs.began;
-    mark_published(takeover, op->u.outputs.outputs, op->u.outputs.n_outputs);
+    mark_published(takeover, op->u.outputs.outputs, op->u.outputs.n_outputs, op->arena);
     if (!scanned_enough(takeover, op))
         return ask_outputs(takeover, op, TAGD_TAKEOVER_REPAIR_SCAN, kind, op->u.outputs.next);
     if (++takeover->scanned < TAGD_OUTPUT_KINDS)
