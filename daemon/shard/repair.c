@@ -168,10 +168,21 @@ static enum tagd_takeover_result scan(struct tagd_takeover *takeover, struct tag
                        again ? head->repair.outputs_from[takeover->scanned] : -1);
 }
 
-/* Whether the record is one of the entry's outputs. */
+static bool has_changes(const struct tagd_outbox_content *content)
+{
+    for (size_t i = 0; i < content->n_outputs; i++)
+        if (!content->outputs[i].dead_letter)
+            return true;
+    return false;
+}
+
+/* Whether the record shows that the entry was published. Changes tell, since each says when it was made; two histories
+ * may well have the same dead letters, which tell only where there is nothing else, and nothing to be taken back. */
 static bool is_of_entry(const struct tagd_outbox_content *content, const struct tagd_record *record, int kind)
 {
     int64_t offset;
+    if (kind == TAGD_OUT_DEAD_LETTER && has_changes(content))
+        return false;
     for (size_t i = 0; i < content->n_outputs; i++) {
         const struct tagd_outbox_output *output = &content->outputs[i];
         if (output->dead_letter != (kind == TAGD_OUT_DEAD_LETTER))

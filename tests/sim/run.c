@@ -165,7 +165,7 @@ static void forget_letters(struct sim *sim, uint32_t shard)
 /* Not if offsets and store may go, too, nor of a first batch: nothing would tell of what was there. */
 static void delete_outputs(struct sim *sim, bool changes_too)
 {
-    for (size_t i = 0; i < sim->plan.n_faults && sim->store.disasters; i++)
+    for (size_t i = 0; i < sim->plan.n_faults && (sim->store.disasters || !changes_too); i++)
         if (sim->plan.faults[i].kind == SIM_EXPIRE)
             return;
     sim->happened[SIM_OUTPUTS_GONE] = true;
