@@ -45,7 +45,7 @@ step "unit tests under address and undefined-behaviour sanitizers"
 ctest --test-dir build/asan --output-on-failure
 
 step "the simulator: faults of processes, Kafka and Redis, a seed each; then a death at every stage of every operation"
-build/release/sim --seeds 0:200000 --jobs "$(nproc)"
+build/release/sim --seeds 0:300000 --jobs "$(nproc)"
 build/release/sim --sweep 60 --jobs "$(nproc)"
 step "the simulator under sanitizers"
 build/asan/sim --seeds 0:1500 --jobs "$(nproc)" | tail -n 1
@@ -90,7 +90,7 @@ $venv/bin/pytest -q -s tests/bad_inputs
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
   step "simulator: another million seeds"
-  build/release/sim --seeds 200000:1200000 --jobs "$(nproc)" --state build/sim.state
+  build/release/sim --seeds 300000:1300000 --jobs "$(nproc)" --state build/sim.state
   step "chaos: a million events, faults of every kind, a reader that checks while it runs; and the same with clocks that are set"
   $venv/bin/python tests/e2e/chaos/run.py --events 1000000 --faults 72
   $venv/bin/python tests/e2e/chaos/run.py --live --events 100000 --faults 25

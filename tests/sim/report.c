@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FULL_SEEDS 200000 /* what tests/run.sh runs, */
+#define FULL_SEEDS 300000 /* what tests/run.sh runs, */
 #define FULL_FLOOR 100    /* and how often everything that counts must happen in it */
 
 static const char *const op_names[] = {"FENCE",  "COMMITTED", "TAIL", "END_OWNER", "START",   "LOAD",
