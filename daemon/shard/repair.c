@@ -176,6 +176,19 @@ static bool has_changes(const struct tagd_outbox_content *content)
     return false;
 }
 
+/* In binary mode the headers are of it; behind them the port has added its own. */
+static bool is_change(const struct tagd_outbox_output *output, const struct tagd_record *record)
+{
+    size_t n = output->headers == NULL ? 0 : output->n_headers;
+    if (!tagd_str_eq(output->key, record->key) || !tagd_str_eq(output->value, record->value) || record->n_headers < n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!tagd_str_eq(output->headers[i].name, record->headers[i].name) ||
+            !tagd_str_eq(output->headers[i].value, record->headers[i].value))
+            return false;
+    return true;
+}
+
 /* Whether the record shows that the entry was published. Changes tell, since each says when it was made; two histories
  * may well have the same dead letters, which tell only where there is nothing else, and nothing to be taken back. */
 static bool is_of_entry(const struct tagd_outbox_content *content, const struct tagd_record *record, int kind)
@@ -188,7 +201,7 @@ static bool is_of_entry(const struct tagd_outbox_content *content, const struct 
         if (output->dead_letter != (kind == TAGD_OUT_DEAD_LETTER))
             continue;
         if (output->dead_letter ? read_offset(our_header(record, "tagd_offset"), &offset) && offset == output->offset
-                                : tagd_str_eq(output->key, record->key) && tagd_str_eq(output->value, record->value))
+                                : is_change(output, record))
             return true;
     }
     return false;
