@@ -145,6 +145,7 @@ static void check_letter(struct sim *sim, uint32_t shard, const struct sim_out *
     struct sim_in *in = &source->records[offset];
     bool gone = offset < source->low && out->record.value.n == 0;
     bool poison = in->poison == SIM_KILLS_DECODING || in->poison == SIM_KILLS_APPLYING;
+    sim->forgetting = poison && sim->plan.forgets;
     if (in->marker || !in->bad)
         sim_fail(sim, "a dead letter of a record that can be used: topic %u shard %u offset %" PRId64, topic, shard,
                  offset);

@@ -160,6 +160,17 @@ static struct sim_held *held_of(const struct sim_node *node, const struct tagd_r
     return NULL;
 }
 
+/* A shard's records come while it is under repair. */
+static bool replays(const struct sim_node *node, uint32_t shard)
+{
+    struct tagd_shard_stats shards[SIM_SHARDS];
+    size_t n = tagd_worker_shards(node->worker, shards, SIM_SHARDS);
+    for (size_t i = 0; i < n && tagd_worker_stats(node->worker)->shards_repairing > 0; i++)
+        if (shards[i].shard == shard)
+            return shards[i].status == TAGD_SHARD_RECOVERING && !node->taking[shard];
+    return false;
+}
+
 /* A record that the worker has just been given, and did not put aside for a trial, is decoded by now. */
 static void see_decoded(struct sim *sim, struct sim_node *node, struct sim_held *held)
 {
@@ -168,6 +179,10 @@ static void see_decoded(struct sim *sim, struct sim_node *node, struct sim_held 
         return;
     node->holds_decoded = decoded;
     held->decoded = true;
+    if (held->in->poison == SIM_KILLS_DECODING && held->in->letters > 0 && !held->in->forgotten &&
+        replays(node, (uint32_t)held->in->record.partition))
+        sim_fail(sim, "what was known to be poison is decoded in a replay: offset %lld",
+                 (long long)held->in->record.offset);
     sim_node_may_die(sim, node, held->in, SIM_KILLS_DECODING);
     sim_node_may_die(sim, node, held->in, SIM_KILLS_SOMETIMES);
 }
@@ -183,7 +198,7 @@ void sim_node_commits(struct sim *sim, struct sim_node *node, const struct tagd_
             if (held->used && held->decoded && held->kills < 2 &&
                 held->in->record.partition == (int32_t)writes->shard &&
                 held->in->record.offset < writes->head.next_offset[held->in->record.topic] &&
-                (writes->head.repair.phase == TAGD_NO_REPAIR || held->in->letters == 0))
+                (writes->head.repair.phase == TAGD_NO_REPAIR || held->in->letters == 0 || held->in->forgotten))
                 sim_node_may_die(sim, node, held->in, SIM_KILLS_APPLYING);
         }
     }

@@ -119,7 +119,8 @@ static const char *event_text(struct sim *sim, const char *id, const char *type,
 }
 
 /* One that can't be used, of any kind. */
-static const char *bad_text(struct sim *sim, struct sim_random *random, const char *id, int64_t time_ms)
+static const char *bad_text(struct sim *sim, struct sim_random *random, const char *id, const char *subject,
+                            int64_t time_ms)
 {
     switch (sim_between(random, 0, sim->plan.mode == SIM_LIVE ? 7 : 5)) {
     case 0: return "not an event";
@@ -128,7 +129,7 @@ static const char *bad_text(struct sim *sim, struct sim_random *random, const ch
     case 3: return event_text(sim, "", "login", "c1", time_ms, "{}");
     case 4: return event_text(sim, id, "tag.assigned", "c0", time_ms, "{\"dimension\":\"a.b\",\"tag\":\"c\"}");
     case 5: return "{\"specversion\":\"1.0\",\"id\":\"x\"";
-    default: return event_text(sim, id, "login", "c0", time_ms + 3600000, "{}"); /* ahead of the clock */
+    default: return event_text(sim, id, "login", subject, time_ms + 3600000, "{}"); /* ahead of the clock */
     }
 }
 
@@ -147,7 +148,7 @@ static void make_event(struct sim *sim, struct sim_random *random, size_t i, int
     event->record.partition = (int32_t)plan->customer_shard[customer];
     event->marker = sim_percent(random, 5);
     if (sim_percent(random, plan->bad_percent)) {
-        text = bad_text(sim, random, id, time_ms);
+        text = bad_text(sim, random, id, subject, time_ms);
         event->customer = -1;
     } else {
         text = event_text(sim, id, type, subject, time_ms, data);
@@ -211,8 +212,8 @@ static unsigned weight_of(enum sim_fault_kind kind)
     case SIM_OUTPUTS_GONE:
     case SIM_GAP: return 2;
     case SIM_WRONG: return 4;
+    case SIM_STORE_FAILOVER: return 5;
     case SIM_STORE_BACK:
-    case SIM_STORE_FAILOVER:
     case SIM_STORE_EMPTIED: return 3;
     case SIM_KILL:
     case SIM_DIE_BEFORE:
@@ -352,7 +353,8 @@ void sim_plan_make(struct sim *sim)
     plan->continue_on_data_gap = sim_percent(&random, 75);
     plan->rebuild = sim_percent(&random, 80);
     plan->poison = sim_percent(&random, 12);
-    plan->bad_percent = sim_percent(&random, 80) ? 8 : 40;
+    plan->forgets = plan->poison && !plan->at_least_once && !sim->options.scenario && sim_percent(&random, 15);
+    plan->bad_percent = sim_percent(&random, 70) ? 8 : 40;
     if (races(sim))
         plan->bad_percent = 60;
     plan->wrong_delivery = sim_percent(&random, 1) && !sim->options.scenario;

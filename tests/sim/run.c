@@ -151,18 +151,32 @@ static void delete_records(struct sim *sim, bool unread)
         }
 }
 
+/* A repair that doesn't know of them takes what it reads again as it is by now. */
+static void forget_letters(struct sim *sim, uint32_t shard)
+{
+    for (uint32_t topic = 0; topic < sim->plan.n_topics; topic++)
+        for (int64_t i = 0; i < sim->broker.sources[topic][shard].high; i++) {
+            struct sim_in *in = &sim->broker.sources[topic][shard].records[i];
+            in->forgotten = in->letters > 0;
+            sim->lossy = sim->lossy || (in->forgotten && sim->store.disasters);
+        }
+}
+
 /* Not if offsets and store may go, too, nor of a first batch: nothing would tell of what was there. */
 static void delete_outputs(struct sim *sim, bool changes_too)
 {
-    for (size_t i = 0; i < sim->plan.n_faults && sim->store.disasters; i++)
+    for (size_t i = 0; i < sim->plan.n_faults && (sim->store.disasters || !changes_too); i++)
         if (sim->plan.faults[i].kind == SIM_EXPIRE)
             return;
     sim->happened[SIM_OUTPUTS_GONE] = true;
-    for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
+    for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++) {
+        if (sim->store.shards[shard].head.batch > 1)
+            forget_letters(sim, shard);
         for (int kind = !changes_too; kind < TAGD_OUTPUT_KINDS && sim->store.shards[shard].head.batch > 1; kind++) {
             struct sim_log *log = &sim->broker.logs[kind][shard];
             log->low = sim_broker_stable(sim, kind, shard);
         }
+    }
 }
 
 static void expire_offsets(struct sim *sim, bool outputs_too)
@@ -326,7 +340,7 @@ void sim_fault_begin(struct sim *sim, struct sim_fault *fault)
     case SIM_STORE_FULL: sim->store.full_until_ms = until_ms; return;
     case SIM_STORE_BACK: sim_store_go_back(sim, 1 + fault->amount % 12); return;
     case SIM_STORE_FAILOVER:
-        if (fault->amount % 2 && !sim->plan.at_least_once) {
+        if (fault->amount % 4 && !sim->plan.at_least_once) {
             sim->store.race = SIM_RACE_WAITS;
             return;
         }
@@ -418,6 +432,15 @@ static void tick(struct sim *sim)
     }
 }
 
+static void forget_poison(struct sim *sim)
+{
+    SIM_TRACE(sim, "fault: a dead letter is forgotten");
+    sim->forgetting = sim->plan.forgets = false;
+    sim->happened[SIM_STORE_BACK] = true;
+    delete_outputs(sim, false);
+    sim_store_go_back(sim, (uint32_t)sim_between(&sim->random, 4, 12));
+}
+
 static void start_race(struct sim *sim)
 {
     SIM_TRACE(sim, "fault: a race");
@@ -447,6 +470,8 @@ static void happen(struct sim *sim)
     }
     if (sim->store.race == SIM_RACE_STARTS)
         start_race(sim);
+    if (sim->forgetting)
+        forget_poison(sim);
 }
 
 static bool over(const struct sim *sim)
@@ -532,7 +557,8 @@ static void open_run(struct sim *sim, const struct sim_options *options, struct 
     for (size_t i = 0; i < sim->plan.n_faults; i++)
         sim->store.keeps = sim->store.keeps || sim->plan.faults[i].kind == SIM_STORE_BACK ||
                            sim->plan.faults[i].kind == SIM_STORE_FAILOVER;
-    for (size_t i = 0; i < sim->plan.n_faults; i++)
+    sim->store.keeps = sim->store.keeps || sim->plan.forgets;
+    for (size_t i = 0; i < sim->plan.n_faults || i == 0; i++)
         sim->store.disasters =
             sim->store.disasters || sim->store.keeps || sim->plan.faults[i].kind == SIM_STORE_EMPTIED;
     sim->plan.stable_reads = sim->plan.stable_reads || sim->store.disasters; /* else an owner that nobody knows of */

@@ -110,6 +110,7 @@ struct sim_plan {
     uint32_t n_topics, n_shards, n_customers, n_processes, n_workers; /* workers a process */
     const struct tagd_catalog *catalog;
     bool at_least_once, content_binary, overlapped, stable_reads, continue_on_data_gap, rebuild, poison;
+    bool forgets;            /* the first poison's dead letter goes, and the store to before it */
     bool wrong_delivery;     /* what is wrong of a configuration is the delivery */
     int64_t import_until_ms; /* an import goes on up to then; 0: there is none */
     int64_t grace_ms;
@@ -131,6 +132,7 @@ struct sim_in { /* a source record */
     int customer;
     bool marker, bad; /* bad: it must become a dead letter */
     unsigned letters; /* dead letters seen of it */
+    bool forgotten;   /* and deleted */
     enum sim_poison poison;
     unsigned deaths; /* of processes, and, if it kills only sometimes, trials */
     int64_t at_ms;
@@ -467,6 +469,7 @@ struct sim {
     struct sim_customer_truth truth[SIM_CUSTOMERS];
     struct tagd_profile *profile; /* for a look into stored ones */
     bool happened[SIM_FAULTS];
+    bool forgetting;        /* now */
     bool imported;          /* an import came before the first batch */
     int64_t clock_ms;       /* the wall clock is ahead by this, */
     int64_t clock_until_ms; /* until then */

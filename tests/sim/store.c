@@ -164,17 +164,21 @@ static void look_for_differences(struct sim *sim, const struct tagd_shard_writes
     }
 }
 
+/* Best if the dead letter is of the last record: another owner may well come less far. */
 static void look_for_race(struct sim *sim, const struct tagd_shard_writes *writes)
 {
     struct tagd_outbox_content content;
     if (sim->store.race != SIM_RACE_WAITS || writes->outbox.n == 0 ||
         !tagd_outbox_read(writes->outbox, &sim->memory, &content))
         return;
-    for (size_t i = 0; i < content.n_outputs; i++)
-        if (content.outputs[i].dead_letter) {
+    for (size_t i = 0; i < content.n_outputs; i++) {
+        const struct tagd_outbox_output *output = &content.outputs[i];
+        if (output->dead_letter && output->offset + 1 == content.offset[output->topic] &&
+            sim->store.shards[writes->shard].head.next_offset[output->topic] < output->offset) {
             sim->store.race = SIM_RACE_STARTS;
             sim->store.racer = sim_node_of(sim, tagd_str_of(writes->head.owner));
         }
+    }
 }
 
 void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, uint64_t outbox_low)
@@ -205,10 +209,10 @@ void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, ui
         if (shard->outbox[i].batch < outbox_low || shard->outbox[i].batch > writes->outbox_drop_to)
             shard->outbox[n++] = shard->outbox[i];
     shard->n_outbox = n;
+    look_for_race(sim, writes);
     shard->head = writes->head;
     shard->head.exists = true;
     keep_snapshot(sim);
-    look_for_race(sim, writes);
 }
 
 /* ---- its faults ---- */
