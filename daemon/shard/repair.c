@@ -317,15 +317,6 @@ static bool tell(struct tagd_takeover *takeover, const struct tagd_worker_config
     return ok;
 }
 
-static enum tagd_takeover_result commit(struct tagd_takeover *takeover, struct tagd_op *op,
-                                        enum tagd_takeover_step step)
-{
-    takeover->head = takeover->writes.head;
-    op->u.commit.shards = &takeover->writes;
-    op->u.commit.n_shards = 1;
-    return tagd_takeover_submit(takeover, op, step, TAGD_OP_COMMIT);
-}
-
 static void write_head(struct tagd_takeover *takeover, const struct tagd_worker_config *config, uint64_t drop_to)
 {
     takeover->shard->head = takeover->head;
@@ -417,7 +408,7 @@ static enum tagd_takeover_result undo(struct tagd_takeover *takeover, const stru
     if (takeover->n_changes > 0)
         return load_customers(takeover, op, TAGD_TAKEOVER_REPAIR_UNDO);
     write_begin(takeover, config);
-    return commit(takeover, op, TAGD_TAKEOVER_REPAIR_BEGIN);
+    return tagd_takeover_commit(takeover, op, TAGD_TAKEOVER_REPAIR_BEGIN);
 }
 
 static enum tagd_takeover_result undone(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -430,7 +421,7 @@ static enum tagd_takeover_result undone(struct tagd_takeover *takeover, const st
     write_begin(takeover, config);
     takeover->writes.told = writes;
     takeover->writes.n_told = n;
-    return commit(takeover, op, TAGD_TAKEOVER_REPAIR_BEGIN);
+    return tagd_takeover_commit(takeover, op, TAGD_TAKEOVER_REPAIR_BEGIN);
 }
 
 /* ---- CHANGES, LOAD, TELL ---- */
@@ -512,7 +503,7 @@ static enum tagd_takeover_result write_told(struct tagd_takeover *takeover, cons
     write_head(takeover, config, 0);
     takeover->writes.told = writes;
     takeover->writes.n_told = n;
-    return commit(takeover, op, TAGD_TAKEOVER_REPAIR_TELL);
+    return tagd_takeover_commit(takeover, op, TAGD_TAKEOVER_REPAIR_TELL);
 }
 
 /* ---- LETTERS, REPLAY ---- */
@@ -535,7 +526,7 @@ static enum tagd_takeover_result take_letters(struct tagd_takeover *takeover, co
         return tagd_takeover_start(takeover, op);
     write_head(takeover, config, 0);
     takeover->writes.head.repair.phase = TAGD_REPAIR_REPLAYING;
-    return commit(takeover, op, TAGD_TAKEOVER_REPAIR_REPLAY);
+    return tagd_takeover_commit(takeover, op, TAGD_TAKEOVER_REPAIR_REPLAY);
 }
 
 /* ---- the way in ---- */

@@ -52,6 +52,9 @@ size_t tagd_told_settle(const struct tagd_told *told, struct tagd_shard_context 
 
 enum tagd_takeover_result tagd_takeover_submit(struct tagd_takeover *takeover, struct tagd_op *op,
                                                enum tagd_takeover_step step, enum tagd_op_kind kind);
+/* Commits takeover->writes, and its head is the take-over's. */
+enum tagd_takeover_result tagd_takeover_commit(struct tagd_takeover *takeover, struct tagd_op *op,
+                                               enum tagd_takeover_step step);
 enum tagd_takeover_result tagd_takeover_start(struct tagd_takeover *takeover, struct tagd_op *op);
 
 /* It must not be taken over, by what was read: to try once more, or to stop. */

@@ -430,8 +430,8 @@ static enum tagd_takeover_result ask_committed(struct tagd_takeover *takeover, s
 }
 
 /* Commits takeover->writes, which is a head alone. */
-static enum tagd_takeover_result commit_head(struct tagd_takeover *takeover, struct tagd_op *op,
-                                             enum tagd_takeover_step step)
+enum tagd_takeover_result tagd_takeover_commit(struct tagd_takeover *takeover, struct tagd_op *op,
+                                               enum tagd_takeover_step step)
 {
     takeover->head = takeover->writes.head;
     op->u.commit.shards = &takeover->writes;
@@ -444,7 +444,7 @@ static enum tagd_takeover_result claim(struct tagd_takeover *takeover, const str
 {
     takeover->shard->head = takeover->head;
     tagd_shard_head_only(takeover->shard, config->owner, 0, &takeover->writes);
-    return commit_head(takeover, op, TAGD_TAKEOVER_CLAIM);
+    return tagd_takeover_commit(takeover, op, TAGD_TAKEOVER_CLAIM);
 }
 
 /* From here on the outbox, without the entries that are published, is to be read as `delivery` now says. */
@@ -455,7 +455,7 @@ static enum tagd_takeover_result mark(struct tagd_takeover *takeover, const stru
     shard->head = takeover->head;
     tagd_shard_head_only(shard, config->owner, shard->published, &takeover->writes);
     takeover->writes.head.at_least_once = config->at_least_once;
-    return commit_head(takeover, op, TAGD_TAKEOVER_MARK);
+    return tagd_takeover_commit(takeover, op, TAGD_TAKEOVER_MARK);
 }
 
 static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
