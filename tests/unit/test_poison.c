@@ -36,6 +36,7 @@ static struct tagd_worker *start(struct world *world, const char *owner)
 static void owner_dies(struct world *world, const char *owner)
 {
     world_open(world, ACTIVITY);
+    world->trials_run = true;
     event(world, 0, "first", "c", T0);
     struct tagd_worker *worker = start(world, owner);
     world_run(world, worker, 60);
@@ -65,6 +66,7 @@ static void nothing_is_tried_where_the_owner_left_cleanly(void)
     struct world world;
     struct tagd_error error;
     world_open(&world, ACTIVITY);
+    world.trials_run = true;
     event(&world, 0, "first", "c", T0);
     struct tagd_worker *worker = start(&world, "a");
     world_run(&world, worker, 60);
@@ -86,6 +88,7 @@ static void nor_where_this_process_takes_its_own_shard_over_again(void)
 {
     struct world world;
     world_open(&world, ACTIVITY);
+    world.trials_run = true;
     event(&world, 0, "first", "c", T0);
     struct tagd_worker *worker = start(&world, "a");
     world_run(&world, worker, 60);
@@ -191,6 +194,7 @@ static void a_death_before_the_shards_first_batch_counts(void)
 {
     struct world world;
     world_open(&world, ACTIVITY);
+    world.trials_run = true;
     world.faults[TAGD_OP_COMMIT] = (struct world_fault){1, TAGD_PENDING, false};
     event(&world, 0, "kills decoding", "c", T0);
     struct tagd_worker *worker = start(&world, "a");
@@ -235,6 +239,7 @@ static void records_keep_their_order_and_ends_theirs_while_some_are_tried(void)
     struct world world;
     world_open(&world, "\"b.last\":{\"tags\":[{\"tag\":\"order\",\"when\":\"since(order.paid) < since(login)\"},"
                        "{\"tag\":\"login\",\"when\":\"true\"}]}");
+    world.trials_run = true;
     event(&world, 0, "first", "x", T0);
     struct tagd_worker *worker = start(&world, "a");
     world_run(&world, worker, 60);
@@ -392,6 +397,7 @@ static void another_owners_death_counts_where_this_process_had_the_shard_before(
 {
     struct world world;
     world_open(&world, ACTIVITY);
+    world.trials_run = true;
     event(&world, 0, "first", "c", T0);
     struct tagd_worker *worker = start(&world, "a");
     world_run(&world, worker, 60);

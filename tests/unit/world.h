@@ -100,6 +100,7 @@ struct world {
     int held;                    /* tokens not released */
     size_t trials;
     bool trial_skipped;              /* nothing can be tried */
+    bool trials_run;                 /* what is tried is run, in a process of its own */
     int came_through[WORLD_RECORDS]; /* trials, by offset */
     struct tagd_arena memory;
     struct tagd_buf published; /* "c tag:c:1 dimension>to;" */
@@ -664,26 +665,32 @@ static inline bool world_kills(struct world *world, const struct tagd_record *re
     return strstr(text, "kills decoding") || (strstr(text, "kills in company") && i > 0);
 }
 
-/* Those that come through are run in a child, as the real trial does, and must come through there. */
+/* They are run in a child, as the real trial does, and must come through there. */
+static inline void world_run_in_child(size_t n, void (*run)(void *to, size_t i), void *to)
+{
+    int status = -1;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    for (size_t i = 0; child == 0 && i < n; i++)
+        run(to, i);
+    if (child == 0)
+        _exit(0);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 static inline size_t world_trial(void *self, const struct tagd_record *const *records, size_t n,
                                  void (*run)(void *to, size_t i), void *to, struct tagd_error *killed)
 {
     struct world *world = self;
     size_t through = 0;
-    int status = -1;
     CHECK(n > 0);
     if (world->trial_skipped)
         return n;
     world->trials++;
     while (through < n && !world_kills(world, records[through], through))
         through++;
-    pid_t child = fork();
-    CHECK(child >= 0);
-    for (size_t i = 0; child == 0 && i < through; i++)
-        run(to, i);
-    if (child == 0)
-        _exit(0);
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    if (world->trials_run)
+        world_run_in_child(through, run, to);
     if (through < n)
         tagd_fail(killed, "SIGSEGV");
     return through;
