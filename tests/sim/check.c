@@ -91,7 +91,8 @@ static void check_change(struct sim *sim, const struct sim_out *out)
     sim->coverage->changes++;
     if (sim->plan.at_least_once && revision >= 1 && revision <= truth->seen) {
         bool same = tagd_str_eq(truth->copies[revision - 1], record->value) ||
-                    (sim->store.disasters && same_but_when(truth->copies[revision - 1], record->value));
+                    (sim->store.disasters &&
+                     (sim->plan.mode == SIM_UNORDERED || same_but_when(truth->copies[revision - 1], record->value)));
         if (!same)
             sim_fail(sim, "a repeat differs: %.*s", (int)record->value.n, record->value.p);
         return;
