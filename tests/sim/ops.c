@@ -17,7 +17,7 @@ static uint32_t shard_of(const struct tagd_op *op)
     case TAGD_OP_COMMIT: return op->u.commit.shards[0].shard;
     case TAGD_OP_PUBLISH:
     case TAGD_OP_SEND:
-    case TAGD_OP_OFFSETS: return op->u.publish.shards[0].shard;
+    case TAGD_OP_OFFSETS: return op->u.publish.n_shards == 0 ? 0 : op->u.publish.shards[0].shard;
     default: return op->shard;
     }
 }

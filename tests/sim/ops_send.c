@@ -47,7 +47,8 @@ void sim_send_submit(struct sim_node *node, struct tagd_op *op, enum sim_fault_k
     struct sim_send *send = &node->sends[node->n_sends++];
     const struct sim_send *before = node->n_sends > 1 ? send - 1 : NULL;
     *send = (struct sim_send){.op = op, .n_shards = op->u.publish.n_shards};
-    send->context = node->taking[op->u.publish.shards[0].shard] ? SIM_TAKING_OVER : SIM_RUNNING;
+    bool taking = send->n_shards > 0 && node->taking[op->u.publish.shards[0].shard];
+    send->context = taking ? SIM_TAKING_OVER : SIM_RUNNING;
     send->shards = copy_outputs(sim, op->u.publish.shards, send->n_shards);
     send->append_ms = sim->now_ms + sim_op_delay(sim, NULL, SIM_BROKER_DELAY_MS);
     if (before != NULL && before->append_ms > send->append_ms)

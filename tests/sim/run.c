@@ -219,6 +219,9 @@ static void set_clock(struct sim *sim, const struct sim_fault *fault)
 {
     int64_t by_ms = 61000 + (int64_t)fault->amount * 11000;
     sim->clock_ms = fault->amount % 2 ? by_ms : -by_ms;
+    for (size_t i = 0; i < sim->n_nodes; i++) /* who hasn't run yet begins with it */
+        sim->clock_started =
+            sim->clock_started || (sim->nodes[i].alive && tagd_worker_stats(sim->nodes[i].worker)->takeovers == 0);
     sim->clock_until_ms = sim->now_ms + fault->for_ms;
 }
 
@@ -509,7 +512,8 @@ static bool right(const struct sim *sim)
                 strstr(sim->refusal, "can't be repaired") != NULL;
     return !lost || asked || strstr(sim->refusal, "it is another history's") != NULL || sim->plan.at_least_once ||
            sim->happened[SIM_EXPIRE] || sim->happened[SIM_RESET] || sim->happened[SIM_OUTPUTS_GONE] ||
-           sim->happened[SIM_RETAIN] || sim->happened[SIM_GAP];
+           sim->happened[SIM_RETAIN] || sim->happened[SIM_GAP] ||
+           sim->plan.wrong_delivery; /* what was sent the other way has no offsets of its own */
 }
 
 /* A worker that stops must have a reason: one of these faults. */
