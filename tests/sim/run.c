@@ -220,8 +220,10 @@ static void set_clock(struct sim *sim, const struct sim_fault *fault)
     int64_t by_ms = 61000 + (int64_t)fault->amount * 11000;
     sim->clock_ms = fault->amount % 2 ? by_ms : -by_ms;
     for (size_t i = 0; i < sim->n_nodes; i++) /* who hasn't run yet begins with it */
-        sim->clock_started =
-            sim->clock_started || (sim->nodes[i].alive && tagd_worker_stats(sim->nodes[i].worker)->takeovers == 0);
+        if (sim->nodes[i].alive && tagd_worker_stats(sim->nodes[i].worker)->takeovers == 0) {
+            sim->clock_started = true;
+            sim->lossy = sim->lossy || sim->plan.mode == SIM_LIVE;
+        }
     sim->clock_until_ms = sim->now_ms + fault->for_ms;
 }
 
