@@ -53,8 +53,7 @@ struct tagd_worker {
     struct tagd_lane **lanes;     /* those that are ours */
     size_t n_lanes, turn;
     size_t queued, queued_bytes;
-    bool
-        *held; /* by partition number: this process has owned it, so that it is no stranger's if it is named as owner */
+    bool *held; /* by partition number: this process has owned it; named as owner, it is no stranger */
     struct tagd_suspects suspects;
 
     /* records: two generations, the batch's and the intake's */
@@ -675,8 +674,9 @@ static void send_entry(struct tagd_worker *worker)
     worker->op.status = TAGD_DONE;
 }
 
-/* An audit met a store that is not as this process left it, or a Kafka that has another batch. Another owner's doing, or a fault? Ours is the head of the
- * last commit still; a fence that isn't ours was taken by another, though head doesn't name its owner yet. */
+/* An audit met a store that is not as this process left it, or a Kafka that has another batch. Another owner's doing, or
+ * a fault? Ours is the head of the last commit still; a fence that isn't ours was taken by another, though head doesn't
+ * name its owner yet. */
 static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t before,
                           const struct tagd_head *head)
 {
