@@ -40,7 +40,7 @@ void sim_broker_append(struct sim *sim, const struct sim_event *event)
                           .at_ms = sim->now_ms};
     in->record.offset = source->high++;
     SIM_TRACE(sim, "append %u/%u @%lld %s %.*s", topic, shard, (long long)in->record.offset, in->marker ? "marker" : "",
-              (int)(in->record.value.n < 90 ? in->record.value.n : 90), in->record.value.p);
+              (int)(in->record.value.n < 180 ? in->record.value.n : 180), in->record.value.p);
     sim_node_appended(sim, topic, shard);
 }
 

@@ -179,9 +179,9 @@ static void check_position(struct sim *sim, int kind, uint32_t shard, const stru
 
 void sim_check_output(struct sim *sim, int kind, uint32_t shard, const struct sim_out *out)
 {
-    SIM_TRACE(sim, "seen: %d/%u @%" PRId64 " %" PRIu64 ".%" PRIu64 ".%u %.*s", kind, shard, out->record.offset,
-              out->at.fence, out->at.batch, out->index, (int)(out->record.value.n < 120 ? out->record.value.n : 120),
-              out->record.value.p);
+    SIM_TRACE(sim, "seen: %d/%u @%" PRId64 " %" PRIu64 ".%" PRIu64 ".%u %.*s %.*s", kind, shard, out->record.offset,
+              out->at.fence, out->at.batch, out->index, (int)out->record.key.n, out->record.key.p,
+              (int)(out->record.value.n < 180 ? out->record.value.n : 180), out->record.value.p);
     if (!sim->plan.at_least_once)
         check_position(sim, kind, shard, out);
     if (kind == TAGD_OUT_CHANGE)

@@ -144,8 +144,8 @@ int64_t sim_ops_next(const struct sim_node *node)
             next = node->tasks[i].at_ms;
     for (size_t i = 0; i < node->n_sends; i++) {
         const struct sim_send *send = &node->sends[i];
-        if ((send->appended || send->fails) && !node->paused && send->ack_ms < next)
-            next = send->ack_ms;
+        if (i == 0 && (send->appended || send->fails) && !node->paused && send->ack_ms < next)
+            next = send->ack_ms; /* the others are acknowledged behind it */
         if (send->appended)
             continue;
         if (send->append_ms < next)

@@ -479,7 +479,7 @@ struct sim {
     struct sim_coverage *coverage;
     uint64_t stages, instants;
     bool tracing;
-    char trace[SIM_TRACE_LINES][200];
+    char trace[SIM_TRACE_LINES][280];
     size_t n_trace;
     char failure[1200]; /* not empty: something is wrong */
     char refusal[1200]; /* not empty: a worker stopped, and rightly */
