@@ -171,6 +171,7 @@ void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op)
         struct tail tail = {.kafka = kafka};
         if (!tail_of(kafka, kafka->outputs[i], op->shard, op->u.tail.repeats, &tail, &op->error))
             return;
+        op->u.tail.nothing[i] = !tail.last.found;
         if (tagd_position_later(tail.last, op->u.tail.last))
             op->u.tail.last = tail.last;
     }
@@ -218,23 +219,23 @@ static void copy_record(const rd_kafka_message_t *message, struct tagd_arena *ar
 
 struct place {
     const struct tagd_kafka *kafka;
-    uint64_t batch;
-    int64_t after; /* the offset after the last record of an earlier batch; -1: none was seen */
+    uint64_t fence, batch;
+    int64_t after; /* the offset after the last earlier record; -1: none was seen */
 };
 
 static bool take_place(void *to, const rd_kafka_message_t *message)
 {
     struct place *place = to;
     struct tagd_position at;
-    if (batch_of(place->kafka, message, &at) && at.batch < place->batch)
+    if (batch_of(place->kafka, message, &at) && at.batch < place->batch && at.fence <= place->fence)
         place->after = message->offset + 1;
     return true;
 }
 
-/* Numbers never fall along the partition, so what is before a record of an earlier batch is of earlier ones too. */
+/* Numbers never fall along the partition, so what is before an earlier record is earlier too. */
 static bool find_place(struct tagd_kafka *kafka, struct tagd_op *op, const char *topic, int64_t low, int64_t high)
 {
-    struct place place = {kafka, op->u.outputs.batch, -1};
+    struct place place = {kafka, op->u.outputs.fence, op->u.outputs.batch, -1};
     int64_t end = op->u.outputs.batch > 1 ? high : low, length = CHUNK_FIRST; /* batches count from 1 */
     while (place.after < 0 && end > low) {
         int64_t from = end - low > length ? end - length : low;

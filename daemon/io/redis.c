@@ -870,6 +870,8 @@ static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_wri
 {
     struct tagd_buf text = {0};
     const struct shard_state *state = &redis->shards[writes->shard];
+    if (!writes->head.exists)
+        return;
     command(redis, 3);
     arg_z(redis, "SET");
     arg_shard_key(redis, writes->shard, "head");

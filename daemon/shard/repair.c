@@ -158,10 +158,13 @@ static const char *kind_name(int kind)
 
 /* ---- SCAN ---- */
 
+/* Of the outputs, the state may not know those from the outbox's first entry on, and those of a fence after its own: another
+ * history's, which began earlier if Kafka had lost an owner's offsets of batches without outputs. */
 static enum tagd_takeover_result scan(struct tagd_takeover *takeover, struct tagd_op *op)
 {
     const struct tagd_head *head = &takeover->head;
     bool again = head->repair.phase != TAGD_NO_REPAIR;
+    op->u.outputs.fence = head->fence;
     op->u.outputs.batch = takeover->n_outbox > 0 ? takeover->outbox[0].batch : head->batch + 1;
     return ask_outputs(takeover, op, TAGD_TAKEOVER_REPAIR_SCAN, takeover->scanned,
                        again ? head->repair.outputs_from[takeover->scanned] : -1);

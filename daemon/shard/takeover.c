@@ -92,6 +92,22 @@ static bool same_meaning(const struct tagd_worker_config *config, const struct t
     return true;
 }
 
+/* Whether the entry, of which no output was found, is known not to be published: earlier outputs are deleted first, so
+ * they are still where its own would be. One without outputs shows nothing, once or twice. */
+static bool known_unpublished(const struct tagd_takeover_found *found, const struct tagd_outbox_entry *entry)
+{
+    struct tagd_outbox_content content;
+    bool nothing = false;
+    if (!tagd_outbox_read(entry->bytes, found->arena, &content))
+        return true; /* it will be refused for that */
+    for (size_t i = 0; i < content.n_outputs; i++) {
+        if (!found->nothing[content.outputs[i].dead_letter])
+            return true;
+        nothing = true;
+    }
+    return !nothing;
+}
+
 /* Kafka knows no offset (any more): what the output partitions and the outbox say. */
 static bool position_without_offsets(const struct tagd_takeover_found *found, struct tagd_position *k,
                                      struct tagd_error *error)
@@ -99,14 +115,15 @@ static bool position_without_offsets(const struct tagd_takeover_found *found, st
     const struct tagd_head *head = found->head;
     uint64_t known = found->n_outbox > 0 ? found->outbox[0].batch - 1 : head->batch; /* dropped only once published */
     uint64_t fence = found->n_outbox > 0 ? found->outbox[0].prev_fence : head->fence;
-    if (k->found && k->batch >= known)
-        return true;
-    if (!k->found && known > 0 && found->n_outbox > 0)
-        return tagd_fail(error,
-                         "shard %" PRIu32 ": its committed offsets are gone and the output topics hold nothing of it, "
-                         "so nobody knows whether its batch %" PRIu64 " was published; " TAGD_NEW_GROUP,
-                         found->shard, found->outbox[0].batch);
-    *k = (struct tagd_position){known > 0, fence, known};
+    if (!k->found || k->batch < known)
+        *k = (struct tagd_position){known > 0, fence, known};
+    for (size_t i = 0; i < found->n_outbox && k->found; i++) /* not found: none was committed yet */
+        if (found->outbox[i].batch > k->batch && !known_unpublished(found, &found->outbox[i]))
+            return tagd_fail(
+                error,
+                "shard %" PRIu32 ": its committed offsets are gone and the topics that its batch %" PRIu64
+                " publishes to hold nothing of it, so nobody knows whether it was published; " TAGD_NEW_GROUP,
+                found->shard, found->outbox[i].batch);
     return true;
 }
 
@@ -611,6 +628,8 @@ static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const s
                                         .n_outbox = takeover->n_outbox,
                                         .committed = takeover->committed,
                                         .tail = op->u.tail.last,
+                                        .nothing = op->u.tail.nothing,
+                                        .arena = op->arena,
                                         .first = begins ? takeover->shard->first : NULL};
     tagd_takeover_decide(config, &found, &takeover->decision, error);
     takeover->entry = takeover->n_outbox;

@@ -681,9 +681,9 @@ static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, ui
                           const struct tagd_head *head)
 {
     const struct tagd_head *ours = &lane->shard.head;
-    struct tagd_position at = {head->exists, head->fence, head->batch}, left = {true, ours->fence, ours->batch};
-    bool named = strcmp(head->owner, worker->config.owner) != 0, taken = before != lane->shard.fence;
-    bool others = head->exists && (named || taken) && !tagd_position_later(left, at);
+    struct tagd_position at = {head->exists, head->fence, head->batch}, left = {ours->exists, ours->fence, ours->batch};
+    bool named = head->exists && strcmp(head->owner, worker->config.owner) != 0, taken = before != lane->shard.fence;
+    bool others = (named || taken) && !tagd_position_later(left, at);
     bool told = lane->doubt_told;
     if (!lane->doubted)
         return;
@@ -1087,14 +1087,14 @@ static struct tagd_lane *next_audited(struct tagd_worker *worker)
     for (size_t i = 0; i < worker->n_lanes; i++) {
         struct tagd_lane *lane = worker->lanes[worker->audit_turn++ % worker->n_lanes];
         const struct tagd_shard *shard = &lane->shard;
-        if (shard->status == TAGD_SHARD_RUNNING && !lane->lost && !lane->resend && shard->head.exists &&
+        if (shard->status == TAGD_SHARD_RUNNING && !lane->lost && !lane->resend &&
             shard->head.repair.phase == TAGD_NO_REPAIR)
             return lane;
     }
     return NULL;
 }
 
-/* A commit of the head as it is: fenced, if the store has another. */
+/* A commit of the head as it is: fenced, if the store has another, or one where this process knows of none. */
 static void audit_store(struct tagd_worker *worker)
 {
     const struct tagd_shard *shard = &worker->audited->shard;

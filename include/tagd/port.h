@@ -149,7 +149,7 @@ struct tagd_shard_writes { /* COMMIT: one shard's share of a batch */
     uint32_t shard;
     uint64_t fence;                  /* ours */
     uint64_t base_fence, base_batch; /* the head this builds on: the commit is FENCED if the store's differs */
-    struct tagd_head head;           /* the new one */
+    struct tagd_head head;           /* the new one; one that does not exist: nothing is written, only compared */
     const struct tagd_profile_write *profiles;
     size_t n_profiles;
     const struct tagd_told_write *told;
@@ -200,8 +200,9 @@ struct tagd_op {
             int64_t outputs_end[TAGD_OUTPUT_KINDS]; /* ends under read-committed, as they were before these offsets */
         } committed;
         struct {
-            bool repeats;              /* outputs sent again may stand behind later batches' */
-            struct tagd_position last; /* result */
+            bool repeats;                    /* outputs sent again may stand behind later batches' */
+            struct tagd_position last;       /* results; */
+            bool nothing[TAGD_OUTPUT_KINDS]; /* there: nothing of the group was found on that output partition */
         } tail;
         struct {
             struct tagd_str owner;
@@ -235,21 +236,22 @@ struct tagd_op {
             int64_t offset;
             struct tagd_record record; /* result */
         } refetch;
-        /* Records of this group (header tagd_group) only, in offset order. Batch numbers never fall along a partition,
-         * as long as nothing was sent without a transaction. */
+        /* Records of this group (header tagd_group) only, in offset order. Neither batch numbers nor fences fall along a
+         * partition, as long as nothing was sent without a transaction. */
         struct {
             int kind; /* TAGD_OUT_CHANGE, TAGD_OUT_DEAD_LETTER */
             int64_t
-                from; /* first offset to look at; -1: find one before which there is no record of a batch >= batch */
-            uint64_t batch;                 /* if from is -1 */
+                from; /* first offset to look at; -1: find one before which there is no record of a batch >= batch, nor
+                             of a fence > fence */
+            uint64_t fence, batch;          /* if from is -1 */
             size_t max;                     /* records; fewer if they are large */
             struct tagd_published *outputs; /* results */
             size_t n_outputs;
             int64_t began,
                 next;   /* looked at [began, next); began: `from`, or what is the first there if that is later */
             bool end;   /* next is the partition's end */
-            bool whole; /* none is lost. from was -1: a record of an earlier batch is before began, or began is 0; else:
-                           began is from */
+            bool whole; /* none is lost. from was -1: an earlier record is before began, or began is 0; else: began is
+                           from */
         } outputs;
     } u;
 };

@@ -98,6 +98,7 @@ static void ask_tail(struct sim_node *node, struct sim_task *task)
     if (task->stage == 1)
         op->u.tail.last = (struct tagd_position){0};
     struct tagd_position last = tail_of(node->sim, (int)task->stage - 1, op->shard);
+    op->u.tail.nothing[task->stage - 1] = !last.found;
     if (tagd_position_later(last, op->u.tail.last))
         op->u.tail.last = last;
     if (task->stage == 2)
@@ -106,15 +107,16 @@ static void ask_tail(struct sim_node *node, struct sim_task *task)
         sim_op_go_on(node, task, SIM_BROKER_DELAY_MS);
 }
 
-/* The first offset from which the batch or a later one is found; *whole: nothing before it that matters is lost. */
-static int64_t find_batch(const struct sim_log *log, int64_t stable, uint64_t batch, bool *whole)
+/* The first offset from which the batch, a later one or a later fence is found; *whole: nothing before it that matters is
+ * lost. */
+static int64_t find_batch(const struct sim_log *log, int64_t stable, uint64_t fence, uint64_t batch, bool *whole)
 {
     int64_t began = log->low;
     bool earlier = false;
     for (int64_t i = log->low; i < stable; i++) {
         if (log->records[i].state != SIM_OUT_COMMITTED)
             continue;
-        if (log->records[i].at.batch >= batch)
+        if (log->records[i].at.batch >= batch || log->records[i].at.fence > fence)
             break;
         earlier = true;
         began = i + 1;
@@ -134,7 +136,7 @@ static void ask_outputs(struct sim_node *node, struct sim_task *task)
     op->u.outputs.whole = op->u.outputs.from >= log->low;
     op->u.outputs.began = op->u.outputs.whole ? op->u.outputs.from : log->low;
     if (op->u.outputs.from < 0)
-        op->u.outputs.began = find_batch(log, stable, op->u.outputs.batch, &op->u.outputs.whole);
+        op->u.outputs.began = find_batch(log, stable, op->u.outputs.fence, op->u.outputs.batch, &op->u.outputs.whole);
     op->u.outputs.outputs = tagd_arena_alloc(op->arena, (op->u.outputs.max + 1) * sizeof(*op->u.outputs.outputs));
     op->u.outputs.n_outputs = 0;
     int64_t at = op->u.outputs.began;

@@ -165,7 +165,7 @@ static void forget_letters(struct sim *sim, uint32_t shard)
 /* Not if offsets and store may go, too, nor of a first batch: nothing would tell of what was there. */
 static void delete_outputs(struct sim *sim, bool changes_too)
 {
-    for (size_t i = 0; i < sim->plan.n_faults && (sim->store.disasters || !changes_too); i++)
+    for (size_t i = 0; i < sim->plan.n_faults && sim->store.disasters; i++)
         if (sim->plan.faults[i].kind == SIM_EXPIRE)
             return;
     sim->happened[SIM_OUTPUTS_GONE] = true;
@@ -272,6 +272,14 @@ static void make_right(struct sim *sim, uint32_t process)
         sim_process_kill(sim, process, sim->now_ms + 100);
 }
 
+/* The store that is about to come may know of no repair, and nobody would refuse the other delivery. */
+static void make_delivery_right(struct sim *sim)
+{
+    for (uint32_t process = 0; process < sim->plan.n_processes; process++)
+        if (sim->processes[process].wrong == SIM_OTHER_DELIVERY)
+            make_right(sim, process);
+}
+
 static void end_import(struct sim *sim)
 {
     SIM_TRACE(sim, "the import is finished");
@@ -332,6 +340,8 @@ void sim_fault_begin(struct sim *sim, struct sim_fault *fault)
         fault->at_ms = sim->now_ms + (sim->plan.wrong_delivery ? 3 : 20);
         return;
     }
+    if (fault->kind == SIM_STORE_BACK || fault->kind == SIM_STORE_FAILOVER || fault->kind == SIM_STORE_EMPTIED)
+        make_delivery_right(sim);
     fault->done = true;
     sim->happened[fault->kind] = true;
     sim->coverage->faults[fault->kind]++;

@@ -185,6 +185,8 @@ void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, ui
 {
     struct sim_store_shard *shard = &sim->store.shards[writes->shard];
     size_t n = 0;
+    if (!writes->head.exists)
+        return;
     shard->version = ++sim->store.version;
     look_for_differences(sim, writes);
     for (size_t i = 0; i < writes->n_profiles; i++)
@@ -211,7 +213,6 @@ void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, ui
     shard->n_outbox = n;
     look_for_race(sim, writes);
     shard->head = writes->head;
-    shard->head.exists = true;
     keep_snapshot(sim);
 }
 

@@ -217,6 +217,40 @@ static void a_store_that_was_emptied_is_seen(void)
     world_close(&world);
 }
 
+/* A failover showed an older store, where the shard had no batch yet, and was undone. */
+static void a_batch_of_which_this_process_does_not_know_is_seen(void)
+{
+    struct world world;
+    struct tagd_worker *worker = start(&world, false);
+    struct world_shard *shard = &world.shards[1];
+    uint64_t fence = shard->fence;
+    shard->head = world.shards[0].head; /* an earlier life's, never published */
+    shard->head.next_offset[0] = 0;
+    shard->fence = shard->head.fence = 77;
+    struct tagd_buf entry = {0};
+    tagd_outbox_begin(&entry, T0, WORLD_TOPICS, shard->head.next_offset, 1);
+    tagd_outbox_add_change(&entry, TAGD_STR("e"),
+                           TAGD_STR("{\"id\":\"tag:e:1\",\"dimension\":\"b.activity\",\"to\":\"busy\"}"));
+    shard->outbox[shard->n_outbox++] =
+        (struct tagd_outbox_entry){77, 1, 0, world_keep(&world, (struct tagd_str){entry.p, entry.n})};
+    CHECK(!sees(&world, worker, ROUND + 3000)); /* by its fence, it is another owner's */
+    CHECK(tagd_worker_stats(worker)->takeovers == 3 && tagd_worker_stats(worker)->takeover_outbox == 1);
+    CHECK(shard->tail.batch == 1 && shard->tail.fence == 77 && shard->fence > 77 && fence < 77);
+    tagd_buf_free(&entry);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void a_head_out_of_nowhere_is_seen(void)
+{
+    struct world world;
+    struct tagd_worker *worker = start(&world, false);
+    world.shards[1].head = world.shards[0].head;
+    CHECK(sees(&world, worker, ROUND + 3000));
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 /* ---- what is none ---- */
 
 static void another_owner_is_no_mismatch(void)
@@ -239,6 +273,17 @@ static void nor_is_one_that_has_a_fence_only(void)
     world.shards[0].fence++;
     CHECK(!sees(&world, worker, ROUND + 3000) && tagd_worker_stats(worker)->commits_fenced == 1);
     CHECK(tagd_worker_stats(worker)->takeovers == 3);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void nor_is_one_of_a_shard_without_a_batch(void)
+{
+    struct world world;
+    struct tagd_worker *worker = start(&world, false);
+    world.shards[1].fence++;
+    CHECK(!sees(&world, worker, ROUND + 3000) && tagd_worker_stats(worker)->commits_fenced == 1);
+    CHECK(tagd_worker_stats(worker)->takeovers == 3 && !world.shards[1].head.exists);
     tagd_worker_free(worker);
     world_close(&world);
 }
@@ -308,8 +353,11 @@ int main(void)
     RUN(a_head_that_somebody_changed_is_seen);
     RUN(an_older_store_is_seen_though_it_names_another_owner);
     RUN(a_store_that_was_emptied_is_seen);
+    RUN(a_batch_of_which_this_process_does_not_know_is_seen);
+    RUN(a_head_out_of_nowhere_is_seen);
     RUN(another_owner_is_no_mismatch);
     RUN(nor_is_one_that_has_a_fence_only);
+    RUN(nor_is_one_of_a_shard_without_a_batch);
     RUN(servers_that_do_not_answer_are_no_mismatch);
     RUN(leaving_in_the_middle_is_clean);
     return DONE();

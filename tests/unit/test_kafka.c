@@ -201,7 +201,8 @@ static bool tail_is(struct bench *bench, bool repeats, uint64_t fence, uint64_t 
     struct tagd_op op = {.kind = TAGD_OP_TAIL, .u.tail.repeats = repeats};
     tagd_kafka_tail(&bench->kafka, &op);
     bool is = op.status == TAGD_DONE && op.u.tail.last.found && op.u.tail.last.fence == fence &&
-              op.u.tail.last.batch == batch;
+              op.u.tail.last.batch == batch && !op.u.tail.nothing[TAGD_OUT_CHANGE] &&
+              op.u.tail.nothing[TAGD_OUT_DEAD_LETTER];
     if (!is)
         fprintf(stderr, "%s %d %d.%d\n", op.error.text, op.u.tail.last.found, (int)op.u.tail.last.fence,
                 (int)op.u.tail.last.batch);
@@ -233,17 +234,24 @@ static void repeats_behind_later_batches_do_not_hide_them(void)
 
 /* ---- the outputs ---- */
 
-static struct tagd_op outputs_from(struct bench *bench, int kind, int64_t from, uint64_t batch, size_t max)
+static struct tagd_op outputs_after(struct bench *bench, int kind, int64_t from, uint64_t fence, uint64_t batch,
+                                    size_t max)
 {
     struct tagd_op op = {.kind = TAGD_OP_OUTPUTS, .arena = &bench->arena};
     op.u.outputs.kind = kind;
     op.u.outputs.from = from;
+    op.u.outputs.fence = fence;
     op.u.outputs.batch = batch;
     op.u.outputs.max = max;
     tagd_kafka_outputs(&bench->kafka, &op);
     if (op.status != TAGD_DONE)
         fprintf(stderr, "%s\n", op.error.text);
     return op;
+}
+
+static struct tagd_op outputs_from(struct bench *bench, int kind, int64_t from, uint64_t batch, size_t max)
+{
+    return outputs_after(bench, kind, from, UINT64_MAX, batch, max);
 }
 
 static bool looked(const struct tagd_op *op, int64_t began, int64_t next, size_t n, bool end)
@@ -272,6 +280,11 @@ static void outputs_are_found_by_batch_behind_those_of_earlier_ones(void)
     CHECK(looked(&op, 5703, 5714, 10, true));
     op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 11, 10000);
     CHECK(looked(&op, 5713, 5714, 0, true));
+    op = outputs_after(&bench, TAGD_OUT_CHANGE, -1, 4, 11, 10000);
+    CHECK(looked(&op, 5713, 5714, 0, true));
+    op = outputs_after(&bench, TAGD_OUT_CHANGE, -1, 3, 11,
+                       10000); /* fence 4 is another history's, though its batch is 10 */
+    CHECK(looked(&op, 5703, 5714, 10, true));
     op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 7, 10000); /* none is earlier: from the beginning */
     CHECK(looked(&op, 0, 5714, 5710, true));
     op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 0, 10000);

@@ -236,6 +236,26 @@ static void a_commit_is_fenced_once_another_has_the_shard(void)
     bench_close(&bench);
 }
 
+static void a_shard_without_a_head_is_compared_and_stays_without(void)
+{
+    struct bench bench;
+    bench_open(&bench);
+    take(&bench);
+    struct tagd_shard_writes writes = {.shard = 1, .fence = bench.fence};
+    struct tagd_op op = {.kind = TAGD_OP_COMMIT, .u.commit = {&writes, 1}};
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_DONE && writes.status == TAGD_DONE);
+    take(&bench);
+    CHECK(!bench.head.exists);
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_FENCED);
+    CHECK(commit(&bench, 1, (struct tagd_shard_writes){0}) == TAGD_DONE);
+    writes.fence = bench.fence;
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_FENCED);
+    bench_close(&bench);
+}
+
 static size_t outbox_of(struct bench *bench, uint64_t *first)
 {
     struct tagd_op op = take(bench);
@@ -333,6 +353,7 @@ int main(void)
     RUN(what_is_told_comes_with_the_profiles_and_goes);
     RUN(all_that_are_told_of_are_met_once_each);
     RUN(a_commit_is_fenced_once_another_has_the_shard);
+    RUN(a_shard_without_a_head_is_compared_and_stays_without);
     RUN(the_outbox_is_dropped_over_a_jump_of_the_batch);
     RUN(a_head_in_repair_is_kept);
     RUN(an_emptied_store_is_claimed_again);

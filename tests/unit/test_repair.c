@@ -529,6 +529,42 @@ static void a_batch_that_lost_the_race_is_taken_back(void)
             }
 }
 
+/* Kafka lost the offsets of the loser's batches without outputs, so the winner began before them, and gave their numbers
+ * to batches with outputs. */
+static void a_winner_that_began_earlier_than_the_losers_outbox_is_followed(void)
+{
+    struct run run;
+    open_run(&run, &scripts[0]);
+    play(&run, 0, 1);
+    struct world_shard *shard = &run.world.shards[0];
+    struct world_store before = world_copy(shard);
+    for (int i = 0; i < 2; i++) {
+        world_event(&run.world, 0, 0, "unheard.of", "f", T0 + 4);
+        go(&run, 20);
+    }
+    CHECK(shard->head.batch == before.head.batch + 2);
+    struct world_store lost = lose_a_race(&run, 1);
+    CHECK(lost.outbox[0].batch == before.head.batch + 3);
+    for (uint32_t topic = 0; topic < WORLD_TOPICS; topic++) {
+        shard->topics[topic].committed = -1;
+        shard->topics[topic].metadata = (struct tagd_str){"", 0};
+    }
+    world_bring_back(shard, &before);
+    start(&run);
+    finish_step(&run, 1);
+    play(&run, 2, 4);
+    CHECK(shard->head.batch >= lost.head.batch);
+    struct tagd_buf state = customers_of(&run.world);
+    world_kill(&run.world, run.worker);
+    world_bring_back(shard, &lost);
+    start(&run);
+    recover(&run);
+    CHECK(same_text("state", customers_of(&run.world), state));
+    CHECK(tagd_worker_stats(run.worker)->repairs == 1 && tagd_worker_stats(run.worker)->repair_changes == 0);
+    check_chain(&run.world);
+    close_run(&run);
+}
+
 /* The loser let a timer fire that an event, which came too late for it, kept from firing for the winner: nobody knows any
  * more when the tag that stands had come about, but stand it does. */
 static void a_change_that_only_the_loser_made_is_taken_back(void)
@@ -1389,6 +1425,7 @@ int main(void)
     RUN(a_store_that_goes_back_again_in_the_middle_of_a_repair_changes_nothing);
     RUN(a_repair_that_was_overtaken_begins_again_from_its_own_state);
     RUN(a_batch_that_lost_the_race_is_taken_back);
+    RUN(a_winner_that_began_earlier_than_the_losers_outbox_is_followed);
     RUN(a_change_that_only_the_loser_made_is_taken_back);
     RUN(a_gap_behind_what_is_repaired_is_decided_about_afterwards);
     RUN(a_copy_that_read_further_is_repaired_up_to_where_it_is);

@@ -114,6 +114,52 @@ static void outputs_say_more_than_offsets_that_expired(void)
     shop_close(&found.shop);
 }
 
+/* An entry with so many changes and dead letters. */
+static struct tagd_str entry_with(struct tagd_buf *bytes, size_t changes, size_t letters)
+{
+    bytes->n = 0;
+    tagd_outbox_begin(bytes, 1000, 2, (const int64_t[]){10, 20}, changes + letters);
+    for (size_t i = 0; i < changes; i++)
+        tagd_outbox_add_change(bytes, TAGD_STR("k"), TAGD_STR("{}"));
+    for (size_t i = 0; i < letters; i++)
+        tagd_outbox_add_dead_letter(bytes, 1, 5, TAGD_EVENT_MALFORMED, TAGD_STR("why"));
+    return (struct tagd_str){bytes->p, bytes->n};
+}
+
+/* Offsets have expired, and the topic of changes, or of dead letters, is emptied by retention. */
+static void without_offsets_an_entry_is_published_only_where_it_would_be_seen(void)
+{
+    static const struct {
+        size_t changes, letters;
+        bool no_changes, no_letters, known;
+    } rows[] = {{1, 0, false, true, true},  {1, 0, true, false, false}, {0, 1, true, false, true},
+                {0, 1, false, true, false}, {1, 1, true, false, true},  {1, 1, false, true, true},
+                {1, 1, true, true, false},  {0, 0, true, true, true}};
+    FOUND(found);
+    struct tagd_buf bytes = {0};
+    struct tagd_arena arena = {0};
+    bool nothing[TAGD_OUTPUT_KINDS];
+    found.found.arena = &arena;
+    found.found.nothing = nothing;
+    found.committed[0].offset = found.committed[1].offset = -1;
+    found.committed[0].metadata = found.committed[1].metadata = (struct tagd_str){"", 0};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        nothing[TAGD_OUT_CHANGE] = rows[i].no_changes;
+        nothing[TAGD_OUT_DEAD_LETTER] = rows[i].no_letters;
+        found.outbox[0] = (struct tagd_outbox_entry){3, 7, 3, entry_with(&bytes, rows[i].changes, rows[i].letters)};
+        found.found.n_outbox = 1;
+        found.found.tail =
+            rows[i].no_changes && rows[i].no_letters ? (struct tagd_position){0} : (struct tagd_position){true, 2, 4};
+        CHECK(rows[i].known ? decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0
+                            : refused(&found, "nobody knows whether it was published"));
+        found.found.tail = (struct tagd_position){true, 3, 7}; /* it is there */
+        CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL);
+    }
+    tagd_arena_free(&arena);
+    tagd_buf_free(&bytes);
+    shop_close(&found.shop);
+}
+
 /* Redis at batch 7, offsets 10 and 20; Kafka at a later one, offsets 12 and 20. */
 static void behind(struct found *found)
 {
@@ -463,6 +509,7 @@ int main(void)
     RUN(equal_batches_go_on_at_the_heads_offsets);
     RUN(what_kafka_lacks_comes_from_the_outbox);
     RUN(outputs_say_more_than_offsets_that_expired);
+    RUN(without_offsets_an_entry_is_published_only_where_it_would_be_seen);
     RUN(a_redis_behind_kafka_is_repaired_up_to_what_was_published);
     RUN(what_is_missing_for_a_repair_is_said);
     RUN(an_emptied_redis_is_refused_unless_it_may_be_rebuilt);

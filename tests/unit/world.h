@@ -236,6 +236,10 @@ static inline void world_write_told(struct world *world, struct world_shard *sha
 static inline void world_write(struct world *world, struct world_shard *shard, const struct tagd_shard_writes *writes)
 {
     size_t kept = 0, n_views = 0, n_untold = 0;
+    if (!writes->head.exists) { /* only compared */
+        CHECK(writes->n_profiles == 0 && writes->n_told == 0 && writes->outbox.n == 0);
+        return;
+    }
     for (size_t i = 0; i < writes->n_profiles; i++)
         n_views += writes->profiles[i].view_changed;
     for (size_t i = 0; i < writes->n_told; i++)
@@ -252,7 +256,6 @@ static inline void world_write(struct world *world, struct world_shard *shard, c
         shard->outbox[shard->n_outbox++] = (struct tagd_outbox_entry){
             writes->head.fence, writes->head.batch, writes->head.prev_fence, world_keep(world, writes->outbox)};
     shard->head = writes->head;
-    shard->head.exists = true;
     world_write_told(world, shard, writes);
     for (size_t i = 0; i < writes->n_profiles; i++) {
         const struct tagd_profile_write *write = &writes->profiles[i];
@@ -402,7 +405,8 @@ static inline void world_read_outputs(struct world *world, struct world_shard *s
     int64_t from = op->u.outputs.from;
     world->reads_kept += op->arena->used > 0;
     if (from < 0)
-        for (from = outputs->low; from < outputs->end && outputs->at[from].at.batch < op->u.outputs.batch;)
+        for (from = outputs->low; from < outputs->end && outputs->at[from].at.batch < op->u.outputs.batch &&
+                                  outputs->at[from].at.fence <= op->u.outputs.fence;)
             from++;
     op->u.outputs.whole = from > outputs->low || from == 0;
     from = from < outputs->low ? outputs->low : from;
@@ -540,6 +544,7 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
         case TAGD_OP_TAIL:
             CHECK(op->u.tail.repeats == shard->head.at_least_once);
             op->u.tail.last = shard->tail;
+            op->u.tail.nothing[TAGD_OUT_CHANGE] = op->u.tail.nothing[TAGD_OUT_DEAD_LETTER] = !shard->tail.found;
             break;
         case TAGD_OP_START: world_start(world, shard, op); break;
         case TAGD_OP_LOAD:
