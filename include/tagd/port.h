@@ -239,10 +239,8 @@ struct tagd_op {
         /* Records of this group (header tagd_group) only, in offset order. Neither batch numbers nor fences fall along a
          * partition, as long as nothing was sent without a transaction. */
         struct {
-            int kind; /* TAGD_OUT_CHANGE, TAGD_OUT_DEAD_LETTER */
-            int64_t
-                from; /* first offset to look at; -1: find one before which there is no record of a batch >= batch, nor
-                             of a fence > fence */
+            int kind;                       /* TAGD_OUT_CHANGE, TAGD_OUT_DEAD_LETTER */
+            int64_t from;                   /* -1: find the first of a batch >= batch, or of a fence > fence */
             uint64_t fence, batch;          /* if from is -1 */
             size_t max;                     /* records; fewer if they are large */
             struct tagd_published *outputs; /* results */
