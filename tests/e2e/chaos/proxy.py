@@ -76,8 +76,9 @@ class Proxy:
         self.call(self.abort)
 
     def abort(self):
-        self.cuts += len(self.links)
-        for end in list(self.links):
+        ends = [end for end in self.links if not end.transport.is_closing()]
+        self.cuts += len(ends)
+        for end in ends:
             if random.random() < 0.5:
                 end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             end.transport.abort()

@@ -34,8 +34,8 @@ class Run:
     def __init__(self, options, folder):
         self.options, self.rng = options, random.Random(options.seed)
         self.times = []  # (kind, seconds: it lasted, to a new change in every partition, the longest without any in one)
-        self.mismatches = 0.0
-        self.audits, self.counted = {}, {}
+        self.counted = {}
+        self.may_lose = False  # a fault has begun that Redis may lose writes by
         self.simulator = stack.TAGD
         use(os.path.abspath(options.tagd or stack.TAGD))
         self.world = World(folder, options.live, options.fsync)
@@ -71,6 +71,8 @@ class Run:
         for name, value in d.metrics().items():
             if "audit_mismatches" in name and value > 0:
                 self.checker.fail("audit", f"{d.letter}: {name} {value:.0f}: {d.log_tail(1500)}")
+            if name == "tagd_repairs_begun_total" and value > 0 and not self.may_lose:
+                self.checker.fail("repair", f"{d.letter}: of a Redis that lost nothing: {d.log_tail(1500)}")
             if name.startswith(("tagd_takeovers_total", "tagd_kafka_tainted", "tagd_audits", "tagd_repairs", "tagd_commits_total", "tagd_publishes_total")):
                 self.counted[d.letter, d.process.pid, name] = value
 
@@ -93,6 +95,7 @@ class Run:
 
     def fault(self, kind):
         self.checker.watch()
+        self.may_lose = self.may_lose or kind in faults.MAY_LOSE
         began = time.monotonic()
         try:
             faults.KINDS[kind](self.world, self.rng)
@@ -186,6 +189,7 @@ class Run:
                 f"lost {kinds.count('lost')}, doubled {kinds.count('doubled')}, out of order {kinds.count('out of order')}, "
                 f"different {kinds.count('different') + kinds.count('dead letter') + kinds.count('identity')}, "
                 f"view mismatches {kinds.count('view')}, audit mismatches {kinds.count('audit')}, "
+                f"repairs without a loss {kinds.count('repair')}, "
                 f"other {sum(1 for k in kinds if k in ('ended', 'not recovered', 'the reader', 'header') or k in faults.KINDS)}"]
         return "\n".join(out + [f"VIOLATION: {kind}: {text}" for kind, text in checker.violations[:5]])
 
