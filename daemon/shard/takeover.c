@@ -678,8 +678,6 @@ static enum tagd_takeover_result started(struct tagd_takeover *takeover, const s
         shard->has_first = true;
     }
     memcpy(shard->next_offset, takeover->decision.start, sizeof(shard->next_offset));
-    if (shard->head.repair.phase != TAGD_NO_REPAIR) /* what is deleted was not to be read again */
-        memcpy(shard->next_offset, shard->head.next_offset, sizeof(shard->next_offset));
     if (shard->head.repair.phase == TAGD_NO_REPAIR) /* the store has it with the next commit */
         memcpy(shard->head.outputs_end, takeover->outputs_end, sizeof(shard->head.outputs_end));
     shard->watermark_ms = shard->head.watermark_ms;
