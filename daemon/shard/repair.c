@@ -158,8 +158,8 @@ static const char *kind_name(int kind)
 
 /* ---- SCAN ---- */
 
-/* Of the outputs, the state may not know those from the outbox's first entry on, and those of a fence after its own: another
- * history's, which began earlier if Kafka had lost an owner's offsets of batches without outputs. */
+/* Of the outputs, the state may not know those from the outbox's first entry on, and those of a fence after its own:
+ * another history's, which began earlier if Kafka had lost an owner's offsets of batches without outputs. */
 static enum tagd_takeover_result scan(struct tagd_takeover *takeover, struct tagd_op *op)
 {
     const struct tagd_head *head = &takeover->head;

@@ -269,9 +269,8 @@ enum tagd_takeover_step {
 struct tagd_takeover {
     struct tagd_shard *shard;
     enum tagd_takeover_step step;
-    uint64_t at_least; /* the fence to come is larger */
-    uint64_t before;   /* the store's fence as this take-over began */
-    bool fenced;       /* it has one of its own */
+    uint64_t before; /* the store's fence as this take-over began */
+    bool fenced;     /* it has one of its own */
     struct tagd_head head;
     struct tagd_outbox_entry *outbox;
     size_t n_outbox;

@@ -97,15 +97,12 @@ static bool same_meaning(const struct tagd_worker_config *config, const struct t
 static bool known_unpublished(const struct tagd_takeover_found *found, const struct tagd_outbox_entry *entry)
 {
     struct tagd_outbox_content content;
-    bool nothing = false;
     if (!tagd_outbox_read(entry->bytes, found->arena, &content))
         return true; /* it will be refused for that */
-    for (size_t i = 0; i < content.n_outputs; i++) {
+    for (size_t i = 0; i < content.n_outputs; i++)
         if (!found->nothing[content.outputs[i].dead_letter])
             return true;
-        nothing = true;
-    }
-    return !nothing;
+    return content.n_outputs == 0;
 }
 
 /* Kafka knows no offset (any more): what the output partitions and the outbox say. */
@@ -446,7 +443,6 @@ static enum tagd_takeover_result ask_committed(struct tagd_takeover *takeover, s
     return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_COMMITTED, TAGD_OP_COMMITTED);
 }
 
-/* Commits takeover->writes, which is a head alone. */
 enum tagd_takeover_result tagd_takeover_commit(struct tagd_takeover *takeover, struct tagd_op *op,
                                                enum tagd_takeover_step step)
 {

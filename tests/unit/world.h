@@ -397,7 +397,7 @@ static inline void world_lend_record(struct tagd_arena *arena, struct tagd_recor
     record->value = world_lend_text(arena, record->value);
 }
 
-/* OUTPUTS: a choice of `from` is the first record of a batch that is late enough. */
+/* OUTPUTS: a choice of `from` is the first record of a batch or a fence that is late enough. */
 static inline void world_read_outputs(struct world *world, struct world_shard *shard, struct tagd_op *op)
 {
     struct world_outputs *outputs = &shard->outputs[op->u.outputs.kind];
