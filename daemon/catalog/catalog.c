@@ -83,6 +83,75 @@ const char *tagd_catalog_dimension(const struct tagd_catalog *catalog, size_t di
 {
     return catalog->dimensions[dimension].name;
 }
+enum tagd_kind tagd_catalog_kind(const struct tagd_catalog *catalog, size_t dimension)
+{
+    return catalog->dimensions[dimension].kind;
+}
+enum tagd_assign tagd_catalog_assign(const struct tagd_catalog *catalog, size_t dimension)
+{
+    return catalog->dimensions[dimension].assign;
+}
+
+static const struct tagd_alias *alias_find(const struct tagd_catalog *catalog, struct tagd_str dimension,
+                                           struct tagd_str tag)
+{
+    size_t lo = 0, hi = catalog->n_aliases;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        const struct tagd_alias *alias = &catalog->aliases[mid];
+        int order = tagd_str_cmp(alias->dimension, dimension);
+        order = order ? order : tagd_str_cmp(alias->tag, tag);
+        if (order == 0)
+            return alias;
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+/* A dimension by its own name. */
+static int32_t named(const struct tagd_catalog *catalog, struct tagd_str name)
+{
+    for (uint32_t i = 0; i < catalog->n_dimensions - catalog->n_alerts; i++) {
+        if (tagd_str_eq(tagd_str_of(catalog->dimensions[i].name), name))
+            return (int32_t)i;
+    }
+    return -1;
+}
+
+int32_t tagd_catalog_dimension_find(const struct tagd_catalog *catalog, struct tagd_str name)
+{
+    int32_t found = named(catalog, name);
+    if (found >= 0)
+        return found;
+    for (uint32_t i = 0; i < catalog->n_aliases; i++) {
+        if (!tagd_str_eq(catalog->aliases[i].dimension, name))
+            continue;
+        if (found >= 0 && (uint32_t)found != catalog->aliases[i].to)
+            return -1;
+        found = (int32_t)catalog->aliases[i].to;
+    }
+    return found;
+}
+
+bool tagd_catalog_tag_find(const struct tagd_catalog *catalog, struct tagd_str dimension_name, struct tagd_str tag_name,
+                           int32_t *dimension, int32_t *tag)
+{
+    const struct tagd_alias *alias = alias_find(catalog, dimension_name, tag_name);
+    *dimension = alias ? (int32_t)alias->to : named(catalog, dimension_name);
+    *tag = alias ? (int32_t)alias->to_tag : -1;
+    if (alias || *dimension < 0)
+        return alias != NULL;
+    const struct tagd_dimension *d = &catalog->dimensions[*dimension];
+    for (uint32_t i = 0; i < d->n_rules && !d->is_value && *tag < 0; i++) {
+        if (tagd_str_eq(tagd_str_of(d->rules[i].tag), tag_name))
+            *tag = (int32_t)i;
+    }
+    return *tag >= 0;
+}
+
 bool tagd_catalog_is_value(const struct tagd_catalog *catalog, size_t dimension)
 {
     return catalog->dimensions[dimension].is_value;

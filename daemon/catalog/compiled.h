@@ -34,7 +34,10 @@ enum tagd_node_kind {
     TAGD_N_FIRST,
     TAGD_N_DAYS_UNTIL, /* to ATTRIBUTE: index: the attribute */
     TAGD_N_ATTRIBUTE,
-    TAGD_N_DIMENSION,
+    TAGD_N_DIMENSION, /* to HELD: index: the dimension */
+    TAGD_N_WAS,       /* to HELD: as before this evaluation */
+    TAGD_N_PREVIOUS,
+    TAGD_N_HELD,
     TAGD_N_METRIC,
     TAGD_N_AND,
     TAGD_N_OR,
@@ -210,7 +213,9 @@ struct tagd_rule {
     const char *tag;  /* NULL: a value's */
     const char *text; /* the source of `when` or `value` */
     const char *plan; /* JSON text, or NULL */
-    struct tagd_node *when;
+    int64_t for_ms;   /* how long it has to be the first that holds before its tag is taken */
+    int64_t dwell_ms; /* how long its tag stays at least */
+    struct tagd_node *when; /* NULL: only a person gives this tag */
     struct tagd_node **values; /* what `because` shows, in order of first appearance */
     uint32_t n_values;
 };
@@ -219,8 +224,22 @@ struct tagd_dimension {
     bool is_value;           /* its tag is the value of its only rule, as text; the tag's index is 0 */
     struct tagd_rule *rules; /* rule i gives tag i */
     uint32_t n_rules;
-    bool *needs; /* dimensions it reads, through others too */
-    bool parsed;
+    enum tagd_kind kind;
+    enum tagd_assign assign;
+    int64_t for_ms;     /* how long no rule has to hold before the tag ends; and of its rules, if they don't say */
+    int64_t dwell_ms;   /* of its rules, if they don't say */
+    int64_t expires_ms; /* of a proposal; 0: never */
+    bool holds_back;    /* some for or min_dwell */
+    bool remembered;    /* some rule reads how it stood before */
+    bool *needs; /* dimensions it reads, through others too: they are evaluated first */
+    bool *looks; /* dimensions that it reads as they were before */
+    bool *reads; /* needs and looks, through others too */
+    bool *stirs; /* dimensions whose tags may change in the next evaluation because this one's changed in the present */
+};
+struct tagd_alias {
+    struct tagd_str dimension, tag; /* the old name */
+    uint32_t to;                    /* the dimension, */
+    uint32_t to_tag;                /* and the tag meant */
 };
 struct tagd_metric {
     const char *name;
@@ -249,7 +268,11 @@ struct tagd_catalog {
     struct tagd_metric *metrics;
     uint32_t n_metrics;
     struct tagd_dimension *dimensions;
-    uint32_t n_dimensions;
+    uint32_t n_dimensions; /* with alerts, which are the last */
+    uint32_t n_alerts;
+    bool reviews; /* some dimension's tags are reviewed */
+    struct tagd_alias *aliases;
+    uint32_t n_aliases;
     uint32_t *order; /* of evaluation */
     struct tagd_selector *selectors;
     uint32_t n_selectors, cap_selectors;

@@ -413,15 +413,50 @@ static bool name_metrics(struct load *load, const cJSON *root)
     return true;
 }
 
+/* A span of time under `key` of node; *ms stays if there is none. */
+static bool load_span(struct load *load, const cJSON *node, const char *pointer, const char *key, int64_t *ms)
+{
+    const cJSON *span = cJSON_GetObjectItemCaseSensitive(node, key);
+    if (!span)
+        return true;
+    if (cJSON_IsString(span) && tagd_duration_parse(tagd_str_of(span->valuestring), ms))
+        return true;
+    return fail_at(load, below(load, pointer, key), false, "expected a duration such as \"1h\"");
+}
+
+static void load_plan(struct load *load, const cJSON *node, struct tagd_rule *rule)
+{
+    const cJSON *plan = cJSON_GetObjectItemCaseSensitive(node, "plan");
+    if (!plan || cJSON_IsNull(plan))
+        return;
+    char *text = cJSON_PrintUnformatted(plan);
+    rule->plan = keep(load, text);
+    cJSON_free(text);
+}
+
+/* No rule gives a tag of a manual dimension, so that nothing of rules belongs to it. */
+static bool refuse_rule(struct load *load, const cJSON *node, const char *pointer, const char *const *keys)
+{
+    for (int i = 0; keys[i]; i++) {
+        if (cJSON_GetObjectItemCaseSensitive(node, keys[i]))
+            return fail_at(load, below(load, pointer, keys[i]), true,
+                           "only tag.assigned gives the tags of a dimension with \"assign\": \"manual\": expected no '%s'",
+                           keys[i]);
+    }
+    return true;
+}
+
 static bool name_rule(struct load *load, const cJSON *node, const char *pointer, struct tagd_dimension *dimension)
 {
-    static const char *const keys[] = {"tag", "when", "label", "plan", NULL};
-    if (!want(load, node, pointer, cJSON_IsObject(node), "an object with 'tag' and 'when'") ||
-        !known_keys(load, node, pointer, keys))
+    static const char *const keys[] = {"tag", "when", "label", "plan", "for", "min_dwell", NULL};
+    static const char *const of_rules[] = {"when", "for", "min_dwell", NULL};
+    bool manual = dimension->assign == TAGD_ASSIGN_MANUAL;
+    if (!want(load, node, pointer, cJSON_IsObject(node), manual ? "an object with 'tag'" : "an object with 'tag' and 'when'") ||
+        !known_keys(load, node, pointer, keys) || (manual && !refuse_rule(load, node, pointer, of_rules)))
         return false;
     const cJSON *tag = cJSON_GetObjectItemCaseSensitive(node, "tag"),
                 *when = cJSON_GetObjectItemCaseSensitive(node, "when");
-    if (!tag || !when)
+    if (!tag || (!when && !manual))
         return fail_at(load, pointer, false, "key '%s' is missing", tag ? "when" : "tag");
     const char *tag_at = below(load, pointer, "tag");
     if (!cJSON_IsString(tag) || !tag->valuestring[0] || strlen(tag->valuestring) > NAME_BYTES_MAX)
@@ -442,13 +477,14 @@ static bool name_rule(struct load *load, const cJSON *node, const char *pointer,
         return false;
     struct tagd_rule *rule = &dimension->rules[dimension->n_rules++];
     rule->tag = keep(load, tag->valuestring);
-    const cJSON *plan = cJSON_GetObjectItemCaseSensitive(node, "plan");
-    if (plan && !cJSON_IsNull(plan)) {
-        char *text = cJSON_PrintUnformatted(plan);
-        rule->plan = keep(load, text);
-        cJSON_free(text);
-    }
-    return expression_text(load, when, below(load, pointer, "when"), &rule->text);
+    rule->for_ms = dimension->for_ms;
+    rule->dwell_ms = dimension->dwell_ms;
+    load_plan(load, node, rule);
+    if (manual)
+        return true;
+    return load_span(load, node, pointer, "for", &rule->for_ms) &&
+           load_span(load, node, pointer, "min_dwell", &rule->dwell_ms) &&
+           expression_text(load, when, below(load, pointer, "when"), &rule->text);
 }
 
 /* A dimension whose tag is the value of an expression: one rule without a tag of its own. */
@@ -457,23 +493,55 @@ static bool name_value(struct load *load, const cJSON *value, const char *pointe
     dimension->is_value = true;
     dimension->rules = tagd_arena_zalloc(&load->catalog->arena, sizeof *dimension->rules);
     dimension->n_rules = 1;
+    dimension->rules->for_ms = dimension->for_ms;
+    dimension->rules->dwell_ms = dimension->dwell_ms;
     return expression_text(load, value, below(load, pointer, "value"), &dimension->rules->text);
+}
+
+static bool load_assign(struct load *load, const cJSON *node, const char *pointer, struct tagd_dimension *dimension)
+{
+    static const char *const names[] = {
+        [TAGD_ASSIGN_AUTO] = "auto", [TAGD_ASSIGN_MANUAL] = "manual", [TAGD_ASSIGN_REVIEW] = "review"};
+    static const char *const of_rules[] = {"value", "for", "min_dwell", NULL};
+    const cJSON *assign = cJSON_GetObjectItemCaseSensitive(node, "assign"),
+                *expires = cJSON_GetObjectItemCaseSensitive(node, "expires");
+    for (int i = 0; assign && i < 3; i++) {
+        if (!cJSON_IsString(assign) || strcmp(assign->valuestring, names[i]) != 0)
+            continue;
+        dimension->assign = (enum tagd_assign)i;
+        assign = NULL;
+    }
+    if (assign)
+        return fail_at(load, below(load, pointer, "assign"), false, "expected \"auto\", \"manual\" or \"review\"");
+    if (dimension->assign == TAGD_ASSIGN_MANUAL && !refuse_rule(load, node, pointer, of_rules))
+        return false;
+    if (dimension->assign == TAGD_ASSIGN_REVIEW && cJSON_GetObjectItemCaseSensitive(node, "value"))
+        return fail_at(load, below(load, pointer, "value"), true,
+                       "a dimension with \"assign\": \"review\" has 'tags': a value is not proposed");
+    if (expires && dimension->assign != TAGD_ASSIGN_REVIEW)
+        return fail_at(load, below(load, pointer, "expires"), true,
+                       "proposals expire: expected 'expires' only beside \"assign\": \"review\"");
+    if (expires && (!load_span(load, node, pointer, "expires", &dimension->expires_ms) || dimension->expires_ms == 0))
+        return fail_at(load, below(load, pointer, "expires"), false, "expected a duration longer than nothing");
+    return load_span(load, node, pointer, "for", &dimension->for_ms) &&
+           load_span(load, node, pointer, "min_dwell", &dimension->dwell_ms);
+}
+
+static void see_holds(struct tagd_dimension *dimension)
+{
+    dimension->holds_back = dimension->for_ms > 0;
+    for (uint32_t i = 0; i < dimension->n_rules; i++)
+        dimension->holds_back |= dimension->rules[i].for_ms > 0 || dimension->rules[i].dwell_ms > 0;
 }
 
 static bool name_dimension(struct load *load, const cJSON *node, const char *pointer, struct tagd_dimension *dimension)
 {
-    static const char *const keys[] = {"tags", "value", "label", NULL};
-    static const char *const later[] = {"assign", "for", "min_dwell", NULL};
+    static const char *const keys[] = {"tags", "value", "label", "assign", "for", "min_dwell", "expires", NULL};
     struct tagd_catalog *catalog = load->catalog;
     if (!name_ok(node->string, 2, 2) || memcmp(node->string, "attr.", 5) == 0)
         return fail_at(load, pointer, true, "expected a dimension's name of two levels, such as value.level");
     if (!want(load, node, pointer, cJSON_IsObject(node), "an object"))
         return false;
-    for (int i = 0; later[i]; i++) {
-        if (cJSON_GetObjectItemCaseSensitive(node, later[i]))
-            return fail_at(load, below(load, pointer, later[i]), true, "'%s' is not supported by this version",
-                           later[i]);
-    }
     if (!known_keys(load, node, pointer, keys))
         return false;
     const cJSON *tags = cJSON_GetObjectItemCaseSensitive(node, "tags"),
@@ -486,6 +554,8 @@ static bool name_dimension(struct load *load, const cJSON *node, const char *poi
     if (!load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label")))
         return false;
     dimension->name = keep(load, node->string);
+    if (!load_assign(load, node, pointer, dimension))
+        return false;
     if (value)
         return name_value(load, value, pointer, dimension);
     const char *tags_at = below(load, pointer, "tags");
@@ -503,6 +573,40 @@ static bool name_dimension(struct load *load, const cJSON *node, const char *poi
     return true;
 }
 
+#define ALERT_TAG "raised"
+
+/* An alert is a dimension with one tag. */
+static bool name_alerts(struct load *load, const cJSON *alerts)
+{
+    static const char *const keys[] = {"when", "label", "plan", "for", "min_dwell", NULL};
+    struct tagd_catalog *catalog = load->catalog;
+    for (const cJSON *node = alerts ? alerts->child : NULL; node; node = node->next) {
+        const char *pointer = below(load, "/alerts", node->string);
+        struct tagd_dimension *alert = &catalog->dimensions[catalog->n_dimensions];
+        if (!name_ok(node->string, 1, 1))
+            return fail_at(load, pointer, true, "expected an alert's name of ASCII letters, digits, _ and -");
+        if (!want(load, node, pointer, cJSON_IsObject(node), "an object with 'when'") ||
+            !known_keys(load, node, pointer, keys))
+            return false;
+        const cJSON *when = cJSON_GetObjectItemCaseSensitive(node, "when");
+        if (!when)
+            return fail_at(load, pointer, false, "key 'when' is missing");
+        *alert = (struct tagd_dimension){.name = keep(load, node->string), .kind = TAGD_KIND_ALERT, .n_rules = 1};
+        alert->rules = tagd_arena_zalloc(&catalog->arena, sizeof *alert->rules);
+        alert->rules->tag = ALERT_TAG;
+        load_plan(load, node, alert->rules);
+        if (!load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label")) ||
+            !load_span(load, node, pointer, "for", &alert->rules->for_ms) ||
+            !load_span(load, node, pointer, "min_dwell", &alert->rules->dwell_ms) ||
+            !expression_text(load, when, below(load, pointer, "when"), &alert->rules->text))
+            return false;
+        see_holds(alert);
+        catalog->n_dimensions++;
+        catalog->n_alerts++;
+    }
+    return true;
+}
+
 static bool name_dimensions(struct load *load, const cJSON *root)
 {
     struct tagd_catalog *catalog = load->catalog;
@@ -514,13 +618,84 @@ static bool name_dimensions(struct load *load, const cJSON *root)
     int n = cJSON_GetArraySize(dimensions);
     if (n > TAGD_DIMENSIONS_MAX)
         return fail_at(load, "/dimensions", false, "%d dimensions: a catalog has at most %d", n, TAGD_DIMENSIONS_MAX);
-    catalog->dimensions = tagd_arena_zalloc(&catalog->arena, ((size_t)n + 1) * sizeof *catalog->dimensions);
+    const cJSON *alerts = cJSON_GetObjectItemCaseSensitive(root, "alerts");
+    if (alerts && !want(load, alerts, "/alerts", cJSON_IsObject(alerts), "an object of alerts"))
+        return false;
+    int n_alerts = alerts ? cJSON_GetArraySize(alerts) : 0;
+    if (n_alerts > TAGD_ALERTS_MAX)
+        return fail_at(load, "/alerts", false, "%d alerts: a catalog has at most %d", n_alerts, TAGD_ALERTS_MAX);
+    catalog->dimensions =
+        tagd_arena_zalloc(&catalog->arena, ((size_t)n + (size_t)n_alerts + 1) * sizeof *catalog->dimensions);
     for (const cJSON *node = dimensions->child; node; node = node->next) {
-        if (!name_dimension(load, node, below(load, "/dimensions", node->string),
-                            &catalog->dimensions[catalog->n_dimensions]))
+        struct tagd_dimension *dimension = &catalog->dimensions[catalog->n_dimensions];
+        if (!name_dimension(load, node, below(load, "/dimensions", node->string), dimension))
             return false;
+        see_holds(dimension);
+        catalog->reviews |= dimension->assign == TAGD_ASSIGN_REVIEW;
         catalog->n_dimensions++;
     }
+    return name_alerts(load, alerts);
+}
+
+/* ---- aliases ---- */
+
+/* "level1.level2.tag" -> its dimension and tag. */
+static bool split_tag(const char *name, struct tagd_str *dimension, struct tagd_str *tag)
+{
+    const char *dot = strrchr(name, '.');
+    if (!dot || !name_ok(name, 3, 3))
+        return false;
+    *dimension = (struct tagd_str){name, (size_t)(dot - name)};
+    *tag = tagd_str_of(dot + 1);
+    return true;
+}
+
+static bool load_alias(struct load *load, const cJSON *node, const char *pointer, struct tagd_alias *alias)
+{
+    const struct tagd_catalog *catalog = load->catalog;
+    struct tagd_str dimension, tag;
+    int32_t to, to_tag;
+    if (!split_tag(keep(load, node->string), &alias->dimension, &alias->tag))
+        return fail_at(load, pointer, true, "expected the old name of a tag, as dimension.tag in three levels");
+    if (tagd_catalog_tag_find(catalog, alias->dimension, alias->tag, &to, &to_tag))
+        return fail_at(load, pointer, true, "'%s' is a tag of this catalog: an alias is a name that is no tag any more",
+                       node->string);
+    if (!cJSON_IsString(node) || !split_tag(keep(load, node->valuestring), &dimension, &tag))
+        return fail_at(load, pointer, false, "expected the name of a tag, as dimension.tag in three levels");
+    if (!tagd_catalog_tag_find(catalog, dimension, tag, &to, &to_tag))
+        return fail_at(load, pointer, false, "'%s' is no tag of this catalog: an alias leads to one that is",
+                       node->valuestring);
+    alias->to = (uint32_t)to;
+    alias->to_tag = (uint32_t)to_tag;
+    return true;
+}
+
+static int by_alias_name(const void *left, const void *right)
+{
+    const struct tagd_alias *a = left, *b = right;
+    int order = tagd_str_cmp(a->dimension, b->dimension);
+    return order ? order : tagd_str_cmp(a->tag, b->tag);
+}
+
+static bool load_aliases(struct load *load, const cJSON *root)
+{
+    struct tagd_catalog *catalog = load->catalog;
+    const cJSON *aliases = cJSON_GetObjectItemCaseSensitive(root, "aliases");
+    if (!aliases)
+        return true;
+    if (!want(load, aliases, "/aliases", cJSON_IsObject(aliases), "an object of old and new names of tags"))
+        return false;
+    int n = cJSON_GetArraySize(aliases);
+    if (n > TAGD_ALIASES_MAX)
+        return fail_at(load, "/aliases", false, "%d aliases: a catalog has at most %d", n, TAGD_ALIASES_MAX);
+    catalog->aliases = tagd_arena_zalloc(&catalog->arena, ((size_t)n + 1) * sizeof *catalog->aliases);
+    struct tagd_alias *alias = catalog->aliases;
+    for (const cJSON *node = aliases->child; node; node = node->next) {
+        if (!load_alias(load, node, below(load, "/aliases", node->string), alias++))
+            return false;
+    }
+    catalog->n_aliases = (uint32_t)n; /* not before: an alias doesn't lead to another one */
+    qsort(catalog->aliases, catalog->n_aliases, sizeof *catalog->aliases, by_alias_name);
     return true;
 }
 
@@ -583,6 +758,7 @@ static bool load_rule(struct load *load, struct tagd_dimension *dimension, struc
 {
     struct parse parse = parse_of(load, at, rule->text);
     parse.needs = dimension->needs;
+    parse.looks = dimension->looks;
     rule->when = tagd_parse_expression(&parse);
     if (!rule->when)
         return false;
@@ -603,11 +779,15 @@ static bool load_rules(struct load *load)
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         struct tagd_dimension *dimension = &catalog->dimensions[d];
         dimension->needs = tagd_arena_zalloc(&catalog->arena, catalog->n_dimensions + 1);
-        const char *pointer = below(load, "/dimensions", dimension->name);
-        for (uint32_t i = 0; i < dimension->n_rules; i++) {
-            const char *at = dimension->is_value
-                                 ? below(load, pointer, "value")
-                                 : below(load, below_index(load, below(load, pointer, "tags"), i), "when");
+        dimension->looks = tagd_arena_zalloc(&catalog->arena, catalog->n_dimensions + 1);
+        dimension->reads = tagd_arena_zalloc(&catalog->arena, catalog->n_dimensions + 1);
+        dimension->stirs = tagd_arena_zalloc(&catalog->arena, catalog->n_dimensions + 1);
+        bool alert = dimension->kind == TAGD_KIND_ALERT;
+        const char *pointer = below(load, alert ? "/alerts" : "/dimensions", dimension->name);
+        for (uint32_t i = 0; i < dimension->n_rules && dimension->assign != TAGD_ASSIGN_MANUAL; i++) {
+            const char *at = dimension->is_value ? below(load, pointer, "value")
+                             : alert             ? below(load, pointer, "when")
+                                     : below(load, below_index(load, below(load, pointer, "tags"), i), "when");
             if (!load_rule(load, dimension, &dimension->rules[i], at))
                 return false;
         }
@@ -654,6 +834,42 @@ static bool order_dimensions(struct load *load)
     return true;
 }
 
+/* ---- how dimensions reach each other ---- */
+
+/* reads: what it needs and looks at, through others too. */
+static void link_reads(struct tagd_catalog *catalog)
+{
+    uint32_t n = catalog->n_dimensions;
+    for (uint32_t d = 0; d < n; d++) {
+        struct tagd_dimension *dimension = &catalog->dimensions[d];
+        for (uint32_t i = 0; i < n; i++) {
+            dimension->reads[i] = dimension->needs[i] || dimension->looks[i];
+            catalog->dimensions[i].remembered |= dimension->looks[i];
+        }
+    }
+    for (uint32_t by = 0; by < n; by++) {
+        for (uint32_t d = 0; d < n; d++) {
+            for (uint32_t i = 0; catalog->dimensions[d].reads[by] && i < n; i++)
+                catalog->dimensions[d].reads[i] |= catalog->dimensions[by].reads[i];
+        }
+    }
+}
+
+/* Those that look at it, and those that need one of these. */
+static void link_stirs(struct tagd_catalog *catalog)
+{
+    uint32_t n = catalog->n_dimensions;
+    for (uint32_t d = 0; d < n; d++) {
+        bool *stirs = catalog->dimensions[d].stirs;
+        for (uint32_t i = 0; catalog->dimensions[d].remembered && i < n; i++) {
+            const struct tagd_dimension *other = &catalog->dimensions[i];
+            stirs[i] = other->looks[d];
+            for (uint32_t j = 0; j < n && !stirs[i]; j++)
+                stirs[i] = other->needs[j] && catalog->dimensions[j].looks[d];
+        }
+    }
+}
+
 /* ---- what an event touches ---- */
 
 static void touch(struct tagd_catalog *catalog, const struct tagd_node *node, uint32_t dimension)
@@ -680,9 +896,11 @@ static void touch(struct tagd_catalog *catalog, const struct tagd_node *node, ui
 /* And those that read these. */
 static void touch_through(const struct tagd_catalog *catalog, bool *dimensions)
 {
+    bool touched[TAGD_DIMENSIONS_MAX + TAGD_ALERTS_MAX];
+    memcpy(touched, dimensions, catalog->n_dimensions);
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         for (uint32_t i = 0; i < catalog->n_dimensions; i++)
-            dimensions[d] |= catalog->dimensions[d].needs[i] && dimensions[i];
+            dimensions[d] |= catalog->dimensions[d].reads[i] && touched[i];
     }
 }
 
@@ -711,6 +929,8 @@ static void link_selector(struct tagd_catalog *catalog, uint32_t s)
 static void link_state(struct tagd_catalog *catalog)
 {
     struct tagd_arena *arena = &catalog->arena;
+    link_reads(catalog);
+    link_stirs(catalog);
     for (uint32_t i = 0; i < catalog->n_attributes; i++)
         catalog->attributes[i].dimensions = tagd_arena_zalloc(arena, catalog->n_dimensions + 1);
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
@@ -753,7 +973,7 @@ static void describe_node(const struct tagd_catalog *catalog, const struct tagd_
             tagd_buf_add_json(out, val->u.s);
         else if (val->kind != TAGD_V_NULL)
             tagd_buf_add_i64(out, val->kind == TAGD_V_BOOL ? val->u.b : val->u.i);
-    } else if (node->kind <= TAGD_N_DIMENSION) {
+    } else if (node->kind <= TAGD_N_HELD) {
         tagd_buf_printf(out, " %u %u %u", node->index, node->column, node->count_column);
     }
     describe_node(catalog, node->a, out);
@@ -761,6 +981,23 @@ static void describe_node(const struct tagd_catalog *catalog, const struct tagd_
     for (uint32_t i = 0; i < node->n_list; i++)
         describe_node(catalog, node->list[i], out);
     tagd_buf_add_byte(out, ')');
+}
+
+static void describe_dimension(const struct tagd_catalog *catalog, const struct tagd_dimension *dimension,
+                               struct tagd_buf *out)
+{
+    tagd_buf_printf(out, "%s %s\n", dimension->kind == TAGD_KIND_ALERT ? "alert" : "dimension", dimension->name);
+    if (dimension->assign != TAGD_ASSIGN_AUTO || dimension->for_ms)
+        tagd_buf_printf(out, "assign %d expires %lld for %lld\n", (int)dimension->assign,
+                        (long long)dimension->expires_ms, (long long)dimension->for_ms);
+    for (uint32_t i = 0; i < dimension->n_rules; i++) {
+        const struct tagd_rule *rule = &dimension->rules[i];
+        tagd_buf_printf(out, "%s %s ", rule->tag ? "tag" : "value", rule->tag ? rule->tag : "");
+        if (rule->for_ms || rule->dwell_ms)
+            tagd_buf_printf(out, "for %lld dwell %lld ", (long long)rule->for_ms, (long long)rule->dwell_ms);
+        describe_node(catalog, rule->when, out);
+        tagd_buf_add_byte(out, '\n');
+    }
 }
 
 /* Two catalogs with the same text here keep the same state and give the same tags. */
@@ -800,22 +1037,21 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
     for (uint32_t i = 0; i < catalog->n_marks; i++)
         tagd_buf_printf(out, "mark %u %d %.*s\n", catalog->marks[i].selector, (int)catalog->marks[i].kind,
                         (int)catalog->marks[i].field.n, catalog->marks[i].field.n ? catalog->marks[i].field.p : "");
-    for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
-        tagd_buf_printf(out, "dimension %s\n", catalog->dimensions[d].name);
-        for (uint32_t i = 0; i < catalog->dimensions[d].n_rules; i++) {
-            const char *tag = catalog->dimensions[d].rules[i].tag;
-            tagd_buf_printf(out, "%s %s ", tag ? "tag" : "value", tag ? tag : "");
-            describe_node(catalog, catalog->dimensions[d].rules[i].when, out);
-            tagd_buf_add_byte(out, '\n');
-        }
+    for (uint32_t d = 0; d < catalog->n_dimensions; d++)
+        describe_dimension(catalog, &catalog->dimensions[d], out);
+    for (uint32_t i = 0; i < catalog->n_aliases; i++) {
+        const struct tagd_alias *alias = &catalog->aliases[i];
+        tagd_buf_printf(out, "alias %.*s %.*s %u %u\n", (int)alias->dimension.n, alias->dimension.p, (int)alias->tag.n,
+                        alias->tag.p, alias->to, alias->to_tag);
     }
 }
 
 static bool load_root(struct load *load)
 {
     static const char *const keys[] = {"catalog", "version",    "timezone", "label",      "events",
-                                       "groups",  "attributes", "metrics",  "dimensions", NULL};
-    static const char *const later[] = {"aliases", "churn", "goals", "tables", "alerts", NULL};
+                                       "groups",  "attributes", "metrics",  "dimensions", "alerts",
+                                       "aliases", NULL};
+    static const char *const later[] = {"churn", "goals", "tables", NULL};
     const cJSON *root = tagd_jsonc_root(load->jsonc);
     if (!want(load, root, "", cJSON_IsObject(root), "an object"))
         return false;
@@ -827,7 +1063,7 @@ static bool load_root(struct load *load)
         !load_text(load, root, "version", &load->catalog->version) || !load_zone(load, root) ||
         !load_label(load, cJSON_GetObjectItemCaseSensitive(root, "label"), "/label") || !load_events(load, root) ||
         !load_groups(load, root) || !load_attributes(load, root) || !name_metrics(load, root) ||
-        !name_dimensions(load, root) || !load_rules(load) || !order_dimensions(load))
+        !name_dimensions(load, root) || !load_aliases(load, root) || !load_rules(load) || !order_dimensions(load))
         return false;
     link_state(load->catalog);
     struct tagd_buf meaning = {0};

@@ -592,7 +592,12 @@ static const struct {
     {"until", TAGD_N_UNTIL, ONLY(TAGD_TIME), false},
     {"days_until", TAGD_N_DAYS_UNTIL, 0, false},
 };
-static const char *const later_functions[] = {"p_alive", "previous", "held"};
+/* Of a dimension, as it stood before this evaluation. */
+static const struct {
+    const char *name;
+    enum tagd_node_kind kind;
+} past_functions[] = {{"was", TAGD_N_WAS}, {"previous", TAGD_N_PREVIOUS}, {"held", TAGD_N_HELD}};
+static const char *const later_functions[] = {"p_alive"};
 
 static bool is_exact(enum tagd_node_kind kind, enum tagd_type type)
 {
@@ -766,19 +771,53 @@ static struct tagd_node *parse_function(struct parse *parse, size_t f, size_t st
 
 /* ---- names ---- */
 
-/* Dimensions that a metric reads count for every rule that uses it. */
-static void collect_needs(const struct tagd_catalog *catalog, const struct tagd_node *node, bool *needs)
+static bool is_past(const struct tagd_node *node)
 {
-    if (!node || !needs)
+    return node->kind == TAGD_N_WAS || node->kind == TAGD_N_PREVIOUS || node->kind == TAGD_N_HELD;
+}
+
+/* Dimensions that a metric reads count for every rule that uses it. */
+static void collect_needs(const struct parse *parse, const struct tagd_node *node)
+{
+    if (!node || !parse->needs)
         return;
     if (node->kind == TAGD_N_DIMENSION)
-        needs[node->index] = true;
+        parse->needs[node->index] = true;
+    if (is_past(node))
+        parse->looks[node->index] = true;
     if (node->kind == TAGD_N_METRIC)
-        collect_needs(catalog, catalog->metrics[node->index].node, needs);
-    collect_needs(catalog, node->a, needs);
-    collect_needs(catalog, node->b, needs);
+        collect_needs(parse, parse->catalog->metrics[node->index].node);
+    collect_needs(parse, node->a);
+    collect_needs(parse, node->b);
     for (uint32_t i = 0; i < node->n_list; i++)
-        collect_needs(catalog, node->list[i], needs);
+        collect_needs(parse, node->list[i]);
+}
+
+/* was(D), previous(D), held(D), after '('. */
+static struct tagd_node *parse_past(struct parse *parse, size_t f, size_t start)
+{
+    struct tagd_catalog *catalog = parse->catalog;
+    enum tagd_node_kind kind = past_functions[f].kind;
+    char what[80];
+    skip_space(parse);
+    size_t at = parse->at;
+    struct tagd_str name = take_name(parse);
+    int32_t dimension = name.n ? tagd_catalog_dimension_find(catalog, name) : -1;
+    if (dimension < 0) {
+        parse->at = at;
+        return fail(parse, at, "expected the name of a dimension, as in %s(value.level), found %s",
+                    past_functions[f].name, found(parse, what));
+    }
+    if (!expect(parse, ")", "after the dimension"))
+        return NULL;
+    bool clock = kind == TAGD_N_HELD;
+    struct tagd_node *node = node_new(parse, kind, clock ? TAGD_T_DURATION : TAGD_T_TAG, start);
+    node->index = (uint32_t)dimension;
+    node->varies = node->timed = clock;
+    node->flat = !clock;
+    node->slope = clock;
+    collect_needs(parse, node);
+    return node;
 }
 
 static struct tagd_node *parse_name(struct parse *parse, size_t start, struct tagd_str name)
@@ -798,17 +837,15 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
         node->slope = inner->slope;
         node->timed = inner->timed;
         node->exact = inner->exact;
-        collect_needs(catalog, inner, parse->needs);
+        collect_needs(parse, inner);
         return node;
     }
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        if (!tagd_str_eq(tagd_str_of(catalog->dimensions[i].name), name))
-            continue;
+    int32_t dimension = tagd_catalog_dimension_find(catalog, name);
+    if (dimension >= 0) {
         struct tagd_node *node = node_new(parse, TAGD_N_DIMENSION, TAGD_T_TAG, start);
-        node->index = i;
+        node->index = (uint32_t)dimension;
         node->timed = true;
-        if (parse->needs)
-            parse->needs[i] = true;
+        collect_needs(parse, node);
         return node;
     }
     if (name.n > 5 && memcmp(name.p, "attr.", 5) == 0) {
@@ -829,10 +866,12 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
 
 static struct tagd_node *no_function(struct parse *parse, size_t start, struct tagd_str name)
 {
-    char names[200];
+    char names[240];
     size_t n = 0;
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", functions[i].name);
+    for (size_t i = 0; i < sizeof past_functions / sizeof *past_functions; i++)
+        n += (size_t)snprintf(names + n, sizeof names - n, ", %s", past_functions[i].name);
     return fail(parse, start, "no function is named '%.*s': expected one of %s", (int)name.n, name.p, names);
 }
 
@@ -850,6 +889,10 @@ static struct tagd_node *parse_word(struct parse *parse)
         for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
             if (tagd_str_eq(name, tagd_str_of(functions[i].name)))
                 return parse_function(parse, i, start);
+        }
+        for (size_t i = 0; i < sizeof past_functions / sizeof *past_functions; i++) {
+            if (tagd_str_eq(name, tagd_str_of(past_functions[i].name)))
+                return parse_past(parse, i, start);
         }
         for (size_t i = 0; i < sizeof later_functions / sizeof *later_functions; i++) {
             if (tagd_str_eq(name, tagd_str_of(later_functions[i])))
@@ -1002,27 +1045,56 @@ static bool coerce(struct parse *parse, struct tagd_node *node, enum tagd_type t
     return true;
 }
 
-static bool tag_exists(struct parse *parse, const struct tagd_node *dimension, const struct tagd_node *text)
+/* As the rule names it: was(NAME) and its like too. */
+static struct tagd_str dimension_name(const struct tagd_node *node)
+{
+    struct tagd_str text = node->text;
+    const char *open = memchr(text.p, '(', text.n);
+    if (!open)
+        return text;
+    struct tagd_str name = {open + 1, text.n - (size_t)(open + 1 - text.p) - 1};
+    while (name.n && strchr(" \t\r\n", name.p[0])) {
+        name.p++;
+        name.n--;
+    }
+    while (name.n && strchr(" \t\r\n", name.p[name.n - 1]))
+        name.n--;
+    return name;
+}
+
+/* The literal names a tag of the dimension, by itself or, under the old name of the dimension, as an alias: then it
+ * becomes the tag that is meant. */
+static bool tag_exists(struct parse *parse, const struct tagd_node *dimension, struct tagd_node *text)
 {
     if (text->kind != TAGD_N_LITERAL || text->type != TAGD_T_STRING)
         return true;
     const struct tagd_dimension *d = &parse->catalog->dimensions[dimension->index];
     if (d->is_value)
         return true;
-    struct tagd_buf tags = {0};
-    for (uint32_t i = 0; i < d->n_rules; i++) {
-        if (tagd_str_eq(tagd_str_of(d->rules[i].tag), text->literal.u.s)) {
-            tagd_buf_free(&tags);
-            return true;
-        }
-        if (tags.n < 300)
-            tagd_buf_printf(&tags, "%s%s", i ? ", " : "", d->rules[i].tag);
+    int32_t to, tag;
+    if (tagd_catalog_tag_find(parse->catalog, dimension_name(dimension), text->literal.u.s, &to, &tag)) {
+        if ((uint32_t)to != dimension->index)
+            return fail(parse, start_of(parse, text),
+                        "'%.*s' is an alias of a tag of '%s': compare with that dimension",
+                        (int)text->literal.u.s.n, text->literal.u.s.p, parse->catalog->dimensions[to].name),
+                   false;
+        text->literal.u.s = tagd_str_of(d->rules[tag].tag);
+        return true;
     }
+    struct tagd_buf tags = {0};
+    for (uint32_t i = 0; i < d->n_rules && tags.n < 300; i++)
+        tagd_buf_printf(&tags, "%s%s", i ? ", " : "", d->rules[i].tag);
     tagd_buf_add_byte(&tags, 0);
     fail(parse, start_of(parse, text), "dimension '%s' has no tag '%.*s': it has %s", d->name, (int)text->literal.u.s.n,
          text->literal.u.s.p, tags.p);
     tagd_buf_free(&tags);
     return false;
+}
+
+/* A tag of a dimension that it names, and not one behind a metric. */
+static bool is_tag(const struct tagd_node *node)
+{
+    return node->kind >= TAGD_N_DIMENSION && node->kind <= TAGD_N_PREVIOUS;
 }
 
 /* Whether two operands may be compared; makes literals fit. */
@@ -1031,9 +1103,9 @@ static bool comparable(struct parse *parse, enum tagd_node_kind kind, size_t at,
 {
     if (!coerce(parse, a, b->type) || !coerce(parse, b, a->type))
         return false;
-    if (a->kind == TAGD_N_DIMENSION && !tag_exists(parse, a, b))
+    if (is_tag(a) && !tag_exists(parse, a, b))
         return false;
-    if (b->kind == TAGD_N_DIMENSION && !tag_exists(parse, b, a))
+    if (is_tag(b) && !tag_exists(parse, b, a))
         return false;
     enum tagd_type l = a->type == TAGD_T_TAG ? TAGD_T_STRING : a->type,
                    r = b->type == TAGD_T_TAG ? TAGD_T_STRING : b->type;

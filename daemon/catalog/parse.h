@@ -15,6 +15,7 @@ struct parse {
     size_t n, at; /* length; next byte */
     int depth, metric_depth;
     bool *needs; /* dimensions read; NULL in a metric's own check */
+    bool *looks; /* the same, as they were before */
 };
 
 /* A `when` or a metric. NULL: *error is set. */

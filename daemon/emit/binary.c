@@ -4,11 +4,9 @@
  *   u  headers; for each  u name bytes, name, u value bytes, value
  *
  * u: LEB128. */
-#include "tagd/emit.h"
+#include "emit/emit.h"
 
 #include <stdio.h>
-
-#include "emit/emit.h"
 
 static void add_header(struct tagd_buf *block, const char *name, const struct tagd_str *parts, size_t n_parts)
 {
@@ -39,13 +37,13 @@ void tagd_emit_headers(const struct tagd_emit *emit, struct tagd_str subject, co
 {
     char revision[24];
     int n = snprintf(revision, sizeof(revision), ":%llu", (unsigned long long)change->revision);
-    const struct tagd_str id[] = {TAGD_STR(TAGD_ID_OF_TAG), subject, {revision, (size_t)n}};
+    const struct tagd_str id[] = {tagd_str_of(tagd_emit_id_prefix(change->kind)), subject, {revision, (size_t)n}};
     const struct tagd_str source[] = {TAGD_STR(TAGD_SOURCE_PREFIX), tagd_str_of(emit->group)};
     tagd_buf_add_varint(block, change->cause ? 9 : 8);
     add_text(block, "ce_specversion", TAGD_STR("1.0"));
     add_header(block, "ce_id", id, 3);
     add_header(block, "ce_source", source, 2);
-    add_text(block, "ce_type", TAGD_STR(TAGD_TYPE_OF_TAG));
+    add_text(block, "ce_type", tagd_str_of(tagd_emit_type(change)));
     add_text(block, "ce_subject", subject);
     add_time(block, "ce_time", change->time_ms);
     add_time(block, "ce_recordedtime", emit->recorded_ms < 0 ? change->time_ms : emit->recorded_ms);

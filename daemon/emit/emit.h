@@ -2,8 +2,12 @@
 #ifndef TAGD_EMIT_ROOM_H
 #define TAGD_EMIT_ROOM_H
 
-#define TAGD_ID_OF_TAG "tag:"      /* id: this, the subject, ':', the revision */
+#include "tagd/emit.h"
+
 #define TAGD_SOURCE_PREFIX "tagd/" /* source: this and the group */
-#define TAGD_TYPE_OF_TAG "tagd.tag.changed"
+
+/* id: this, the subject, ':', the revision. "tag:", ... */
+const char *tagd_emit_id_prefix(enum tagd_kind kind);
+const char *tagd_emit_type(const struct tagd_change *change);
 
 #endif

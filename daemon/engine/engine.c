@@ -23,7 +23,10 @@ struct tagd_engine {
     int64_t decisions;
     bool *flags, *closure; /* dimensions at work */
     bool *changed;         /* dimensions, in the present evaluation */
-    bool baseline;         /* changes are neither numbered nor told */
+    bool *from_by;         /* dimensions whose tag before was a person's */
+    enum tagd_telling telling;
+    uint32_t decided; /* the dimension whose proposal the present event decides about */
+    enum tagd_proposal_status decision;
     uint64_t untold;       /* evaluations that changed tags since; only ever raised */
     struct tagd_limits limits;
 };
@@ -39,6 +42,7 @@ static void view_new(struct view *view, const struct tagd_catalog *catalog)
     view->texts = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->texts);
     view->scratch = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->scratch);
     view->stable = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->stable);
+    view->standings = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->standings);
     for (uint32_t i = 0; i < catalog->n_windows; i++) {
         const struct tagd_window *window = &catalog->windows[i];
         uint32_t n_columns = window->values ? 0 : catalog->stores[window->store].n_columns;
@@ -59,6 +63,8 @@ static void view_free(struct view *view)
     free(view->texts);
     free(view->scratch);
     free(view->stable);
+    free(view->standings);
+    tagd_arena_free(&view->texts_arena);
 }
 
 struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t horizon_ms)
@@ -75,6 +81,7 @@ struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t 
     engine->flags = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     engine->closure = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     engine->changed = tagd_xcalloc(catalog->n_dimensions + 1, 1);
+    engine->from_by = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     return engine;
 }
 
@@ -88,12 +95,14 @@ void tagd_engine_free(struct tagd_engine *engine)
     free(engine->flags);
     free(engine->closure);
     free(engine->changed);
+    free(engine->from_by);
     free(engine);
 }
 
-void tagd_engine_baseline(struct tagd_engine *engine, bool on)
+void tagd_engine_telling(struct tagd_engine *engine, enum tagd_telling telling)
 {
-    engine->baseline = on;
+    engine->telling = telling;
+    engine->now.proposes_none = engine->scan.proposes_none = telling == TAGD_BASELINE;
 }
 
 uint64_t tagd_engine_untold(const struct tagd_engine *engine)
@@ -123,31 +132,44 @@ static struct tagd_str text_of(struct view *view, uint32_t d, struct tagd_val va
 }
 _Static_assert(VALUE_TEXT >= TAGD_DECIMAL_TEXT && VALUE_TEXT >= TAGD_TIME_TEXT, "a value's text fits");
 
-/* Sets the view's tag of the dimension. */
-static void evaluate_dimension(struct view *view, uint32_t d)
+/* The first rule that holds; -1: none. */
+static int32_t winner_of(struct view *view, const struct tagd_dimension *dimension)
+{
+    for (uint32_t i = 0; i < dimension->n_rules && dimension->assign != TAGD_ASSIGN_MANUAL; i++) {
+        if (tagd_holds(view, dimension->rules[i].when))
+            return (int32_t)i;
+    }
+    return -1;
+}
+
+/* Sets the view's tag of the dimension. Whether its standing moved. */
+static bool evaluate_dimension(struct view *view, uint32_t d)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
-    view->tags[d] = -1;
     if (dimension->is_value) {
         struct tagd_val val = tagd_eval(view, dimension->rules[0].when);
         view->tags[d] = val.kind == TAGD_V_NULL ? -1 : 0;
         if (val.kind != TAGD_V_NULL)
             view->texts[d] = text_of(view, d, val);
-        return;
+    } else {
+        view->tags[d] = winner_of(view, dimension);
+        if (view->tags[d] >= 0)
+            view->texts[d] = tagd_str_of(dimension->rules[view->tags[d]].tag);
     }
-    for (uint32_t i = 0; i < dimension->n_rules && view->tags[d] < 0; i++) {
-        if (tagd_holds(view, dimension->rules[i].when))
-            view->tags[d] = (int32_t)i;
-    }
+    return !tagd_is_plain(view, d) && tagd_stand(view, d);
+}
+
+static struct tagd_tag named(const struct tagd_catalog *catalog, uint32_t d, int32_t tag, struct tagd_str value)
+{
+    const struct tagd_dimension *dimension = &catalog->dimensions[d];
+    if (tag < 0)
+        return (struct tagd_tag){-1, {NULL, 0}};
+    return (struct tagd_tag){tag, dimension->is_value ? value : tagd_str_of(dimension->rules[tag].tag)};
 }
 
 static struct tagd_tag tag_of(const struct view *view, uint32_t d)
 {
-    const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
-    int32_t tag = view->tags[d];
-    if (tag < 0)
-        return (struct tagd_tag){-1, {NULL, 0}};
-    return (struct tagd_tag){tag, dimension->is_value ? view->texts[d] : tagd_str_of(dimension->rules[tag].tag)};
+    return named(view->catalog, d, view->tags[d], view->texts[d]);
 }
 
 /* Whether the view's tag differs from the profile's. */
@@ -164,15 +186,19 @@ static void take_tag(struct view *view, uint32_t d)
 {
     view->tags[d] = view->profile->tags[d].tag;
     view->texts[d] = tagd_text_str(&view->profile->tags[d].text);
+    if (!tagd_is_plain(view, d))
+        tagd_standing_take(view, d);
 }
 
 /* The winner stands until it, or a rule before it, turns. */
 static int64_t stable_dimension(struct view *view, uint32_t d)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
-    uint32_t last = view->tags[d] < 0 ? dimension->n_rules : (uint32_t)view->tags[d] + 1;
-    int64_t stable = TAGD_NEVER;
-    for (uint32_t i = 0; i < last; i++) {
+    bool plain = tagd_is_plain(view, d);
+    int32_t winner = plain || dimension->is_value ? view->tags[d] : winner_of(view, dimension);
+    uint32_t last = winner < 0 ? dimension->n_rules : (uint32_t)winner + 1;
+    int64_t stable = plain ? TAGD_NEVER : tagd_standing_stable(view, d);
+    for (uint32_t i = 0; i < last && dimension->assign != TAGD_ASSIGN_MANUAL; i++) {
         int64_t at = tagd_stable(view, dimension->rules[i].when);
         stable = at < stable ? at : stable;
     }
@@ -185,8 +211,59 @@ static void view_reset(struct tagd_engine *engine, const struct tagd_profile *pr
     engine->now.profile = profile;
     engine->now.stamp++;
     engine->now.now = now;
+    tagd_arena_reset(&engine->now.texts_arena);
     for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++)
         take_tag(&engine->now, d);
+    if (engine->decision != TAGD_PROPOSAL_OPEN)
+        engine->now.standings[engine->decided].decision = engine->decision;
+}
+
+/* The dimension changed at the view's instant: those that look at how it stood are evaluated in the next millisecond. */
+static void stir(struct view *view, const bool *flags, uint32_t d)
+{
+    const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
+    for (uint32_t i = 0; dimension->remembered && i < view->catalog->n_dimensions; i++) {
+        if (flags[i] && dimension->stirs[i])
+            view->stable[i] = view->now + 1;
+    }
+}
+
+/* As the profile stands at the view's instant, which has been evaluated. */
+static void scan_begin(struct view *scan, const struct tagd_profile *profile, int64_t now, const bool *flags)
+{
+    uint32_t n = scan->catalog->n_dimensions;
+    scan->profile = profile;
+    scan->stamp++;
+    scan->now = now;
+    tagd_arena_reset(&scan->texts_arena);
+    for (uint32_t d = 0; d < n; d++) {
+        take_tag(scan, d);
+        scan->stable[d] = INT64_MIN;
+    }
+    for (uint32_t d = 0; d < n; d++) {
+        if (profile->tags[d].changed && profile->tags[d].at == now)
+            stir(scan, flags, d);
+    }
+}
+
+/* Evaluates what doesn't stand any longer at the scan's instant. Whether the profile would change (target < 0: any of
+ * it; else: the target's tag). */
+static bool scan_step(struct view *scan, const bool *flags, int64_t target)
+{
+    const struct tagd_catalog *catalog = scan->catalog;
+    bool changed = false;
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        uint32_t d = catalog->order[i];
+        if (!flags[d] || scan->stable[d] > scan->now)
+            continue;
+        bool moved = evaluate_dimension(scan, d);
+        changed = changed || (target < 0 ? moved || differs(scan, d) : d == (uint32_t)target && differs(scan, d));
+    }
+    for (uint32_t d = 0; d < catalog->n_dimensions && !changed; d++) {
+        if (flags[d] && scan->stable[d] <= scan->now && !tagd_is_plain(scan, d) && tagd_standing_follow(scan, d))
+            stir(scan, flags, d);
+    }
+    return changed;
 }
 
 /* The first instant in (from, end] at which a tag of `flags` (or the tag of `target` alone, if >= 0) changes with time;
@@ -196,14 +273,8 @@ static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *
 {
     const struct tagd_catalog *catalog = engine->catalog;
     struct view *scan = &engine->scan;
-    scan->profile = profile;
-    scan->stamp++;
-    scan->now = engine->now.now;
     engine->decisions = target < 0 ? DUE_DECISIONS_MAX : UNTIL_DECISIONS_MAX;
-    for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
-        take_tag(scan, d);
-        scan->stable[d] = INT64_MIN;
-    }
+    scan_begin(scan, profile, engine->now.now, flags);
     for (;;) {
         int64_t next = TAGD_NEVER;
         for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
@@ -217,14 +288,7 @@ static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *
         if (next > end || next >= TAGD_TIME_MAX)
             return TAGD_NEVER;
         scan->now = next;
-        bool changed = false;
-        for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-            uint32_t d = catalog->order[i];
-            if (!flags[d] || scan->stable[d] > next)
-                continue;
-            evaluate_dimension(scan, d);
-            changed = changed || ((target < 0 || d == (uint32_t)target) && differs(scan, d));
-        }
+        bool changed = scan_step(scan, flags, target);
         if (changed && target >= 0)
             *then = tag_of(scan, (uint32_t)target);
         if (changed)
@@ -234,37 +298,103 @@ static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *
     }
 }
 
-static struct tagd_tag tag_before(const struct tagd_engine *engine, const struct tagd_profile *profile, uint32_t d)
+static enum tagd_origin origin_of(const struct tagd_engine *engine, uint32_t d, const struct tagd_event *cause)
 {
-    const struct tagd_dimension *dimension = &engine->catalog->dimensions[d];
-    int32_t tag = profile->tags[d].prev;
-    if (tag < 0)
-        return (struct tagd_tag){-1, {NULL, 0}};
-    return (struct tagd_tag){tag, dimension->is_value ? tagd_text_str(&profile->tags[d].prev_text)
-                                                      : tagd_str_of(dimension->rules[tag].tag)};
+    if (!cause)
+        return TAGD_BY_TIME;
+    if ((cause->type == TAGD_TYPE_TAG_ASSIGNED || cause->type == TAGD_TYPE_TAG_CLEARED) &&
+        cause->verdict.dimension == (int32_t)d)
+        return TAGD_BY_HAND;
+    return engine->decision != TAGD_PROPOSAL_OPEN && engine->decided == d ? TAGD_BY_REVIEW : TAGD_BY_EVENT;
 }
 
-static void emit_changes(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause,
-                         bool repair, struct tagd_sink sink)
+static void tell_tag(struct tagd_engine *engine, struct tagd_profile *profile, uint32_t d,
+                     const struct tagd_event *cause, enum tagd_origin origin, struct tagd_sink sink)
 {
+    const struct tagd_tag_state *state = &profile->tags[d];
+    enum tagd_kind kind = engine->catalog->dimensions[d].kind;
     int64_t at = engine->now.now;
+    if (kind == TAGD_KIND_TAG)
+        profile->changed_at = at;
+    struct tagd_change change = {.kind = kind,
+                                 .engine = engine,
+                                 .profile = profile,
+                                 .dimension = d,
+                                 .from = named(engine->catalog, d, state->prev, tagd_text_str(&state->prev_text)),
+                                 .to = tag_of(&engine->now, d),
+                                 .revision = ++profile->revision[kind],
+                                 .time_ms = at,
+                                 .origin = origin,
+                                 .cause = cause,
+                                 .from_by = engine->from_by[d]};
+    if (state->assigned)
+        tagd_profile_assignment(profile, d, &change.by);
+    tagd_engine_next(engine, profile, d, at, &change.valid_until_ms, &change.then);
+    sink.change(sink.self, &change);
+}
+
+/* Of a proposal: that it was made, or what became of it. */
+static void tell_proposal(struct tagd_engine *engine, const struct tagd_profile *profile, uint32_t d,
+                          const struct tagd_review *review, enum tagd_proposal_status status, uint64_t revision,
+                          const struct tagd_event *cause, struct tagd_sink sink)
+{
+    const struct tagd_dimension *dimension = &engine->catalog->dimensions[d];
+    struct tagd_change change = {
+        .kind = TAGD_KIND_PROPOSAL,
+        .engine = engine,
+        .profile = profile,
+        .dimension = d,
+        .from = named(engine->catalog, d, review->approved, TAGD_STR("")),
+        .to = named(engine->catalog, d, review->proposed, TAGD_STR("")),
+        .revision = revision,
+        .time_ms = engine->now.now,
+        .valid_until_ms = dimension->expires_ms ? review->proposed_at + dimension->expires_ms : TAGD_NEVER,
+        .then = {-1, {NULL, 0}},
+        .origin = origin_of(engine, d, cause),
+        .cause = cause,
+        .status = status,
+        .proposal = review->open};
+    sink.change(sink.self, &change);
+}
+
+/* Numbers what became of the dimension's proposals in this evaluation, and tells it. Whether anything did. */
+static bool settle_proposal(struct tagd_engine *engine, struct tagd_profile *profile, uint32_t d,
+                            const struct tagd_event *cause, struct tagd_sink sink)
+{
+    const struct standing *standing = &engine->now.standings[d];
+    struct tagd_review *review = &profile->tags[d].review;
+    uint64_t *revision = &profile->revision[TAGD_KIND_PROPOSAL];
+    bool told = engine->telling == TAGD_TOLD;
+    if (standing->closed != TAGD_PROPOSAL_OPEN) {
+        ++*revision;
+        if (told)
+            tell_proposal(engine, profile, d, &standing->was_open, standing->closed, *revision, cause, sink);
+    }
+    if (standing->review.open == TAGD_PROPOSAL_UNNUMBERED) {
+        review->open = ++*revision;
+        if (told)
+            tell_proposal(engine, profile, d, review, TAGD_PROPOSAL_OPEN, *revision, cause, sink);
+    }
+    return standing->closed != TAGD_PROPOSAL_OPEN || standing->review.open == TAGD_PROPOSAL_UNNUMBERED;
+}
+
+/* What the evaluation changed, in catalog order; of one dimension its proposals first. */
+static void tell_all(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause,
+                     struct tagd_sink sink)
+{
+    bool any = false;
     for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
+        if (engine->catalog->dimensions[d].assign == TAGD_ASSIGN_REVIEW)
+            any |= settle_proposal(engine, profile, d, cause, sink);
         if (!engine->changed[d])
             continue;
-        profile->revision++;
-        profile->changed_at = at;
-        struct tagd_change change = {.engine = engine,
-                                     .profile = profile,
-                                     .dimension = d,
-                                     .from = tag_before(engine, profile, d),
-                                     .to = tag_of(&engine->now, d),
-                                     .revision = profile->revision,
-                                     .time_ms = at,
-                                     .cause = cause,
-                                     .repair = repair};
-        tagd_engine_next(engine, profile, d, at, &change.valid_until_ms, &change.then);
-        sink.change(sink.self, &change);
+        any = true;
+        if (engine->telling == TAGD_TOLD)
+            tell_tag(engine, profile, d, cause, origin_of(engine, d, cause), sink);
+        else if (engine->catalog->dimensions[d].kind == TAGD_KIND_TAG)
+            profile->changed_at = engine->now.now;
     }
+    engine->untold += any && engine->telling != TAGD_TOLD;
 }
 
 /* The present tag becomes the one before, and the view's the present. */
@@ -286,7 +416,6 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
                    const struct tagd_event *cause, struct tagd_sink sink)
 {
     const struct tagd_catalog *catalog = engine->catalog;
-    bool changed = false;
     view_reset(engine, profile, at);
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
         uint32_t d = catalog->order[i];
@@ -295,25 +424,24 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
     }
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         engine->changed[d] = differs(&engine->now, d);
-        if (!engine->changed[d])
-            continue;
-        set_tag(&profile->tags[d], &engine->now, d);
-        changed = true;
+        engine->from_by[d] = profile->tags[d].assigned;
+        if (engine->changed[d])
+            set_tag(&profile->tags[d], &engine->now, d);
+        if (flags[d] && !tagd_is_plain(&engine->now, d))
+            tagd_standing_give(&engine->now, d, &profile->tags[d]);
     }
-    if (changed && engine->baseline) {
-        profile->changed_at = at;
-        engine->untold++;
-    } else if (changed) {
-        emit_changes(engine, profile, cause, false, sink);
-    }
+    tell_all(engine, profile, cause, sink);
 }
 
 void tagd_engine_tell(struct tagd_engine *engine, struct tagd_profile *profile, const bool *dimensions,
                       struct tagd_sink sink)
 {
     view_reset(engine, profile, profile->clock);
-    memcpy(engine->changed, dimensions, engine->catalog->n_dimensions);
-    emit_changes(engine, profile, NULL, true, sink);
+    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
+        engine->from_by[d] = false; /* by what was told, nobody knows */
+        if (dimensions[d])
+            tell_tag(engine, profile, d, NULL, TAGD_BY_REPAIR, sink);
+    }
 }
 
 static void flag_all(struct tagd_engine *engine)
@@ -328,7 +456,7 @@ static const bool *closure_of(struct tagd_engine *engine)
     memcpy(engine->closure, engine->flags, n);
     for (uint32_t d = 0; d < n; d++) {
         for (uint32_t i = 0; engine->flags[d] && i < n; i++)
-            engine->closure[i] |= engine->catalog->dimensions[d].needs[i];
+            engine->closure[i] |= engine->catalog->dimensions[d].reads[i];
     }
     return engine->closure;
 }
@@ -499,6 +627,66 @@ static void update_attributes(struct tagd_engine *engine, struct tagd_profile *p
     }
 }
 
+static void flag_readers(struct tagd_engine *engine, uint32_t dimension)
+{
+    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++)
+        engine->flags[d] |= d == dimension || engine->catalog->dimensions[d].reads[dimension];
+}
+
+/* tag.assigned, tag.cleared: a dimension has the latest word by time. */
+static void take_assignment(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event)
+{
+    const struct tagd_verdict *verdict = &event->verdict;
+    struct tagd_assignment_state *state = &profile->tags[verdict->dimension].assignment;
+    if (state->known && event->time_ms < state->at)
+        return;
+    bool assigned = event->type == TAGD_TYPE_TAG_ASSIGNED;
+    state->known = true;
+    state->at = event->time_ms;
+    state->tag = assigned ? verdict->tag : -1;
+    state->until_ms = assigned ? verdict->until_ms : TAGD_NEVER;
+    tagd_text_set(&state->by, verdict->by);
+    tagd_text_set(&state->reason, assigned ? verdict->reason : TAGD_STR(""));
+    flag_readers(engine, (uint32_t)verdict->dimension);
+}
+
+/* tag.reviewed: what it says of an open proposal is decided in the evaluation. */
+static void take_review(struct tagd_engine *engine, const struct tagd_profile *profile, const struct tagd_event *event)
+{
+    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
+        if (!profile->tags[d].review.open || profile->tags[d].review.open != event->verdict.proposal)
+            continue;
+        engine->decided = d;
+        engine->decision = event->verdict.approved ? TAGD_PROPOSAL_APPROVED : TAGD_PROPOSAL_REJECTED;
+        flag_readers(engine, d);
+        return;
+    }
+    engine->limits.stale_reviews++;
+}
+
+/* Dimensions that look at how others stood, and these changed at this very instant. */
+static void flag_stirred(struct tagd_engine *engine, const struct tagd_profile *profile)
+{
+    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
+        const struct tagd_dimension *dimension = &engine->catalog->dimensions[d];
+        if (!dimension->remembered || !profile->tags[d].changed || profile->tags[d].at != profile->clock)
+            continue;
+        for (uint32_t i = 0; i < engine->catalog->n_dimensions; i++)
+            engine->flags[i] |= dimension->stirs[i];
+    }
+}
+
+static void take_event(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event)
+{
+    switch (event->type) {
+    case TAGD_TYPE_PROFILE_UPDATED: update_attributes(engine, profile, event); break;
+    case TAGD_TYPE_TAG_ASSIGNED:
+    case TAGD_TYPE_TAG_CLEARED: take_assignment(engine, profile, event); break;
+    case TAGD_TYPE_TAG_REVIEWED: take_review(engine, profile, event); break;
+    default: add_event(engine, profile, event);
+    }
+}
+
 static bool is_duplicate(const struct tagd_profile *profile, const struct tagd_event *event, int64_t clock)
 {
     for (uint32_t i = 0; i < profile->n_ids; i++) {
@@ -546,11 +734,10 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
         profile->last = event->time_ms;
     memset(engine->flags, first, engine->catalog->n_dimensions);
     remember_id(engine, profile, event, clock);
-    if (event->type == TAGD_TYPE_PROFILE_UPDATED)
-        update_attributes(engine, profile, event);
-    else
-        add_event(engine, profile, event);
+    take_event(engine, profile, event);
+    flag_stirred(engine, profile);
     settle(engine, profile, engine->flags, clock, event, sink);
+    engine->decision = TAGD_PROPOSAL_OPEN;
     int64_t due = scan_next(engine, profile, closure_of(engine), -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
     profile->due = due < profile->due ? due : profile->due;
     assert(profile->due > profile->clock);
@@ -570,7 +757,7 @@ void tagd_engine_next(struct tagd_engine *engine, struct tagd_profile *profile, 
     uint32_t n = engine->catalog->n_dimensions;
     int64_t end = at_ms + engine->horizon_ms;
     assert(engine->now.profile == profile && engine->now.now == at_ms);
-    memcpy(engine->closure, engine->catalog->dimensions[dimension].needs, n);
+    memcpy(engine->closure, engine->catalog->dimensions[dimension].reads, n);
     engine->closure[dimension] = true;
     *then = (struct tagd_tag){-1, {NULL, 0}};
     *valid_until_ms = scan_next(engine, profile, engine->closure, (int64_t)dimension, end, UNTIL_STEPS_MAX, then);

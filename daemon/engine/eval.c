@@ -83,19 +83,30 @@ static struct tagd_val values_val(struct view *view, const struct tagd_node *nod
     return field_val(view->catalog->value_stores[window->store].field_type, known->i, tagd_text_str(&known->s));
 }
 
-/* Linear in time: since, since_first, until. */
 bool tagd_is_clock(const struct tagd_node *node)
 {
-    return node->kind == TAGD_N_SINCE || node->kind == TAGD_N_SINCE_FIRST || node->kind == TAGD_N_UNTIL;
+    return node->kind == TAGD_N_SINCE || node->kind == TAGD_N_SINCE_FIRST || node->kind == TAGD_N_UNTIL ||
+           node->kind == TAGD_N_HELD;
 }
 
-/* Its value at an instant; null if there is no event. */
+bool tagd_clock_zero(const struct view *view, const struct tagd_node *node, int64_t *zero)
+{
+    if (node->kind == TAGD_N_HELD) {
+        const struct standing *standing = &view->standings[node->index];
+        *zero = standing->at;
+        return standing->tag.tag >= 0;
+    }
+    const struct tagd_mark_state *mark = &view->profile->marks[node->index];
+    *zero = node->kind == TAGD_N_UNTIL ? mark->i : mark->at;
+    return mark->present;
+}
+
 struct tagd_val tagd_clock_val(const struct view *view, const struct tagd_node *node, int64_t at)
 {
-    const struct tagd_mark_state *mark = &view->profile->marks[node->index];
-    if (!mark->present)
+    int64_t zero;
+    if (!tagd_clock_zero(view, node, &zero))
         return null_val;
-    return duration_val(node->kind == TAGD_N_UNTIL ? mark->i - at : at - mark->at);
+    return duration_val(node->kind == TAGD_N_UNTIL ? zero - at : at - zero);
 }
 
 static struct tagd_val mark_value(const struct view *view, const struct tagd_node *node)
@@ -211,6 +222,14 @@ static struct tagd_val tag_value(const struct view *view, const struct tagd_node
                                                         : tagd_str_of(dimension->rules[tag].tag)};
 }
 
+/* was(D), previous(D). */
+static struct tagd_val past_value(const struct view *view, const struct tagd_node *node)
+{
+    const struct standing *standing = &view->standings[node->index];
+    const struct outcome *outcome = node->kind == TAGD_N_WAS ? &standing->tag : &standing->before;
+    return outcome->tag < 0 ? null_val : (struct tagd_val){.kind = TAGD_V_STRING, .u.s = outcome->text};
+}
+
 struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node)
 {
     struct tagd_val a, b;
@@ -232,6 +251,9 @@ struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node)
     case TAGD_N_DAYS_UNTIL:
     case TAGD_N_ATTRIBUTE: return attribute_value(view, node);
     case TAGD_N_DIMENSION: return tag_value(view, node);
+    case TAGD_N_WAS:
+    case TAGD_N_PREVIOUS: return past_value(view, node);
+    case TAGD_N_HELD: return tagd_clock_val(view, node, view->now);
     case TAGD_N_METRIC: return tagd_eval(view, view->catalog->metrics[node->index].node);
     case TAGD_N_AND:
     case TAGD_N_OR: return eval_logic(view, node);

@@ -4,6 +4,7 @@
 
 #include "catalog/compiled.h"
 #include "profile/state.h"
+#include "tagd/engine.h"
 
 /* Where a window stands on its panes or values: [lo, hi) are in it. Moves forward only; begun anew when stale. */
 struct cursor {
@@ -21,6 +22,31 @@ struct cursor {
 
 #define VALUE_TEXT 64 /* bytes of a number, time or date as a tag: 39 digits of 128 bits, sign and dot */
 
+/* A tag, or what may become one. */
+struct outcome {
+    int32_t tag; /* -1: none */
+    struct tagd_str text;
+};
+
+#define TAGD_PROPOSAL_UNNUMBERED UINT64_MAX /* revision of a proposal that the present evaluation makes */
+
+/* How a dimension stands: as an evaluation begins, what was(), previous() and held() read; and what an outcome of its
+ * rules passes through, which the evaluation moves on. See standing.c. */
+struct standing {
+    struct outcome tag, before;
+    bool changed; /* ever; then since `at` */
+    int64_t at;
+    bool assigned; /* the tag is a person's */
+    /* for, min_dwell: the rules' tag since rule_at, and another outcome since wanted_at, if that waits */
+    struct outcome rule, wanted;
+    bool waits;
+    int64_t rule_at, wanted_at;
+    struct tagd_review review;
+    enum tagd_proposal_status decision; /* what the present event says of the open proposal; OPEN: nothing */
+    enum tagd_proposal_status closed;   /* what became in this evaluation of one that was_open; OPEN: nothing */
+    struct tagd_review was_open;
+};
+
 /* One view of a profile at one instant. */
 struct view {
     const struct tagd_catalog *catalog;
@@ -32,6 +58,9 @@ struct view {
     int32_t *tags;           /* by dimension, at now */
     struct tagd_str *texts;  /* by dimension: a value's text at now; in scratch, or in the profile */
     char (*scratch)[VALUE_TEXT];
+    struct standing *standings; /* by dimension; only those that are not plain are kept up */
+    struct tagd_arena texts_arena;
+    bool proposes_none; /* an import: nobody would be told */
     int64_t *stable;    /* by dimension: the tag stands until just before */
     int64_t *decisions; /* that searches may still take; below 0 their answers are early */
     struct view *walk;  /* scratch of the same shape for looking ahead of now; NULL in a walk itself */
@@ -45,6 +74,21 @@ bool tagd_holds(struct view *view, const struct tagd_node *node);
  */
 int64_t tagd_stable(struct view *view, const struct tagd_node *node);
 
+/* ---- from outcome to tag (standing.c) ---- */
+
+/* Nothing stands between the rules' outcome and the tag, and nobody asks how it stood before. */
+bool tagd_is_plain(const struct view *view, uint32_t dimension);
+/* Of a dimension that is not plain: */
+void tagd_standing_take(struct view *view, uint32_t dimension); /* as the profile has it */
+/* The view's tag, which is the rules' outcome at now, becomes the dimension's. Whether anything of its standing moved,
+ * so that the profile has to be written even if the tag is the same. */
+bool tagd_stand(struct view *view, uint32_t dimension);
+/* Until when it stands so, whatever the rules say: later than now. */
+int64_t tagd_standing_stable(const struct view *view, uint32_t dimension);
+/* The evaluation is over: the view's tag is the present one, as the next evaluation will find it. Whether it changed. */
+bool tagd_standing_follow(struct view *view, uint32_t dimension);
+void tagd_standing_give(const struct view *view, uint32_t dimension, struct tagd_tag_state *state);
+
 /* ---- values (eval.c) ---- */
 
 /* Both not null, of comparable kinds: <0, 0, >0; and what a comparison makes of that. */
@@ -54,8 +98,10 @@ struct tagd_val tagd_val_arithmetic(enum tagd_node_kind kind, struct tagd_val a,
 /* The same before it is cut to whole milliseconds or found too large; neither is null, no divisor is 0. */
 double tagd_val_raw(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b);
 double tagd_val_number(struct tagd_val val); /* of a decimal, a double or a duration (ms) */
-/* since, since_first, until: linear in time; the value at an instant, null if there is no event. */
+/* since, since_first, until, held: linear in time; the value at an instant, null if there is no event or no tag. */
 bool tagd_is_clock(const struct tagd_node *node);
+/* The instant at which it is 0; false: it is null. */
+bool tagd_clock_zero(const struct view *view, const struct tagd_node *node, int64_t *zero);
 struct tagd_val tagd_clock_val(const struct view *view, const struct tagd_node *node, int64_t at);
 
 /* ---- windows at view->now (window.c) ---- */

@@ -350,15 +350,15 @@ static int64_t search(struct view *view, const struct tagd_node *node)
     return end;
 }
 
-/* since(E), until(f, E) against a literal: it is the literal at one instant. */
+/* since(E), until(f, E), held(D) against a literal: it is the literal at one instant. */
 static int64_t clock_crossing(const struct view *view, const struct tagd_node *clock, enum tagd_node_kind kind,
                               int64_t duration)
 {
-    const struct tagd_mark_state *mark = &view->profile->marks[clock->index];
-    if (!mark->present)
+    int64_t zero;
+    if (!tagd_clock_zero(view, clock, &zero))
         return TAGD_NEVER;
     bool falls = clock->kind == TAGD_N_UNTIL;
-    int64_t reach = falls ? mark->i - duration : mark->at + duration;
+    int64_t reach = falls ? zero - duration : zero + duration;
     bool before = tagd_val_outcome(kind, falls ? 1 : -1), at = tagd_val_outcome(kind, 0),
          after = tagd_val_outcome(kind, falls ? -1 : 1);
     if (view->now < reach && before != at)
@@ -487,7 +487,8 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node)
     switch (node->kind) {
     case TAGD_N_SINCE:
     case TAGD_N_SINCE_FIRST:
-    case TAGD_N_UNTIL: return view->profile->marks[node->index].present ? view->now + 1 : TAGD_NEVER;
+    case TAGD_N_UNTIL:
+    case TAGD_N_HELD: return tagd_clock_zero(view, node, &at) ? view->now + 1 : TAGD_NEVER;
     case TAGD_N_DAYS_UNTIL: return next_midnight(view, node);
     case TAGD_N_DIMENSION: return view->stable[node->index];
     case TAGD_N_METRIC: return tagd_stable(view, view->catalog->metrics[node->index].node);

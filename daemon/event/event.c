@@ -259,6 +259,17 @@ static bool check_route(const struct tagd_event_rules *rules, const struct tagd_
 
 /* ---- the record ---- */
 
+/* Reserved types that this version does. */
+static const struct {
+    struct tagd_str name;
+    int32_t type;
+} done_types[] = {
+    {{"profile.updated", 15}, TAGD_TYPE_PROFILE_UPDATED},
+    {{"tag.assigned", 12}, TAGD_TYPE_TAG_ASSIGNED},
+    {{"tag.cleared", 11}, TAGD_TYPE_TAG_CLEARED},
+    {{"tag.reviewed", 12}, TAGD_TYPE_TAG_REVIEWED},
+};
+
 static void take_views(const struct tagd_event_rules *rules, const struct tagd_envelope *envelope,
                        struct tagd_event *event)
 {
@@ -269,8 +280,10 @@ static void take_views(const struct tagd_event_rules *rules, const struct tagd_e
     event->dedupe = tagd_hash_pair(event->source, event->id);
     if (event->type_name.n)
         event->type = tagd_catalog_type_find(rules->catalog, event->type_name);
-    if (tagd_str_eq(event->type_name, TAGD_STR("profile.updated")))
-        event->type = TAGD_TYPE_PROFILE_UPDATED;
+    for (size_t i = 0; event->type < 0 && i < sizeof(done_types) / sizeof(*done_types); i++) {
+        if (tagd_str_eq(event->type_name, done_types[i].name))
+            event->type = done_types[i].type;
+    }
 }
 
 static void clear(struct tagd_event *event)
@@ -285,6 +298,7 @@ static void clear(struct tagd_event *event)
     event->fields = NULL;
     event->updates = NULL;
     event->n_undeclared = 0;
+    event->verdict = (struct tagd_verdict){.dimension = -1, .tag = -1};
 }
 
 void tagd_event_condemn(const char *reason, struct tagd_event *event)
@@ -320,6 +334,8 @@ void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_r
     if (event->type >= 0 && !tagd_fields_read(rules->catalog, &envelope, arena, event))
         return;
     if (event->type == TAGD_TYPE_PROFILE_UPDATED && !tagd_updates_read(rules->catalog, &envelope, arena, event))
+        return;
+    if (event->type <= TAGD_TYPE_TAG_ASSIGNED && !tagd_verdict_read(rules->catalog, &envelope, event))
         return;
     if (!check_clock(rules, record, &envelope, clock, event) || !check_route(rules, record, &envelope, event))
         return;

@@ -1,6 +1,6 @@
-/* The binary form of a profile, version 1. All numbers are LEB128; z: zigzag; d: zigzag difference to `last`.
+/* The binary form of a profile, version 2. All numbers are LEB128; z: zigzag; d: zigzag difference to `last`.
  *
- *   byte    version (1)
+ *   byte    version (2)
  *   4 bytes the first 4 of the catalog's hash, so that a profile of another catalog is never misread
  *   z       last: own latest event time, ms
  *   d       clock
@@ -9,6 +9,14 @@
  *   d       changed_at
  *   for each dimension: u tag + 1; if any tag ever changed: u 0 not this one, else 1 + zigzag(last - at); then u prev + 1;
  *                       a `value` then has the text of tag and prev, those that are there: u length and bytes
+ *   for each other kind of events that the catalog has: u revision
+ *   for each dimension with `for` or `min_dwell`: u the rules' tag + 1; if there is one: d since when; u 0 nothing waits, else
+ *                       1 + what waits + 1, d since when; of a `value` then the texts of both, those that are there
+ *   for each reviewed dimension: u approved tag + 1; u the open proposal's revision, 0 none, then u its tag + 1 and d
+ *                       since when; u 0 nothing is declined, else 1 + the declined tag + 1
+ *   u       number of dimensions that a person ever spoke about; for each: u dimension - the one before, z last - at,
+ *                       u tag + 1; if there is one: u until: 0 cleared, else 1 + zigzag(until - last), u length and bytes
+ *                       of reason; u length and bytes of by; u 1 the present tag is this one, else 0
  *   for each store:     u number of panes; for each: u pane - previous pane (the first: z), then z128 a column
  *   for each value store: u number of different values; each: z (number) or u length and bytes (string); u number of
  *                       entries; for each: u pane - previous pane (the first: z), u value's place in that list; if
@@ -25,7 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION 1
+#define VERSION 2
 
 struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog)
 {
@@ -66,6 +74,10 @@ void tagd_profile_free(struct tagd_profile *profile)
     for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
         free(profile->tags[i].text.p);
         free(profile->tags[i].prev_text.p);
+        free(profile->tags[i].hold.rule_text.p);
+        free(profile->tags[i].hold.wanted_text.p);
+        free(profile->tags[i].assignment.by.p);
+        free(profile->tags[i].assignment.reason.p);
     }
     free(profile->panes);
     free(profile->values);
@@ -91,7 +103,7 @@ void tagd_profile_clear(struct tagd_profile *profile)
     profile->exists = false;
     profile->last = profile->clock = INT64_MIN;
     profile->due = TAGD_NEVER;
-    profile->revision = 0;
+    memset(profile->revision, 0, sizeof profile->revision);
     profile->changed_at = 0;
     for (uint32_t i = 0; i < profile->catalog->n_stores; i++)
         profile->panes[i].n = 0;
@@ -103,7 +115,16 @@ void tagd_profile_clear(struct tagd_profile *profile)
         profile->attributes[i].updated = profile->attributes[i].present = false;
     for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
         struct tagd_tag_state *state = &profile->tags[i];
-        *state = (struct tagd_tag_state){.tag = -1, .prev = -1, .text = state->text, .prev_text = state->prev_text};
+        const struct tagd_hold *hold = &state->hold;
+        const struct tagd_assignment_state *assignment = &state->assignment;
+        *state = (struct tagd_tag_state){
+            .tag = -1,
+            .prev = -1,
+            .text = state->text,
+            .prev_text = state->prev_text,
+            .hold = {.rule = -1, .wanted = -1, .rule_text = hold->rule_text, .wanted_text = hold->wanted_text},
+            .assignment = {.by = assignment->by, .reason = assignment->reason},
+            .review = {.approved = -1}};
     }
     profile->n_ids = 0;
 }
@@ -197,7 +218,7 @@ static int64_t plus(int64_t a, int64_t b)
 
 static bool any_changed(const struct tagd_profile *profile)
 {
-    bool any = profile->revision > 0;
+    bool any = profile->revision[TAGD_KIND_TAG] > 0;
     for (uint32_t i = 0; i < profile->catalog->n_dimensions && !any; i++)
         any = profile->tags[i].changed;
     return any;
@@ -234,6 +255,77 @@ static void encode_tags(const struct tagd_profile *profile, bool any, struct tag
             encode_text(out, state->prev < 0 ? NULL : &state->prev_text);
         }
     }
+}
+
+static bool has_kind(const struct tagd_catalog *catalog, enum tagd_kind kind)
+{
+    return kind == TAGD_KIND_ALERT ? catalog->n_alerts > 0 : kind == TAGD_KIND_PROPOSAL && catalog->reviews;
+}
+
+static void encode_hold(const struct tagd_profile *profile, bool is_value, const struct tagd_hold *hold,
+                        struct tagd_buf *out)
+{
+    tagd_buf_add_varint(out, (uint64_t)(hold->rule + 1));
+    if (hold->rule >= 0)
+        tagd_buf_add_zigzag(out, diff(profile->last, hold->rule_at));
+    tagd_buf_add_varint(out, hold->waits ? (uint64_t)(hold->wanted + 2) : 0);
+    if (hold->waits)
+        tagd_buf_add_zigzag(out, diff(profile->last, hold->wanted_at));
+    encode_text(out, is_value && hold->rule >= 0 ? &hold->rule_text : NULL);
+    encode_text(out, is_value && hold->waits && hold->wanted >= 0 ? &hold->wanted_text : NULL);
+}
+
+static void encode_review(const struct tagd_profile *profile, const struct tagd_review *review, struct tagd_buf *out)
+{
+    tagd_buf_add_varint(out, (uint64_t)(review->approved + 1));
+    tagd_buf_add_varint(out, review->open);
+    if (review->open) {
+        tagd_buf_add_varint(out, (uint64_t)(review->proposed + 1));
+        tagd_buf_add_zigzag(out, diff(profile->last, review->proposed_at));
+    }
+    tagd_buf_add_varint(out, review->declined ? (uint64_t)(review->declined_tag + 2) : 0);
+}
+
+static void encode_assignments(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    uint32_t n = 0, before = 0;
+    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++)
+        n += profile->tags[i].assignment.known;
+    tagd_buf_add_varint(out, n);
+    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
+        const struct tagd_assignment_state *state = &profile->tags[i].assignment;
+        if (!state->known)
+            continue;
+        tagd_buf_add_varint(out, i - before);
+        before = i;
+        tagd_buf_add_zigzag(out, diff(profile->last, state->at));
+        tagd_buf_add_varint(out, (uint64_t)(state->tag + 1));
+        if (state->tag >= 0) {
+            bool ends = state->until_ms != TAGD_NEVER;
+            tagd_buf_add_varint(out, ends ? 1 + zigzag(diff(state->until_ms, profile->last)) : 0);
+            encode_text(out, &state->reason);
+        }
+        encode_text(out, &state->by);
+        tagd_buf_add_varint(out, profile->tags[i].assigned);
+    }
+}
+
+static void encode_standings(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    for (int kind = 0; kind < TAGD_KINDS; kind++) {
+        if (has_kind(catalog, (enum tagd_kind)kind))
+            tagd_buf_add_varint(out, profile->revision[kind]);
+    }
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        if (catalog->dimensions[i].holds_back)
+            encode_hold(profile, catalog->dimensions[i].is_value, &profile->tags[i].hold, out);
+    }
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        if (catalog->dimensions[i].assign == TAGD_ASSIGN_REVIEW)
+            encode_review(profile, &profile->tags[i].review, out);
+    }
+    encode_assignments(profile, out);
 }
 
 static void encode_panes(const struct tagd_profile *profile, struct tagd_buf *out)
@@ -310,9 +402,10 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
     tagd_buf_add_zigzag(out, profile->last);
     tagd_buf_add_zigzag(out, diff(profile->clock, profile->last));
     tagd_buf_add_varint(out, profile->due == TAGD_NEVER ? 0 : 1 + zigzag(diff(profile->due, profile->last)));
-    tagd_buf_add_varint(out, any ? 1 + profile->revision : 0);
+    tagd_buf_add_varint(out, any ? 1 + profile->revision[TAGD_KIND_TAG] : 0);
     tagd_buf_add_zigzag(out, diff(profile->changed_at, profile->last));
     encode_tags(profile, any, out);
+    encode_standings(profile, out);
     encode_panes(profile, out);
     for (uint32_t i = 0; i < catalog->n_value_stores; i++)
         encode_values(profile, i, out);
@@ -368,6 +461,93 @@ static void decode_tags(struct tagd_profile *profile, bool any, struct tagd_read
         if (profile->catalog->dimensions[i].is_value && state->prev >= 0)
             decode_text(reader, &state->prev_text);
     }
+}
+
+/* A tag's number + base; past the dimension's tags: damaged. */
+static int32_t decode_tag(struct tagd_reader *reader, const struct tagd_dimension *dimension, uint64_t number,
+                          uint64_t base)
+{
+    reader->bad = reader->bad || number > dimension->n_rules + base - 1;
+    return reader->bad ? -1 : (int32_t)number - (int32_t)base;
+}
+
+static void decode_hold(struct tagd_profile *profile, const struct tagd_dimension *dimension, struct tagd_hold *hold,
+                        struct tagd_reader *reader)
+{
+    hold->rule = decode_tag(reader, dimension, tagd_read_varint(reader), 1);
+    hold->rule_at = hold->rule >= 0 ? diff(profile->last, tagd_read_zigzag(reader)) : 0;
+    uint64_t wanted = tagd_read_varint(reader);
+    hold->waits = wanted > 0;
+    if (hold->waits) {
+        hold->wanted = decode_tag(reader, dimension, wanted, 2);
+        hold->wanted_at = diff(profile->last, tagd_read_zigzag(reader));
+    }
+    if (dimension->is_value && hold->rule >= 0)
+        decode_text(reader, &hold->rule_text);
+    if (dimension->is_value && hold->waits && hold->wanted >= 0)
+        decode_text(reader, &hold->wanted_text);
+}
+
+static void decode_review(struct tagd_profile *profile, const struct tagd_dimension *dimension,
+                          struct tagd_review *review, struct tagd_reader *reader)
+{
+    review->approved = decode_tag(reader, dimension, tagd_read_varint(reader), 1);
+    review->open = tagd_read_varint(reader);
+    if (review->open) {
+        review->proposed = decode_tag(reader, dimension, tagd_read_varint(reader), 1);
+        review->proposed_at = diff(profile->last, tagd_read_zigzag(reader));
+    }
+    uint64_t declined = tagd_read_varint(reader);
+    review->declined = declined > 0;
+    if (review->declined)
+        review->declined_tag = decode_tag(reader, dimension, declined, 2);
+}
+
+static void decode_assignments(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    uint64_t n = tagd_read_varint(reader), at = 0;
+    for (uint64_t i = 0; i < n && !reader->bad; i++) {
+        uint64_t step = tagd_read_varint(reader);
+        reader->bad = reader->bad || step >= catalog->n_dimensions - at || (i > 0 && step == 0);
+        if (reader->bad)
+            return;
+        at += step;
+        struct tagd_assignment_state *state = &profile->tags[at].assignment;
+        state->known = true;
+        state->at = diff(profile->last, tagd_read_zigzag(reader));
+        state->tag = decode_tag(reader, &catalog->dimensions[at], tagd_read_varint(reader), 1);
+        state->until_ms = TAGD_NEVER;
+        state->reason.n = 0;
+        if (state->tag >= 0) {
+            uint64_t until = tagd_read_varint(reader);
+            if (until)
+                state->until_ms = plus(profile->last, unzigzag(until - 1));
+            decode_text(reader, &state->reason);
+        }
+        decode_text(reader, &state->by);
+        uint64_t assigned = tagd_read_varint(reader);
+        reader->bad = reader->bad || assigned > 1;
+        profile->tags[at].assigned = assigned == 1;
+    }
+}
+
+static void decode_standings(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    for (int kind = 0; kind < TAGD_KINDS; kind++) {
+        if (has_kind(catalog, (enum tagd_kind)kind))
+            profile->revision[kind] = tagd_read_varint(reader);
+    }
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        if (catalog->dimensions[i].holds_back)
+            decode_hold(profile, &catalog->dimensions[i], &profile->tags[i].hold, reader);
+    }
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        if (catalog->dimensions[i].assign == TAGD_ASSIGN_REVIEW)
+            decode_review(profile, &catalog->dimensions[i], &profile->tags[i].review, reader);
+    }
+    decode_assignments(profile, reader);
 }
 
 static void decode_panes(struct tagd_profile *profile, struct tagd_reader *reader)
@@ -493,9 +673,10 @@ bool tagd_profile_decode(struct tagd_profile *profile, struct tagd_str bytes, st
     uint64_t due = tagd_read_varint(&reader);
     profile->due = due ? plus(profile->last, unzigzag(due - 1)) : TAGD_NEVER;
     uint64_t revision = tagd_read_varint(&reader);
-    profile->revision = revision ? revision - 1 : 0;
+    profile->revision[TAGD_KIND_TAG] = revision ? revision - 1 : 0;
     profile->changed_at = plus(profile->last, tagd_read_zigzag(&reader));
     decode_tags(profile, revision > 0, &reader);
+    decode_standings(profile, &reader);
     decode_panes(profile, &reader);
     for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
         decode_values(profile, i, &reader);
@@ -524,9 +705,9 @@ int64_t tagd_profile_due(const struct tagd_profile *profile)
 {
     return profile->due;
 }
-uint64_t tagd_profile_revision(const struct tagd_profile *profile)
+uint64_t tagd_profile_revision(const struct tagd_profile *profile, enum tagd_kind kind)
 {
-    return profile->revision;
+    return profile->revision[kind];
 }
 int64_t tagd_profile_changed_at(const struct tagd_profile *profile)
 {
@@ -597,10 +778,35 @@ bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension
     return true;
 }
 
-void tagd_profile_set_revision(struct tagd_profile *profile, uint64_t revision, int64_t changed_at_ms)
+void tagd_profile_set_revision(struct tagd_profile *profile, enum tagd_kind kind, uint64_t revision)
 {
-    profile->revision = revision;
+    profile->revision[kind] = revision;
+}
+
+void tagd_profile_set_changed_at(struct tagd_profile *profile, int64_t changed_at_ms)
+{
     profile->changed_at = changed_at_ms;
+}
+
+void tagd_profile_assignment(const struct tagd_profile *profile, size_t dimension, struct tagd_assignment *assignment)
+{
+    const struct tagd_assignment_state *state = &profile->tags[dimension].assignment;
+    *assignment = (struct tagd_assignment){.known = state->known, .tag = -1};
+    if (!state->known)
+        return;
+    assignment->tag = state->tag;
+    assignment->until_ms = state->until_ms;
+    assignment->by = tagd_text_str(&state->by);
+    assignment->reason = tagd_text_str(&state->reason);
+}
+
+bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension, struct tagd_proposal *proposal)
+{
+    const struct tagd_review *review = &profile->tags[dimension].review;
+    int64_t expires = profile->catalog->dimensions[dimension].expires_ms;
+    *proposal = (struct tagd_proposal){review->open, review->proposed, review->proposed_at,
+                                       expires ? review->proposed_at + expires : TAGD_NEVER};
+    return review->open > 0;
 }
 
 void tagd_profile_sizes(const struct tagd_profile *profile, struct tagd_profile_sizes *sizes)
@@ -651,6 +857,9 @@ void tagd_profile_check(const struct tagd_profile *profile)
     for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
         assert(profile->tags[i].tag >= -1 && profile->tags[i].tag < (int32_t)profile->catalog->dimensions[i].n_rules);
         assert(profile->tags[i].tag == -1 || profile->tags[i].changed);
+        assert(profile->tags[i].review.open <= profile->revision[TAGD_KIND_PROPOSAL]);
+        assert(!profile->tags[i].hold.waits || profile->catalog->dimensions[i].holds_back);
+        assert(!profile->tags[i].assigned || profile->tags[i].assignment.tag == profile->tags[i].tag);
     }
     assert(profile->n_ids <= TAGD_PROFILE_IDS_MAX);
     assert(!profile->exists || (profile->clock >= profile->last && profile->due > profile->clock));

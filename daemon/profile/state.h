@@ -58,11 +58,43 @@ struct tagd_attribute_state {
     struct tagd_text s;
 };
 
+/* What a dimension with for or min_dwell waits for: the rules' tag since rule_at, and another outcome of the rules since
+ * wanted_at, if that waits to take its place. -1: none. */
+struct tagd_hold {
+    int32_t rule, wanted;
+    bool waits;
+    int64_t rule_at, wanted_at;
+    struct tagd_text rule_text, wanted_text; /* a value's */
+};
+
+/* A person's word, the latest by time. */
+struct tagd_assignment_state {
+    bool known;
+    int64_t at;       /* the event's time */
+    int32_t tag;      /* -1: cleared */
+    int64_t until_ms; /* exclusive; TAGD_NEVER: until it is cleared */
+    struct tagd_text by, reason;
+};
+
+/* Of a dimension whose tags are reviewed. Tags: -1 is none, which may be proposed as well. */
+struct tagd_review {
+    int32_t approved;
+    uint64_t open; /* the revision of the open proposal; 0: none. Then: */
+    int32_t proposed;
+    int64_t proposed_at;
+    bool declined; /* this outcome was rejected, or nobody cared: it isn't proposed again before the rules say another */
+    int32_t declined_tag;
+};
+
 struct tagd_tag_state {
     int32_t tag, prev; /* -1: none */
     int64_t at;        /* since when; meaningful once it has changed at all */
     bool changed;
+    bool assigned;                    /* the tag is a person's */
     struct tagd_text text, prev_text; /* a value's */
+    struct tagd_hold hold;
+    struct tagd_assignment_state assignment;
+    struct tagd_review review;
 };
 
 struct tagd_id {
@@ -76,8 +108,8 @@ struct tagd_profile {
     int64_t last;  /* own latest event time */
     int64_t clock; /* up to where it has been evaluated */
     int64_t due;
-    uint64_t revision;
-    int64_t changed_at;
+    uint64_t revision[TAGD_KINDS];
+    int64_t changed_at; /* the last change of a tag */
     struct tagd_panes *panes;                /* by store */
     struct tagd_values *values;              /* by value store */
     struct tagd_mark_state *marks;           /* by mark */

@@ -110,13 +110,13 @@ static void on_change(void *self, const struct tagd_change *change)
     if (batch->context->config->content_binary) {
         tagd_emit_headers(emit, batch->subject, change, &batch->text);
         output->headers = batch->text.n - start;
-        tagd_emit_data(emit, change, &batch->text);
+        tagd_emit_data(emit, batch->subject, change, &batch->text);
     } else {
         tagd_emit_change(emit, batch->subject, change, &batch->text);
     }
     output->at = start + output->headers;
     output->n = batch->text.n - output->at;
-    if (change->repair)
+    if (change->origin == TAGD_BY_REPAIR)
         batch->n_repair++;
     else if (change->cause != NULL)
         batch->n_event++;
@@ -309,13 +309,13 @@ static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct
     struct tagd_str *view = tagd_arena_alloc(arena, (n_dimensions + 2) * 2 * sizeof(*view));
     for (size_t i = 0; i < n_dimensions; i++) {
         struct tagd_str tag = tagd_profile_tag_text(profile, i);
-        if (!tag.p)
+        if (!tag.p || tagd_catalog_kind(catalog, i) != TAGD_KIND_TAG)
             continue;
         view[n++] = tagd_str_of(tagd_catalog_dimension(catalog, i));
         view[n++] = tagd_catalog_is_value(catalog, i) ? tagd_arena_copy(arena, tag.p, tag.n) : tag;
     }
     view[n++] = TAGD_STR("_revision");
-    view[n++] = tagd_str_of(tagd_arena_printf(arena, "%" PRIu64, tagd_profile_revision(profile)));
+    view[n++] = tagd_str_of(tagd_arena_printf(arena, "%" PRIu64, tagd_profile_revision(profile, TAGD_KIND_TAG)));
     view[n++] = TAGD_STR("_at");
     view[n++] = tagd_str_of(tagd_arena_printf(arena, "%" PRId64, tagd_profile_changed_at(profile)));
     write->view_changed = true;
@@ -371,7 +371,7 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     batch->subject = customer->id;
     if (!read_profile(batch, loaded, error))
         return false;
-    uint64_t revision = tagd_profile_revision(profile), untold = tagd_engine_untold(context->engine);
+    uint64_t revision = tagd_profile_revision(profile, TAGD_KIND_TAG), untold = tagd_engine_untold(context->engine);
     int64_t due = tagd_profile_due(profile);
     bool known = tagd_profile_exists(profile);
     for (uint32_t i = customer->first; i != 0; i = batch->items[i - 1].next)
@@ -386,7 +386,7 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     if (write->due_changed && write->due_ms < batch->next_due_ms)
         batch->next_due_ms = write->due_ms;
     batch->n_begun += !known;
-    bool changed = tagd_profile_revision(profile) != revision || tagd_engine_untold(context->engine) != untold;
+    bool changed = tagd_profile_revision(profile, TAGD_KIND_TAG) != revision || tagd_engine_untold(context->engine) != untold;
     if (changed && !batch->muted)
         make_view(batch, arena, write);
     write_profile(batch, write);
@@ -507,9 +507,9 @@ static bool apply_customers(struct tagd_batch *batch, struct tagd_op *op, struct
 
 static bool apply_muted(struct tagd_batch *batch, struct tagd_op *op, struct tagd_error *error)
 {
-    tagd_engine_baseline(batch->context->engine, true);
+    tagd_engine_telling(batch->context->engine, TAGD_REPLAY);
     bool ok = apply_customers(batch, op, error);
-    tagd_engine_baseline(batch->context->engine, false);
+    tagd_engine_telling(batch->context->engine, TAGD_TOLD);
     return ok;
 }
 

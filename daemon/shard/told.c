@@ -32,7 +32,7 @@ void tagd_told_of_profile(struct tagd_told *told, const struct tagd_catalog *cat
                           const struct tagd_profile *profile, struct tagd_arena *arena)
 {
     size_t n = tagd_catalog_n_dimensions(catalog);
-    *told = (struct tagd_told){.revision = tagd_profile_revision(profile),
+    *told = (struct tagd_told){.revision = tagd_profile_revision(profile, TAGD_KIND_TAG),
                                .changed_at_ms = tagd_profile_changed_at(profile),
                                .tags = tagd_arena_zalloc(arena, (n + 1) * sizeof(*told->tags))};
     for (size_t d = 0; d < n; d++) {
@@ -234,7 +234,8 @@ size_t tagd_told_settle(const struct tagd_told *told, struct tagd_shard_context 
         assert(set); /* tags were looked up when they were told */
         (void)set;
     }
-    tagd_profile_set_revision(profile, told->revision, told->changed_at_ms);
+    tagd_profile_set_revision(profile, TAGD_KIND_TAG, told->revision);
+    tagd_profile_set_changed_at(profile, told->changed_at_ms);
     if (n_different > 0)
         tagd_engine_tell(context->engine, profile, different, sink);
     return n_different;

@@ -342,7 +342,7 @@ struct tagd_import *tagd_import_new(const struct tagd_import_config *config, str
     import->context.engine = tagd_engine_new(config->catalog, config->horizon_ms);
     import->context.profile = tagd_profile_new(config->catalog);
     import->context.emit = (struct tagd_emit){.catalog = config->catalog, .group = config->group};
-    tagd_engine_baseline(import->context.engine, true);
+    tagd_engine_telling(import->context.engine, TAGD_BASELINE);
     import->lanes = tagd_xcalloc(config->partitions, sizeof(*import->lanes));
     import->writes = tagd_xcalloc(config->partitions, sizeof(*import->writes));
     return import;

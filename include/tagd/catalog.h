@@ -19,6 +19,8 @@ struct tagd_catalog;
 #define TAGD_METRIC_DEPTH_MAX 64     /* metrics that use metrics that use ... */
 #define TAGD_EXPR_NODES_MAX 10000    /* parts of an expression, those of its metrics counted at each use */
 #define TAGD_WINDOW_PANES_MAX 100000 /* (window + offset) / pane */
+#define TAGD_ALERTS_MAX 500
+#define TAGD_ALIASES_MAX 10000
 
 /* Compiles the text (of n bytes; `name` is the file's name for messages). NULL: *error says file, JSON Pointer, line,
  * column, what was found and expected, with the source line and a caret on lines of their own. The catalog owns all it
@@ -49,8 +51,28 @@ size_t tagd_catalog_n_attributes(const struct tagd_catalog *catalog);
 const struct tagd_field *tagd_catalog_attribute(const struct tagd_catalog *catalog, size_t attribute);
 int32_t tagd_catalog_attribute_find(const struct tagd_catalog *catalog, struct tagd_str name);
 
+/* What an event out tells of. A customer's events of one kind are counted from 1, without gaps. */
+enum tagd_kind {
+    TAGD_KIND_TAG,      /* a tag changed */
+    TAGD_KIND_ALERT,    /* an alert was raised or cleared */
+    TAGD_KIND_PROPOSAL, /* a tag is proposed for review, or a proposal is closed */
+    TAGD_KINDS
+};
+
+/* Dimensions, and after them the alerts: an alert is a dimension with one tag, whose changes are of another kind and
+ * which nothing else reads or shows as a tag. */
 size_t tagd_catalog_n_dimensions(const struct tagd_catalog *catalog);
+enum tagd_kind tagd_catalog_kind(const struct tagd_catalog *catalog, size_t dimension); /* TAG or ALERT */
 const char *tagd_catalog_dimension(const struct tagd_catalog *catalog, size_t dimension);
+enum tagd_assign { TAGD_ASSIGN_AUTO, TAGD_ASSIGN_MANUAL, TAGD_ASSIGN_REVIEW };
+enum tagd_assign tagd_catalog_assign(const struct tagd_catalog *catalog, size_t dimension);
+/* The dimension and tag that these names stand for, by themselves or as an alias; an alert has no name here. False:
+ * there is no such dimension (*dimension is -1 then), or it has no such tag. A dimension whose tag is drawn from the data
+ * has none. */
+bool tagd_catalog_tag_find(const struct tagd_catalog *catalog, struct tagd_str dimension_name, struct tagd_str tag_name,
+                           int32_t *dimension, int32_t *tag);
+/* -1: no dimension of that name; one that only aliases name counts if they all lead to one dimension. */
+int32_t tagd_catalog_dimension_find(const struct tagd_catalog *catalog, struct tagd_str name);
 /* Its tag is drawn from the data: it has no tags of its own. */
 bool tagd_catalog_is_value(const struct tagd_catalog *catalog, size_t dimension);
 size_t tagd_catalog_n_tags(const struct tagd_catalog *catalog, size_t dimension);

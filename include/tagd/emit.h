@@ -21,7 +21,8 @@ void tagd_emit_change(const struct tagd_emit *emit, struct tagd_str subject, con
 void tagd_emit_headers(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
                        struct tagd_buf *block);
 /* Appends what is `data` in structured mode. */
-void tagd_emit_data(const struct tagd_emit *emit, const struct tagd_change *change, struct tagd_buf *out);
+void tagd_emit_data(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
+                    struct tagd_buf *out);
 /* The headers of a block; they point into it, their array is the arena's. False: damaged. */
 bool tagd_emit_headers_read(struct tagd_str block, struct tagd_arena *arena, const struct tagd_header **headers,
                             size_t *n_headers);

@@ -15,18 +15,35 @@ struct tagd_tag {
     struct tagd_str text;
 };
 
-/* What a change sink is told; all pointers live until the call returns. */
+enum tagd_origin { TAGD_BY_EVENT, TAGD_BY_TIME, TAGD_BY_HAND, TAGD_BY_REVIEW, TAGD_BY_REPAIR };
+
+/* What becomes of a proposal. */
+enum tagd_proposal_status {
+    TAGD_PROPOSAL_OPEN,
+    TAGD_PROPOSAL_APPROVED,
+    TAGD_PROPOSAL_REJECTED,
+    TAGD_PROPOSAL_WITHDRAWN, /* the rules propose something else by now, or a person assigned a tag */
+    TAGD_PROPOSAL_EXPIRED
+};
+
+/* An event out, as a sink is told it; all pointers live until the call returns. */
 struct tagd_change {
+    enum tagd_kind kind;
     const struct tagd_engine *engine; /* for emit: rules and their values as of this evaluation */
     const struct tagd_profile *profile;
     size_t dimension;
-    struct tagd_tag from, to;
-    uint64_t revision;              /* a customer's, from 1, no gap */
+    struct tagd_tag from, to;       /* of a PROPOSAL: the tag approved last, and the proposed one */
+    uint64_t revision;              /* a customer's of this kind, from 1, no gap */
     int64_t time_ms;                /* when it takes effect */
-    int64_t valid_until_ms;         /* TAGD_NEVER: not within the horizon */
+    int64_t valid_until_ms;         /* TAGD_NEVER: not within the horizon; of a PROPOSAL: when it expires */
     struct tagd_tag then;           /* none: the tag ends (or valid_until is NEVER) */
-    const struct tagd_event *cause; /* NULL: the passing of time, */
-    bool repair;                    /* or a repair: published tags said otherwise */
+    enum tagd_origin origin;
+    const struct tagd_event *cause; /* NULL: the passing of time, or a repair: published tags said otherwise */
+    struct tagd_assignment by;      /* known: `to` is a person's, not a rule's */
+    bool from_by;                   /* `from` was */
+    /* PROPOSAL: */
+    enum tagd_proposal_status status;
+    uint64_t proposal; /* the revision of its event that proposed it */
 };
 struct tagd_sink {
     void *self;
@@ -37,15 +54,18 @@ enum tagd_applied { TAGD_APPLIED, TAGD_DUPLICATE, TAGD_IGNORED };
 
 struct tagd_limits { /* counters, only ever raised */
     uint64_t panes, values, dedupe_ids;
+    uint64_t stale_reviews; /* decisions about proposals that were not open (any more) */
 };
 
 struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t horizon_ms);
 void tagd_engine_free(struct tagd_engine *engine);
 const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine);
-/* While on, tags change as ever, but no change is numbered or told: history that is there before the first change is
- * published. Off at first. */
-void tagd_engine_baseline(struct tagd_engine *engine, bool on);
-/* How many times tags changed untold, ever: whether a customer's did is seen by looking before and after. */
+/* How tags change: told; or untold and unnumbered, either as history that is there before the first change is published,
+ * in which nothing is proposed for review either, or as history told before, in which proposals get the numbers again
+ * that they had. TOLD at first. */
+enum tagd_telling { TAGD_TOLD, TAGD_BASELINE, TAGD_REPLAY };
+void tagd_engine_telling(struct tagd_engine *engine, enum tagd_telling telling);
+/* How many times anything changed untold, ever: whether a customer's did is seen by looking before and after. */
 uint64_t tagd_engine_untold(const struct tagd_engine *engine);
 
 /* The profile's tags in these dimensions (a flag each) are told as changes, from the ones before, at the customer's

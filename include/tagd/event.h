@@ -122,11 +122,22 @@ extern const struct tagd_str tagd_junk_subjects[]; /* the default list */
 extern const size_t tagd_n_junk_subjects;
 
 #define TAGD_TYPE_UNDECLARED (-1)      /* the catalog does not declare it: ignored */
-#define TAGD_TYPE_PROFILE_UPDATED (-2) /* reserved: attributes of the customer */
+#define TAGD_TYPE_PROFILE_UPDATED (-2) /* reserved: attributes of the customer; */
+#define TAGD_TYPE_TAG_ASSIGNED (-3)    /* a person gives a tag, */
+#define TAGD_TYPE_TAG_CLEARED (-4)     /* takes it back, */
+#define TAGD_TYPE_TAG_REVIEWED (-5)    /* or decides about a proposal */
 
 struct tagd_update { /* of an attribute */
     bool given;
     struct tagd_value value; /* not present: it is removed */
+};
+
+struct tagd_verdict {      /* of a person, about a tag */
+    int32_t dimension, tag; /* ASSIGNED; CLEARED: dimension alone */
+    int64_t until_ms;       /* ASSIGNED: up to when, exclusive; TAGD_NEVER: until it is cleared */
+    uint64_t proposal;      /* REVIEWED: its revision */
+    bool approved;          /* REVIEWED */
+    struct tagd_str by, reason;
 };
 
 struct tagd_event {
@@ -141,6 +152,7 @@ struct tagd_event {
         *fields; /* the type's declared fields in the catalog's order of names; n = catalog's count for type */
     struct tagd_update *updates; /* PROFILE_UPDATED: by the catalog's attributes */
     uint32_t n_undeclared;       /* PROFILE_UPDATED: attributes that the catalog does not declare: ignored */
+    struct tagd_verdict verdict; /* TAG_ASSIGNED, TAG_CLEARED, TAG_REVIEWED */
 };
 
 /* Decodes and checks one record: all memory it needs comes from arena, where the event's views may also point.

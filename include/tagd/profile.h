@@ -27,8 +27,8 @@ bool tagd_profile_exists(const struct tagd_profile *profile); /* has it had an a
 
 /* The earliest instant at which time alone may change a tag (a lower bound, ms); TAGD_NEVER: none. */
 int64_t tagd_profile_due(const struct tagd_profile *profile);
-/* The last tag change's revision (0: none yet) and effective time. */
-uint64_t tagd_profile_revision(const struct tagd_profile *profile);
+/* The revision of the last event of that kind (0: none yet); and the last tag change's effective time. */
+uint64_t tagd_profile_revision(const struct tagd_profile *profile, enum tagd_kind kind);
 int64_t tagd_profile_changed_at(const struct tagd_profile *profile);
 /* The customer's own latest event time, ms; INT64_MIN: none yet. */
 int64_t tagd_profile_latest(const struct tagd_profile *profile);
@@ -36,6 +36,22 @@ int64_t tagd_profile_latest(const struct tagd_profile *profile);
  * profile is not changed. */
 int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension);
 struct tagd_str tagd_profile_tag_text(const struct tagd_profile *profile, size_t dimension);
+/* A person's word on a dimension's tag, the latest by time. The texts live as long as the profile is not changed. */
+struct tagd_assignment {
+    bool known;       /* else the rest says nothing */
+    int32_t tag;      /* -1: the tag was cleared */
+    int64_t until_ms; /* TAGD_NEVER: until it is cleared */
+    struct tagd_str by, reason;
+};
+void tagd_profile_assignment(const struct tagd_profile *profile, size_t dimension, struct tagd_assignment *assignment);
+/* The open proposal of a reviewed dimension. False: none. */
+struct tagd_proposal {
+    uint64_t revision; /* its event's */
+    int32_t tag;       /* -1: that there be none */
+    int64_t at_ms;
+    int64_t expires_ms; /* TAGD_NEVER: it stays open */
+};
+bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension, struct tagd_proposal *proposal);
 /* All that is known of a dimension's tag. The texts live as long as the profile is not changed. */
 struct tagd_tag_history {
     bool changed;                /* ever; else the rest says none */
@@ -47,7 +63,8 @@ void tagd_profile_tag_history(const struct tagd_profile *profile, size_t dimensi
  * the dimension has no such tag; nothing is set. */
 bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension,
                                   const struct tagd_tag_history *history);
-void tagd_profile_set_revision(struct tagd_profile *profile, uint64_t revision, int64_t changed_at_ms);
+void tagd_profile_set_revision(struct tagd_profile *profile, enum tagd_kind kind, uint64_t revision);
+void tagd_profile_set_changed_at(struct tagd_profile *profile, int64_t changed_at_ms);
 /* Up to where the customer has been evaluated, ms. */
 int64_t tagd_profile_clock(const struct tagd_profile *profile);
 /* How full the profile's limits are: the fullest store of panes and of values, and the dedupe ids. */

@@ -212,9 +212,9 @@ void sim_check_profile(struct sim *sim, uint32_t customer, const struct sim_cust
     uint64_t revision = at == NULL ? 0 : strtoull(at, NULL, 10);
     if (!tagd_profile_decode(sim->profile, stored->bytes, &error))
         sim_fail(sim, "customer c%u: a profile that can't be read: %s", customer, error.text);
-    else if (tagd_profile_revision(sim->profile) != revision)
+    else if (tagd_profile_revision(sim->profile, TAGD_KIND_TAG) != revision)
         sim_fail(sim, "customer c%u: the profile is of revision %" PRIu64 ", the view of %" PRIu64, customer,
-                 tagd_profile_revision(sim->profile), revision);
+                 tagd_profile_revision(sim->profile, TAGD_KIND_TAG), revision);
 }
 
 /* ---- at rest ---- */

@@ -28,7 +28,7 @@ static void add_view(struct sim *sim, const struct tagd_profile *profile, struct
         if (tag.p != NULL)
             tagd_buf_printf(out, "%s=%.*s;", tagd_catalog_dimension(catalog, i), (int)tag.n, tag.p);
     }
-    tagd_buf_printf(out, "_revision=%" PRIu64 ";_at=%" PRId64 ";", tagd_profile_revision(profile),
+    tagd_buf_printf(out, "_revision=%" PRIu64 ";_at=%" PRId64 ";", tagd_profile_revision(profile, TAGD_KIND_TAG),
                     tagd_profile_changed_at(profile));
 }
 
@@ -54,7 +54,7 @@ static void on_change(void *self, const struct tagd_change *change)
         tagd_emit_headers(&emit, telling->subject, change, &text);
         expected->headers = sim_keep(sim, (struct tagd_str){text.p, text.n});
         text.n = 0;
-        tagd_emit_data(&emit, change, &text);
+        tagd_emit_data(&emit, telling->subject, change, &text);
     } else {
         tagd_emit_change(&emit, telling->subject, change, &text);
     }

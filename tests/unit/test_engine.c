@@ -97,21 +97,21 @@ static void a_duplicate_is_ignored_within_its_span_and_no_longer(void)
 static void a_baseline_changes_tags_but_numbers_and_tells_none(void)
 {
     struct shop shop = shop_open("", ACTIVITY);
-    tagd_engine_baseline(shop.engine, true);
+    tagd_engine_telling(shop.engine, TAGD_BASELINE);
     shop_event(&shop, "login", T0, "{}");
     shop_time(&shop, T0 + 40 * DAY);
     CHECK(shop_saw(&shop, ""));
-    CHECK(tagd_profile_tag(shop.profile, 0) == 1 && tagd_profile_revision(shop.profile) == 0);
+    CHECK(tagd_profile_tag(shop.profile, 0) == 1 && tagd_profile_revision(shop.profile, TAGD_KIND_TAG) == 0);
     CHECK(tagd_profile_changed_at(shop.profile) == T0 + 30 * DAY);
     struct tagd_buf bytes = {0};
     tagd_profile_encode(shop.profile, &bytes);
     CHECK(tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, NULL));
     tagd_buf_free(&bytes);
     tagd_profile_check(shop.profile);
-    tagd_engine_baseline(shop.engine, false);
+    tagd_engine_telling(shop.engine, TAGD_TOLD);
     shop_time(&shop, T0 + 91 * DAY);
     CHECK(shop_saw(&shop, "b.activity dormant>lost@1707776000001;"));
-    CHECK(tagd_profile_revision(shop.profile) == 1);
+    CHECK(tagd_profile_revision(shop.profile, TAGD_KIND_TAG) == 1);
     shop_close(&shop);
 }
 
