@@ -270,7 +270,8 @@ struct tagd_catalog {
     struct tagd_dimension *dimensions;
     uint32_t n_dimensions; /* with alerts, which are the last */
     uint32_t n_alerts;
-    bool reviews; /* some dimension's tags are reviewed */
+    bool reviews;    /* some dimension's tags are reviewed */
+    bool looks_back; /* some rule reads how a dimension stood before */
     struct tagd_alias *aliases;
     uint32_t n_aliases;
     uint32_t *order; /* of evaluation */

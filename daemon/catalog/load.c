@@ -845,6 +845,7 @@ static void link_reads(struct tagd_catalog *catalog)
         for (uint32_t i = 0; i < n; i++) {
             dimension->reads[i] = dimension->needs[i] || dimension->looks[i];
             catalog->dimensions[i].remembered |= dimension->looks[i];
+            catalog->looks_back |= dimension->looks[i];
         }
     }
     for (uint32_t by = 0; by < n; by++) {

@@ -42,6 +42,7 @@ static void view_new(struct view *view, const struct tagd_catalog *catalog)
     view->texts = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->texts);
     view->scratch = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->scratch);
     view->stable = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->stable);
+    view->evaluated = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     view->standings = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->standings);
     for (uint32_t i = 0; i < catalog->n_windows; i++) {
         const struct tagd_window *window = &catalog->windows[i];
@@ -63,6 +64,7 @@ static void view_free(struct view *view)
     free(view->texts);
     free(view->scratch);
     free(view->stable);
+    free(view->evaluated);
     free(view->standings);
     tagd_arena_free(&view->texts_arena);
 }
@@ -222,7 +224,8 @@ static void view_reset(struct tagd_engine *engine, const struct tagd_profile *pr
 static void stir(struct view *view, const bool *flags, uint32_t d)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
-    for (uint32_t i = 0; dimension->remembered && i < view->catalog->n_dimensions; i++) {
+    bool stirs = dimension->remembered && view->chase.n < TAGD_CHASE_MAX;
+    for (uint32_t i = 0; stirs && i < view->catalog->n_dimensions; i++) {
         if (flags[i] && dimension->stirs[i])
             view->stable[i] = view->now + 1;
     }
@@ -235,6 +238,7 @@ static void scan_begin(struct view *scan, const struct tagd_profile *profile, in
     scan->profile = profile;
     scan->stamp++;
     scan->now = now;
+    scan->chase = profile->chase;
     tagd_arena_reset(&scan->texts_arena);
     for (uint32_t d = 0; d < n; d++) {
         take_tag(scan, d);
@@ -246,6 +250,20 @@ static void scan_begin(struct view *scan, const struct tagd_profile *profile, in
     }
 }
 
+/* What was evaluated is how the dimensions stand from now on. */
+static void follow(struct view *scan, const bool *flags)
+{
+    bool any = false;
+    for (uint32_t d = 0; d < scan->catalog->n_dimensions; d++) {
+        if (!scan->evaluated[d] || tagd_is_plain(scan, d) || !tagd_standing_follow(scan, d))
+            continue;
+        any |= scan->catalog->dimensions[d].remembered;
+        stir(scan, flags, d);
+    }
+    if (any)
+        tagd_chase_step(&scan->chase, scan->now);
+}
+
 /* Evaluates what doesn't stand any longer at the scan's instant. Whether the profile would change (target < 0: any of
  * it; else: the target's tag). */
 static bool scan_step(struct view *scan, const bool *flags, int64_t target)
@@ -254,15 +272,14 @@ static bool scan_step(struct view *scan, const bool *flags, int64_t target)
     bool changed = false;
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
         uint32_t d = catalog->order[i];
-        if (!flags[d] || scan->stable[d] > scan->now)
+        scan->evaluated[d] = flags[d] && scan->stable[d] <= scan->now;
+        if (!scan->evaluated[d])
             continue;
         bool moved = evaluate_dimension(scan, d);
         changed = changed || (target < 0 ? moved || differs(scan, d) : d == (uint32_t)target && differs(scan, d));
     }
-    for (uint32_t d = 0; d < catalog->n_dimensions && !changed; d++) {
-        if (flags[d] && scan->stable[d] <= scan->now && !tagd_is_plain(scan, d) && tagd_standing_follow(scan, d))
-            stir(scan, flags, d);
-    }
+    if (!changed)
+        follow(scan, flags);
     return changed;
 }
 
@@ -411,6 +428,20 @@ static void set_tag(struct tagd_tag_state *state, const struct view *now, uint32
         tagd_text_set(&state->text, now->texts[d]);
 }
 
+/* Whether dimensions that rules look back at change a millisecond after the other, by themselves. */
+static void see_chase(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause)
+{
+    bool any = false;
+    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++)
+        any |= engine->changed[d] && engine->catalog->dimensions[d].remembered;
+    if (cause)
+        profile->chase = (struct tagd_chase){0};
+    if (!any)
+        return;
+    tagd_chase_step(&profile->chase, engine->now.now);
+    engine->limits.chases += profile->chase.n == TAGD_CHASE_MAX;
+}
+
 /* Evaluates the flagged dimensions at `at` and tells the sink what changed, in catalog order. */
 static void settle(struct tagd_engine *engine, struct tagd_profile *profile, const bool *flags, int64_t at,
                    const struct tagd_event *cause, struct tagd_sink sink)
@@ -430,6 +461,7 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
         if (flags[d] && !tagd_is_plain(&engine->now, d))
             tagd_standing_give(&engine->now, d, &profile->tags[d]);
     }
+    see_chase(engine, profile, cause);
     tell_all(engine, profile, cause, sink);
 }
 

@@ -61,6 +61,8 @@ struct view {
     struct standing *standings; /* by dimension; only those that are not plain are kept up */
     struct tagd_arena texts_arena;
     bool proposes_none; /* an import: nobody would be told */
+    bool *evaluated;    /* by dimension: in the present step of a scan */
+    struct tagd_chase chase;
     int64_t *stable;    /* by dimension: the tag stands until just before */
     int64_t *decisions; /* that searches may still take; below 0 their answers are early */
     struct view *walk;  /* scratch of the same shape for looking ahead of now; NULL in a walk itself */

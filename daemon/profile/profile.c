@@ -10,6 +10,7 @@
  *   for each dimension: u tag + 1; if any tag ever changed: u 0 not this one, else 1 + zigzag(last - at); then u prev + 1;
  *                       a `value` then has the text of tag and prev, those that are there: u length and bytes
  *   for each other kind of events that the catalog has: u revision
+ *   if rules look back: u how many changes in a row are a millisecond apart, d the last of them
  *   for each dimension with `for` or `min_dwell`: u the rules' tag + 1; if there is one: d since when; u 0 nothing waits, else
  *                       1 + what waits + 1, d since when; of a `value` then the texts of both, those that are there
  *   for each reviewed dimension: u approved tag + 1; u the open proposal's revision, 0 none, then u its tag + 1 and d
@@ -105,6 +106,7 @@ void tagd_profile_clear(struct tagd_profile *profile)
     profile->due = TAGD_NEVER;
     memset(profile->revision, 0, sizeof profile->revision);
     profile->changed_at = 0;
+    profile->chase = (struct tagd_chase){0};
     for (uint32_t i = 0; i < profile->catalog->n_stores; i++)
         profile->panes[i].n = 0;
     for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
@@ -316,6 +318,10 @@ static void encode_standings(const struct tagd_profile *profile, struct tagd_buf
     for (int kind = 0; kind < TAGD_KINDS; kind++) {
         if (has_kind(catalog, (enum tagd_kind)kind))
             tagd_buf_add_varint(out, profile->revision[kind]);
+    }
+    if (catalog->looks_back) {
+        tagd_buf_add_varint(out, profile->chase.n);
+        tagd_buf_add_zigzag(out, diff(profile->last, profile->chase.at));
     }
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
         if (catalog->dimensions[i].holds_back)
@@ -538,6 +544,11 @@ static void decode_standings(struct tagd_profile *profile, struct tagd_reader *r
     for (int kind = 0; kind < TAGD_KINDS; kind++) {
         if (has_kind(catalog, (enum tagd_kind)kind))
             profile->revision[kind] = tagd_read_varint(reader);
+    }
+    if (catalog->looks_back) {
+        uint64_t n = tagd_read_varint(reader);
+        reader->bad = reader->bad || n > UINT32_MAX;
+        profile->chase = (struct tagd_chase){diff(profile->last, tagd_read_zigzag(reader)), (uint32_t)n};
     }
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
         if (catalog->dimensions[i].holds_back)

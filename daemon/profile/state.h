@@ -86,6 +86,18 @@ struct tagd_review {
     int32_t declined_tag;
 };
 
+/* Rules that look back at how dimensions stood may change these without end, each time a millisecond after the last:
+ * how often they did in a row. Past the limit nothing is looked back at until something else happens. */
+struct tagd_chase {
+    int64_t at; /* the last change */
+    uint32_t n;
+};
+static inline void tagd_chase_step(struct tagd_chase *chase, int64_t now)
+{
+    chase->n = now == chase->at + 1 ? chase->n + 1 : 0;
+    chase->at = now;
+}
+
 struct tagd_tag_state {
     int32_t tag, prev; /* -1: none */
     int64_t at;        /* since when; meaningful once it has changed at all */
@@ -110,6 +122,7 @@ struct tagd_profile {
     int64_t due;
     uint64_t revision[TAGD_KINDS];
     int64_t changed_at; /* the last change of a tag */
+    struct tagd_chase chase;
     struct tagd_panes *panes;                /* by store */
     struct tagd_values *values;              /* by value store */
     struct tagd_mark_state *marks;           /* by mark */

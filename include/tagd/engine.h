@@ -54,6 +54,7 @@ enum tagd_applied { TAGD_APPLIED, TAGD_DUPLICATE, TAGD_IGNORED };
 
 struct tagd_limits { /* counters, only ever raised */
     uint64_t panes, values, dedupe_ids;
+    uint64_t chases;        /* times that rules which look back at each other's dimensions were stopped */
     uint64_t stale_reviews; /* decisions about proposals that were not open (any more) */
 };
 

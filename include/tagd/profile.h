@@ -13,6 +13,8 @@
 #define TAGD_PROFILE_VALUE_BYTES_MAX (256 * 1024)
 #define TAGD_PROFILE_IDS_MAX 10000 /* dedupe ids of one customer; past it the one that ends first goes, counted */
 
+#define TAGD_CHASE_MAX 100 /* changes in a row, a millisecond apart, that rules which look back make of each other */
+
 struct tagd_profile; /* decoded; reused for many customers, so warm use allocates nothing */
 
 struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog);

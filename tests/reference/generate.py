@@ -279,13 +279,36 @@ class Maker:
             return f"({self.comparison()}) is {self.r.choice(['', 'not '])}null"
         return f"{self.r.choice([self.clock(), self.number(), self.word(), self.truth(), self.point()[0]])} is {self.r.choice(['', 'not '])}null"
 
+    def past(self, known):
+        """How a dimension stood before: this one too."""
+        name, tags = self.r.choice(known + [self.own, self.own] if self.own else known)
+        name = self.old.get(name, name)
+        kind = self.r.choice(["was", "previous", "held", "held"])
+        self.use(kind, "of itself" if self.own and name == self.own[0] else "of another dimension")
+        if kind == "held":
+            return f"held({name}) {self.r.choice(['>=', '>', '<', '<=', '=='])} {self.text_of(self.span())}"
+        if self.chance(0.2):
+            return f"{kind}({name}) is {self.r.choice(['', 'not '])}null"
+        some = self.named(name, tags)
+        return f"{kind}({name}) in ('{some}', '{self.named(name, tags)}')" if self.chance(0.3) else \
+            f"{kind}({name}) {self.r.choice(['==', '!='])} '{some}'"
+
+    def named(self, name, tags):
+        """A tag, under its old name if the dimension is under its old one."""
+        tag = self.r.choice(tags or ["beauty", "web", "2", "0", "true", "20.5"])
+        return next((old.rpartition(".")[2] for old, to in self.aliases.items() if old.startswith(name + ".") and to.endswith("." + tag)), tag) \
+            if name not in (self.own and self.own[0], None) else tag
+
     def condition(self, known, depth=0):
         kind = self.r.random()
+        if (known or self.own) and self.chance(self.pasts):
+            return self.past(known)
         if known and kind < 0.15:
             self.use("dimension in a rule")
             name, tags = self.r.choice(known)
             tags = tags or ["beauty", "web", "2", "0", "true", "20.5", time_text(self.start)[:10]]
-            return f"{name} {self.r.choice(['==', '!='])} '{self.r.choice(tags)}'" if self.chance(0.7) else f"{name} is null"
+            name = self.old.get(name, name)
+            return f"{name} {self.r.choice(['==', '!='])} '{self.named(name, tags)}'" if self.chance(0.7) else f"{name} is null"
         if depth < 2 and kind < 0.4:
             word = self.r.choice(["and", "or"])
             self.use(word)
@@ -320,28 +343,68 @@ class Maker:
             self.conditions = ["m9"]
             self.metrics["m9"] = self.comparison()
         dimensions, known = {}, []
+        self.aliases, self.old, self.own = {}, {}, None
+        self.pasts = self.r.choice([0, 0, 0.15, 0.3])
+        holding, assigning = self.chance(0.4), self.chance(0.4)
         for i in range(self.r.randint(2, 5)):
-            name, tags = f"d.x{i}", []
+            name = f"d.x{i}"
             if self.chance(0.2):
                 self.use("value dimension")
-                dimensions[name] = {"value": self.value(known)}
+                self.own = (name, None)
+                dimensions[name] = {"value": self.value(known), **self.holds(holding)}
                 known.append((name, None))
                 continue
-            for j in range(self.r.randint(1, 4)):
-                rule = {"tag": f"t{j}", "when": self.condition(known)}
-                if self.chance(0.2):
-                    rule["plan"] = {"goal": f"g{j}", "steps": [1, "b"]}
-                tags.append(rule)
+            names = [f"t{j}" for j in range(self.r.randint(1, 4))] + (["rest"] if self.chance(0.3) else [])
+            self.own = (name, names)
+            assign = self.r.choice(["auto", "manual", "review", "review"]) if assigning and self.chance(0.6) else None
+            dimension = {"tags": [self.rule(tag, known, holding, assign) for tag in names]}
+            if assign:
+                self.use("assign " + assign)
+                dimension["assign"] = assign
+            if assign == "review" and self.chance(0.5):
+                self.use("expires")
+                dimension["expires"] = self.text_of(self.span())
+            if assign != "manual":
+                dimension.update(self.holds(holding))
+            dimensions[name] = dimension
+            known.append((name, names))
+            if self.chance(0.15):
+                self.use("alias")
+                self.old[name] = f"old.y{i}"
+                self.aliases.update({f"old.y{i}.{tag}s": f"{name}.{tag}" for tag in names})
+        self.own = None
+        self.assignable = [(self.old.get(n, n) if self.chance(0.3) else n, tags) for n, tags in known if tags] if assigning else []
+        self.reviews = any(d.get("assign") == "review" for d in dimensions.values())
+        alerts = {}
+        for i in range(self.r.choice([0, 0, 0, 1, 2])):
+            self.use("alert")
+            alerts[f"a{i}"] = {"when": self.condition(known), **({"for": self.text_of(self.span())} if holding and self.chance(0.5) else {})}
             if self.chance(0.3):
-                tags.append({"tag": "rest", "when": "true"})
-            dimensions[name] = {"tags": tags}
-            known.append((name, [t["tag"] for t in tags]))
+                alerts[f"a{i}"]["plan"] = "call"
         if self.chance(0.3):  # dimensions may stand before those they read
             self.use("catalog order against dependency")
             dimensions = dict(reversed(dimensions.items()))
         return {"catalog": "random", "version": "1", "timezone": self.zone, "events": events,
                 "groups": {"buying": buying, "any": ["login", 'chat{direction="inbound"}', "order.paid"]},
-                "attributes": self.attributes, "metrics": self.metrics, "dimensions": dimensions}
+                "attributes": self.attributes, "metrics": self.metrics, "dimensions": dimensions,
+                **({"alerts": alerts} if alerts else {}), **({"aliases": self.aliases} if self.aliases else {})}
+
+    def holds(self, holding):
+        """for and min_dwell, of a dimension or a tag."""
+        out = {}
+        for key in ("for", "min_dwell"):
+            if holding and self.chance(0.3):
+                self.use(key)
+                out[key] = self.text_of(0 if self.chance(0.1) else self.span())
+        return out
+
+    def rule(self, tag, known, holding, assign):
+        rule = {"tag": tag}
+        if assign != "manual":
+            rule.update(when="true" if tag == "rest" else self.condition(known), **self.holds(holding))
+        if self.chance(0.2):
+            rule["plan"] = {"goal": tag, "steps": [1, "b"]}
+        return rule
 
     # ---- events ----
 
@@ -395,8 +458,30 @@ class Maker:
             data = {"attributes": self.update()}
         if kind == "chat":
             data["direction"] = self.r.choice(["inbound", "outbound"])
+        subject = f"c{self.r.randint(0, 1 if self.grid else 2)}"
+        if (self.assignable or self.reviews) and self.chance(0.3):
+            kind, data = self.verdict(subject, at)
         return {"specversion": "1.0", "id": f"e{i}", "source": self.r.choice(["web", "store", "app"]), "type": kind,
-                "subject": f"c{self.r.randint(0, 1 if self.grid else 2)}", "time": self.stamp(at), "data": data}
+                "subject": subject, "time": self.stamp(at), "data": data}
+
+    def verdict(self, subject, at):
+        """What a person says."""
+        by = self.r.choice(["li", "王"])
+        if self.reviews and (not self.assignable or self.chance(0.6)):
+            decision = self.r.choice(["approved", "approved", "rejected"])
+            self.use(decision)
+            return "tag.reviewed", {"proposal": f"proposal:{subject}:{self.r.choice([1, 1, 1, 2, 3, 3, 4, 5, 6])}", "decision": decision, "by": by}
+        name, tags = self.r.choice(self.assignable)
+        if self.chance(0.3):
+            self.use("tag.cleared")
+            return "tag.cleared", {"dimension": name, "by": by}
+        self.use("tag.assigned")
+        data = {"dimension": name, "tag": self.named(name, tags), "by": by, "reason": "as agreed"}
+        if self.chance(0.5):
+            self.use("until")
+            span = self.span()
+            data["until"] = self.stamp(at + span if self.chance(0.9) else at - span)
+        return "tag.assigned", data
 
     def history(self):
         now, out, times = self.start, [], []

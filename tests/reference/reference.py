@@ -6,6 +6,7 @@ usage: reference.py --catalog F [--until TIME] [--grid] EVENTS.jsonl
 
 --grid looks at every millisecond up to the last event instead of at a list of candidate instants (for histories of seconds)."""
 import argparse
+import copy
 import json
 import math
 import operator
@@ -93,7 +94,8 @@ def next_return(date, today):
 # ---- the language: text -> nested tuples (kind, source text, ...) ----
 
 WINDOWED = ("count", "sum", "avg", "min", "max", "distinct", "top", "days")
-FUNCTIONS = WINDOWED + ("since", "since_first", "until", "first", "latest", "days_until", "attr")
+PAST = ("was", "previous", "held")  # of a dimension, as it stood before the evaluation
+FUNCTIONS = WINDOWED + ("since", "since_first", "until", "first", "latest", "days_until", "attr") + PAST
 TOKEN = re.compile(r"""\s*(?:(?P<num>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:ms|[smhdw])?(?![A-Za-z0-9_]))
     |(?P<str>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)
     |(?P<op>==|!=|<=|>=|[<>=+*/(){}\[\],:-]))""", re.X)
@@ -151,14 +153,15 @@ class Parser:
         a = self.sum()
         op = self.take("==", "!=", "<", "<=", ">", ">=")
         if op:
-            return (op, "", a, self.sum())
+            b = self.sum()
+            return (op, "", self.tag(b, a), self.tag(a, b))
         if self.take("in"):
             self.need("(")
             items = [self.sum()]
             while self.take(","):
                 items.append(self.sum())
             self.need(")")
-            return ("in", "", a, items)
+            return ("in", "", a, [self.tag(a, item) for item in items])
         if self.take("is"):
             negated = self.take("not")
             self.need("null")
@@ -205,7 +208,13 @@ class Parser:
         assert kind == "name", (self.text, self.tokens[self.i])
         self.i += 1
         if not self.take("("):
-            return ("attr" if text.startswith("attr.") else "metric" if text in self.catalog["metrics"] else "dimension", text)
+            if text.startswith("attr.") or text in self.catalog["metrics"]:
+                return ("attr" if text.startswith("attr.") else "metric", text)
+            return ("dimension", text, self.dimension(text))
+        if text in PAST:
+            name = self.take(self.peek())
+            self.need(")")
+            return (text, self.text[start:self.tokens[self.i - 1][3]], self.dimension(name), name)
         if text == "days_until":
             name = self.take(self.peek())
             self.need(")")
@@ -218,6 +227,18 @@ class Parser:
         window = self.range() if text in WINDOWED else None
         self.need(")")
         return (text, self.text[start:self.tokens[self.i - 1][3]], field, events, window)
+
+    def dimension(self, name):
+        """A dimension, by its name or one that aliases remember."""
+        if name in self.catalog["dimensions"]:
+            return name
+        return next(to.rpartition(".")[0] for old, to in self.catalog.get("aliases", {}).items() if old.rpartition(".")[0] == name)
+
+    def tag(self, node, literal):
+        """The tag that a literal beside a dimension means."""
+        name = node[1] if node[0] == "dimension" else node[3] if node[0] in ("was", "previous") else None
+        meant = self.catalog.get("aliases", {}).get(f"{name}.{literal[2]}") if name and literal[0] == "literal" else None
+        return ("literal", "", meant.rpartition(".")[2]) if meant else literal
 
     def events(self):
         """-> list of (type, [terms])"""
@@ -260,19 +281,38 @@ def load(catalog):
         fields = {f: (v if isinstance(v, str) else v["type"]) for f, v in event.get("fields", {}).items()}
         catalog["types"][name] = (fields, duration(event["dedupe"]) if "dedupe" in event else 0)
     catalog["metric_nodes"] = {name: Parser(text, catalog).expression() for name, text in catalog["metrics"].items()}
+    catalog["all"] = {**catalog["dimensions"], **{f"alert {name}": {"tags": [dict(alert, tag="raised")], "alert": name}
+                                                  for name, alert in catalog.get("alerts", {}).items()}}
+    never = ("literal", "", False)
     catalog["rules"] = {name: [("", d["value"], Parser(d["value"], catalog).expression(), None)] if "value" in d else
-                        [(t["tag"], t["when"], Parser(t["when"], catalog).expression(), t.get("plan")) for t in d["tags"]]
-                        for name, d in catalog["dimensions"].items()}
+                        [(t["tag"], t.get("when"), Parser(t["when"], catalog).expression() if "when" in t else never, t.get("plan")) for t in d["tags"]]
+                        for name, d in catalog["all"].items()}
+    catalog["spans"] = {name: spans_of(d) for name, d in catalog["all"].items()}
     catalog.setdefault("attributes", {})
     needs = {name: {x for _, _, node, _ in rules for x in dimensions_in(node, catalog)} for name, rules in catalog["rules"].items()}
+    looks = {name: {n[2] for _, _, node, _ in rules for n in walk(node, catalog) if n[0] in PAST} for name, rules in catalog["rules"].items()}
+    catalog["stateful"] = any(looks.values()) or any(any(x for span in spans.values() for x in span) for spans in catalog["spans"].values()) or \
+        any(d.get("assign") == "review" for d in catalog["all"].values())
     order = []
     while len(order) < len(needs):
         order.append(next(d for d in needs if d not in order and needs[d] <= set(order)))
-    catalog["order"], catalog["needs"] = order, needs
-    for d in order:
-        for other in list(needs[d]):
-            needs[d] |= needs[other]
+    catalog["order"], catalog["needs"] = order, {d: needs[d] | looks[d] for d in order}
+    for _ in order:
+        for d in order:
+            for other in list(catalog["needs"][d]):
+                catalog["needs"][d] |= catalog["needs"][other]
     return catalog
+
+
+def spans_of(dimension):
+    """tag (None: no tag, "": a value) -> (for, min_dwell) in ms"""
+    def ms(of, key, default):
+        return duration(of[key]) if key in of else default
+    own = ms(dimension, "for", 0), ms(dimension, "min_dwell", 0)
+    spans = {None: (0 if "alert" in dimension else own[0], 0), "": own}
+    for tag in dimension.get("tags", []):
+        spans[tag["tag"]] = ms(tag, "for", own[0]), ms(tag, "min_dwell", own[1])
+    return spans
 
 
 def walk(node, catalog):
@@ -287,7 +327,7 @@ def walk(node, catalog):
 
 
 def dimensions_in(node, catalog):
-    return {n[1] for n in walk(node, catalog) if n[0] == "dimension"}
+    return {n[2] for n in walk(node, catalog) if n[0] == "dimension"}
 
 
 # ---- values ----
@@ -328,11 +368,55 @@ def arithmetic(op, a, b):
     return result
 
 
+class Chases(Exception):
+    """Rules that look back at how dimensions stood, and so change them for ever, a millisecond at a time."""
+
+
+CHASE = 60  # such changes in a row; the engine gives up at 100
+
+
+class Chase:
+    def __init__(self):
+        self.at, self.n = None, 0
+
+    def step(self, at):
+        self.n = self.n + 1 if self.at is not None and at == self.at + 1 else 0
+        self.at = at
+        if self.n > CHASE:
+            raise Chases
+
+
+class Standing:
+    """How a dimension stands: its tag, the one before and since when; and what a rule's outcome has to pass before it is the tag."""
+    def __init__(self):
+        self.tag = self.before = self.at = None
+        self.word = None  # the person's word that the tag is
+        self.rule = self.rule_at = None  # the outcome that for and min_dwell let stand
+        self.wanted, self.wanted_at = (), None  # another one that waits; () nothing does
+        self.approved = None
+        self.open = None  # of a proposal: its tag, since when, its revision
+        self.declined = ()  # an outcome that isn't proposed again; () none is
+
+    def key(self):
+        return (self.tag, self.word and id(self.word), self.rule, self.rule_at, self.wanted, self.wanted_at, self.approved, self.open, self.declined)
+
+
 class Customer:
     def __init__(self, catalog):
         self.catalog, self.events, self.chosen = catalog, [], {}
-        self.tags = {d: None for d in catalog["rules"]}
-        self.revision, self.ids, self.exists, self.updates = 0, {}, False, []
+        self.standing = {d: Standing() for d in catalog["rules"]}
+        self.past, self.words = self.standing, {}
+        self.revision, self.ids, self.exists, self.updates = {"tag": 0, "alert": 0, "proposal": 0}, {}, False, []
+
+    @property
+    def tags(self):
+        return {d: standing.tag for d, standing in self.standing.items()}
+
+    def word(self, d, now):
+        """What a person says the tag is, now: the latest word by time, then arrival; None: nothing."""
+        words = sorted(self.words.get(d, []), key=lambda w: w["time"])
+        word = words[-1] if words else None
+        return word if word and word["tag"] is not None and (word["until"] is None or now < word["until"]) else None
 
     def attribute(self, name):
         """The value of its latest update by time, then arrival."""
@@ -372,7 +456,12 @@ class Customer:
         if kind == "metric":
             return self.value(self.catalog["metric_nodes"][node[1]], now, tags)
         if kind == "dimension":
-            return tags[node[1]]
+            return tags[node[2]]
+        if kind in PAST:
+            past = self.past[node[2]]
+            if kind == "held":
+                return None if past.tag is None else limited(now - past.at)
+            return past.tag if kind == "was" else past.before
         if kind == "attr":
             return self.attribute(node[1][5:])
         if kind == "days_until":
@@ -418,16 +507,74 @@ class Customer:
             return True if True in each else None if None in each else False
         return arithmetic(kind, self.value(node[2], now, tags), self.value(node[3], now, tags))
 
-    def evaluate(self, now, only=None):
-        tags = {}
+    def outcome(self, d, now, tags):
+        if "value" in self.catalog["all"][d]:
+            return tag_text(self.value(self.catalog["rules"][d][0][2], now, tags))
+        return next((tag for tag, _, node, _ in self.catalog["rules"][d] if self.value(node, now, tags) is True), None)
+
+    def ripe(self, d, standing):
+        """When what waits is let stand, if it stays the outcome."""
+        spans, value = self.catalog["spans"][d], "value" in self.catalog["all"][d]
+        name = lambda tag: "" if value and tag is not None else tag
+        held = standing.wanted_at + spans[name(standing.wanted)][0]
+        return held if standing.rule is None else max(held, standing.rule_at + spans[name(standing.rule)][1])
+
+    def evaluate(self, now, only=None, decision=None):
+        """How the dimensions stand after an evaluation at an instant, by definition from how they stood before; and what became of
+        proposals, in catalog order. decision: dimension -> approved or rejected."""
+        self.past, after, tags, news = self.standing, dict(self.standing), {}, {}
         for d in self.catalog["order"]:
             if only is not None and d not in only:
                 continue
-            if "value" in self.catalog["dimensions"][d]:
-                tags[d] = tag_text(self.value(self.catalog["rules"][d][0][2], now, tags))
+            new = after[d] = copy.copy(self.standing[d])
+            tag = self.outcome(d, now, tags)
+            tag = self.hold_back(d, new, tag, now)
+            word = self.word(d, now)
+            if self.catalog["all"][d].get("assign") == "review":
+                news[d] = self.review(d, new, tag, now, word, (decision or {}).get(d))
+                tag = new.approved
+            new.word = word
+            tags[d] = word["tag"] if word else tag
+            if tags[d] != new.tag:
+                new.before, new.tag, new.at = new.tag, tags[d], now
+        return after, [(d, *event) for d in self.catalog["rules"] for event in news.get(d, [])]
+
+    def hold_back(self, d, new, tag, now):
+        if tag == new.rule:
+            new.wanted, new.wanted_at = (), None
+            return new.rule
+        if new.wanted == () or new.wanted != tag:
+            new.wanted, new.wanted_at = tag, now
+        if now >= self.ripe(d, new):
+            new.rule, new.rule_at, new.wanted, new.wanted_at = tag, now, (), None
+        return new.rule
+
+    def review(self, d, new, tag, now, word, decision):
+        news, expires = [], self.catalog["all"][d].get("expires")
+        def close(status):
+            news.append((status, new.open, new.approved if status != "approved" else old))
+            new.open = None
+        old = new.approved
+        if new.open and decision:
+            if decision == "approved":
+                new.approved = new.open[0]
             else:
-                tags[d] = next((tag for tag, _, node, _ in self.catalog["rules"][d] if self.value(node, now, tags) is True), None)
-        return tags
+                new.declined = new.open[0]
+            close(decision)
+        elif new.open and expires and now >= new.open[1] + duration(expires):
+            new.declined = new.open[0]
+            close("expired")
+        if new.open and (word or new.open[0] != tag):
+            close("withdrawn")
+        if new.declined != () and new.declined != tag:
+            new.declined = ()
+        if not new.open and not word and tag != new.approved and new.declined == ():
+            new.open = (tag, now, None)
+            news.append(("open", new.open, new.approved))
+        return news
+
+    def moved(self, after):
+        return any(after[d] is not self.standing[d] and after[d].key() != self.standing[d].key() for d in after)
 
     # ---- instants at which time alone may change something ----
 
@@ -453,13 +600,23 @@ class Customer:
                  for n in walk(rule, self.catalog)]
         found = self.boundaries(nodes, begin, end)
         varying = [n for n in nodes if n[0] in ("==", "!=", "<", "<=", ">", ">=", "in") and any(
-            m[0] in ("since", "since_first", "until") for m in walk(n, self.catalog)) and not any(
+            m[0] in ("since", "since_first", "until", "held") for m in walk(n, self.catalog)) and not any(
             m[0] in ("and", "or", "not", "null", "notnull", "dimension") for m in walk(n, self.catalog))]
+        self.past = self.standing
         edges = [begin] + sorted(found) + [end + 1]
         for node in varying:
             for b in node[3] if node[0] == "in" else [node[3]]:
                 for x, y in zip(edges, edges[1:]):
                     found |= {t for t in self.crossing(node[2], b, x, y - 1) if begin < t <= end}
+        for d in only or self.catalog["rules"]:
+            standing, expires = self.standing[d], self.catalog["all"][d].get("expires")
+            own = {begin + 1} if standing.at == begin else set()
+            if standing.wanted != ():
+                own.add(self.ripe(d, standing))
+            own |= {word["until"] for word in self.words.get(d, []) if word["until"] is not None}
+            if standing.open and expires:
+                own.add(standing.open[1] + duration(expires))
+            found |= {t for t in own if begin < t <= end}
         return sorted(found)
 
     def crossing(self, a, b, x, y):
@@ -514,53 +671,134 @@ class Simulation:
         return shown
 
     def until(self, customer, dimension, now):
+        """The first instant at which the tag changes if nothing more happens: time runs on a copy of how things stand."""
         only = customer.catalog["needs"][dimension] | {dimension}
-        tag = customer.tags[dimension]
-        for instant in customer.instants(now, now + self.horizon, only):
-            then = customer.evaluate(instant, only)[dimension]
-            if then != tag:
-                return time_text(instant), then
-        return None, None
+        tag, kept = customer.tags[dimension], customer.standing
+        begin, end, chase = now, now + self.horizon, Chase()
+        try:
+            while begin is not None:
+                begin, start = None, begin
+                for instant in customer.instants(start, end, only):
+                    after, _ = customer.evaluate(instant, only)
+                    if after[dimension].tag != tag:
+                        return time_text(instant), after[dimension].tag
+                    if customer.catalog["stateful"] and customer.moved(after):
+                        chase.step(instant)
+                        customer.standing, begin = after, instant
+                        break
+            return None, None
+        finally:
+            customer.standing = customer.past = kept
 
-    def settle(self, subject, now, cause):
+    def settle(self, subject, now, cause, decision=None):
         customer = self.customers[subject]
-        tags, before = customer.evaluate(now), customer.tags
-        customer.tags = tags
+        before = customer.standing
+        after, news = customer.evaluate(now, decision=decision)
+        customer.standing = after
         for d in self.catalog["rules"]:
-            if tags[d] != before[d]:
-                self.change(subject, customer, d, before[d], now, cause)
+            for _, status, proposal, approved in [n for n in news if n[0] == d]:
+                self.propose(subject, customer, d, status, proposal, approved, now, cause, decision, before)
+            if after[d].tag != before[d].tag:
+                self.change(subject, customer, d, before, now, cause, decision)
 
-    def change(self, subject, customer, d, old, now, cause):
-        rules = self.catalog["rules"][d]
-        names = [tag for tag, _, _, _ in rules]
-        rank = (lambda tag: 0) if "value" in self.catalog["dimensions"][d] else names.index
-        new, customer.revision = customer.tags[d], customer.revision + 1
-        won = rules[rank(new)] if new is not None else None
-        failed = None
-        if old is not None and (won is None or rank(old) < rank(new)):
-            lost = rules[rank(old)]
-            failed = {"rule": lost[1], "values": self.values(customer, lost[2], now, customer.tags)}
-        until, then = self.until(customer, d, now)
-        event = {"specversion": "1.0", "id": f"tag:{subject}:{customer.revision}", "source": "tagd/tagd", "type": "tagd.tag.changed",
+    def event(self, subject, customer, kind, type_of, now, cause, data):
+        customer.revision[kind] += 1
+        data["revision"] = customer.revision[kind]
+        event = {"specversion": "1.0", "id": f"{kind}:{subject}:{customer.revision[kind]}", "source": "tagd/tagd", "type": type_of,
                  "subject": subject, "time": time_text(now), "recordedtime": time_text(now), "datacontenttype": "application/json",
-                 "data": {"dimension": d, "from": old, "to": new, "revision": customer.revision,
-                          "catalog": f"{self.catalog['catalog']}@{self.catalog['version']}", "origin": "event" if cause else "time",
-                          "because": {"rule": won[1] if won else None,
-                                      "values": self.values(customer, won[2], now, customer.tags) if won else {}, "failed": failed},
-                          "valid_until": until, "then": then,
-                          "tags": {x: customer.tags[x] for x in self.catalog["rules"] if customer.tags[x] is not None},
-                          "plan": won[3] if won else None, "caught_up": True}}
+                 "data": {**data, "catalog": f"{self.catalog['catalog']}@{self.catalog['version']}",
+                          "tags": {x: customer.tags[x] for x in self.catalog["dimensions"] if customer.tags[x] is not None}, "caught_up": True}}
         if cause:
             event["causationid"] = f"{cause['source']}#{cause['id']}"
             self.late += cause["time"] < now
         self.out.append(event)
 
+    def rule_of(self, d, tag):
+        rules = self.catalog["rules"][d]
+        return None if tag is None else next(i for i, r in enumerate(rules) if "value" in self.catalog["all"][d] or r[0] == tag)
+
+    def because(self, customer, d, new, old, old_word, now, before):
+        """The rule that won, and the one of the tag before if it stands before that and holds no longer."""
+        rules, won, lost = self.catalog["rules"][d], self.rule_of(d, new), self.rule_of(d, old)
+        customer.past = before
+        def shown(i):
+            return {"rule": rules[i][1], "values": self.values(customer, rules[i][2], now, customer.tags)}
+        because = {**(shown(won) if won is not None else {"rule": None, "values": {}}), "failed": None}
+        if lost is not None and not old_word and rules[lost][1] is not None and (won is None or lost < won):
+            because["failed"] = shown(lost)
+        customer.past = customer.standing
+        return because
+
+    def origin(self, d, cause, decision):
+        if not cause:
+            return "time"
+        return "manual" if cause.get("word") == d else "review" if decision and d in decision else "event"
+
+    def propose(self, subject, customer, d, status, proposal, approved, now, cause, decision, before):
+        tag, at, revision = proposal
+        data = {"dimension": d, "from": approved, "to": tag, "origin": self.origin(d, cause, decision)}
+        if status == "open":
+            customer.standing[d].open = (tag, at, customer.revision["proposal"] + 1)
+            expires = self.catalog["all"][d].get("expires")
+            data.update(because=self.because(customer, d, tag, approved, None, now, before), plan=self.plan(d, tag),
+                        expires=time_text(at + duration(expires)) if expires else None)
+            self.event(subject, customer, "proposal", "tagd.tag.proposed", now, cause, data)
+        else:
+            data.update(proposal=f"proposal:{subject}:{revision}", status=status, by=cause["by"] if data["origin"] == "review" else None)
+            self.event(subject, customer, "proposal", "tagd.proposal.closed", now, cause, data)
+
+    def plan(self, d, tag):
+        won = self.rule_of(d, tag)
+        return None if won is None else self.catalog["rules"][d][won][3]
+
+    def change(self, subject, customer, d, before, now, cause, decision):
+        new, old, word = customer.tags[d], before[d].tag, customer.standing[d].word
+        origin = self.origin(d, cause, decision)
+        if word:
+            because = {"by": word["by"], "reason": word["reason"], "until": time_text(word["until"]) if word["until"] is not None else None}
+        else:
+            because = self.because(customer, d, new, old, before[d].word, now, before)
+            if origin == "review":
+                because.update(by=cause["by"], proposal=cause["proposal"])
+        until, then = self.until(customer, d, now)
+        data = {"origin": origin, "because": because, "valid_until": until, "plan": self.plan(d, new)}
+        if "alert" in self.catalog["all"][d]:
+            self.event(subject, customer, "alert", "tagd.alert.raised" if new else "tagd.alert.cleared", now, cause,
+                       dict(data, alert=self.catalog["all"][d]["alert"]))
+        else:
+            self.event(subject, customer, "tag", "tagd.tag.changed", now, cause, {**data, "dimension": d, "from": old, "to": new, "then": then})
+
     def run_time(self, begin, end):
         """Every instant in (begin, end], customer by customer."""
         for subject, customer in self.customers.items():
-            for instant in range(begin + 1, end + 1) if self.grid else customer.instants(begin, end):
-                if customer.evaluate(instant) != customer.tags:
-                    self.settle(subject, instant, None)
+            start, chase = begin, Chase()
+            while start is not None:
+                start, instants = None, range(start + 1, end + 1) if self.grid else customer.instants(start, end)
+                for instant in instants:
+                    if customer.moved(customer.evaluate(instant)[0]):
+                        chase.step(instant)
+                        self.settle(subject, instant, None)
+                        if self.catalog["stateful"] and not self.grid:
+                            start = instant  # what comes next depends on how it stands now
+                            break
+
+    def say(self, record, clock):
+        """tag.assigned, tag.cleared, tag.reviewed."""
+        now, data, subject, kind = time_ms(record["time"]), record["data"], record["subject"], record["type"]
+        customer = self.customers.setdefault(subject, Customer(self.catalog))
+        cause = {"source": record["source"], "id": record["id"], "time": now, "by": data["by"]}
+        decision = None
+        if kind == "tag.reviewed":
+            d = next((d for d, s in customer.standing.items() if s.open and f"proposal:{subject}:{s.open[2]}" == data["proposal"]), None)
+            decision, cause["proposal"] = {d: data["decision"]} if d else None, data["proposal"]
+        else:
+            old = f"{data['dimension']}.{data.get('tag')}"
+            name, _, tag = self.catalog.get("aliases", {}).get(old, old).rpartition(".")
+            d = cause["word"] = Parser("", self.catalog).dimension(name)
+            until = data.get("until")
+            customer.words.setdefault(d, []).append({"time": now, "tag": tag if kind == "tag.assigned" else None, "by": data["by"],
+                                                     "reason": data.get("reason"), "until": time_ms(until) if until else None})
+        self.settle(subject, clock, cause, decision)
 
     def take(self, record):
         now = time_ms(record["time"])
@@ -573,6 +811,9 @@ class Simulation:
             known = {k: v for k, v in record["data"]["attributes"].items() if k in self.catalog["attributes"]}
             customer.updates.append((now, known))
             self.settle(record["subject"], clock, {"source": record["source"], "id": record["id"], "time": now})
+            return
+        if record["type"] in ("tag.assigned", "tag.cleared", "tag.reviewed"):
+            self.say(record, clock)
             return
         if record["type"] not in self.catalog["types"]:
             return
