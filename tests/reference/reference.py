@@ -369,20 +369,21 @@ def arithmetic(op, a, b):
 
 
 class Chases(Exception):
-    """Rules that look back at how dimensions stood, and so change them for ever, a millisecond at a time."""
+    """Rules that look back at how dimensions stood, and so change them for ever: no pair to compare anything on."""
 
 
-CHASE = 60  # such changes in a row; the engine gives up at 100
+CHASE = 60  # such changes in a row, a millisecond apart; the engine gives up at 100
+CHASES = 600  # in all
 
 
 class Chase:
     def __init__(self):
-        self.at, self.n = None, 0
+        self.at, self.n, self.all = None, 0, 0
 
     def step(self, at):
         self.n = self.n + 1 if self.at is not None and at == self.at + 1 else 0
-        self.at = at
-        if self.n > CHASE:
+        self.at, self.all = at, self.all + 1
+        if self.n > CHASE or self.all > CHASES:
             raise Chases
 
 
