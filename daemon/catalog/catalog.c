@@ -165,6 +165,34 @@ const char *tagd_catalog_tag(const struct tagd_catalog *catalog, size_t dimensio
     return catalog->dimensions[dimension].rules[tag].tag;
 }
 
+size_t tagd_catalog_n_goals(const struct tagd_catalog *catalog)
+{
+    return catalog->n_goals;
+}
+const struct tagd_goal *tagd_catalog_goal(const struct tagd_catalog *catalog, size_t goal)
+{
+    return &catalog->goals[goal];
+}
+int32_t tagd_catalog_goal_of(const struct tagd_catalog *catalog, size_t dimension, int32_t tag)
+{
+    for (uint32_t i = 0; i < catalog->n_goals && tag >= 0; i++) {
+        if (catalog->goals[i].dimension == dimension && catalog->goals[i].tag == (uint32_t)tag)
+            return (int32_t)i;
+    }
+    return -1;
+}
+bool tagd_catalog_holds_out(const struct tagd_goal *goal, struct tagd_str customer)
+{
+    char text[TAGD_NAME_BYTES_MAX + 1 + TAGD_SUBJECT_MAX];
+    size_t n = strlen(goal->name);
+    if (customer.n > TAGD_SUBJECT_MAX)
+        customer.n = TAGD_SUBJECT_MAX;
+    memcpy(text, goal->name, n);
+    text[n] = ':';
+    memcpy(text + n + 1, customer.p, customer.n);
+    return tagd_crc32((struct tagd_str){text, n + 1 + customer.n}) % TAGD_DECIMAL_ONE < goal->holdout;
+}
+
 void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *out)
 {
     tagd_buf_printf(out, "catalog %s, version %s, meaning %s\n", catalog->name, catalog->version, catalog->hash);

@@ -128,7 +128,7 @@ struct tagd_match { /* of one event type: any clause must hold */
 struct tagd_selector {          /* which events; equal ones are one */
     const char *key;            /* canonical text */
     struct tagd_match *by_type; /* n_types; n_clauses 0: no event of this type */
-    uint32_t *stores, n_stores, *value_stores, n_value_stores, *marks, n_marks;
+    uint32_t *stores, n_stores, *value_stores, n_value_stores, *marks, n_marks, *goals, n_goals;
     bool *dimensions; /* whose tags an event of it may change, through other dimensions too */
 };
 
@@ -274,6 +274,8 @@ struct tagd_catalog {
     bool looks_back; /* some rule reads how a dimension stood before */
     struct tagd_alias *aliases;
     uint32_t n_aliases;
+    struct tagd_goal *goals;
+    uint32_t n_goals;
     uint32_t *order; /* of evaluation */
     struct tagd_selector *selectors;
     uint32_t n_selectors, cap_selectors;

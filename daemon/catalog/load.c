@@ -8,7 +8,6 @@
 
 #include "catalog/parse.h"
 
-#define NAME_BYTES_MAX 128
 #define TEXT_BYTES_MAX 16384 /* of an expression */
 
 struct load {
@@ -108,7 +107,7 @@ static bool name_ok(const char *name, int min_levels, int max_levels)
             return false;
         }
     }
-    return n > 0 && n <= NAME_BYTES_MAX && !start && levels >= min_levels && levels <= max_levels;
+    return n > 0 && n <= TAGD_NAME_BYTES_MAX && !start && levels >= min_levels && levels <= max_levels;
 }
 
 static const char *keep(struct load *load, const char *text)
@@ -286,7 +285,7 @@ static bool load_events(struct load *load, const cJSON *root)
         if (!name_ok(node->string, 1, 16))
             return fail_at(load, pointer, true,
                            "expected an event type's name of ASCII letters, digits, _, - and dots, at most %d bytes",
-                           NAME_BYTES_MAX);
+                           TAGD_NAME_BYTES_MAX);
         type->name = tagd_str_of(keep(load, node->string));
         if (tagd_catalog_type_reserved(type->name))
             return fail_at(load, pointer, true,
@@ -459,8 +458,8 @@ static bool name_rule(struct load *load, const cJSON *node, const char *pointer,
     if (!tag || (!when && !manual))
         return fail_at(load, pointer, false, "key '%s' is missing", tag ? "when" : "tag");
     const char *tag_at = below(load, pointer, "tag");
-    if (!cJSON_IsString(tag) || !tag->valuestring[0] || strlen(tag->valuestring) > NAME_BYTES_MAX)
-        return fail_at(load, tag_at, false, "expected a tag's name of 1 to %d bytes", NAME_BYTES_MAX);
+    if (!cJSON_IsString(tag) || !tag->valuestring[0] || strlen(tag->valuestring) > TAGD_NAME_BYTES_MAX)
+        return fail_at(load, tag_at, false, "expected a tag's name of 1 to %d bytes", TAGD_NAME_BYTES_MAX);
     for (const char *p = tag->valuestring; *p; p++) {
         bool ok =
             (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
@@ -699,6 +698,94 @@ static bool load_aliases(struct load *load, const cJSON *root)
     return true;
 }
 
+/* ---- goals ---- */
+
+/* A share of 0 to 1 under `key`, as a decimal; *share stays if there is none. */
+static bool load_share(struct load *load, const cJSON *node, const char *pointer, const char *key, int64_t *share)
+{
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(node, key);
+    if (!number)
+        return true;
+    bool fits = cJSON_IsNumber(number) && number->valuedouble >= 0 && number->valuedouble <= 1 &&
+                tagd_decimal_from_double(number->valuedouble, share);
+    return fits || fail_at(load, below(load, pointer, key), false, "expected a share from 0 to 1, such as 0.15");
+}
+
+static bool load_start(struct load *load, const cJSON *start, const char *pointer, struct tagd_goal *goal)
+{
+    struct tagd_catalog *catalog = load->catalog;
+    struct tagd_str dimension, tag;
+    int32_t d, t;
+    if (!cJSON_IsString(start) || !split_tag(keep(load, start->valuestring), &dimension, &tag))
+        return fail_at(load, pointer, false, "expected the name of a tag, as dimension.tag in three levels");
+    if (!tagd_catalog_tag_find(catalog, dimension, tag, &d, &t))
+        return fail_at(load, pointer, false, "'%s' is no tag of this catalog: a goal starts as a customer gets one",
+                       start->valuestring);
+    int32_t other = tagd_catalog_goal_of(catalog, (size_t)d, t);
+    if (other >= 0)
+        return fail_at(load, pointer, false, "this tag starts goal '%s' already: a tag starts one goal",
+                       catalog->goals[other].name);
+    goal->dimension = (uint32_t)d;
+    goal->tag = (uint32_t)t;
+    return true;
+}
+
+static bool load_reach(struct load *load, const cJSON *reach, const char *pointer, struct tagd_goal *goal)
+{
+    const char *text;
+    if (!expression_text(load, reach, pointer, &text))
+        return false;
+    struct parse parse = parse_of(load, pointer, text);
+    int32_t selector = tagd_parse_selector(&parse);
+    goal->selector = (uint32_t)selector;
+    return selector >= 0;
+}
+
+static bool load_goal(struct load *load, const cJSON *node, const char *pointer, struct tagd_goal *goal)
+{
+    static const char *const keys[] = {"start", "reach", "within", "target", "holdout", "label", NULL};
+    static const char *const needed[] = {"start", "reach", "within", NULL};
+    if (!name_ok(node->string, 1, 1))
+        return fail_at(load, pointer, true, "expected a goal's name of ASCII letters, digits, _ and -");
+    if (!want(load, node, pointer, cJSON_IsObject(node), "an object with 'start', 'reach' and 'within'") ||
+        !known_keys(load, node, pointer, keys))
+        return false;
+    for (int i = 0; needed[i]; i++) {
+        if (!cJSON_GetObjectItemCaseSensitive(node, needed[i]))
+            return fail_at(load, pointer, false, "key '%s' is missing", needed[i]);
+    }
+    *goal = (struct tagd_goal){.name = keep(load, node->string), .target = -1};
+    if (!load_start(load, cJSON_GetObjectItemCaseSensitive(node, "start"), below(load, pointer, "start"), goal) ||
+        !load_reach(load, cJSON_GetObjectItemCaseSensitive(node, "reach"), below(load, pointer, "reach"), goal) ||
+        !load_span(load, node, pointer, "within", &goal->within_ms))
+        return false;
+    if (goal->within_ms == 0)
+        return fail_at(load, below(load, pointer, "within"), false, "expected a duration longer than nothing");
+    return load_share(load, node, pointer, "target", &goal->target) &&
+           load_share(load, node, pointer, "holdout", &goal->holdout) &&
+           load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label"));
+}
+
+static bool load_goals(struct load *load, const cJSON *root)
+{
+    struct tagd_catalog *catalog = load->catalog;
+    const cJSON *goals = cJSON_GetObjectItemCaseSensitive(root, "goals");
+    if (!goals)
+        return true;
+    if (!want(load, goals, "/goals", cJSON_IsObject(goals), "an object of goals"))
+        return false;
+    int n = cJSON_GetArraySize(goals);
+    if (n > TAGD_GOALS_MAX)
+        return fail_at(load, "/goals", false, "%d goals: a catalog has at most %d", n, TAGD_GOALS_MAX);
+    catalog->goals = tagd_arena_zalloc(&catalog->arena, ((size_t)n + 1) * sizeof *catalog->goals);
+    for (const cJSON *node = goals->child; node; node = node->next) {
+        if (!load_goal(load, node, below(load, "/goals", node->string), &catalog->goals[catalog->n_goals]))
+            return false;
+        catalog->n_goals++;
+    }
+    return true;
+}
+
 /* ---- rules ---- */
 
 static bool same_value(const struct tagd_node *a, const struct tagd_node *b)
@@ -925,6 +1012,11 @@ static void link_selector(struct tagd_catalog *catalog, uint32_t s)
         if (catalog->marks[i].selector == s)
             selector->marks[selector->n_marks++] = i;
     }
+    selector->goals = tagd_arena_zalloc(arena, (catalog->n_goals + 1) * sizeof *selector->goals);
+    for (uint32_t i = 0; i < catalog->n_goals; i++) {
+        if (catalog->goals[i].selector == s)
+            selector->goals[selector->n_goals++] = i;
+    }
 }
 
 static void link_state(struct tagd_catalog *catalog)
@@ -1040,6 +1132,11 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
                         (int)catalog->marks[i].field.n, catalog->marks[i].field.n ? catalog->marks[i].field.p : "");
     for (uint32_t d = 0; d < catalog->n_dimensions; d++)
         describe_dimension(catalog, &catalog->dimensions[d], out);
+    for (uint32_t i = 0; i < catalog->n_goals; i++) {
+        const struct tagd_goal *goal = &catalog->goals[i];
+        tagd_buf_printf(out, "goal %s %u %u %u %lld\n", goal->name, goal->dimension, goal->tag, goal->selector,
+                        (long long)goal->within_ms);
+    }
     for (uint32_t i = 0; i < catalog->n_aliases; i++) {
         const struct tagd_alias *alias = &catalog->aliases[i];
         tagd_buf_printf(out, "alias %.*s %.*s %u %u\n", (int)alias->dimension.n, alias->dimension.p, (int)alias->tag.n,
@@ -1051,8 +1148,8 @@ static bool load_root(struct load *load)
 {
     static const char *const keys[] = {"catalog", "version",    "timezone", "label",      "events",
                                        "groups",  "attributes", "metrics",  "dimensions", "alerts",
-                                       "aliases", NULL};
-    static const char *const later[] = {"churn", "goals", "tables", NULL};
+                                       "aliases", "goals",      NULL};
+    static const char *const later[] = {"churn", "tables", NULL};
     const cJSON *root = tagd_jsonc_root(load->jsonc);
     if (!want(load, root, "", cJSON_IsObject(root), "an object"))
         return false;
@@ -1064,7 +1161,8 @@ static bool load_root(struct load *load)
         !load_text(load, root, "version", &load->catalog->version) || !load_zone(load, root) ||
         !load_label(load, cJSON_GetObjectItemCaseSensitive(root, "label"), "/label") || !load_events(load, root) ||
         !load_groups(load, root) || !load_attributes(load, root) || !name_metrics(load, root) ||
-        !name_dimensions(load, root) || !load_aliases(load, root) || !load_rules(load) || !order_dimensions(load))
+        !name_dimensions(load, root) || !load_aliases(load, root) || !load_rules(load) ||
+        !load_goals(load, root) || !order_dimensions(load))
         return false;
     link_state(load->catalog);
     struct tagd_buf meaning = {0};

@@ -478,6 +478,18 @@ bool tagd_parse_member(struct parse *parse, struct tagd_match *by_type)
     return true;
 }
 
+int32_t tagd_parse_selector(struct parse *parse)
+{
+    struct tagd_match *match = parse_events(parse, true);
+    if (!match)
+        return -1;
+    skip_space(parse);
+    char what[80];
+    if (parse->at < parse->n)
+        return fail(parse, parse->at, "expected the end of the events, found %s", found(parse, what)), -1;
+    return (int32_t)tagd_state_selector(parse->catalog, match);
+}
+
 /* ---- windows ---- */
 
 static int64_t default_pane(int64_t window)

@@ -22,6 +22,8 @@ struct parse {
 struct tagd_node *tagd_parse_expression(struct parse *parse);
 /* "type" or "type{filter}" of a group: adds it to by_type. */
 bool tagd_parse_member(struct parse *parse, struct tagd_match *by_type);
+/* E alone: an event type or a group, perhaps with a filter, as an index of selectors. -1: *error is set. */
+int32_t tagd_parse_selector(struct parse *parse);
 /* Parses metric `index` if it is not yet. */
 struct tagd_node *tagd_metric_node(struct parse *from, uint32_t index, size_t at);
 

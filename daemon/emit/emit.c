@@ -144,7 +144,10 @@ static const char *const statuses[] = {[TAGD_PROPOSAL_OPEN] = "open",
 const char *tagd_emit_id_prefix(enum tagd_kind kind)
 {
     static const char *const prefixes[TAGD_KINDS] = {
-        [TAGD_KIND_TAG] = "tag:", [TAGD_KIND_ALERT] = "alert:", [TAGD_KIND_PROPOSAL] = "proposal:"};
+        [TAGD_KIND_TAG] = "tag:",
+        [TAGD_KIND_ALERT] = "alert:",
+        [TAGD_KIND_PROPOSAL] = "proposal:",
+        [TAGD_KIND_GOAL] = "goal:"};
     return prefixes[kind];
 }
 
@@ -154,6 +157,7 @@ const char *tagd_emit_type(const struct tagd_change *change)
     case TAGD_KIND_ALERT: return change->to.index < 0 ? "tagd.alert.cleared" : "tagd.alert.raised";
     case TAGD_KIND_PROPOSAL:
         return change->status == TAGD_PROPOSAL_OPEN ? "tagd.tag.proposed" : "tagd.proposal.closed";
+    case TAGD_KIND_GOAL: return change->outcome == TAGD_GOAL_REACHED ? "tagd.goal.reached" : "tagd.goal.missed";
     default: return "tagd.tag.changed";
     }
 }
@@ -194,12 +198,8 @@ static void add_end(struct tagd_buf *out, struct tagd_str subject, const struct 
     add_tag(out, change->then.text);
 }
 
-void tagd_emit_data(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
-                    struct tagd_buf *out)
+static void add_head(const struct tagd_emit *emit, const struct tagd_change *change, struct tagd_buf *out)
 {
-    const struct tagd_dimension *dimension = &emit->catalog->dimensions[change->dimension];
-    bool closed = change->kind == TAGD_KIND_PROPOSAL && change->status != TAGD_PROPOSAL_OPEN;
-    add_subject_matter(out, change, dimension->name);
     tagd_buf_add_z(out, ",\"revision\":");
     tagd_buf_add_i64(out, (int64_t)change->revision);
     tagd_buf_add_z(out, ",\"catalog\":");
@@ -211,6 +211,54 @@ void tagd_emit_data(const struct tagd_emit *emit, struct tagd_str subject, const
     tagd_buf_add_z(out, ",\"origin\":\"");
     tagd_buf_add_z(out, origins[change->origin]);
     tagd_buf_add_byte(out, '"');
+}
+
+static void add_holdout(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
+                        struct tagd_buf *out)
+{
+    const struct tagd_goal *goal = tagd_catalog_goal(emit->catalog, (size_t)change->goal);
+    tagd_buf_add_z(out, ",\"deadline\":");
+    add_time(out, change->deadline_ms);
+    tagd_buf_add_z(out, tagd_catalog_holds_out(goal, subject) ? ",\"holdout\":true" : ",\"holdout\":false");
+}
+
+/* A goal that has ended. */
+static void add_goal(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
+                     struct tagd_buf *out)
+{
+    tagd_buf_add_z(out, "{\"goal\":");
+    add_z_json(out, tagd_catalog_goal(emit->catalog, (size_t)change->goal)->name);
+    tagd_buf_add_z(out, ",\"dimension\":");
+    add_z_json(out, emit->catalog->dimensions[change->dimension].name);
+    tagd_buf_add_z(out, ",\"tag\":");
+    add_tag(out, change->to.text);
+    tagd_buf_add_z(out, ",\"started\":");
+    add_time(out, change->goal_started_ms);
+    add_holdout(emit, subject, change, out);
+    add_head(emit, change, out);
+    add_tags(out, emit, change->profile);
+}
+
+/* The goal that entering the tag started, so that a campaign knows by when, and whom to leave alone. */
+static void add_started(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
+                        struct tagd_buf *out)
+{
+    if (change->goal < 0)
+        return;
+    tagd_buf_add_z(out, ",\"goal\":{\"name\":");
+    add_z_json(out, tagd_catalog_goal(emit->catalog, (size_t)change->goal)->name);
+    add_holdout(emit, subject, change, out);
+    tagd_buf_add_byte(out, '}');
+}
+
+/* A tag, an alert or a proposal. */
+static void add_change(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
+                       struct tagd_buf *out)
+{
+    const struct tagd_dimension *dimension = &emit->catalog->dimensions[change->dimension];
+    bool closed = change->kind == TAGD_KIND_PROPOSAL && change->status != TAGD_PROPOSAL_OPEN;
+    add_subject_matter(out, change, dimension->name);
+    add_head(emit, change, out);
     if (!closed)
         add_because(out, change);
     add_end(out, subject, change);
@@ -220,6 +268,16 @@ void tagd_emit_data(const struct tagd_emit *emit, struct tagd_str subject, const
         tagd_buf_add_z(out, ",\"plan\":");
         tagd_buf_add_z(out, plan ? plan : "null");
     }
+    add_started(emit, subject, change, out);
+}
+
+void tagd_emit_data(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
+                    struct tagd_buf *out)
+{
+    if (change->kind == TAGD_KIND_GOAL)
+        add_goal(emit, subject, change, out);
+    else
+        add_change(emit, subject, change, out);
     tagd_buf_add_z(out, emit->caught_up ? ",\"caught_up\":true}" : ",\"caught_up\":false}");
 }
 

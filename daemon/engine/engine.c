@@ -24,6 +24,7 @@ struct tagd_engine {
     bool *flags, *closure; /* dimensions at work */
     bool *changed;         /* dimensions, in the present evaluation */
     bool *from_by;         /* dimensions whose tag before was a person's */
+    bool *reached;         /* goals that the present event reaches if they run */
     enum tagd_telling telling;
     uint32_t decided; /* the dimension whose proposal the present event decides about */
     enum tagd_proposal_status decision;
@@ -84,6 +85,7 @@ struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t 
     engine->closure = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     engine->changed = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     engine->from_by = tagd_xcalloc(catalog->n_dimensions + 1, 1);
+    engine->reached = tagd_xcalloc(catalog->n_goals + 1, 1);
     return engine;
 }
 
@@ -98,6 +100,7 @@ void tagd_engine_free(struct tagd_engine *engine)
     free(engine->closure);
     free(engine->changed);
     free(engine->from_by);
+    free(engine->reached);
     free(engine);
 }
 
@@ -325,6 +328,12 @@ static enum tagd_origin origin_of(const struct tagd_engine *engine, uint32_t d, 
     return engine->decision != TAGD_PROPOSAL_OPEN && engine->decided == d ? TAGD_BY_REVIEW : TAGD_BY_EVENT;
 }
 
+static void add_goal(const struct tagd_catalog *catalog, uint32_t goal, int64_t started, struct tagd_change *change)
+{
+    change->goal_started_ms = started;
+    change->deadline_ms = started + catalog->goals[goal].within_ms;
+}
+
 static void tell_tag(struct tagd_engine *engine, struct tagd_profile *profile, uint32_t d,
                      const struct tagd_event *cause, enum tagd_origin origin, struct tagd_sink sink)
 {
@@ -343,7 +352,10 @@ static void tell_tag(struct tagd_engine *engine, struct tagd_profile *profile, u
                                  .time_ms = at,
                                  .origin = origin,
                                  .cause = cause,
-                                 .from_by = engine->from_by[d]};
+                                 .from_by = engine->from_by[d],
+                                 .goal = tagd_catalog_goal_of(engine->catalog, d, state->tag)};
+    if (change.goal >= 0)
+        add_goal(engine->catalog, (uint32_t)change.goal, profile->goals[change.goal].started, &change);
     if (state->assigned)
         tagd_profile_assignment(profile, d, &change.by);
     tagd_engine_next(engine, profile, d, at, &change.valid_until_ms, &change.then);
@@ -370,7 +382,8 @@ static void tell_proposal(struct tagd_engine *engine, const struct tagd_profile 
         .origin = origin_of(engine, d, cause),
         .cause = cause,
         .status = status,
-        .proposal = review->open};
+        .proposal = review->open,
+        .goal = -1};
     sink.change(sink.self, &change);
 }
 
@@ -395,11 +408,88 @@ static bool settle_proposal(struct tagd_engine *engine, struct tagd_profile *pro
     return standing->closed != TAGD_PROPOSAL_OPEN || standing->review.open == TAGD_PROPOSAL_UNNUMBERED;
 }
 
-/* What the evaluation changed, in catalog order; of one dimension its proposals first. */
+/* ---- goals ---- */
+
+static void tell_goal(struct tagd_engine *engine, const struct tagd_profile *profile, uint32_t goal,
+                      const struct tagd_event *cause, struct tagd_sink sink)
+{
+    const struct tagd_goal *of = &engine->catalog->goals[goal];
+    const struct tagd_goal_state *state = &profile->goals[goal];
+    bool reached = state->outcome == TAGD_GOAL_REACHED;
+    struct tagd_change change = {.kind = TAGD_KIND_GOAL,
+                                 .engine = engine,
+                                 .profile = profile,
+                                 .dimension = of->dimension,
+                                 .from = {-1, {NULL, 0}},
+                                 .to = named(engine->catalog, of->dimension, (int32_t)of->tag, TAGD_STR("")),
+                                 .revision = state->revision,
+                                 .time_ms = engine->now.now,
+                                 .valid_until_ms = TAGD_NEVER,
+                                 .then = {-1, {NULL, 0}},
+                                 .origin = reached ? TAGD_BY_EVENT : TAGD_BY_TIME,
+                                 .cause = reached ? cause : NULL,
+                                 .goal = (int32_t)goal,
+                                 .outcome = state->outcome};
+    add_goal(engine->catalog, goal, state->ended_started, &change);
+    sink.change(sink.self, &change);
+}
+
+/* Goals that the present event has reached, or whose time is over. Whether there are any. */
+static bool end_goals(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause,
+                      struct tagd_sink sink)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < engine->catalog->n_goals; i++) {
+        struct tagd_goal_state *state = &profile->goals[i];
+        bool over = engine->now.now >= state->started + engine->catalog->goals[i].within_ms;
+        bool reached = cause && engine->reached[i] && cause->time_ms >= state->started;
+        if (!state->running || !(over || reached))
+            continue;
+        any = true;
+        state->running = false;
+        state->outcome = over ? TAGD_GOAL_MISSED : TAGD_GOAL_REACHED;
+        state->ended_started = state->started;
+        state->ended = engine->now.now;
+        state->revision = engine->telling == TAGD_BASELINE ? 0 : ++profile->revision[TAGD_KIND_GOAL];
+        if (engine->telling == TAGD_TOLD)
+            tell_goal(engine, profile, i, cause, sink);
+    }
+    return any;
+}
+
+/* A goal that runs already goes on. */
+static void start_goals(struct tagd_engine *engine, struct tagd_profile *profile)
+{
+    for (uint32_t i = 0; i < engine->catalog->n_goals; i++) {
+        const struct tagd_goal *goal = &engine->catalog->goals[i];
+        struct tagd_goal_state *state = &profile->goals[i];
+        if (state->running || !engine->changed[goal->dimension] ||
+            profile->tags[goal->dimension].tag != (int32_t)goal->tag)
+            continue;
+        state->running = true;
+        state->started = engine->now.now;
+    }
+}
+
+/* The earliest instant at which a goal that runs is missed. */
+static int64_t goals_due(const struct tagd_profile *profile)
+{
+    int64_t due = TAGD_NEVER;
+    for (uint32_t i = 0; i < profile->catalog->n_goals; i++) {
+        const struct tagd_goal_state *state = &profile->goals[i];
+        int64_t deadline = state->started + profile->catalog->goals[i].within_ms;
+        if (state->running && deadline < due)
+            due = deadline;
+    }
+    return due;
+}
+
+/* What the evaluation changed: goals that ended, then in catalog order the dimensions, of one its proposals first. */
 static void tell_all(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause,
                      struct tagd_sink sink)
 {
-    bool any = false;
+    bool any = end_goals(engine, profile, cause, sink);
+    start_goals(engine, profile);
     for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
         if (engine->catalog->dimensions[d].assign == TAGD_ASSIGN_REVIEW)
             any |= settle_proposal(engine, profile, d, cause, sink);
@@ -503,7 +593,9 @@ void tagd_engine_advance(struct tagd_engine *engine, struct tagd_profile *profil
         int64_t at = profile->due;
         flag_all(engine);
         settle(engine, profile, engine->flags, at, NULL, sink);
-        profile->due = scan_next(engine, profile, engine->flags, -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
+        int64_t due = scan_next(engine, profile, engine->flags, -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
+        int64_t goals = goals_due(profile);
+        profile->due = due < goals ? due : goals;
         assert(profile->due > at);
         profile->clock = at > profile->clock ? at : profile->clock;
     }
@@ -634,6 +726,8 @@ static void add_event(struct tagd_engine *engine, struct tagd_profile *profile, 
             add_to_values(engine, profile, event, selector->value_stores[j]);
         for (uint32_t j = 0; j < selector->n_marks; j++)
             add_to_mark(catalog, profile, event, selector->marks[j]);
+        for (uint32_t j = 0; j < selector->n_goals; j++)
+            engine->reached[selector->goals[j]] = true;
         for (uint32_t d = 0; d < catalog->n_dimensions; d++)
             engine->flags[d] |= selector->dimensions[d];
     }
@@ -765,12 +859,15 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
     if (first || event->time_ms > profile->last)
         profile->last = event->time_ms;
     memset(engine->flags, first, engine->catalog->n_dimensions);
+    memset(engine->reached, 0, engine->catalog->n_goals);
     remember_id(engine, profile, event, clock);
     take_event(engine, profile, event);
     flag_stirred(engine, profile);
     settle(engine, profile, engine->flags, clock, event, sink);
     engine->decision = TAGD_PROPOSAL_OPEN;
     int64_t due = scan_next(engine, profile, closure_of(engine), -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
+    int64_t goals = goals_due(profile);
+    due = due < goals ? due : goals;
     profile->due = due < profile->due ? due : profile->due;
     assert(profile->due > profile->clock);
     return TAGD_APPLIED;

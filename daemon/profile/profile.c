@@ -18,6 +18,8 @@
  *   u       number of dimensions that a person ever spoke about; for each: u dimension - the one before, z last - at,
  *                       u tag + 1; if there is one: u until: 0 cleared, else 1 + zigzag(until - last), u length and bytes
  *                       of reason; u length and bytes of by; u 1 the present tag is this one, else 0
+ *   for each goal:      u 0 not running, else 1 + zigzag(last - its start); u outcome of the last that ended, 0 none, then
+ *                       d its start, d when it ended, u its revision
  *   for each store:     u number of panes; for each: u pane - previous pane (the first: z), then z128 a column
  *   for each value store: u number of different values; each: z (number) or u length and bytes (string); u number of
  *                       entries; for each: u pane - previous pane (the first: z), u value's place in that list; if
@@ -45,6 +47,7 @@ struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog)
     profile->values = tagd_xcalloc(catalog->n_value_stores + 1, sizeof *profile->values);
     profile->attributes = tagd_xcalloc(catalog->n_attributes + 1, sizeof *profile->attributes);
     profile->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *profile->tags);
+    profile->goals = tagd_xcalloc(catalog->n_goals + 1, sizeof *profile->goals);
     tagd_profile_clear(profile);
     return profile;
 }
@@ -85,6 +88,7 @@ void tagd_profile_free(struct tagd_profile *profile)
     free(profile->marks);
     free(profile->attributes);
     free(profile->tags);
+    free(profile->goals);
     free(profile->ids);
     free(profile);
 }
@@ -128,6 +132,7 @@ void tagd_profile_clear(struct tagd_profile *profile)
             .assignment = {.by = assignment->by, .reason = assignment->reason},
             .review = {.approved = -1}};
     }
+    memset(profile->goals, 0, profile->catalog->n_goals * sizeof *profile->goals);
     profile->n_ids = 0;
 }
 
@@ -261,7 +266,12 @@ static void encode_tags(const struct tagd_profile *profile, bool any, struct tag
 
 static bool has_kind(const struct tagd_catalog *catalog, enum tagd_kind kind)
 {
-    return kind == TAGD_KIND_ALERT ? catalog->n_alerts > 0 : kind == TAGD_KIND_PROPOSAL && catalog->reviews;
+    switch (kind) {
+    case TAGD_KIND_ALERT: return catalog->n_alerts > 0;
+    case TAGD_KIND_PROPOSAL: return catalog->reviews;
+    case TAGD_KIND_GOAL: return catalog->n_goals > 0;
+    default: return false; /* tags' stands before */
+    }
 }
 
 static void encode_hold(const struct tagd_profile *profile, bool is_value, const struct tagd_hold *hold,
@@ -312,6 +322,17 @@ static void encode_assignments(const struct tagd_profile *profile, struct tagd_b
     }
 }
 
+static void encode_goal(const struct tagd_profile *profile, const struct tagd_goal_state *goal, struct tagd_buf *out)
+{
+    tagd_buf_add_varint(out, goal->running ? 1 + zigzag(diff(profile->last, goal->started)) : 0);
+    tagd_buf_add_varint(out, (uint64_t)goal->outcome);
+    if (goal->outcome == TAGD_GOAL_NONE)
+        return;
+    tagd_buf_add_zigzag(out, diff(profile->last, goal->ended_started));
+    tagd_buf_add_zigzag(out, diff(profile->last, goal->ended));
+    tagd_buf_add_varint(out, goal->revision);
+}
+
 static void encode_standings(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     const struct tagd_catalog *catalog = profile->catalog;
@@ -332,6 +353,8 @@ static void encode_standings(const struct tagd_profile *profile, struct tagd_buf
             encode_review(profile, &profile->tags[i].review, out);
     }
     encode_assignments(profile, out);
+    for (uint32_t i = 0; i < catalog->n_goals; i++)
+        encode_goal(profile, &profile->goals[i], out);
 }
 
 static void encode_panes(const struct tagd_profile *profile, struct tagd_buf *out)
@@ -538,6 +561,20 @@ static void decode_assignments(struct tagd_profile *profile, struct tagd_reader 
     }
 }
 
+static void decode_goal(struct tagd_profile *profile, struct tagd_goal_state *goal, struct tagd_reader *reader)
+{
+    uint64_t started = tagd_read_varint(reader), outcome = tagd_read_varint(reader);
+    goal->running = started > 0;
+    goal->started = started ? diff(profile->last, unzigzag(started - 1)) : 0;
+    reader->bad = reader->bad || outcome > TAGD_GOAL_MISSED;
+    goal->outcome = reader->bad ? TAGD_GOAL_NONE : (enum tagd_goal_outcome)outcome;
+    if (goal->outcome == TAGD_GOAL_NONE)
+        return;
+    goal->ended_started = diff(profile->last, tagd_read_zigzag(reader));
+    goal->ended = diff(profile->last, tagd_read_zigzag(reader));
+    goal->revision = tagd_read_varint(reader);
+}
+
 static void decode_standings(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     const struct tagd_catalog *catalog = profile->catalog;
@@ -559,6 +596,8 @@ static void decode_standings(struct tagd_profile *profile, struct tagd_reader *r
             decode_review(profile, &catalog->dimensions[i], &profile->tags[i].review, reader);
     }
     decode_assignments(profile, reader);
+    for (uint32_t i = 0; i < catalog->n_goals; i++)
+        decode_goal(profile, &profile->goals[i], reader);
 }
 
 static void decode_panes(struct tagd_profile *profile, struct tagd_reader *reader)
@@ -809,6 +848,16 @@ void tagd_profile_assignment(const struct tagd_profile *profile, size_t dimensio
     assignment->until_ms = state->until_ms;
     assignment->by = tagd_text_str(&state->by);
     assignment->reason = tagd_text_str(&state->reason);
+}
+
+void tagd_profile_goal(const struct tagd_profile *profile, size_t goal, struct tagd_goal_standing *standing)
+{
+    const struct tagd_goal_state *state = &profile->goals[goal];
+    *standing = (struct tagd_goal_standing){.running = state->running,
+                                            .started_ms = state->started,
+                                            .deadline_ms = state->started + profile->catalog->goals[goal].within_ms,
+                                            .outcome = state->outcome,
+                                            .ended_ms = state->ended};
 }
 
 bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension, struct tagd_proposal *proposal)

@@ -109,6 +109,15 @@ struct tagd_tag_state {
     struct tagd_review review;
 };
 
+struct tagd_goal_state {
+    bool running;
+    int64_t started;
+    /* The last one that ended: its start, when, how, and its event's revision; outcome NONE: none did. */
+    enum tagd_goal_outcome outcome;
+    int64_t ended_started, ended;
+    uint64_t revision;
+};
+
 struct tagd_id {
     struct tagd_hash128 hash;
     int64_t until; /* the last clock at which a second one is a duplicate */
@@ -128,6 +137,7 @@ struct tagd_profile {
     struct tagd_mark_state *marks;           /* by mark */
     struct tagd_attribute_state *attributes; /* by attribute */
     struct tagd_tag_state *tags;             /* by dimension */
+    struct tagd_goal_state *goals;           /* by goal */
     struct tagd_id *ids;                     /* in order of arrival */
     uint32_t n_ids, cap_ids;
 };

@@ -10,6 +10,7 @@ struct tagd_catalog;
 
 /* Named limits of a catalog; past one it is refused. */
 #define TAGD_CATALOG_BYTES_MAX (4 * 1024 * 1024)
+#define TAGD_NAME_BYTES_MAX 128 /* of anything that has a name */
 #define TAGD_EVENT_TYPES_MAX 1000
 #define TAGD_FIELDS_MAX 64 /* a type */
 #define TAGD_ATTRIBUTES_MAX 500
@@ -21,6 +22,7 @@ struct tagd_catalog;
 #define TAGD_WINDOW_PANES_MAX 100000 /* (window + offset) / pane */
 #define TAGD_ALERTS_MAX 500
 #define TAGD_ALIASES_MAX 10000
+#define TAGD_GOALS_MAX 100
 
 /* Compiles the text (of n bytes; `name` is the file's name for messages). NULL: *error says file, JSON Pointer, line,
  * column, what was found and expected, with the source line and a caret on lines of their own. The catalog owns all it
@@ -56,6 +58,7 @@ enum tagd_kind {
     TAGD_KIND_TAG,      /* a tag changed */
     TAGD_KIND_ALERT,    /* an alert was raised or cleared */
     TAGD_KIND_PROPOSAL, /* a tag is proposed for review, or a proposal is closed */
+    TAGD_KIND_GOAL,     /* a goal was reached or missed */
     TAGD_KINDS
 };
 
@@ -77,6 +80,23 @@ int32_t tagd_catalog_dimension_find(const struct tagd_catalog *catalog, struct t
 bool tagd_catalog_is_value(const struct tagd_catalog *catalog, size_t dimension);
 size_t tagd_catalog_n_tags(const struct tagd_catalog *catalog, size_t dimension);
 const char *tagd_catalog_tag(const struct tagd_catalog *catalog, size_t dimension, size_t tag);
+/* Goals: entering a tag starts one, an event within a time reaches it, else it is missed. */
+struct tagd_goal {
+    const char *name;
+    uint32_t dimension, tag; /* entering this tag starts it; a tag starts one goal at most */
+    uint32_t selector;       /* of the events that reach it */
+    int64_t within_ms;       /* after the start; exclusive */
+    int64_t target;          /* the share of customers hoped for, a decimal; -1: none */
+    int64_t holdout;         /* the share of customers to be left alone, a decimal */
+};
+size_t tagd_catalog_n_goals(const struct tagd_catalog *catalog);
+const struct tagd_goal *tagd_catalog_goal(const struct tagd_catalog *catalog, size_t goal);
+/* The goal that entering the tag starts; -1: none. */
+int32_t tagd_catalog_goal_of(const struct tagd_catalog *catalog, size_t dimension, int32_t tag);
+/* Whether the customer is one of those to be left alone, for comparison. Decided by both names alone, so that it is the
+ * same whenever and wherever it is asked: CRC-32 (zlib's) of "<goal>:<customer>", modulo 10,000, is below 10,000 times
+ * the share. */
+bool tagd_catalog_holds_out(const struct tagd_goal *goal, struct tagd_str customer);
 /* A summary for `check`, in lines. */
 void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *out);
 

@@ -44,6 +44,10 @@ struct tagd_change {
     /* PROPOSAL: */
     enum tagd_proposal_status status;
     uint64_t proposal; /* the revision of its event that proposed it */
+    /* TAG, GOAL: */
+    int32_t goal; /* the goal that entering the tag starts, or that has ended; -1: none */
+    enum tagd_goal_outcome outcome;       /* GOAL */
+    int64_t goal_started_ms, deadline_ms; /* of that goal */
 };
 struct tagd_sink {
     void *self;

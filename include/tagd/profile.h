@@ -54,6 +54,15 @@ struct tagd_proposal {
     int64_t expires_ms; /* TAGD_NEVER: it stays open */
 };
 bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension, struct tagd_proposal *proposal);
+/* A goal of the customer, and how the last one before it ended. */
+enum tagd_goal_outcome { TAGD_GOAL_NONE, TAGD_GOAL_REACHED, TAGD_GOAL_MISSED };
+struct tagd_goal_standing {
+    bool running;
+    int64_t started_ms, deadline_ms; /* while it runs */
+    enum tagd_goal_outcome outcome;  /* of the last one that ended; NONE: none did */
+    int64_t ended_ms;
+};
+void tagd_profile_goal(const struct tagd_profile *profile, size_t goal, struct tagd_goal_standing *standing);
 /* All that is known of a dimension's tag. The texts live as long as the profile is not changed. */
 struct tagd_tag_history {
     bool changed;                /* ever; else the rest says none */

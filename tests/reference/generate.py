@@ -375,6 +375,14 @@ class Maker:
         self.own = None
         self.assignable = [(self.old.get(n, n) if self.chance(0.3) else n, tags) for n, tags in known if tags] if assigning else []
         self.reviews = any(d.get("assign") == "review" for d in dimensions.values())
+        goals, starts = {}, [f"{n}.{t}" for n, tags in known for t in tags or []]
+        for i in range(self.r.choice([0, 0, 1, 2])):
+            if not starts:
+                break
+            self.use("goal")
+            start = starts.pop(self.r.randrange(len(starts)))
+            goals[f"g{i}"] = {"start": next((old for old, to in self.aliases.items() if to == start), start), "reach": self.events(),
+                              "within": self.text_of(self.span()), "holdout": self.r.choice([0, 0.5, 1]), "target": 0.15}
         alerts = {}
         for i in range(self.r.choice([0, 0, 0, 1, 2])):
             self.use("alert")
@@ -387,7 +395,7 @@ class Maker:
         return {"catalog": "random", "version": "1", "timezone": self.zone, "events": events,
                 "groups": {"buying": buying, "any": ["login", 'chat{direction="inbound"}', "order.paid"]},
                 "attributes": self.attributes, "metrics": self.metrics, "dimensions": dimensions,
-                **({"alerts": alerts} if alerts else {}), **({"aliases": self.aliases} if self.aliases else {})}
+                **({"goals": goals} if goals else {}), **({"alerts": alerts} if alerts else {}), **({"aliases": self.aliases} if self.aliases else {})}
 
     def holds(self, holding):
         """for and min_dwell, of a dimension or a tag."""

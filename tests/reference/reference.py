@@ -12,6 +12,7 @@ import math
 import operator
 import re
 import sys
+import zlib
 from bisect import bisect_left, bisect_right
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
@@ -292,7 +293,8 @@ def load(catalog):
     needs = {name: {x for _, _, node, _ in rules for x in dimensions_in(node, catalog)} for name, rules in catalog["rules"].items()}
     looks = {name: {n[2] for _, _, node, _ in rules for n in walk(node, catalog) if n[0] in PAST} for name, rules in catalog["rules"].items()}
     catalog["stateful"] = any(looks.values()) or any(any(x for span in spans.values() for x in span) for spans in catalog["spans"].values()) or \
-        any(d.get("assign") == "review" for d in catalog["all"].values())
+        any(d.get("assign") == "review" for d in catalog["all"].values()) or bool(catalog.get("goals"))
+    catalog["reach"] = {name: Parser(goal["reach"], catalog).events() for name, goal in catalog.get("goals", {}).items()}
     order = []
     while len(order) < len(needs):
         order.append(next(d for d in needs if d not in order and needs[d] <= set(order)))
@@ -302,6 +304,10 @@ def load(catalog):
             for other in list(catalog["needs"][d]):
                 catalog["needs"][d] |= catalog["needs"][other]
     return catalog
+
+
+def holdout(name, goal, subject):
+    return zlib.crc32(f"{name}:{subject}".encode()) % 10000 < round(goal.get("holdout", 0) * 10000)
 
 
 def spans_of(dimension):
@@ -406,8 +412,8 @@ class Customer:
     def __init__(self, catalog):
         self.catalog, self.events, self.chosen = catalog, [], {}
         self.standing = {d: Standing() for d in catalog["rules"]}
-        self.past, self.words = self.standing, {}
-        self.revision, self.ids, self.exists, self.updates = {"tag": 0, "alert": 0, "proposal": 0}, {}, False, []
+        self.past, self.words, self.goals = self.standing, {}, {}
+        self.revision, self.ids, self.exists, self.updates = {"tag": 0, "alert": 0, "proposal": 0, "goal": 0}, {}, False, []
 
     @property
     def tags(self):
@@ -574,6 +580,9 @@ class Customer:
             news.append(("open", new.open, new.approved))
         return news
 
+    def overdue(self, now):
+        return any(now >= started + duration(self.catalog["goals"][name]["within"]) for name, started in self.goals.items())
+
     def moved(self, after):
         return any(after[d] is not self.standing[d] and after[d].key() != self.standing[d].key() for d in after)
 
@@ -618,6 +627,9 @@ class Customer:
             if standing.open and expires:
                 own.add(standing.open[1] + duration(expires))
             found |= {t for t in own if begin < t <= end}
+        for name, started in self.goals.items():
+            deadline = started + duration(self.catalog["goals"][name]["within"])
+            found |= {deadline} if begin < deadline <= end else set()
         return sorted(found)
 
     def crossing(self, a, b, x, y):
@@ -696,6 +708,11 @@ class Simulation:
         before = customer.standing
         after, news = customer.evaluate(now, decision=decision)
         customer.standing = after
+        self.end_goals(subject, customer, now, cause)
+        for name, goal in self.catalog.get("goals", {}).items():
+            d, _, tag = self.catalog.get("aliases", {}).get(goal["start"], goal["start"]).rpartition(".")
+            if name not in customer.goals and after[d].tag == tag != before[d].tag:
+                customer.goals[name] = now
         for d in self.catalog["rules"]:
             for _, status, proposal, approved in [n for n in news if n[0] == d]:
                 self.propose(subject, customer, d, status, proposal, approved, now, cause, decision, before)
@@ -735,6 +752,31 @@ class Simulation:
             return "time"
         return "manual" if cause.get("word") == d else "review" if decision and d in decision else "event"
 
+    def end_goals(self, subject, customer, now, cause):
+        for name, goal in self.catalog.get("goals", {}).items():
+            started = customer.goals.get(name)
+            if started is None:
+                continue
+            deadline = started + duration(goal["within"])
+            missed = now >= deadline
+            reached = cause and "event" in cause and cause["time"] >= started and any(
+                e is cause["event"] for e in customer.select(self.catalog["reach"][name])[0])
+            if not (missed or reached):
+                continue
+            del customer.goals[name]
+            d, _, tag = self.catalog.get("aliases", {}).get(goal["start"], goal["start"]).rpartition(".")
+            self.event(subject, customer, "goal", "tagd.goal.missed" if missed else "tagd.goal.reached", now, None if missed else cause,
+                       {"goal": name, "dimension": d, "tag": tag, "started": time_text(started), "deadline": time_text(deadline),
+                        "holdout": holdout(name, goal, subject), "origin": "time" if missed else "event"})
+
+    def started_goal(self, subject, customer, d, tag):
+        """The goal that entering the tag started, or that runs since an earlier entry."""
+        for name, goal in self.catalog.get("goals", {}).items():
+            if self.catalog.get("aliases", {}).get(goal["start"], goal["start"]) == f"{d}.{tag}":
+                return {"goal": {"name": name, "deadline": time_text(customer.goals[name] + duration(goal["within"])),
+                                 "holdout": holdout(name, goal, subject)}}
+        return {}
+
     def propose(self, subject, customer, d, status, proposal, approved, now, cause, decision, before):
         tag, at, revision = proposal
         data = {"dimension": d, "from": approved, "to": tag, "origin": self.origin(d, cause, decision)}
@@ -767,7 +809,8 @@ class Simulation:
             self.event(subject, customer, "alert", "tagd.alert.raised" if new else "tagd.alert.cleared", now, cause,
                        dict(data, alert=self.catalog["all"][d]["alert"]))
         else:
-            self.event(subject, customer, "tag", "tagd.tag.changed", now, cause, {**data, "dimension": d, "from": old, "to": new, "then": then})
+            self.event(subject, customer, "tag", "tagd.tag.changed", now, cause, {
+                **data, "dimension": d, "from": old, "to": new, "then": then, **self.started_goal(subject, customer, d, new)})
 
     def run_time(self, begin, end):
         """Every instant in (begin, end], customer by customer."""
@@ -776,7 +819,7 @@ class Simulation:
             while start is not None:
                 start, instants = None, range(start + 1, end + 1) if self.grid else customer.instants(start, end)
                 for instant in instants:
-                    if customer.moved(customer.evaluate(instant)[0]):
+                    if customer.moved(customer.evaluate(instant)[0]) or customer.overdue(instant):
                         chase.step(instant)
                         self.settle(subject, instant, None)
                         if self.catalog["stateful"] and not self.grid:
@@ -830,7 +873,8 @@ class Simulation:
             data[name] = typed(record.get("data", {}).get(name), kind)
         customer.events.append({"type": record["type"], "time": now, "source": record["source"], "id": record["id"], "data": data})
         customer.chosen = {}
-        self.settle(record["subject"], clock, customer.events[-1])
+        event = customer.events[-1]
+        self.settle(record["subject"], clock, {"event": event, "time": now, "source": event["source"], "id": event["id"]})
 
     def finish(self, until):
         if self.clock is not None and until is not None and until > self.clock:
