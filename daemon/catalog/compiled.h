@@ -4,6 +4,7 @@
 #define TAGD_CATALOG_COMPILED_H
 
 #include "tagd/catalog.h"
+#include "tagd/model.h"
 
 /* Value types of expressions. A tag is the current tag of a dimension: a string that only compares for equality. */
 enum tagd_type {
@@ -38,6 +39,7 @@ enum tagd_node_kind {
     TAGD_N_WAS,       /* to HELD: as before this evaluation */
     TAGD_N_PREVIOUS,
     TAGD_N_HELD,
+    TAGD_N_P_ALIVE,
     TAGD_N_METRIC,
     TAGD_N_AND,
     TAGD_N_OR,
@@ -89,6 +91,7 @@ struct tagd_node {
     bool varies;          /* has clocks, so that it may change linearly with time between pane boundaries */
     bool flat;            /* does not: its clocks cancel, as in since_first(E) - since(E), or it has none */
     int slope;            /* of a sum of clocks: by how much it moves in a millisecond; or TAGD_SLOPE_OTHER */
+    bool decays;          /* it is p_alive(), which falls with time, and not linearly */
     bool timed;           /* its value may change with time alone at all */
     bool exact;           /* a number that is a decimal, never a double */
     struct tagd_str text; /* its source */
@@ -241,6 +244,21 @@ struct tagd_alias {
     uint32_t to;                    /* the dimension, */
     uint32_t to_tag;                /* and the tag meant */
 };
+/* A figure of the customer beside what is usual for them, for whoever asks why a level was reached. */
+struct tagd_driver {
+    const char *name, *value_text, *usual_text;
+    struct tagd_node *value, *usual; /* usual may be NULL */
+};
+struct tagd_churn {
+    bool given;
+    struct tagd_churn_model model;
+    uint32_t days, days_column;   /* the window (of all time) and its column that count purchase days */
+    uint32_t selector;            /* of purchases */
+    uint32_t first, latest;       /* marks of purchases */
+    uint32_t activity;            /* mark of the latest event that counts as a sign of life */
+    struct tagd_driver *drivers;
+    uint32_t n_drivers;
+};
 struct tagd_metric {
     const char *name;
     const char *text;
@@ -276,6 +294,7 @@ struct tagd_catalog {
     uint32_t n_aliases;
     struct tagd_goal *goals;
     uint32_t n_goals;
+    struct tagd_churn churn;
     uint32_t *order; /* of evaluation */
     struct tagd_selector *selectors;
     uint32_t n_selectors, cap_selectors;

@@ -572,6 +572,220 @@ static bool name_dimension(struct load *load, const cJSON *node, const char *poi
     return true;
 }
 
+/* ---- churn ---- */
+
+static bool load_parameters(struct load *load, const cJSON *node, struct tagd_churn_model *model)
+{
+    static const char *const names[] = {"r", "alpha", "a", "b"};
+    double *const values[] = {&model->r, &model->alpha, &model->a, &model->b};
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(node, "model");
+    struct tagd_error error;
+    if (!cJSON_IsString(kind) || !tagd_model_kind_parse(tagd_str_of(kind->valuestring), &model->kind))
+        return fail_at(load, kind ? "/churn/model" : "/churn", false, "expected \"model\": \"bg-nbd\" or \"mbg-nbd\"");
+    for (int i = 0; i < 4; i++) {
+        const cJSON *number = cJSON_GetObjectItemCaseSensitive(node, names[i]);
+        if (!cJSON_IsNumber(number))
+            return fail_at(load, number ? below(load, "/churn", names[i]) : "/churn", false,
+                           "expected a number as '%s': `tagd fit` finds it", names[i]);
+        *values[i] = number->valuedouble;
+    }
+    return tagd_model_check(model, &error) || fail_at(load, "/churn", false, "%s", error.text);
+}
+
+/* The events under `key`, or `otherwise` if there is none: their text, which rules are made with, and selector. */
+static bool load_churn_events(struct load *load, const cJSON *node, const char *key, const char **text,
+                              uint32_t *selector)
+{
+    const cJSON *events = cJSON_GetObjectItemCaseSensitive(node, key);
+    const char *pointer = below(load, "/churn", key);
+    if (events && !expression_text(load, events, pointer, text))
+        return false;
+    struct parse parse = parse_of(load, pointer, *text);
+    int32_t found = tagd_parse_selector(&parse);
+    *selector = (uint32_t)found;
+    return found >= 0;
+}
+
+/* What the model knows of a customer: purchase days, the first purchase and the last. */
+static void keep_purchases(struct tagd_catalog *catalog)
+{
+    struct tagd_churn *churn = &catalog->churn;
+    struct tagd_str no_field = {"", 0};
+    uint32_t store = tagd_state_store(catalog, churn->selector, TAGD_MS_DAY, true);
+    churn->days = tagd_state_window(catalog, false, store, 0, 0);
+    churn->days_column = tagd_state_column(catalog, store, TAGD_COL_DAYS, no_field);
+    churn->first = tagd_state_mark(catalog, churn->selector, TAGD_MARK_FIRST, no_field, TAGD_DECIMAL);
+    churn->latest = tagd_state_mark(catalog, churn->selector, TAGD_MARK_LATEST, no_field, TAGD_DECIMAL);
+}
+
+/* Drivers are parsed with the rules. By default: how long the silence is, beside the mean time between purchase days. */
+static bool name_drivers(struct load *load, const cJSON *node, const char *events)
+{
+    static const char *const keys[] = {"name", "value", "usual", "label", NULL};
+    struct tagd_catalog *catalog = load->catalog;
+    struct tagd_churn *churn = &catalog->churn;
+    const cJSON *drivers = cJSON_GetObjectItemCaseSensitive(node, "drivers");
+    if (drivers && !want(load, drivers, "/churn/drivers", cJSON_IsArray(drivers), "an array of drivers"))
+        return false;
+    int n = drivers ? cJSON_GetArraySize(drivers) : 1;
+    if (n > TAGD_DRIVERS_MAX)
+        return fail_at(load, "/churn/drivers", false, "%d drivers: a catalog has at most %d", n, TAGD_DRIVERS_MAX);
+    churn->drivers = tagd_arena_zalloc(&catalog->arena, ((size_t)n + 1) * sizeof *churn->drivers);
+    if (!drivers) {
+        churn->n_drivers = 1;
+        churn->drivers[0] = (struct tagd_driver){
+            .name = "silence",
+            .value_text = tagd_arena_printf(&catalog->arena, "since(%s)", events),
+            .usual_text = tagd_arena_printf(&catalog->arena, "(since_first(%s) - since(%s)) / (days(%s) - 1)", events,
+                                            events, events)};
+        return true;
+    }
+    for (const cJSON *driver = drivers->child; driver; driver = driver->next) {
+        const char *pointer = below_index(load, "/churn/drivers", churn->n_drivers);
+        struct tagd_driver *into = &churn->drivers[churn->n_drivers++];
+        if (!want(load, driver, pointer, cJSON_IsObject(driver), "an object with 'name' and 'value'") ||
+            !known_keys(load, driver, pointer, keys))
+            return false;
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(driver, "name"),
+                    *value = cJSON_GetObjectItemCaseSensitive(driver, "value"),
+                    *usual = cJSON_GetObjectItemCaseSensitive(driver, "usual");
+        if (!cJSON_IsString(name) || !name->valuestring[0] || strlen(name->valuestring) > TAGD_NAME_BYTES_MAX || !value)
+            return fail_at(load, pointer, false, "expected 'name', a text, and 'value', an expression");
+        into->name = keep(load, name->valuestring);
+        if (!expression_text(load, value, below(load, pointer, "value"), &into->value_text) ||
+            (usual && !expression_text(load, usual, below(load, pointer, "usual"), &into->usual_text)) ||
+            !load_label(load, cJSON_GetObjectItemCaseSensitive(driver, "label"), below(load, pointer, "label")))
+            return false;
+    }
+    return true;
+}
+
+static const struct level {
+    const char *tag;
+    const char *below, *silence; /* without "levels" */
+} levels[] = {{"churned", "0.2", "90d"}, {"at-risk", "0.5", "60d"}, {"watch", "0.7", "30d"}};
+#define LEVEL_STABLE "stable"
+#define LEVELS (sizeof levels / sizeof *levels)
+
+/* The rule of a level, in the language: the model's word, and where it has none, silence. */
+static const char *level_rule(struct load *load, const char *events, const char *below_text, const char *silence)
+{
+    struct tagd_buf text = {0};
+    tagd_buf_printf(&text, "p_alive() < %s", below_text);
+    if (silence)
+        tagd_buf_printf(&text, " or p_alive() is null and since(%s) >= %s", events, silence);
+    const char *kept = tagd_arena_copy(&load->catalog->arena, text.p, text.n).p;
+    tagd_buf_free(&text);
+    return kept;
+}
+
+static bool load_level(struct load *load, const cJSON *node, const char *events, double *least,
+                       struct tagd_rule *rule)
+{
+    static const char *const keys[] = {"below", "silence", "label", "plan", NULL};
+    const char *pointer = below(load, "/churn/levels", node->string);
+    const cJSON *limit = cJSON_GetObjectItemCaseSensitive(node, "below"),
+                *silence = cJSON_GetObjectItemCaseSensitive(node, "silence");
+    int64_t ms;
+    char text[32];
+    if (!want(load, node, pointer, cJSON_IsObject(node), "an object with 'below'") ||
+        !known_keys(load, node, pointer, keys) ||
+        !load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label")))
+        return false;
+    if (!cJSON_IsNumber(limit) || limit->valuedouble <= *least || limit->valuedouble >= 1)
+        return fail_at(load, limit ? below(load, pointer, "below") : pointer, false,
+                       "expected 'below', a probability between 0 and 1: churned's is the least, then at-risk's, then watch's");
+    if (silence && (!cJSON_IsString(silence) || !tagd_duration_parse(tagd_str_of(silence->valuestring), &ms)))
+        return fail_at(load, below(load, pointer, "silence"), false, "expected a duration such as \"90d\"");
+    *least = limit->valuedouble;
+    snprintf(text, sizeof text, "%.15g", limit->valuedouble);
+    rule->text = level_rule(load, events, text, silence ? silence->valuestring : NULL);
+    load_plan(load, node, rule);
+    return true;
+}
+
+static bool load_levels(struct load *load, const cJSON *given, const char *events, struct tagd_dimension *dimension)
+{
+    static const char *const keys[] = {"churned", "at-risk", "watch", LEVEL_STABLE, NULL};
+    static const char *const stable_keys[] = {"label", "plan", NULL};
+    double least = 0;
+    if (given && (!want(load, given, "/churn/levels", cJSON_IsObject(given), "an object of levels") ||
+                  !known_keys(load, given, "/churn/levels", keys)))
+        return false;
+    for (size_t i = 0; i < LEVELS; i++) {
+        const cJSON *node = given ? cJSON_GetObjectItemCaseSensitive(given, levels[i].tag) : NULL;
+        struct tagd_rule *rule = &dimension->rules[dimension->n_rules];
+        if (given && !node)
+            continue;
+        rule->tag = levels[i].tag;
+        rule->text = level_rule(load, events, levels[i].below, levels[i].silence);
+        if (node && !load_level(load, node, events, &least, rule))
+            return false;
+        dimension->n_rules++;
+    }
+    const cJSON *stable = given ? cJSON_GetObjectItemCaseSensitive(given, LEVEL_STABLE) : NULL;
+    struct tagd_rule *rule = &dimension->rules[dimension->n_rules++];
+    rule->tag = LEVEL_STABLE;
+    rule->text = tagd_arena_printf(&load->catalog->arena, "since(%s) is not null", events);
+    if (!stable)
+        return true;
+    load_plan(load, stable, rule);
+    return want(load, stable, "/churn/levels/" LEVEL_STABLE, cJSON_IsObject(stable), "an object") &&
+           known_keys(load, stable, "/churn/levels/" LEVEL_STABLE, stable_keys) &&
+           load_label(load, cJSON_GetObjectItemCaseSensitive(stable, "label"), "/churn/levels/" LEVEL_STABLE "/label");
+}
+
+/* The dimension that the section makes, unless the catalog's own rules do. */
+static bool name_levels(struct load *load, const cJSON *node, const char *events)
+{
+    struct tagd_catalog *catalog = load->catalog;
+    struct tagd_dimension *dimension = &catalog->dimensions[catalog->n_dimensions];
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(node, "levels");
+    bool own = tagd_catalog_dimension_find(catalog, TAGD_STR(TAGD_CHURN_DIMENSION)) >= 0;
+    if (own && given)
+        return fail_at(load, "/churn/levels", true,
+                       "\"dimensions\" has " TAGD_CHURN_DIMENSION " already: expected levels here or rules there");
+    if (own)
+        return true;
+    *dimension = (struct tagd_dimension){.name = TAGD_CHURN_DIMENSION};
+    dimension->rules = tagd_arena_zalloc(&catalog->arena, (LEVELS + 1) * sizeof *dimension->rules);
+    if (!load_levels(load, given, events, dimension) ||
+        !load_span(load, node, "/churn", "for", &dimension->for_ms) ||
+        !load_span(load, node, "/churn", "min_dwell", &dimension->dwell_ms))
+        return false;
+    for (uint32_t i = 0; i < dimension->n_rules; i++) {
+        dimension->rules[i].for_ms = dimension->for_ms;
+        dimension->rules[i].dwell_ms = dimension->dwell_ms;
+    }
+    see_holds(dimension);
+    catalog->n_dimensions++;
+    return true;
+}
+
+static bool name_churn(struct load *load, const cJSON *root)
+{
+    static const char *const keys[] = {"model", "event",   "r",        "alpha", "a",         "b",   "levels",
+                                       "label", "drivers", "activity", "for",   "min_dwell", "fit", NULL};
+    struct tagd_churn *churn = &load->catalog->churn;
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(root, "churn");
+    const char *events = "order.paid", *activity;
+    uint32_t signs;
+    if (!node)
+        return true;
+    if (!want(load, node, "/churn", cJSON_IsObject(node), "an object, as `tagd fit` prints it") ||
+        !known_keys(load, node, "/churn", keys) || !load_parameters(load, node, &churn->model) ||
+        !load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), "/churn/label") ||
+        !load_churn_events(load, node, "event", &events, &churn->selector))
+        return false;
+    activity = events;
+    if (!load_churn_events(load, node, "activity", &activity, &signs))
+        return false;
+    churn->given = true;
+    keep_purchases(load->catalog);
+    churn->activity = tagd_state_mark(load->catalog, signs, TAGD_MARK_LATEST, (struct tagd_str){"", 0}, TAGD_DECIMAL);
+    return name_drivers(load, node, events) && name_levels(load, node, events);
+}
+
 #define ALERT_TAG "raised"
 
 /* An alert is a dimension with one tag. */
@@ -624,7 +838,7 @@ static bool name_dimensions(struct load *load, const cJSON *root)
     if (n_alerts > TAGD_ALERTS_MAX)
         return fail_at(load, "/alerts", false, "%d alerts: a catalog has at most %d", n_alerts, TAGD_ALERTS_MAX);
     catalog->dimensions =
-        tagd_arena_zalloc(&catalog->arena, ((size_t)n + (size_t)n_alerts + 1) * sizeof *catalog->dimensions);
+        tagd_arena_zalloc(&catalog->arena, ((size_t)n + (size_t)n_alerts + 2) * sizeof *catalog->dimensions);
     for (const cJSON *node = dimensions->child; node; node = node->next) {
         struct tagd_dimension *dimension = &catalog->dimensions[catalog->n_dimensions];
         if (!name_dimension(load, node, below(load, "/dimensions", node->string), dimension))
@@ -633,7 +847,7 @@ static bool name_dimensions(struct load *load, const cJSON *root)
         catalog->reviews |= dimension->assign == TAGD_ASSIGN_REVIEW;
         catalog->n_dimensions++;
     }
-    return name_alerts(load, alerts);
+    return name_churn(load, root) && name_alerts(load, alerts);
 }
 
 /* ---- aliases ---- */
@@ -826,7 +1040,7 @@ static uint32_t count_nodes(const struct tagd_node *node)
 /* A value can be a tag if its text is exact and if time changes it at pane boundaries only. */
 static bool value_fits(struct load *load, const char *at, const struct tagd_node *value)
 {
-    if (value->varies)
+    if (value->varies || value->decays)
         return fail_at(load, at, false,
                        "this value varies with every millisecond: expected one that changes with events and at pane "
                        "boundaries only");
@@ -860,6 +1074,23 @@ static bool load_rule(struct load *load, struct tagd_dimension *dimension, struc
     return true;
 }
 
+/* A figure that is told beside a level: it may be anything that rules compute, but no condition. */
+static bool load_figure(struct load *load, const char *text, const char *at, struct tagd_node **node)
+{
+    struct parse parse = parse_of(load, at, text);
+    *node = tagd_parse_expression(&parse);
+    if (!*node)
+        return false;
+    enum tagd_type type = (*node)->type;
+    return type == TAGD_T_NUMBER || type == TAGD_T_DURATION || fail_at(load, at, false, "expected a number or a duration");
+}
+
+static bool load_driver(struct load *load, struct tagd_driver *driver, const char *at)
+{
+    return load_figure(load, driver->value_text, below(load, at, "value"), &driver->value) &&
+           (!driver->usual_text || load_figure(load, driver->usual_text, below(load, at, "usual"), &driver->usual));
+}
+
 static bool load_rules(struct load *load)
 {
     struct tagd_catalog *catalog = load->catalog;
@@ -878,6 +1109,10 @@ static bool load_rules(struct load *load)
             if (!load_rule(load, dimension, &dimension->rules[i], at))
                 return false;
         }
+    }
+    for (uint32_t i = 0; i < catalog->churn.n_drivers; i++) {
+        if (!load_driver(load, &catalog->churn.drivers[i], below_index(load, "/churn/drivers", i)))
+            return false;
     }
     /* Metrics that no rule uses are checked all the same. */
     for (uint32_t i = 0; i < catalog->n_metrics; i++) {
@@ -975,6 +1210,8 @@ static void touch(struct tagd_catalog *catalog, const struct tagd_node *node, ui
         catalog->selectors[catalog->marks[node->index].selector].dimensions[dimension] = true;
     if (node->kind == TAGD_N_DAYS_UNTIL || node->kind == TAGD_N_ATTRIBUTE)
         catalog->attributes[node->index].dimensions[dimension] = true;
+    if (node->kind == TAGD_N_P_ALIVE)
+        catalog->selectors[catalog->churn.selector].dimensions[dimension] = true;
     touch(catalog, node->a, dimension);
     touch(catalog, node->b, dimension);
     for (uint32_t i = 0; i < node->n_list; i++)
@@ -1132,6 +1369,11 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
                         (int)catalog->marks[i].field.n, catalog->marks[i].field.n ? catalog->marks[i].field.p : "");
     for (uint32_t d = 0; d < catalog->n_dimensions; d++)
         describe_dimension(catalog, &catalog->dimensions[d], out);
+    if (catalog->churn.given) {
+        const struct tagd_churn_model *model = &catalog->churn.model;
+        tagd_buf_printf(out, "churn %d %.17g %.17g %.17g %.17g %u\n", (int)model->kind, model->r, model->alpha, model->a,
+                        model->b, catalog->churn.selector);
+    }
     for (uint32_t i = 0; i < catalog->n_goals; i++) {
         const struct tagd_goal *goal = &catalog->goals[i];
         tagd_buf_printf(out, "goal %s %u %u %u %lld\n", goal->name, goal->dimension, goal->tag, goal->selector,
@@ -1148,8 +1390,8 @@ static bool load_root(struct load *load)
 {
     static const char *const keys[] = {"catalog", "version",    "timezone", "label",      "events",
                                        "groups",  "attributes", "metrics",  "dimensions", "alerts",
-                                       "aliases", "goals",      NULL};
-    static const char *const later[] = {"churn", "tables", NULL};
+                                       "aliases", "goals",      "churn",    NULL};
+    static const char *const later[] = {"tables", NULL};
     const cJSON *root = tagd_jsonc_root(load->jsonc);
     if (!want(load, root, "", cJSON_IsObject(root), "an object"))
         return false;

@@ -609,7 +609,6 @@ static const struct {
     const char *name;
     enum tagd_node_kind kind;
 } past_functions[] = {{"was", TAGD_N_WAS}, {"previous", TAGD_N_PREVIOUS}, {"held", TAGD_N_HELD}};
-static const char *const later_functions[] = {"p_alive"};
 
 static bool is_exact(enum tagd_node_kind kind, enum tagd_type type)
 {
@@ -849,6 +848,7 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
         node->slope = inner->slope;
         node->timed = inner->timed;
         node->exact = inner->exact;
+        node->decays = inner->decays;
         collect_needs(parse, inner);
         return node;
     }
@@ -876,6 +876,17 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
                 (int)name.n, name.p);
 }
 
+static struct tagd_node *parse_p_alive(struct parse *parse, size_t start)
+{
+    if (!parse->catalog->churn.given)
+        return fail(parse, start, "p_alive() is the churn model's: expected a \"churn\" section, which `tagd fit` makes");
+    if (!expect(parse, ")", "after p_alive("))
+        return NULL;
+    struct tagd_node *node = node_new(parse, TAGD_N_P_ALIVE, TAGD_T_NUMBER, start);
+    node->decays = node->timed = true;
+    return node;
+}
+
 static struct tagd_node *no_function(struct parse *parse, size_t start, struct tagd_str name)
 {
     char names[240];
@@ -884,6 +895,7 @@ static struct tagd_node *no_function(struct parse *parse, size_t start, struct t
         n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", functions[i].name);
     for (size_t i = 0; i < sizeof past_functions / sizeof *past_functions; i++)
         n += (size_t)snprintf(names + n, sizeof names - n, ", %s", past_functions[i].name);
+    snprintf(names + n, sizeof names - n, ", p_alive");
     return fail(parse, start, "no function is named '%.*s': expected one of %s", (int)name.n, name.p, names);
 }
 
@@ -906,10 +918,8 @@ static struct tagd_node *parse_word(struct parse *parse)
             if (tagd_str_eq(name, tagd_str_of(past_functions[i].name)))
                 return parse_past(parse, i, start);
         }
-        for (size_t i = 0; i < sizeof later_functions / sizeof *later_functions; i++) {
-            if (tagd_str_eq(name, tagd_str_of(later_functions[i])))
-                return fail(parse, start, "function '%s' is not supported by this version", later_functions[i]);
-        }
+        if (tagd_str_eq(name, TAGD_STR("p_alive")))
+            return parse_p_alive(parse, start);
         return no_function(parse, start, name);
     }
     parse->at = end;
@@ -959,6 +969,13 @@ static int slope_of(enum tagd_node_kind kind, const struct tagd_node *a, const s
     return kind == TAGD_N_ADD ? a->slope + b->slope : a->slope - b->slope;
 }
 
+static void *no_decay(struct parse *parse, size_t at)
+{
+    return fail(parse, at,
+                "p_alive() doesn't change linearly with time: expected < <= > >= between it and what is constant between "
+                "events, or a null test, so that the next instant can be computed");
+}
+
 static struct tagd_node *arithmetic(struct parse *parse, enum tagd_node_kind kind, size_t at, struct tagd_node *a,
                                     struct tagd_node *b)
 {
@@ -985,6 +1002,8 @@ static struct tagd_node *arithmetic(struct parse *parse, enum tagd_node_kind kin
                     : kind == TAGD_N_MUL ? "*"
                                          : "/",
                     type_names[l], type_names[r]);
+    if (a->decays || b->decays)
+        return no_decay(parse, at);
     if (kind == TAGD_N_MUL && a->varies && b->varies)
         return fail(parse, at,
                     "both sides of this product vary with time: expected at most one, so that the next instant can be "
@@ -1122,6 +1141,8 @@ static bool comparable(struct parse *parse, enum tagd_node_kind kind, size_t at,
     enum tagd_type l = a->type == TAGD_T_TAG ? TAGD_T_STRING : a->type,
                    r = b->type == TAGD_T_TAG ? TAGD_T_STRING : b->type;
     bool ordering = kind != TAGD_N_EQ && kind != TAGD_N_NE && kind != TAGD_N_IN;
+    if ((a->decays || b->decays) && (!ordering || a->varies || b->varies || (a->decays && b->decays)))
+        return no_decay(parse, at), false;
     if (l != r && l != TAGD_T_NULL && r != TAGD_T_NULL)
         return fail(parse, at, "%s can't be compared with %s", type_names[a->type], type_names[b->type]), false;
     if (ordering && (l == TAGD_T_BOOLEAN || r == TAGD_T_BOOLEAN || a->type == TAGD_T_TAG || b->type == TAGD_T_TAG))

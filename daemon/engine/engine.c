@@ -931,6 +931,30 @@ void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension,
     tagd_buf_add_byte(out, '}');
 }
 
+void tagd_engine_churn(const struct tagd_engine *engine, struct tagd_buf *out)
+{
+    const struct tagd_churn *churn = &engine->catalog->churn;
+    struct view *now = (struct view *)(uintptr_t)&engine->now;
+    const struct tagd_node alive = {.kind = TAGD_N_P_ALIVE};
+    const struct tagd_val none = {.kind = TAGD_V_NULL};
+    tagd_buf_add_z(out, "\"p_alive\":");
+    add_val(out, churn->given ? tagd_eval(now, &alive) : none);
+    tagd_buf_add_z(out, ",\"drivers\":[");
+    for (uint32_t i = 0; i < churn->n_drivers; i++) {
+        const struct tagd_driver *driver = &churn->drivers[i];
+        tagd_buf_add_z(out, i ? ",{\"name\":" : "{\"name\":");
+        tagd_buf_add_json(out, tagd_str_of(driver->name));
+        tagd_buf_add_z(out, ",\"value\":");
+        add_val(out, tagd_eval(now, driver->value));
+        tagd_buf_add_z(out, ",\"usual\":");
+        add_val(out, driver->usual ? tagd_eval(now, driver->usual) : none);
+        tagd_buf_add_byte(out, '}');
+    }
+    tagd_buf_add_z(out, "],\"last_activity\":");
+    const struct tagd_mark_state *activity = churn->given ? &now->profile->marks[churn->activity] : NULL;
+    add_val(out, activity && activity->present ? (struct tagd_val){.kind = TAGD_V_TIME, .u.i = activity->at} : none);
+}
+
 void tagd_engine_attribute(const struct tagd_engine *engine, size_t attribute, struct tagd_buf *out)
 {
     struct view *now = (struct view *)(uintptr_t)&engine->now;

@@ -230,6 +230,27 @@ static struct tagd_val past_value(const struct view *view, const struct tagd_nod
     return outcome->tag < 0 ? null_val : (struct tagd_val){.kind = TAGD_V_STRING, .u.s = outcome->text};
 }
 
+bool tagd_purchases(struct view *view, struct tagd_purchases *purchases)
+{
+    const struct tagd_churn *churn = &view->catalog->churn;
+    const struct tagd_mark_state *first = &view->profile->marks[churn->first],
+                                 *latest = &view->profile->marks[churn->latest];
+    if (!latest->present)
+        return false;
+    purchases->x = (uint32_t)tagd_window_sum(view, churn->days, churn->days_column) - 1;
+    purchases->first_ms = first->at;
+    purchases->last_ms = latest->at;
+    return tagd_model_speaks(&churn->model, purchases->x);
+}
+
+static struct tagd_val p_alive_value(struct view *view)
+{
+    struct tagd_purchases purchases;
+    return tagd_purchases(view, &purchases)
+               ? double_val(tagd_model_p_alive_at(&view->catalog->churn.model, &purchases, view->now))
+               : null_val;
+}
+
 struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node)
 {
     struct tagd_val a, b;
@@ -254,6 +275,7 @@ struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node)
     case TAGD_N_WAS:
     case TAGD_N_PREVIOUS: return past_value(view, node);
     case TAGD_N_HELD: return tagd_clock_val(view, node, view->now);
+    case TAGD_N_P_ALIVE: return p_alive_value(view);
     case TAGD_N_METRIC: return tagd_eval(view, view->catalog->metrics[node->index].node);
     case TAGD_N_AND:
     case TAGD_N_OR: return eval_logic(view, node);

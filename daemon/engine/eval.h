@@ -106,6 +106,9 @@ bool tagd_is_clock(const struct tagd_node *node);
 bool tagd_clock_zero(const struct view *view, const struct tagd_node *node, int64_t *zero);
 struct tagd_val tagd_clock_val(const struct view *view, const struct tagd_node *node, int64_t at);
 
+/* What the churn model knows of the customer; false: it has nothing to say. */
+bool tagd_purchases(struct view *view, struct tagd_purchases *purchases);
+
 /* ---- windows at view->now (window.c) ---- */
 
 /* A column: the sum, the least or greatest as cells are, or the number of days. */

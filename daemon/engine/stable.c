@@ -446,6 +446,21 @@ static enum tagd_node_kind mirrored(enum tagd_node_kind kind)
     }
 }
 
+/* p_alive() against what is constant until its own next instant: it falls, so that a comparison turns once at most. */
+static int64_t alive_crossing(struct view *view, enum tagd_node_kind kind, const struct tagd_node *level)
+{
+    const struct tagd_churn_model *model = &view->catalog->churn.model;
+    struct tagd_purchases purchases;
+    int64_t stable = tagd_stable(view, level);
+    struct tagd_val val = tagd_eval(view, level);
+    if (val.kind == TAGD_V_NULL || !tagd_purchases(view, &purchases))
+        return stable;
+    bool strict = kind == TAGD_N_LT || kind == TAGD_N_GE;
+    int64_t at = strict ? tagd_model_below_ms(model, &purchases, tagd_val_number(val))
+                        : tagd_model_at_most_ms(model, &purchases, tagd_val_number(val));
+    return at > view->now ? earlier(stable, at) : stable;
+}
+
 static int64_t stable_comparison(struct view *view, const struct tagd_node *node)
 {
     const struct tagd_node *a = behind_metric(view->catalog, node->a), *b = behind_metric(view->catalog, node->b);
@@ -454,6 +469,10 @@ static int64_t stable_comparison(struct view *view, const struct tagd_node *node
     if (right->kind == TAGD_N_LITERAL && right->literal.kind == TAGD_V_NULL)
         return TAGD_NEVER;
     enum tagd_node_kind kind = flipped ? mirrored(node->kind) : node->kind;
+    if (node->a->decays)
+        return alive_crossing(view, node->kind, node->b);
+    if (node->b->decays)
+        return alive_crossing(view, mirrored(node->kind), node->a);
     if (right->kind == TAGD_N_LITERAL && tagd_is_clock(left))
         return clock_crossing(view, left, kind, right->literal.u.i);
     if (right->kind == TAGD_N_LITERAL && left->kind == TAGD_N_DAYS_UNTIL)
@@ -497,7 +516,7 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node)
     case TAGD_N_NOT: return tagd_stable(view, node->a);
     case TAGD_N_IS_NULL:
     case TAGD_N_IS_NOT_NULL:
-        if (behind_metric(view->catalog, node->a)->kind == TAGD_N_DAYS_UNTIL)
+        if (behind_metric(view->catalog, node->a)->kind == TAGD_N_DAYS_UNTIL || node->a->decays)
             return TAGD_NEVER; /* events alone decide it */
         return node->a->varies ? search(view, node) : tagd_stable(view, node->a);
     case TAGD_N_ADD:

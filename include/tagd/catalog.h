@@ -23,6 +23,8 @@ struct tagd_catalog;
 #define TAGD_ALERTS_MAX 500
 #define TAGD_ALIASES_MAX 10000
 #define TAGD_GOALS_MAX 100
+#define TAGD_DRIVERS_MAX 20
+#define TAGD_CHURN_DIMENSION "churn.level"
 
 /* Compiles the text (of n bytes; `name` is the file's name for messages). NULL: *error says file, JSON Pointer, line,
  * column, what was found and expected, with the source line and a caret on lines of their own. The catalog owns all it

@@ -95,6 +95,8 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
 void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension, size_t rule, struct tagd_buf *out);
 /* An attribute's value at the present evaluation, as JSON; null: none. */
 void tagd_engine_attribute(const struct tagd_engine *engine, size_t attribute, struct tagd_buf *out);
+/* "p_alive":number or null,"drivers":[...],"last_activity":time or null of the present evaluation; JSON members. */
+void tagd_engine_churn(const struct tagd_engine *engine, struct tagd_buf *out);
 const char *tagd_engine_rule_text(const struct tagd_engine *engine, size_t dimension, size_t rule);
 /* Sets the engine up to answer rule_values for this profile at this instant; valid_until and then per dimension on
  * request; then's text lives until the engine is used again. */

@@ -13,6 +13,7 @@ class Maker:
         self.grid = seed % 2 == 1
         self.used = {}
         self.durations = []  # of since() literals, so that events can fall on their crossings
+        self.churns = None
         self.panes = [100] if self.grid else [HOUR]
         self.zone = self.r.choice(["+00:00", "+08:00", "+05:30", "-03:00"])
         self.start = START + self.r.randint(0, DAY)
@@ -238,7 +239,51 @@ class Maker:
     def divisor(self):
         return self.r.choice([f"count({self.events()})", f"(count({self.events()}) - 1)", f"count({self.events()}{self.window()})", f"distinct(source, {self.events()})"])
 
+    def alive(self):
+        """p_alive() against something that is constant between events, or a null test."""
+        self.use("p_alive")
+        level = self.r.choice([0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 1, 0.02])
+        if self.chance(0.1):
+            return f"p_alive() is {self.r.choice(['', 'not '])}null"
+        if self.chance(0.2):
+            return f"{level} {self.r.choice(['>=', '>', '<', '<='])} p_alive()"
+        right = f"count({self.events()}{self.window()}) / 4" if self.chance(0.15) else level
+        return f"p_alive() {self.r.choice(['>=', '>', '<', '<='])} {right}"
+
+    def churn(self):
+        self.use("churn")
+        kind = self.r.choice(["bg-nbd", "mbg-nbd"])
+        self.use(kind)
+        out = {"model": kind, "event": self.events(), "fit": {"any": "thing"}}
+        # no round figures: with them p_alive() is a level to the last digit at some millisecond, where two programs may differ
+        for name, values in (("r", [60.37, 300.71, 2000.5] if self.grid else [0.243, 1.0231, 4.5017]),
+                             ("alpha", [0.000213, 0.00107] if self.grid else [0.5123, 4.414]), ("a", [0.3091, 0.793, 2.0117]), ("b", [0.8123, 2.426])):
+            out[name] = self.r.choice(values)
+        if self.chance(0.6):
+            self.use("levels")
+            limits = sorted(self.r.sample([0.05, 0.2, 0.4, 0.5, 0.7, 0.85, 0.95], 3))
+            out["levels"] = {name: {"below": limit} for name, limit in zip(["churned", "at-risk", "watch"], limits) if self.chance(0.8)}
+            for level in out["levels"].values():
+                if self.chance(0.5):
+                    level["silence"] = self.text_of(self.span())
+                if self.chance(0.3):
+                    level["plan"] = {"call": True}
+            if self.chance(0.3):
+                out["levels"]["stable"] = {"plan": "none"}
+        if self.chance(0.4):
+            self.use("drivers")
+            out["drivers"] = [{"name": "silence", "value": self.clock()}, {"name": "spend", "value": f"sum(amount, {self.events(True)}{self.window()})",
+                                                                           "usual": self.constant_number(0)}]
+        if self.chance(0.4):
+            out["activity"] = self.events()
+        if self.chance(0.2):
+            self.use("for")
+            out["for"] = self.text_of(self.span())
+        return out
+
     def comparison(self):
+        if self.churns and self.chance(0.12):
+            return self.alive()
         op = self.r.choice([">=", ">", "<", "<=", "==", "!="])
         kind = self.r.random()
         self.use(op)
@@ -334,6 +379,7 @@ class Maker:
             events["order.paid"]["dedupe"] = "700ms" if self.grid else "2d"
             if self.chance(0.5):
                 events["login"]["dedupe"] = "300ms" if self.grid else "6h"
+        self.churns = self.churn() if self.chance(0.3) else None
         self.metrics = {}
         for i in range(self.r.randint(0, 2)):
             self.metrics[f"m{i}"] = self.constant_number(0)
@@ -395,7 +441,7 @@ class Maker:
         return {"catalog": "random", "version": "1", "timezone": self.zone, "events": events,
                 "groups": {"buying": buying, "any": ["login", 'chat{direction="inbound"}', "order.paid"]},
                 "attributes": self.attributes, "metrics": self.metrics, "dimensions": dimensions,
-                **({"goals": goals} if goals else {}), **({"alerts": alerts} if alerts else {}), **({"aliases": self.aliases} if self.aliases else {})}
+                **({"churn": self.churns} if self.churns else {}), **({"goals": goals} if goals else {}), **({"alerts": alerts} if alerts else {}), **({"aliases": self.aliases} if self.aliases else {})}
 
     def holds(self, holding):
         """for and min_dwell, of a dimension or a tag."""

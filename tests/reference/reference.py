@@ -96,7 +96,7 @@ def next_return(date, today):
 
 WINDOWED = ("count", "sum", "avg", "min", "max", "distinct", "top", "days")
 PAST = ("was", "previous", "held")  # of a dimension, as it stood before the evaluation
-FUNCTIONS = WINDOWED + ("since", "since_first", "until", "first", "latest", "days_until", "attr") + PAST
+FUNCTIONS = WINDOWED + ("p_alive", "since", "since_first", "until", "first", "latest", "days_until", "attr") + PAST
 TOKEN = re.compile(r"""\s*(?:(?P<num>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:ms|[smhdw])?(?![A-Za-z0-9_]))
     |(?P<str>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)
     |(?P<op>==|!=|<=|>=|[<>=+*/(){}\[\],:-]))""", re.X)
@@ -212,6 +212,9 @@ class Parser:
             if text.startswith("attr.") or text in self.catalog["metrics"]:
                 return ("attr" if text.startswith("attr.") else "metric", text)
             return ("dimension", text, self.dimension(text))
+        if text == "p_alive":
+            self.need(")")
+            return (text, self.text[start:self.tokens[self.i - 1][3]])
         if text in PAST:
             name = self.take(self.peek())
             self.need(")")
@@ -269,8 +272,30 @@ class Parser:
         return window, pane, offset
 
 
+def churn_levels(churn):
+    """The dimension that a churn section makes."""
+    event = churn.get("event", "order.paid")
+    default = {"churned": {"below": 0.2, "silence": "90d"}, "at-risk": {"below": 0.5, "silence": "60d"}, "watch": {"below": 0.7, "silence": "30d"}}
+    levels, tags = churn.get("levels", default), []
+    for name in ("churned", "at-risk", "watch"):
+        if name in levels:
+            level = levels[name]
+            silent = f" or p_alive() is null and since({event}) >= {level['silence']}" if "silence" in level else ""
+            tags.append({"tag": name, "when": f"p_alive() < {level['below']:.15g}{silent}", "plan": level.get("plan")})
+    tags.append({"tag": "stable", "when": f"since({event}) is not null", "plan": levels.get("stable", {}).get("plan")})
+    return {"tags": tags, **{key: churn[key] for key in ("for", "min_dwell") if key in churn}}
+
+
+def churn_drivers(churn):
+    event = churn.get("event", "order.paid")
+    return churn.get("drivers", [{"name": "silence", "value": f"since({event})",
+                                  "usual": f"(since_first({event}) - since({event})) / (days({event}) - 1)"}])
+
+
 def load(catalog):
     catalog = dict(catalog)
+    if "churn" in catalog and "churn.level" not in catalog["dimensions"]:
+        catalog["dimensions"] = {**catalog["dimensions"], "churn.level": churn_levels(catalog["churn"])}
     zone = catalog.get("timezone", "+00:00")
     catalog["zone"] = (-1 if zone[0] == "-" else 1) * (int(zone[1:3]) * 60 + int(zone[4:6])) * 60000
     catalog.setdefault("metrics", {})
@@ -288,6 +313,11 @@ def load(catalog):
     catalog["rules"] = {name: [("", d["value"], Parser(d["value"], catalog).expression(), None)] if "value" in d else
                         [(t["tag"], t.get("when"), Parser(t["when"], catalog).expression() if "when" in t else never, t.get("plan")) for t in d["tags"]]
                         for name, d in catalog["all"].items()}
+    if "churn" in catalog:
+        catalog["purchases"] = Parser(catalog["churn"].get("event", "order.paid"), catalog).events()
+        catalog["activity"] = Parser(catalog["churn"].get("activity", catalog["churn"].get("event", "order.paid")), catalog).events()
+        catalog["drivers"] = [(d["name"], *(Parser(d[key], catalog).expression() if key in d else ("literal", "", None) for key in ("value", "usual")))
+                              for d in churn_drivers(catalog["churn"])]
     catalog["spans"] = {name: spans_of(d) for name, d in catalog["all"].items()}
     catalog.setdefault("attributes", {})
     needs = {name: {x for _, _, node, _ in rules for x in dimensions_in(node, catalog)} for name, rules in catalog["rules"].items()}
@@ -413,7 +443,7 @@ class Customer:
         self.catalog, self.events, self.chosen = catalog, [], {}
         self.standing = {d: Standing() for d in catalog["rules"]}
         self.past, self.words, self.goals = self.standing, {}, {}
-        self.revision, self.ids, self.exists, self.updates = {"tag": 0, "alert": 0, "proposal": 0, "goal": 0}, {}, False, []
+        self.revision, self.ids, self.exists, self.updates = {"tag": 0, "alert": 0, "proposal": 0, "goal": 0, "churn": 0}, {}, False, []
 
     @property
     def tags(self):
@@ -454,6 +484,19 @@ class Customer:
         begin, end = (last - length // pane + 1) * pane - shift, (last + 1) * pane - shift
         return events[bisect_left(times, begin):bisect_left(times, end)]
 
+    def p_alive(self, now):
+        """BG/NBD (Fader, Hardie, Lee 2005) or MBG/NBD (Batislam and others 2007): the formula, in weeks."""
+        churn = self.catalog["churn"]
+        events, times = self.select(self.catalog["purchases"])
+        x = len({(t + self.catalog["zone"]) // DAY for t in times}) - 1
+        bg = churn["model"] == "bg-nbd"
+        if x < 0 or (bg and x == 0):
+            return None
+        t_x, total = (times[-1] - times[0]) / UNITS["w"], (now - times[0]) / UNITS["w"]
+        odds = churn["a"] / (churn["b"] + x - (1 if bg else 0))
+        log_odds = math.log(odds) + (churn["r"] + x) * math.log((churn["alpha"] + total) / (churn["alpha"] + t_x))
+        return 1 / (1 + math.exp(log_odds)) if log_odds < 700 else math.exp(-log_odds)
+
     def value(self, node, now, tags):
         kind = node[0]
         if kind in COMPARE:
@@ -464,6 +507,8 @@ class Customer:
             return self.value(self.catalog["metric_nodes"][node[1]], now, tags)
         if kind == "dimension":
             return tags[node[2]]
+        if kind == "p_alive":
+            return self.p_alive(now)
         if kind in PAST:
             past = self.past[node[2]]
             if kind == "held":
@@ -610,14 +655,15 @@ class Customer:
                  for n in walk(rule, self.catalog)]
         found = self.boundaries(nodes, begin, end)
         varying = [n for n in nodes if n[0] in ("==", "!=", "<", "<=", ">", ">=", "in") and any(
-            m[0] in ("since", "since_first", "until", "held") for m in walk(n, self.catalog)) and not any(
+            m[0] in ("since", "since_first", "until", "held", "p_alive") for m in walk(n, self.catalog)) and not any(
             m[0] in ("and", "or", "not", "null", "notnull", "dimension") for m in walk(n, self.catalog))]
         self.past = self.standing
         edges = [begin] + sorted(found) + [end + 1]
         for node in varying:
             for b in node[3] if node[0] == "in" else [node[3]]:
                 for x, y in zip(edges, edges[1:]):
-                    found |= {t for t in self.crossing(node[2], b, x, y - 1) if begin < t <= end}
+                    alive = any(m[0] == "p_alive" for side in (node[2], b) for m in walk(side, self.catalog))
+                    found |= {t for t in (self.alive_crossing if alive else self.crossing)(node[2], b, x, y - 1) if begin < t <= end}
         for d in only or self.catalog["rules"]:
             standing, expires = self.standing[d], self.catalog["all"][d].get("expires")
             own = {begin + 1} if standing.at == begin else set()
@@ -631,6 +677,19 @@ class Customer:
             deadline = started + duration(self.catalog["goals"][name]["within"])
             found |= {deadline} if begin < deadline <= end else set()
         return sorted(found)
+
+    def alive_crossing(self, a, b, x, y):
+        """p_alive() falls: the millisecond in which it passes the other side, by bisection."""
+        def gap(t):
+            left, right = self.value(a, t, {}), self.value(b, t, {})
+            return None if left is None or right is None else float(left) - float(right)
+        first = gap(x)
+        if first is None or y <= x or (gap(y) > 0) == (first > 0) and (gap(y) >= 0) == (first >= 0):
+            return set()
+        while y - x > 1:
+            middle = (x + y) // 2
+            x, y = (middle, y) if ((gap(middle) > 0), (gap(middle) >= 0)) == ((first > 0), (first >= 0)) else (x, middle)
+        return {y - 1, y, y + 1}
 
     def crossing(self, a, b, x, y):
         """Whole milliseconds around where two expressions that are linear in [x, y] meet."""
@@ -809,8 +868,20 @@ class Simulation:
             self.event(subject, customer, "alert", "tagd.alert.raised" if new else "tagd.alert.cleared", now, cause,
                        dict(data, alert=self.catalog["all"][d]["alert"]))
         else:
-            self.event(subject, customer, "tag", "tagd.tag.changed", now, cause, {
-                **data, "dimension": d, "from": old, "to": new, "then": then, **self.started_goal(subject, customer, d, new)})
+            churn = {} if d != "churn.level" else self.churn(customer, now, before)
+            self.event(subject, customer, "churn" if churn and 0 else "tag", "tagd.churn.changed" if churn and 0 else "tagd.tag.changed", now, cause, {
+                **(churn if 0 else {}), **data, "dimension": d, "from": old, "to": new, "then": then, **self.started_goal(subject, customer, d, new)})
+
+    def churn(self, customer, now, before):
+        """What a change of churn.level has besides."""
+        if "churn" not in self.catalog:
+            return {"p_alive": None, "drivers": [], "last_activity": None}
+        customer.past = before
+        drivers = [{"name": name, "value": show(customer.value(value, now, customer.tags)), "usual": show(customer.value(usual, now, customer.tags))}
+                   for name, value, usual in self.catalog["drivers"]]
+        customer.past = customer.standing
+        times = customer.select(self.catalog["activity"])[1]
+        return {"p_alive": customer.p_alive(now), "drivers": drivers, "last_activity": time_text(times[-1]) if times else None}
 
     def run_time(self, begin, end):
         """Every instant in (begin, end], customer by customer."""
