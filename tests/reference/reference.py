@@ -748,16 +748,19 @@ class Simulation:
         tag, kept = customer.tags[dimension], customer.standing
         begin, end, chase = now, now + self.horizon, Chase()
         try:
-            while begin is not None:
-                begin, start = None, begin
-                for instant in customer.instants(start, end, only):
+            span = 2 * DAY if customer.catalog["stateful"] else self.horizon  # a stretch at a time: what changes it is looked for anew
+            while begin < end:
+                stretch = min(end, begin + span)
+                moved = None
+                for instant in customer.instants(begin, stretch, only):
                     after, _ = customer.evaluate(instant, only)
                     if after[dimension].tag != tag:
                         return time_text(instant), after[dimension].tag
                     if customer.catalog["stateful"] and customer.moved(after):
                         chase.step(instant)
-                        customer.standing, begin = after, instant
+                        customer.standing, moved = after, instant
                         break
+                begin, span = (stretch, 2 * span) if moved is None else (moved, 2 * DAY)
             return None, None
         finally:
             customer.standing = customer.past = kept
