@@ -37,7 +37,7 @@ stopped=no
 
 echo "== packages"
 deploy/install.sh gcc libc6-dev cmake make pkg-config librdkafka-dev libhiredis-dev libcjson-dev libmicrohttpd-dev libxxhash-dev \
-  redis-server kcat jq curl maven default-jre-headless
+  libgsl-dev redis-server kcat jq curl maven default-jre-headless
 
 echo "== build"
 cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >"$work/cmake.log" 2>&1 || { cat "$work/cmake.log"; exit 1; }

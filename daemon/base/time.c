@@ -82,6 +82,11 @@ static bool offset_at(const char *p, size_t n, int64_t *ms)
     return true;
 }
 
+bool tagd_zone_parse(struct tagd_str text, int64_t *ms)
+{
+    return text.n == 6 && offset_at(text.p, text.n, ms) && *ms > -15 * INT64_C(3600000) && *ms < 15 * INT64_C(3600000);
+}
+
 bool tagd_time_parse(struct tagd_str text, int64_t *ms)
 {
     const char *p = text.p;

@@ -148,16 +148,8 @@ static bool load_zone(struct load *load, const cJSON *root)
     if (!node)
         return true;
     const char *text = cJSON_IsString(node) ? node->valuestring : "";
-    static const char form[] = "+00:00";
-    bool ok = strlen(text) == sizeof form - 1 && (text[0] == '+' || text[0] == '-') && text[3] == ':';
-    for (size_t i = 1; ok && i < sizeof form - 1; i++)
-        ok = i == 3 || (text[i] >= '0' && text[i] <= '9');
-    int hours = ok ? (text[1] - '0') * 10 + (text[2] - '0') : 0,
-        minutes = ok ? (text[4] - '0') * 10 + (text[5] - '0') : 0;
-    if (!ok || hours > 14 || minutes > 59)
-        return fail_at(load, "/timezone", false, "expected a fixed offset such as \"+08:00\", at most 14 hours");
-    load->catalog->zone_ms = (text[0] == '-' ? -1 : 1) * (int64_t)(hours * 60 + minutes) * 60000;
-    return true;
+    return tagd_zone_parse(tagd_str_of(text), &load->catalog->zone_ms) ||
+           fail_at(load, "/timezone", false, "expected a fixed offset such as \"+08:00\", at most 14 hours");
 }
 
 /* ---- events ---- */

@@ -103,6 +103,29 @@ const struct tagd_command tagd_commands[] = {
      "exit codes: 0 done; 64 usage; 65 the customer isn't known; 69 Redis is out of reach;\n"
      "  78 the configuration or catalog is wrong, or Redis doesn't fit them\n",
      tagd_command_explain},
+    {"fit", "fits the churn model to a file of purchases",
+     "usage: tagd fit --model bg-nbd|mbg-nbd [--event TYPE] [--until TIME] [--timezone OFFSET]\n"
+     "         [EVENTS.jsonl]\n"
+     "\n"
+     "Prints the catalog's \"churn\" section: the model's parameters by maximum likelihood, with their\n"
+     "standard errors, how often customers bought against what the model expects, and warnings where it\n"
+     "doesn't fit (on stderr too).\n"
+     "\n"
+     "  --model MODEL      bg-nbd: nobody leaves before their first repeat purchase; mbg-nbd: they may\n"
+     "  --event TYPE       what a purchase is; default: order.paid\n"
+     "  --until TIME       what is known at that time (RFC 3339), included; default: the latest event's\n"
+     "  --timezone OFFSET  where a day begins, as in the catalog; default: +00:00. A day counts once\n"
+     "  EVENTS.jsonl       CloudEvents, one a line, each with its \"time\"; \"-\" or none: standard input\n"
+     "  --help, --version\n"
+     "\n"
+     "A line that is no usable event goes to stderr as JSON: {\"line\", \"error\", \"reason\"}.\n"
+     "\n"
+     "example:\n"
+     "  tagd fit --model bg-nbd --until 2026-11-01T00:00:00+08:00 --timezone +08:00 orders.jsonl\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 65 the events can't be read, a line is no usable event, or too few\n"
+     "  customers bought on more than one day; 69 standard output can't be written\n",
+     tagd_command_fit},
 };
 const size_t tagd_n_commands = sizeof(tagd_commands) / sizeof(tagd_commands[0]);
 

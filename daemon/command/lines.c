@@ -1,6 +1,10 @@
 #include "command/lines.h"
 
+#include "command/command.h"
+
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PAST_MS INT64_C(631152000000) /* 1990 */
 
@@ -18,6 +22,7 @@ bool tagd_lines_next(struct tagd_lines *lines, struct tagd_str *line)
         if (length)
             return true;
     }
+    lines->error = ferror(lines->file) ? errno : 0;
     return false;
 }
 
@@ -26,6 +31,27 @@ void tagd_lines_free(struct tagd_lines *lines)
     free(lines->line);
     lines->line = NULL;
     lines->cap = 0;
+}
+
+bool tagd_lines_open(struct tagd_lines *lines, const char *path)
+{
+    *lines = (struct tagd_lines){.path = path, .file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r")};
+    if (!lines->file)
+        tagd_command_error(TAGD_EXIT_DATA, "%s: %s; expected events in a readable file, one JSON a line", path,
+                           strerror(errno));
+    return lines->file != NULL;
+}
+
+bool tagd_lines_close(struct tagd_lines *lines)
+{
+    tagd_lines_free(lines);
+    if (lines->file != stdin)
+        fclose(lines->file);
+    if (lines->error)
+        tagd_command_error(TAGD_EXIT_DATA,
+                           "%s: reading stopped after line %llu: %s; expected events in a readable file", lines->path,
+                           (unsigned long long)lines->number, strerror(lines->error));
+    return !lines->error;
 }
 
 struct tagd_record tagd_line_record(struct tagd_str line)

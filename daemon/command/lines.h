@@ -1,4 +1,4 @@
-/* lines: events from a file, one JSON a line, as `simulate` and `import` take them. */
+/* lines: events from a file, one JSON a line, as `simulate`, `fit` and `import` take them. */
 #ifndef TAGD_COMMAND_LINES_H
 #define TAGD_COMMAND_LINES_H
 
@@ -10,13 +10,18 @@ struct tagd_lines { /* zeroed but for path and file, which stay the caller's */
     const char *path;
     FILE *file;
     uint64_t number; /* of the last line read, from 1 */
+    int error;       /* errno where reading stopped before the end; 0: it didn't */
     char *line;
     size_t cap;
 };
 /* The next line that isn't blank, without its end; lines may be of any length and the last may lack its line feed. A
- * view until the next call. False: no more, or reading failed (ferror, errno). */
+ * view until the next call. False: no more, or reading failed (error). */
 bool tagd_lines_next(struct tagd_lines *lines, struct tagd_str *line);
 void tagd_lines_free(struct tagd_lines *lines); /* the file stays open */
+/* Opens the file, or standard input for "-". False: it is said why not. */
+bool tagd_lines_open(struct tagd_lines *lines, const char *path);
+/* Closes it and frees. False: reading had stopped before the end; it is said why. */
+bool tagd_lines_close(struct tagd_lines *lines);
 
 /* A line is the value of a record without key, headers and timestamp. */
 struct tagd_record tagd_line_record(struct tagd_str line);

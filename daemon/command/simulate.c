@@ -1,14 +1,13 @@
 /* tagd simulate: a catalog tried on a file. One shard, "time": "events", grace 0; customers live in memory in the same
  * binary form that the daemon stores, behind the same engine. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "command/command.h"
+#include "command/ids.h"
 #include "command/lines.h"
 #include "command/load.h"
 #include "tagd/emit.h"
@@ -17,7 +16,6 @@
 #define OUT_BYTES (1 << 18) /* written out past it */
 
 struct customer {
-    struct tagd_str id; /* in the arena */
     struct tagd_buf bytes;
     int64_t armed; /* the earliest entry of the heap; TAGD_NEVER: none */
 };
@@ -32,10 +30,10 @@ struct simulation {
     struct tagd_profile *profile;
     struct tagd_event_rules rules;
     struct tagd_emit emit;
-    struct tagd_arena names, arena;
+    struct tagd_arena arena;
+    struct tagd_ids ids; /* of the customers, by index */
     struct customer *customers;
     uint32_t n_customers, cap_customers;
-    uint32_t *slots, n_slots; /* open addressing, index + 1 */
     struct timer *heap;
     uint32_t n_heap, cap_heap;
     struct tagd_buf out;
@@ -49,37 +47,17 @@ struct simulation {
 
 /* ---- customers ---- */
 
-static void rehash(struct simulation *sim)
-{
-    sim->n_slots = sim->n_slots ? sim->n_slots * 2 : 1024;
-    free(sim->slots);
-    sim->slots = tagd_xcalloc(sim->n_slots, sizeof *sim->slots);
-    for (uint32_t i = 0; i < sim->n_customers; i++) {
-        uint32_t slot = (uint32_t)tagd_hash64(sim->customers[i].id) & (sim->n_slots - 1);
-        while (sim->slots[slot])
-            slot = (slot + 1) & (sim->n_slots - 1);
-        sim->slots[slot] = i + 1;
-    }
-}
-
 static uint32_t customer_of(struct simulation *sim, struct tagd_str id)
 {
-    if (sim->n_customers * 2 >= sim->n_slots)
-        rehash(sim);
-    uint32_t slot = (uint32_t)tagd_hash64(id) & (sim->n_slots - 1);
-    while (sim->slots[slot]) {
-        if (tagd_str_eq(sim->customers[sim->slots[slot] - 1].id, id))
-            return sim->slots[slot] - 1;
-        slot = (slot + 1) & (sim->n_slots - 1);
+    uint32_t index = tagd_ids_number(&sim->ids, id);
+    if (index == sim->n_customers) {
+        if (sim->n_customers == sim->cap_customers) {
+            sim->cap_customers = sim->cap_customers ? sim->cap_customers * 2 : 256;
+            sim->customers = tagd_xrealloc(sim->customers, sim->cap_customers * sizeof *sim->customers);
+        }
+        sim->customers[sim->n_customers++] = (struct customer){.armed = TAGD_NEVER};
     }
-    if (sim->n_customers == sim->cap_customers) {
-        sim->cap_customers = sim->cap_customers ? sim->cap_customers * 2 : 256;
-        sim->customers = tagd_xrealloc(sim->customers, sim->cap_customers * sizeof *sim->customers);
-    }
-    sim->customers[sim->n_customers] =
-        (struct customer){.id = tagd_arena_copy(&sim->names, id.p, id.n), .armed = TAGD_NEVER};
-    sim->slots[slot] = ++sim->n_customers;
-    return sim->n_customers - 1;
+    return index;
 }
 
 /* ---- timers: a heap by instant, then by customer, so that the output is a function of the input ---- */
@@ -142,7 +120,7 @@ static void open_customer(struct simulation *sim, uint32_t index)
 {
     struct customer *customer = &sim->customers[index];
     struct tagd_error error;
-    sim->subject = customer->id;
+    sim->subject = sim->ids.ids[index];
     if (!customer->bytes.n) {
         tagd_profile_clear(sim->profile);
     } else if (!tagd_profile_decode(sim->profile, (struct tagd_str){customer->bytes.p, customer->bytes.n}, &error)) {
@@ -218,17 +196,13 @@ static void take_line(struct simulation *sim, struct tagd_str line)
         show_progress(sim);
 }
 
-static bool read_lines(struct simulation *sim, FILE *file)
+static void read_lines(struct simulation *sim, struct tagd_lines *lines)
 {
-    struct tagd_lines lines = {.file = file};
     struct tagd_str line;
-    while (!sim->broken_pipe && tagd_lines_next(&lines, &line)) {
-        sim->lines = lines.number;
+    while (!sim->broken_pipe && tagd_lines_next(lines, &line)) {
+        sim->lines = lines->number;
         take_line(sim, line);
     }
-    sim->lines = lines.number;
-    tagd_lines_free(&lines);
-    return !ferror(file);
 }
 
 static void simulation_free(struct simulation *sim)
@@ -236,11 +210,10 @@ static void simulation_free(struct simulation *sim)
     for (uint32_t i = 0; i < sim->n_customers; i++)
         tagd_buf_free(&sim->customers[i].bytes);
     free(sim->customers);
-    free(sim->slots);
     free(sim->heap);
     tagd_buf_free(&sim->out);
     tagd_arena_free(&sim->arena);
-    tagd_arena_free(&sim->names);
+    tagd_ids_free(&sim->ids);
     tagd_profile_free(sim->profile);
     tagd_engine_free(sim->engine);
     tagd_catalog_free(sim->catalog);
@@ -248,26 +221,19 @@ static void simulation_free(struct simulation *sim)
 
 static int simulate(struct simulation *sim, const char *events, const int64_t *until)
 {
-    FILE *file = strcmp(events, "-") == 0 ? stdin : fopen(events, "r");
-    if (!file)
-        return tagd_command_error(TAGD_EXIT_DATA, "%s: %s; expected events in a readable file, one JSON a line", events,
-                                  strerror(errno));
-    bool read = read_lines(sim, file);
-    int reason = errno;
-    if (file != stdin)
-        fclose(file);
+    struct tagd_lines lines;
+    if (!tagd_lines_open(&lines, events))
+        return TAGD_EXIT_DATA;
+    read_lines(sim, &lines);
     if (until)
         run_time(sim, *until);
     flush(sim);
     if (sim->progress)
         fputs("\r\033[K", stderr);
+    bool read = tagd_lines_close(&lines);
     if (sim->broken_pipe || fflush(stdout) != 0)
         return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write to standard output; see where it leads");
-    if (!read)
-        return tagd_command_error(TAGD_EXIT_DATA,
-                                  "%s: reading stopped after line %llu: %s; expected events in a readable file", events,
-                                  (unsigned long long)sim->lines, strerror(reason));
-    return sim->bad ? TAGD_EXIT_DATA : TAGD_EXIT_OK;
+    return read && !sim->bad ? TAGD_EXIT_OK : TAGD_EXIT_DATA;
 }
 
 int tagd_command_simulate(int argc, char **argv)

@@ -86,6 +86,8 @@ size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT]);
 int64_t tagd_days_until_return(int64_t date, int64_t today);
 /* "500ms" "90s" "15m" "2h" "30d" "12w", one number and one unit, digits only, at most 100,000 days. */
 bool tagd_duration_parse(struct tagd_str text, int64_t *ms);
+/* A fixed offset from UTC, "+08:00" or "-03:30", at most 14 hours and 59 minutes -> what local time is ahead by, ms. */
+bool tagd_zone_parse(struct tagd_str text, int64_t *ms);
 /* Quotient rounded to minus infinity; b > 0. */
 int64_t tagd_floor_div(int64_t a, int64_t b);
 

@@ -2,8 +2,8 @@
  * that fall below a level, and how likely are the purchases that were seen? Two models of a customer's own rhythm, which
  * differ in one thing: under BG/NBD nobody leaves before their first repeat purchase, under MBG/NBD they may.
  *
- *   Purchases come at random (Poisson) at a rate that differs from customer to customer (gamma, shape r, scale alpha in
- *   weeks); after each purchase the customer leaves for good with a chance that differs too (beta, a and b).
+ *   Purchases come at random (Poisson) at a rate that differs from customer to customer (gamma, r and alpha: r / alpha a
+ *   week on average); after each purchase the customer leaves for good with a chance that differs too (beta, a and b).
  *   BG/NBD: Fader, Hardie, Lee, "Counting Your Customers the Easy Way", Marketing Science 24 (2), 2005.
  *   MBG/NBD: Batislam, Denizel, Filiztekin, "Empirical validation and comparison of models for customer base analysis",
  *   International Journal of Research in Marketing 24 (3), 2007.

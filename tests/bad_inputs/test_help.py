@@ -43,7 +43,7 @@ def test_help_fits_the_terminal_and_tells_all(command):
         assert lines[0].startswith(f"usage: tagd {command or 'COMMAND'}")
         assert max(map(len, lines)) <= COLUMNS, [line for line in lines if len(line) > COLUMNS]
         assert re.search(r"^example.*\n  tagd ", done.stdout, re.M) and re.search(r"^exit codes: 0 .*; 64 usage; ", done.stdout, re.M)
-        assert "78 " in done.stdout
+        assert ("78 " in done.stdout) == (command != "fit")  # which reads no configuration and no catalog
     for option in ("--version", "-V"):
         done = run(*([command] if command else []), option)
         assert re.fullmatch(r"tagd \d+\.\d+\.\d+\n", done.stdout) and (done.returncode, done.stderr) == (0, "")

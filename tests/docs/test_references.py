@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import customers
 import runner
 from validators import ROOT, SCHEMAS, TAGD, schema
 
@@ -121,6 +122,22 @@ def test_the_configurations_examples_are_checked(tmp_path):
     assert done["commands"] >= 2 and done["outputs"] >= 2
 
 
+# ---- churn ----
+
+def test_every_command_of_the_churn_document(tmp_path):
+    (tmp_path / "cdnow.jsonl").write_text("\n".join(customers.lines()) + "\n")
+    assert runner.Runner(tmp_path).document(os.path.join(ROOT, "deploy/churn.md")) == {"commands": 4, "outputs": 4}
+
+
+def test_warnings_of_a_fit_have_the_words_shown():
+    table = re.search(r"\| words \| why \| what to do \|\n\|---\|---\|---\|\n(.*?)\n\n", text_of(ROOT + "/deploy/churn.md"), re.DOTALL)[1]
+    code = re.sub(r'"\n\s*"', "", text_of(ROOT + "/daemon/fit/judge.c"))
+    shown = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert len(shown) == len(table.splitlines()) == len(re.findall(r"\bwarn\(\s*fit,", code)), shown
+    for words in shown:
+        assert words in code, words
+
+
 # ---- all documents ----
 
 def test_commands_and_options_that_documents_name_exist():
@@ -143,7 +160,7 @@ def constant(path, name):
     text = text_of(f"{ROOT}/{path}")
     if found := re.search(rf'\{{"{re.escape(name)}", "(\d+)"\}}', text):
         return int(found[1])
-    return eval(re.sub(r"\(u?int64_t\)|\(size_t\)", "", re.search(rf"#define {name} (.+?)(?:/\*|$)", text, re.MULTILINE)[1]))
+    return eval(re.sub(r"\(u?int64_t\)|\(size_t\)|INT64_C|TAGD_MS_DAY", lambda m: "86400000" if m[0] == "TAGD_MS_DAY" else "", re.search(rf"#define {name} (.+?)(?:/\*|$)", text, re.MULTILINE)[1]))
 
 
 AUDIT, SESSION, TRIAL, MEMORY = (("daemon/worker/worker.c", "AUDIT_MS"), ("daemon/io/kafka_client.c", "session.timeout.ms"),
@@ -167,6 +184,15 @@ TOLD = [("deploy/guarantees.md", r"compares one of its running shards every (\d+
         ("daemon/README.md", r"\| (\d+) s \(`TAGD_TRIAL_CALL_MS`\)", TRIAL, 1000),
         ("daemon/README.md", r"; (\d+) GiB more than the process has \(`TAGD_TRIAL_MEMORY_BYTES`\)", MEMORY, 2**30),
         ("daemon/README.md", r"2 x `batch_events` \+ ([\d,]+),", ("daemon/worker/worker.c", "BLOCKED_EXTRA"), 1),
+        ("deploy/churn.md", r"fewer than (\d+) such customers", ("daemon/fit/fit.h", "TAGD_FIT_REPEATERS_ADVISED"), 1),
+        ("deploy/churn.md", r"^Fewer than (\d+) customers who bought", ("daemon/fit/fit.h", "TAGD_FIT_REPEATERS_MIN"), 1),
+        ("deploy/churn.md", r"more than (\d+) % of customers are in another row", ("daemon/fit/judge.c", "MISPLACED_MAX"), 0.01),
+        ("deploy/churn.md", r"fewer than (\d+) customers expected", ("daemon/fit/judge.c", "ROW_EXPECTED_MIN"), 1),
+        ("deploy/churn.md", r"still grows at 0.0001 or ([\d,]+)", ("include/tagd/model.h", "TAGD_MODEL_PARAMETER_MAX"), 1),
+        ("daemon/README.md", r"churn model's parameters \| 0.0001 to ([\d,]+)", ("include/tagd/model.h", "TAGD_MODEL_PARAMETER_MAX"), 1),
+        ("daemon/README.md", r"P\(alive\) counts \| ([\d,]+) days", ("include/tagd/model.h", "TAGD_MODEL_SILENCE_MAX"), 86400000),
+        ("daemon/README.md", r"a fit needs \| (\d+) customers", ("daemon/fit/fit.h", "TAGD_FIT_REPEATERS_MIN"), 1),
+        ("daemon/README.md", r"a fit needs \| \d+ customers .*; (\d+) without a warning", ("daemon/fit/fit.h", "TAGD_FIT_REPEATERS_ADVISED"), 1),
         ("daemon/README.md", r"outputs not acknowledged \| (\d+) batches", ("daemon/worker/sending.h", "TAGD_UNACKNOWLEDGED_BATCHES_MAX"), 1),
         ("daemon/README.md", r"batches or (\d+) MiB", ("daemon/worker/sending.h", "TAGD_UNACKNOWLEDGED_BYTES_MAX"), 2**20)]
 

@@ -259,6 +259,19 @@ static void durations_have_one_number_and_one_unit(void)
     CHECK(duration_of("5S") == -1);
 }
 
+static void a_time_zone_is_a_fixed_offset_of_less_than_fifteen_hours(void)
+{
+    static const char *const refused[] = {"",       "Z",      "+8:00",   "08:00",  "+0800",  "+08:60",
+                                          "+15:00", "-15:00", "+08:00 ", "+0a:00", "+08:000"};
+    int64_t ms;
+    CHECK(tagd_zone_parse(TAGD_STR("+08:00"), &ms) && ms == 8 * 3600000);
+    CHECK(tagd_zone_parse(TAGD_STR("-03:30"), &ms) && ms == -(3 * 3600000 + 30 * 60000));
+    CHECK(tagd_zone_parse(TAGD_STR("+14:59"), &ms) && ms == 15 * 3600000 - 60000);
+    CHECK(tagd_zone_parse(TAGD_STR("-00:00"), &ms) && ms == 0);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        CHECK(!tagd_zone_parse(tagd_str_of(refused[i]), &ms));
+}
+
 static void division_rounds_to_minus_infinity(void)
 {
     CHECK(tagd_floor_div(7, 2) == 3 && tagd_floor_div(-7, 2) == -4 && tagd_floor_div(-8, 2) == -4);
@@ -812,6 +825,7 @@ int main(void)
     RUN(what_is_no_time_is_refused);
     RUN(times_and_dates_read_back_as_written);
     RUN(durations_have_one_number_and_one_unit);
+    RUN(a_time_zone_is_a_fixed_offset_of_less_than_fifteen_hours);
     RUN(division_rounds_to_minus_infinity);
     RUN(decimals_round_half_away_from_zero_by_their_text);
     RUN(decimals_equal_those_of_the_text);

@@ -1,0 +1,42 @@
+#include "command/ids.h"
+
+#include <stdlib.h>
+
+static void rehash(struct tagd_ids *ids)
+{
+    ids->n_slots = ids->n_slots ? ids->n_slots * 2 : 1024;
+    free(ids->slots);
+    ids->slots = tagd_xcalloc(ids->n_slots, sizeof *ids->slots);
+    for (uint32_t i = 0; i < ids->n; i++) {
+        uint32_t slot = (uint32_t)tagd_hash64(ids->ids[i]) & (ids->n_slots - 1);
+        while (ids->slots[slot])
+            slot = (slot + 1) & (ids->n_slots - 1);
+        ids->slots[slot] = i + 1;
+    }
+}
+
+uint32_t tagd_ids_number(struct tagd_ids *ids, struct tagd_str id)
+{
+    if (ids->n * 2 >= ids->n_slots)
+        rehash(ids);
+    uint32_t slot = (uint32_t)tagd_hash64(id) & (ids->n_slots - 1);
+    while (ids->slots[slot]) {
+        if (tagd_str_eq(ids->ids[ids->slots[slot] - 1], id))
+            return ids->slots[slot] - 1;
+        slot = (slot + 1) & (ids->n_slots - 1);
+    }
+    if (ids->n == ids->cap) {
+        ids->cap = ids->cap ? ids->cap * 2 : 256;
+        ids->ids = tagd_xrealloc(ids->ids, ids->cap * sizeof *ids->ids);
+    }
+    ids->ids[ids->n] = tagd_arena_copy(&ids->arena, id.p, id.n);
+    ids->slots[slot] = ++ids->n;
+    return ids->n - 1;
+}
+
+void tagd_ids_free(struct tagd_ids *ids)
+{
+    free(ids->ids);
+    free(ids->slots);
+    tagd_arena_free(&ids->arena);
+}

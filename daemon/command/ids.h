@@ -1,0 +1,17 @@
+/* ids: customers of a file by number, in the order in which they appear. */
+#ifndef TAGD_COMMAND_IDS_H
+#define TAGD_COMMAND_IDS_H
+
+#include "tagd/base.h"
+
+struct tagd_ids { /* zeroed at first */
+    struct tagd_arena arena;
+    struct tagd_str *ids; /* by number */
+    uint32_t n, cap;
+    uint32_t *slots, n_slots; /* open addressing, number + 1 */
+};
+/* The id's number, from 0; a new one gets n, which grows. */
+uint32_t tagd_ids_number(struct tagd_ids *ids, struct tagd_str id);
+void tagd_ids_free(struct tagd_ids *ids);
+
+#endif
