@@ -16,6 +16,7 @@ struct shop {
     struct tagd_buf seen; /* "dimension from>to@time;" */
     int64_t watermark;
     int n;
+    bool in_full; /* `seen` holds the events themselves, as emit writes them, a line each */
 };
 
 #define SHOP_EVENTS                                                                                                    \
@@ -41,6 +42,12 @@ static inline struct tagd_catalog *shop_catalog(const char *more, const char *di
 static inline void shop_change(void *self, const struct tagd_change *change)
 {
     struct shop *shop = self;
+    if (shop->in_full) {
+        const struct tagd_emit emit = {shop->catalog, "g", NULL, -1, true};
+        tagd_emit_change(&emit, TAGD_STR("c"), change, &shop->seen);
+        tagd_buf_add_byte(&shop->seen, '\n');
+        return;
+    }
     struct tagd_str none = TAGD_STR("-"), from = change->from.text.p ? change->from.text : none,
                     to = change->to.text.p ? change->to.text : none;
     tagd_buf_printf(&shop->seen, "%s %.*s>%.*s@%lld;", tagd_catalog_dimension(shop->catalog, change->dimension),
@@ -120,6 +127,22 @@ static inline bool shop_saw(struct shop *shop, const char *expected)
         fprintf(stderr, "saw      %.*s\nexpected %s\n", (int)shop->seen.n, shop->seen.p ? shop->seen.p : "", expected);
     shop->seen.n = 0;
     return same;
+}
+
+/* Whether this stands in what was seen; the look forgets nothing. */
+static inline bool shop_tells(struct shop *shop, const char *part)
+{
+    tagd_buf_reserve(&shop->seen, 1);
+    shop->seen.p[shop->seen.n] = '\0';
+    bool there = strstr(shop->seen.p, part) != NULL;
+    if (!there)
+        fprintf(stderr, "saw %s\nnot in it: %s\n", shop->seen.p, part);
+    return there;
+}
+
+static inline void shop_forget(struct shop *shop)
+{
+    shop->seen.n = 0;
 }
 
 static inline void shop_close(struct shop *shop)
