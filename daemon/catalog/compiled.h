@@ -213,12 +213,12 @@ struct tagd_event_type {
 };
 
 struct tagd_rule {
-    const char *tag;  /* NULL: a value's */
-    const char *text; /* the source of `when` or `value` */
-    const char *plan; /* JSON text, or NULL */
-    int64_t for_ms;   /* how long it has to be the first that holds before its tag is taken */
-    int64_t dwell_ms; /* how long its tag stays at least */
-    struct tagd_node *when; /* NULL: only a person gives this tag */
+    const char *tag;           /* NULL: a value's */
+    const char *text;          /* the source of `when` or `value` */
+    const char *plan;          /* JSON text, or NULL */
+    int64_t for_ms;            /* how long it has to be the first that holds before its tag is taken */
+    int64_t dwell_ms;          /* how long its tag stays at least */
+    struct tagd_node *when;    /* NULL: only a person gives this tag */
     struct tagd_node **values; /* what `because` shows, in order of first appearance */
     uint32_t n_values;
 };
@@ -234,9 +234,9 @@ struct tagd_dimension {
     int64_t expires_ms; /* of a proposal; 0: never */
     bool holds_back;    /* some for or min_dwell */
     bool remembered;    /* some rule reads how it stood before */
-    bool *needs; /* dimensions it reads, through others too: they are evaluated first */
-    bool *looks; /* dimensions that it reads as they were before */
-    bool *reads; /* needs and looks, through others too */
+    bool *needs;        /* dimensions it reads, through others too: they are evaluated first */
+    bool *looks;        /* dimensions that it reads as they were before */
+    bool *reads;        /* needs and looks, through others too */
     bool *stirs; /* dimensions whose tags may change in the next evaluation because this one's changed in the present */
 };
 struct tagd_alias {
@@ -252,10 +252,10 @@ struct tagd_driver {
 struct tagd_churn {
     bool given;
     struct tagd_churn_model model;
-    uint32_t days, days_column;   /* the window (of all time) and its column that count purchase days */
-    uint32_t selector;            /* of purchases */
-    uint32_t first, latest;       /* marks of purchases */
-    uint32_t activity;            /* mark of the latest event that counts as a sign of life */
+    uint32_t days, days_column; /* the window (of all time) and its column that count purchase days */
+    uint32_t selector;          /* of purchases */
+    uint32_t first, latest;     /* marks of purchases */
+    uint32_t activity;          /* mark of the latest event that counts as a sign of life */
     struct tagd_driver *drivers;
     uint32_t n_drivers;
 };

@@ -430,9 +430,10 @@ static bool refuse_rule(struct load *load, const cJSON *node, const char *pointe
 {
     for (int i = 0; keys[i]; i++) {
         if (cJSON_GetObjectItemCaseSensitive(node, keys[i]))
-            return fail_at(load, below(load, pointer, keys[i]), true,
-                           "only tag.assigned gives the tags of a dimension with \"assign\": \"manual\": expected no '%s'",
-                           keys[i]);
+            return fail_at(
+                load, below(load, pointer, keys[i]), true,
+                "only tag.assigned gives the tags of a dimension with \"assign\": \"manual\": expected no '%s'",
+                keys[i]);
     }
     return true;
 }
@@ -442,7 +443,8 @@ static bool name_rule(struct load *load, const cJSON *node, const char *pointer,
     static const char *const keys[] = {"tag", "when", "label", "plan", "for", "min_dwell", NULL};
     static const char *const of_rules[] = {"when", "for", "min_dwell", NULL};
     bool manual = dimension->assign == TAGD_ASSIGN_MANUAL;
-    if (!want(load, node, pointer, cJSON_IsObject(node), manual ? "an object with 'tag'" : "an object with 'tag' and 'when'") ||
+    if (!want(load, node, pointer, cJSON_IsObject(node),
+              manual ? "an object with 'tag'" : "an object with 'tag' and 'when'") ||
         !known_keys(load, node, pointer, keys) || (manual && !refuse_rule(load, node, pointer, of_rules)))
         return false;
     const cJSON *tag = cJSON_GetObjectItemCaseSensitive(node, "tag"),
@@ -671,8 +673,7 @@ static const char *level_rule(struct load *load, const char *events, const char 
     return kept;
 }
 
-static bool load_level(struct load *load, const cJSON *node, const char *events, double *least,
-                       struct tagd_rule *rule)
+static bool load_level(struct load *load, const cJSON *node, const char *events, double *least, struct tagd_rule *rule)
 {
     static const char *const keys[] = {"below", "silence", "label", "plan", NULL};
     const char *pointer = below(load, "/churn/levels", node->string);
@@ -685,8 +686,9 @@ static bool load_level(struct load *load, const cJSON *node, const char *events,
         !load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label")))
         return false;
     if (!cJSON_IsNumber(limit) || limit->valuedouble <= *least || limit->valuedouble >= 1)
-        return fail_at(load, limit ? below(load, pointer, "below") : pointer, false,
-                       "expected 'below', a probability between 0 and 1: churned's is the least, then at-risk's, then watch's");
+        return fail_at(
+            load, limit ? below(load, pointer, "below") : pointer, false,
+            "expected 'below', a probability between 0 and 1: churned's is the least, then at-risk's, then watch's");
     if (silence && (!cJSON_IsString(silence) || !tagd_duration_parse(tagd_str_of(silence->valuestring), &ms)))
         return fail_at(load, below(load, pointer, "silence"), false, "expected a duration such as \"90d\"");
     *least = limit->valuedouble;
@@ -741,8 +743,7 @@ static bool name_levels(struct load *load, const cJSON *node, const char *events
         return true;
     *dimension = (struct tagd_dimension){.name = TAGD_CHURN_DIMENSION};
     dimension->rules = tagd_arena_zalloc(&catalog->arena, (LEVELS + 1) * sizeof *dimension->rules);
-    if (!load_levels(load, given, events, dimension) ||
-        !load_span(load, node, "/churn", "for", &dimension->for_ms) ||
+    if (!load_levels(load, given, events, dimension) || !load_span(load, node, "/churn", "for", &dimension->for_ms) ||
         !load_span(load, node, "/churn", "min_dwell", &dimension->dwell_ms))
         return false;
     for (uint32_t i = 0; i < dimension->n_rules; i++) {
@@ -1074,7 +1075,8 @@ static bool load_figure(struct load *load, const char *text, const char *at, str
     if (!*node)
         return false;
     enum tagd_type type = (*node)->type;
-    return type == TAGD_T_NUMBER || type == TAGD_T_DURATION || fail_at(load, at, false, "expected a number or a duration");
+    return type == TAGD_T_NUMBER || type == TAGD_T_DURATION ||
+           fail_at(load, at, false, "expected a number or a duration");
 }
 
 static bool load_driver(struct load *load, struct tagd_driver *driver, const char *at)
@@ -1363,8 +1365,8 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
         describe_dimension(catalog, &catalog->dimensions[d], out);
     if (catalog->churn.given) {
         const struct tagd_churn_model *model = &catalog->churn.model;
-        tagd_buf_printf(out, "churn %d %.17g %.17g %.17g %.17g %u\n", (int)model->kind, model->r, model->alpha, model->a,
-                        model->b, catalog->churn.selector);
+        tagd_buf_printf(out, "churn %d %.17g %.17g %.17g %.17g %u\n", (int)model->kind, model->r, model->alpha,
+                        model->a, model->b, catalog->churn.selector);
     }
     for (uint32_t i = 0; i < catalog->n_goals; i++) {
         const struct tagd_goal *goal = &catalog->goals[i];
@@ -1380,9 +1382,8 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
 
 static bool load_root(struct load *load)
 {
-    static const char *const keys[] = {"catalog", "version",    "timezone", "label",      "events",
-                                       "groups",  "attributes", "metrics",  "dimensions", "alerts",
-                                       "aliases", "goals",      "churn",    NULL};
+    static const char *const keys[] = {"catalog", "version",    "timezone", "label",   "events", "groups", "attributes",
+                                       "metrics", "dimensions", "alerts",   "aliases", "goals",  "churn",  NULL};
     static const char *const later[] = {"tables", NULL};
     const cJSON *root = tagd_jsonc_root(load->jsonc);
     if (!want(load, root, "", cJSON_IsObject(root), "an object"))
@@ -1395,8 +1396,8 @@ static bool load_root(struct load *load)
         !load_text(load, root, "version", &load->catalog->version) || !load_zone(load, root) ||
         !load_label(load, cJSON_GetObjectItemCaseSensitive(root, "label"), "/label") || !load_events(load, root) ||
         !load_groups(load, root) || !load_attributes(load, root) || !name_metrics(load, root) ||
-        !name_dimensions(load, root) || !load_aliases(load, root) || !load_rules(load) ||
-        !load_goals(load, root) || !order_dimensions(load))
+        !name_dimensions(load, root) || !load_aliases(load, root) || !load_rules(load) || !load_goals(load, root) ||
+        !order_dimensions(load))
         return false;
     link_state(load->catalog);
     struct tagd_buf meaning = {0};

@@ -879,7 +879,8 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
 static struct tagd_node *parse_p_alive(struct parse *parse, size_t start)
 {
     if (!parse->catalog->churn.given)
-        return fail(parse, start, "p_alive() is the churn model's: expected a \"churn\" section, which `tagd fit` makes");
+        return fail(parse, start,
+                    "p_alive() is the churn model's: expected a \"churn\" section, which `tagd fit` makes");
     if (!expect(parse, ")", "after p_alive("))
         return NULL;
     struct tagd_node *node = node_new(parse, TAGD_N_P_ALIVE, TAGD_T_NUMBER, start);
@@ -971,9 +972,10 @@ static int slope_of(enum tagd_node_kind kind, const struct tagd_node *a, const s
 
 static void *no_decay(struct parse *parse, size_t at)
 {
-    return fail(parse, at,
-                "p_alive() doesn't change linearly with time: expected < <= > >= between it and what is constant between "
-                "events, or a null test, so that the next instant can be computed");
+    return fail(
+        parse, at,
+        "p_alive() doesn't change linearly with time: expected < <= > >= between it and what is constant between "
+        "events, or a null test, so that the next instant can be computed");
 }
 
 static struct tagd_node *arithmetic(struct parse *parse, enum tagd_node_kind kind, size_t at, struct tagd_node *a,
@@ -1106,8 +1108,8 @@ static bool tag_exists(struct parse *parse, const struct tagd_node *dimension, s
     if (tagd_catalog_tag_find(parse->catalog, dimension_name(dimension), text->literal.u.s, &to, &tag)) {
         if ((uint32_t)to != dimension->index)
             return fail(parse, start_of(parse, text),
-                        "'%.*s' is an alias of a tag of '%s': compare with that dimension",
-                        (int)text->literal.u.s.n, text->literal.u.s.p, parse->catalog->dimensions[to].name),
+                        "'%.*s' is an alias of a tag of '%s': compare with that dimension", (int)text->literal.u.s.n,
+                        text->literal.u.s.p, parse->catalog->dimensions[to].name),
                    false;
         text->literal.u.s = tagd_str_of(d->rules[tag].tag);
         return true;

@@ -143,11 +143,10 @@ static const char *const statuses[] = {[TAGD_PROPOSAL_OPEN] = "open",
 
 const char *tagd_emit_id_prefix(enum tagd_kind kind)
 {
-    static const char *const prefixes[TAGD_KINDS] = {
-        [TAGD_KIND_TAG] = "tag:",
-        [TAGD_KIND_ALERT] = "alert:",
-        [TAGD_KIND_PROPOSAL] = "proposal:",
-        [TAGD_KIND_GOAL] = "goal:"};
+    static const char *const prefixes[TAGD_KINDS] = {[TAGD_KIND_TAG] = "tag:",
+                                                     [TAGD_KIND_ALERT] = "alert:",
+                                                     [TAGD_KIND_PROPOSAL] = "proposal:",
+                                                     [TAGD_KIND_GOAL] = "goal:"};
     return prefixes[kind];
 }
 
@@ -155,8 +154,7 @@ const char *tagd_emit_type(const struct tagd_change *change)
 {
     switch (change->kind) {
     case TAGD_KIND_ALERT: return change->to.index < 0 ? "tagd.alert.cleared" : "tagd.alert.raised";
-    case TAGD_KIND_PROPOSAL:
-        return change->status == TAGD_PROPOSAL_OPEN ? "tagd.tag.proposed" : "tagd.proposal.closed";
+    case TAGD_KIND_PROPOSAL: return change->status == TAGD_PROPOSAL_OPEN ? "tagd.tag.proposed" : "tagd.proposal.closed";
     case TAGD_KIND_GOAL: return change->outcome == TAGD_GOAL_REACHED ? "tagd.goal.reached" : "tagd.goal.missed";
     default: return "tagd.tag.changed";
     }

@@ -28,7 +28,7 @@ struct tagd_engine {
     enum tagd_telling telling;
     uint32_t decided; /* the dimension whose proposal the present event decides about */
     enum tagd_proposal_status decision;
-    uint64_t untold;       /* evaluations that changed tags since; only ever raised */
+    uint64_t untold; /* evaluations that changed tags since; only ever raised */
     struct tagd_limits limits;
 };
 
@@ -368,22 +368,22 @@ static void tell_proposal(struct tagd_engine *engine, const struct tagd_profile 
                           const struct tagd_event *cause, struct tagd_sink sink)
 {
     const struct tagd_dimension *dimension = &engine->catalog->dimensions[d];
-    struct tagd_change change = {
-        .kind = TAGD_KIND_PROPOSAL,
-        .engine = engine,
-        .profile = profile,
-        .dimension = d,
-        .from = named(engine->catalog, d, review->approved, TAGD_STR("")),
-        .to = named(engine->catalog, d, review->proposed, TAGD_STR("")),
-        .revision = revision,
-        .time_ms = engine->now.now,
-        .valid_until_ms = dimension->expires_ms ? review->proposed_at + dimension->expires_ms : TAGD_NEVER,
-        .then = {-1, {NULL, 0}},
-        .origin = origin_of(engine, d, cause),
-        .cause = cause,
-        .status = status,
-        .proposal = review->open,
-        .goal = -1};
+    struct tagd_change change = {.kind = TAGD_KIND_PROPOSAL,
+                                 .engine = engine,
+                                 .profile = profile,
+                                 .dimension = d,
+                                 .from = named(engine->catalog, d, review->approved, TAGD_STR("")),
+                                 .to = named(engine->catalog, d, review->proposed, TAGD_STR("")),
+                                 .revision = revision,
+                                 .time_ms = engine->now.now,
+                                 .valid_until_ms =
+                                     dimension->expires_ms ? review->proposed_at + dimension->expires_ms : TAGD_NEVER,
+                                 .then = {-1, {NULL, 0}},
+                                 .origin = origin_of(engine, d, cause),
+                                 .cause = cause,
+                                 .status = status,
+                                 .proposal = review->open,
+                                 .goal = -1};
     sink.change(sink.self, &change);
 }
 

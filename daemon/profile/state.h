@@ -82,7 +82,8 @@ struct tagd_review {
     uint64_t open; /* the revision of the open proposal; 0: none. Then: */
     int32_t proposed;
     int64_t proposed_at;
-    bool declined; /* this outcome was rejected, or nobody cared: it isn't proposed again before the rules say another */
+    bool
+        declined; /* this outcome was rejected, or nobody cared: it isn't proposed again before the rules say another */
     int32_t declined_tag;
 };
 

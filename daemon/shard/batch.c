@@ -386,7 +386,8 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     if (write->due_changed && write->due_ms < batch->next_due_ms)
         batch->next_due_ms = write->due_ms;
     batch->n_begun += !known;
-    bool changed = tagd_profile_revision(profile, TAGD_KIND_TAG) != revision || tagd_engine_untold(context->engine) != untold;
+    bool changed =
+        tagd_profile_revision(profile, TAGD_KIND_TAG) != revision || tagd_engine_untold(context->engine) != untold;
     if (changed && !batch->muted)
         make_view(batch, arena, write);
     write_profile(batch, write);

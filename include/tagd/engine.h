@@ -32,11 +32,11 @@ struct tagd_change {
     const struct tagd_engine *engine; /* for emit: rules and their values as of this evaluation */
     const struct tagd_profile *profile;
     size_t dimension;
-    struct tagd_tag from, to;       /* of a PROPOSAL: the tag approved last, and the proposed one */
-    uint64_t revision;              /* a customer's of this kind, from 1, no gap */
-    int64_t time_ms;                /* when it takes effect */
-    int64_t valid_until_ms;         /* TAGD_NEVER: not within the horizon; of a PROPOSAL: when it expires */
-    struct tagd_tag then;           /* none: the tag ends (or valid_until is NEVER) */
+    struct tagd_tag from, to; /* of a PROPOSAL: the tag approved last, and the proposed one */
+    uint64_t revision;        /* a customer's of this kind, from 1, no gap */
+    int64_t time_ms;          /* when it takes effect */
+    int64_t valid_until_ms;   /* TAGD_NEVER: not within the horizon; of a PROPOSAL: when it expires */
+    struct tagd_tag then;     /* none: the tag ends (or valid_until is NEVER) */
     enum tagd_origin origin;
     const struct tagd_event *cause; /* NULL: the passing of time, or a repair: published tags said otherwise */
     struct tagd_assignment by;      /* known: `to` is a person's, not a rule's */
@@ -45,7 +45,7 @@ struct tagd_change {
     enum tagd_proposal_status status;
     uint64_t proposal; /* the revision of its event that proposed it */
     /* TAG, GOAL: */
-    int32_t goal; /* the goal that entering the tag starts, or that has ended; -1: none */
+    int32_t goal;                         /* the goal that entering the tag starts, or that has ended; -1: none */
     enum tagd_goal_outcome outcome;       /* GOAL */
     int64_t goal_started_ms, deadline_ms; /* of that goal */
 };

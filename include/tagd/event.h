@@ -132,7 +132,7 @@ struct tagd_update { /* of an attribute */
     struct tagd_value value; /* not present: it is removed */
 };
 
-struct tagd_verdict {      /* of a person, about a tag */
+struct tagd_verdict {       /* of a person, about a tag */
     int32_t dimension, tag; /* ASSIGNED; CLEARED: dimension alone */
     int64_t until_ms;       /* ASSIGNED: up to when, exclusive; TAGD_NEVER: until it is cleared */
     uint64_t proposal;      /* REVIEWED: its revision */
