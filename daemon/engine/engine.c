@@ -27,7 +27,7 @@ struct tagd_engine {
     enum tagd_telling telling;
     uint32_t decided; /* the dimension whose proposal the present event decides about */
     enum tagd_proposal_status decision;
-    uint64_t untold;       /* evaluations that changed tags since; only ever raised */
+    uint64_t untold; /* evaluations that changed tags since; only ever raised */
     struct tagd_limits limits;
 };
 
@@ -356,21 +356,21 @@ static void tell_proposal(struct tagd_engine *engine, const struct tagd_profile 
                           const struct tagd_event *cause, struct tagd_sink sink)
 {
     const struct tagd_dimension *dimension = &engine->catalog->dimensions[d];
-    struct tagd_change change = {
-        .kind = TAGD_KIND_PROPOSAL,
-        .engine = engine,
-        .profile = profile,
-        .dimension = d,
-        .from = named(engine->catalog, d, review->approved, TAGD_STR("")),
-        .to = named(engine->catalog, d, review->proposed, TAGD_STR("")),
-        .revision = revision,
-        .time_ms = engine->now.now,
-        .valid_until_ms = dimension->expires_ms ? review->proposed_at + dimension->expires_ms : TAGD_NEVER,
-        .then = {-1, {NULL, 0}},
-        .origin = origin_of(engine, d, cause),
-        .cause = cause,
-        .status = status,
-        .proposal = review->open};
+    struct tagd_change change = {.kind = TAGD_KIND_PROPOSAL,
+                                 .engine = engine,
+                                 .profile = profile,
+                                 .dimension = d,
+                                 .from = named(engine->catalog, d, review->approved, TAGD_STR("")),
+                                 .to = named(engine->catalog, d, review->proposed, TAGD_STR("")),
+                                 .revision = revision,
+                                 .time_ms = engine->now.now,
+                                 .valid_until_ms =
+                                     dimension->expires_ms ? review->proposed_at + dimension->expires_ms : TAGD_NEVER,
+                                 .then = {-1, {NULL, 0}},
+                                 .origin = origin_of(engine, d, cause),
+                                 .cause = cause,
+                                 .status = status,
+                                 .proposal = review->open};
     sink.change(sink.self, &change);
 }
 
@@ -798,6 +798,20 @@ void tagd_engine_next(struct tagd_engine *engine, struct tagd_profile *profile, 
 const char *tagd_engine_rule_text(const struct tagd_engine *engine, size_t dimension, size_t rule)
 {
     return engine->catalog->dimensions[dimension].rules[rule].text;
+}
+
+bool tagd_engine_rule_holds(const struct tagd_engine *engine, size_t dimension, size_t rule)
+{
+    const struct tagd_dimension *d = &engine->catalog->dimensions[dimension];
+    struct view *now = (struct view *)(uintptr_t)&engine->now; /* cursors are a cache */
+    if (d->is_value)
+        return tagd_eval(now, d->rules[rule].when).kind != TAGD_V_NULL;
+    return d->rules[rule].when && tagd_holds(now, d->rules[rule].when);
+}
+
+bool tagd_engine_holding(const struct tagd_engine *engine, size_t dimension, struct tagd_holding *holding)
+{
+    return tagd_standing_holding(&engine->now, (uint32_t)dimension, holding);
 }
 
 static void add_val(struct tagd_buf *out, struct tagd_val val)

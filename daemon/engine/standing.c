@@ -66,8 +66,8 @@ void tagd_standing_take(struct view *view, uint32_t d)
 /* When the outcome that waits is the rules' tag, if it stays. */
 static int64_t ripe_at(const struct tagd_dimension *dimension, const struct standing *standing)
 {
-    int64_t held = standing->wanted_at + (standing->wanted.tag < 0 ? dimension->for_ms
-                                                                   : dimension->rules[standing->wanted.tag].for_ms);
+    int64_t held = standing->wanted_at +
+                   (standing->wanted.tag < 0 ? dimension->for_ms : dimension->rules[standing->wanted.tag].for_ms);
     if (standing->rule.tag < 0)
         return held;
     int64_t dwelt = standing->rule_at + dimension->rules[standing->rule.tag].dwell_ms;
@@ -138,7 +138,8 @@ static struct outcome reviewed(struct view *view, uint32_t d, struct outcome rul
         close_proposal(standing, TAGD_PROPOSAL_WITHDRAWN);
     if (review->declined && review->declined_tag != rule.tag)
         review->declined = false;
-    bool opens = !review->open && !assigned && rule.tag != review->approved && !review->declined && !view->proposes_none;
+    bool opens =
+        !review->open && !assigned && rule.tag != review->approved && !review->declined && !view->proposes_none;
     if (opens) {
         review->open = TAGD_PROPOSAL_UNNUMBERED;
         review->proposed = rule.tag;
@@ -200,6 +201,31 @@ bool tagd_standing_follow(struct view *view, uint32_t d)
     standing->tag = kept(view, d, outcome);
     standing->at = view->now;
     standing->changed = true;
+    return true;
+}
+
+/* ---- for explain ---- */
+
+static struct tagd_tag tag_of(struct outcome outcome)
+{
+    return (struct tagd_tag){outcome.tag, outcome.text};
+}
+
+bool tagd_standing_holding(const struct view *view, uint32_t d, struct tagd_holding *holding)
+{
+    const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
+    const struct standing *standing = &view->standings[d];
+    *holding = (struct tagd_holding){.rule = {-1, {NULL, 0}}, .wanted = {-1, {NULL, 0}}};
+    if (!dimension->holds_back)
+        return false;
+    holding->rule = tag_of(standing->rule);
+    holding->rule_since_ms = standing->rule_at;
+    holding->waits = standing->waits;
+    if (!standing->waits)
+        return true;
+    holding->wanted = tag_of(standing->wanted);
+    holding->wanted_since_ms = standing->wanted_at;
+    holding->due_ms = ripe_at(dimension, standing);
     return true;
 }
 

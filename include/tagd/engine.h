@@ -23,7 +23,8 @@ enum tagd_proposal_status {
     TAGD_PROPOSAL_APPROVED,
     TAGD_PROPOSAL_REJECTED,
     TAGD_PROPOSAL_WITHDRAWN, /* the rules propose something else by now, or a person assigned a tag */
-    TAGD_PROPOSAL_EXPIRED
+    TAGD_PROPOSAL_EXPIRED,
+    TAGD_PROPOSAL_STATUSES
 };
 
 /* An event out, as a sink is told it; all pointers live until the call returns. */
@@ -32,11 +33,11 @@ struct tagd_change {
     const struct tagd_engine *engine; /* for emit: rules and their values as of this evaluation */
     const struct tagd_profile *profile;
     size_t dimension;
-    struct tagd_tag from, to;       /* of a PROPOSAL: the tag approved last, and the proposed one */
-    uint64_t revision;              /* a customer's of this kind, from 1, no gap */
-    int64_t time_ms;                /* when it takes effect */
-    int64_t valid_until_ms;         /* TAGD_NEVER: not within the horizon; of a PROPOSAL: when it expires */
-    struct tagd_tag then;           /* none: the tag ends (or valid_until is NEVER) */
+    struct tagd_tag from, to; /* of a PROPOSAL: the tag approved last, and the proposed one */
+    uint64_t revision;        /* a customer's of this kind, from 1, no gap */
+    int64_t time_ms;          /* when it takes effect */
+    int64_t valid_until_ms;   /* TAGD_NEVER: not within the horizon; of a PROPOSAL: when it expires */
+    struct tagd_tag then;     /* none: the tag ends (or valid_until is NEVER) */
     enum tagd_origin origin;
     const struct tagd_event *cause; /* NULL: the passing of time, or a repair: published tags said otherwise */
     struct tagd_assignment by;      /* known: `to` is a person's, not a rule's */
@@ -91,7 +92,20 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
 void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension, size_t rule, struct tagd_buf *out);
 /* An attribute's value at the present evaluation, as JSON; null: none. */
 void tagd_engine_attribute(const struct tagd_engine *engine, size_t attribute, struct tagd_buf *out);
+/* NULL: only a person gives that tag. */
 const char *tagd_engine_rule_text(const struct tagd_engine *engine, size_t dimension, size_t rule);
+/* Whether it holds, of a value: isn't null, at the present evaluation. */
+bool tagd_engine_rule_holds(const struct tagd_engine *engine, size_t dimension, size_t rule);
+/* What `for` and `min_dwell` make of the dimension's rules. False: it has neither. The texts live until the engine is
+ * used again. */
+struct tagd_holding {
+    struct tagd_tag rule;  /* the rules' tag */
+    int64_t rule_since_ms; /* if there is one */
+    bool waits;            /* another outcome of the rules, `wanted` since wanted_since_ms, is their tag at due_ms */
+    struct tagd_tag wanted;
+    int64_t wanted_since_ms, due_ms;
+};
+bool tagd_engine_holding(const struct tagd_engine *engine, size_t dimension, struct tagd_holding *holding);
 /* Sets the engine up to answer rule_values for this profile at this instant; valid_until and then per dimension on
  * request; then's text lives until the engine is used again. */
 void tagd_engine_view(struct tagd_engine *engine, struct tagd_profile *profile, int64_t at_ms);
