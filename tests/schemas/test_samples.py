@@ -49,7 +49,7 @@ def blocks(path):
 
 
 def test_whole_catalogs_configurations_and_events_in_documents_are_valid():
-    seen = {"catalog": 0, "config": 0, "event": 0, "change": 0}
+    seen = {"catalog": 0, "config": 0, "event": 0, **dict.fromkeys(validators.OUTPUTS, 0)}
     for path in DOCUMENTS:
         for block in blocks(path):
             if not isinstance(block, dict):
@@ -59,8 +59,8 @@ def test_whole_catalogs_configurations_and_events_in_documents_are_valid():
                 seen["catalog"], wrong = seen["catalog"] + 1, fault(CATALOG, block)
             elif "sources" in block:
                 seen["config"], wrong = seen["config"] + 1, fault(CONFIG, block)
-            elif block.get("type") == "tagd.tag.changed":
-                seen["change"] += 1
+            elif block.get("type") in validators.OUTPUTS:
+                seen[block["type"]] += 1
                 validators.check_change(block)
             elif "specversion" in block:
                 seen["event"], wrong = seen["event"] + 1, fault(EVENT, block)
