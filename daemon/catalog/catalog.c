@@ -193,20 +193,34 @@ bool tagd_catalog_holds_out(const struct tagd_goal *goal, struct tagd_str custom
     return tagd_crc32((struct tagd_str){text, n + 1 + customer.n}) % TAGD_DECIMAL_ONE < goal->holdout;
 }
 
+static void describe_dimension(const struct tagd_dimension *dimension, struct tagd_buf *out)
+{
+    static const char *const assigns[] = {
+        [TAGD_ASSIGN_AUTO] = "", [TAGD_ASSIGN_MANUAL] = ", manual", [TAGD_ASSIGN_REVIEW] = ", review"};
+    if (dimension->kind == TAGD_KIND_ALERT) {
+        tagd_buf_printf(out, "alert %s: %s\n", dimension->name, dimension->rules[0].text);
+        return;
+    }
+    tagd_buf_printf(out, "%s%s:", dimension->name, assigns[dimension->assign]);
+    if (dimension->is_value)
+        tagd_buf_printf(out, " the value of %s", dimension->rules[0].text);
+    for (uint32_t j = 0; !dimension->is_value && j < dimension->n_rules; j++)
+        tagd_buf_printf(out, " %s", dimension->rules[j].tag);
+    tagd_buf_add_byte(out, '\n');
+}
+
 void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *out)
 {
     tagd_buf_printf(out, "catalog %s, version %s, meaning %s\n", catalog->name, catalog->version, catalog->hash);
-    tagd_buf_printf(out, "%u event types, %u groups, %u attributes, %u metrics, %u dimensions\n", catalog->n_types,
-                    catalog->n_groups, catalog->n_attributes, catalog->n_metrics, catalog->n_dimensions);
-    tagd_buf_printf(out, "kept for each customer: %u pane stores, %u value stores (%u windows), %u marks\n",
+    tagd_buf_printf(out, "%u event types, %u groups, %u attributes, %u metrics, %u dimensions", catalog->n_types,
+                    catalog->n_groups, catalog->n_attributes, catalog->n_metrics,
+                    catalog->n_dimensions - catalog->n_alerts);
+    if (catalog->n_alerts)
+        tagd_buf_printf(out, ", %u alert%s", catalog->n_alerts, catalog->n_alerts == 1 ? "" : "s");
+    if (catalog->n_aliases)
+        tagd_buf_printf(out, ", %u alias%s", catalog->n_aliases, catalog->n_aliases == 1 ? "" : "es");
+    tagd_buf_printf(out, "\nkept for each customer: %u pane stores, %u value stores (%u windows), %u marks\n",
                     catalog->n_stores, catalog->n_value_stores, catalog->n_windows, catalog->n_marks);
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        const struct tagd_dimension *dimension = &catalog->dimensions[catalog->order[i]];
-        tagd_buf_printf(out, "%s:", dimension->name);
-        if (dimension->is_value)
-            tagd_buf_printf(out, " the value of %s", dimension->rules[0].text);
-        for (uint32_t j = 0; !dimension->is_value && j < dimension->n_rules; j++)
-            tagd_buf_printf(out, " %s", dimension->rules[j].tag);
-        tagd_buf_add_byte(out, '\n');
-    }
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++)
+        describe_dimension(&catalog->dimensions[catalog->order[i]], out);
 }

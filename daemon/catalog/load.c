@@ -110,6 +110,23 @@ static bool name_ok(const char *name, int min_levels, int max_levels)
     return n > 0 && n <= TAGD_NAME_BYTES_MAX && !start && levels >= min_levels && levels <= max_levels;
 }
 
+static bool dimension_name_ok(const char *name)
+{
+    return name_ok(name, 2, 2) && strncmp(name, "attr.", 5) != 0;
+}
+
+/* ASCII letters, digits, _ and -. */
+static bool tag_letters_ok(const char *name)
+{
+    for (const char *p = name; *p; p++) {
+        bool ok =
+            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
 static const char *keep(struct load *load, const char *text)
 {
     return tagd_arena_copy(&load->catalog->arena, text, strlen(text)).p;
@@ -454,13 +471,9 @@ static bool name_rule(struct load *load, const cJSON *node, const char *pointer,
     const char *tag_at = below(load, pointer, "tag");
     if (!cJSON_IsString(tag) || !tag->valuestring[0] || strlen(tag->valuestring) > TAGD_NAME_BYTES_MAX)
         return fail_at(load, tag_at, false, "expected a tag's name of 1 to %d bytes", TAGD_NAME_BYTES_MAX);
-    for (const char *p = tag->valuestring; *p; p++) {
-        bool ok =
-            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
-        if (!ok)
-            return fail_at(load, tag_at, false,
-                           "a tag's name has ASCII letters, digits, _ and - (labels carry other scripts)");
-    }
+    if (!tag_letters_ok(tag->valuestring))
+        return fail_at(load, tag_at, false,
+                       "a tag's name has ASCII letters, digits, _ and - (labels carry other scripts)");
     for (uint32_t i = 0; i < dimension->n_rules; i++) {
         if (strcmp(dimension->rules[i].tag, tag->valuestring) == 0)
             return fail_at(load, tag_at, false, "tag '%s' stands in this dimension already: join the rules with 'or'",
@@ -531,7 +544,7 @@ static bool name_dimension(struct load *load, const cJSON *node, const char *poi
 {
     static const char *const keys[] = {"tags", "value", "label", "assign", "for", "min_dwell", "expires", NULL};
     struct tagd_catalog *catalog = load->catalog;
-    if (!name_ok(node->string, 2, 2) || memcmp(node->string, "attr.", 5) == 0)
+    if (!dimension_name_ok(node->string))
         return fail_at(load, pointer, true, "expected a dimension's name of two levels, such as value.level");
     if (!want(load, node, pointer, cJSON_IsObject(node), "an object"))
         return false;
@@ -845,15 +858,15 @@ static bool name_dimensions(struct load *load, const cJSON *root)
 
 /* ---- aliases ---- */
 
-/* "level1.level2.tag" -> its dimension and tag. */
-static bool split_tag(const char *name, struct tagd_str *dimension, struct tagd_str *tag)
+/* "level1.level2.tag" -> its dimension and tag, kept. */
+static bool split_tag(struct load *load, const char *name, struct tagd_str *dimension, struct tagd_str *tag)
 {
     const char *dot = strrchr(name, '.');
-    if (!dot || !name_ok(name, 3, 3))
+    if (!dot)
         return false;
-    *dimension = (struct tagd_str){name, (size_t)(dot - name)};
-    *tag = tagd_str_of(dot + 1);
-    return true;
+    *dimension = tagd_arena_copy(&load->catalog->arena, name, (size_t)(dot - name));
+    *tag = tagd_str_of(keep(load, dot + 1));
+    return dimension_name_ok(dimension->p) && tag->n > 0 && tag->n <= TAGD_NAME_BYTES_MAX && tag_letters_ok(tag->p);
 }
 
 static bool load_alias(struct load *load, const cJSON *node, const char *pointer, struct tagd_alias *alias)
@@ -861,12 +874,12 @@ static bool load_alias(struct load *load, const cJSON *node, const char *pointer
     const struct tagd_catalog *catalog = load->catalog;
     struct tagd_str dimension, tag;
     int32_t to, to_tag;
-    if (!split_tag(keep(load, node->string), &alias->dimension, &alias->tag))
+    if (!split_tag(load, node->string, &alias->dimension, &alias->tag))
         return fail_at(load, pointer, true, "expected the old name of a tag, as dimension.tag in three levels");
     if (tagd_catalog_tag_find(catalog, alias->dimension, alias->tag, &to, &to_tag))
         return fail_at(load, pointer, true, "'%s' is a tag of this catalog: an alias is a name that is no tag any more",
                        node->string);
-    if (!cJSON_IsString(node) || !split_tag(keep(load, node->valuestring), &dimension, &tag))
+    if (!cJSON_IsString(node) || !split_tag(load, node->valuestring, &dimension, &tag))
         return fail_at(load, pointer, false, "expected the name of a tag, as dimension.tag in three levels");
     if (!tagd_catalog_tag_find(catalog, dimension, tag, &to, &to_tag))
         return fail_at(load, pointer, false, "'%s' is no tag of this catalog: an alias leads to one that is",
@@ -923,7 +936,7 @@ static bool load_start(struct load *load, const cJSON *start, const char *pointe
     struct tagd_catalog *catalog = load->catalog;
     struct tagd_str dimension, tag;
     int32_t d, t;
-    if (!cJSON_IsString(start) || !split_tag(keep(load, start->valuestring), &dimension, &tag))
+    if (!cJSON_IsString(start) || !split_tag(load, start->valuestring, &dimension, &tag))
         return fail_at(load, pointer, false, "expected the name of a tag, as dimension.tag in three levels");
     if (!tagd_catalog_tag_find(catalog, dimension, tag, &d, &t))
         return fail_at(load, pointer, false, "'%s' is no tag of this catalog: a goal starts as a customer gets one",

@@ -814,11 +814,12 @@ static struct tagd_node *parse_past(struct parse *parse, size_t f, size_t start)
     size_t at = parse->at;
     struct tagd_str name = take_name(parse);
     int32_t dimension = name.n ? tagd_catalog_dimension_find(catalog, name) : -1;
-    if (dimension < 0) {
-        parse->at = at;
+    if (name.n && dimension < 0)
+        return fail(parse, at, "'%.*s' is not known: expected the name of a dimension, as in %s(value.level)",
+                    (int)name.n, name.p, past_functions[f].name);
+    if (dimension < 0)
         return fail(parse, at, "expected the name of a dimension, as in %s(value.level), found %s",
                     past_functions[f].name, found(parse, what));
-    }
     if (!expect(parse, ")", "after the dimension"))
         return NULL;
     bool clock = kind == TAGD_N_HELD;
@@ -1114,6 +1115,12 @@ static bool tag_exists(struct parse *parse, const struct tagd_node *dimension, s
         text->literal.u.s = tagd_str_of(d->rules[tag].tag);
         return true;
     }
+    struct tagd_str name = dimension_name(dimension);
+    if (!tagd_str_eq(name, tagd_str_of(d->name)))
+        return fail(parse, start_of(parse, text),
+                    "no alias is named '%.*s.%.*s': by its old name a dimension has old tags alone; it is '%s' now",
+                    (int)name.n, name.p, (int)text->literal.u.s.n, text->literal.u.s.p, d->name),
+               false;
     struct tagd_buf tags = {0};
     for (uint32_t i = 0; i < d->n_rules && tags.n < 300; i++)
         tagd_buf_printf(&tags, "%s%s", i ? ", " : "", d->rules[i].tag);

@@ -80,7 +80,8 @@ static bool carry_fits(const char *path, const struct tagd_config *config, const
     size_t n = tagd_catalog_n_dimensions(catalog);
     for (size_t i = 0; i < config->n_carry; i++) {
         size_t dimension = 0;
-        while (dimension < n && strcmp(tagd_catalog_dimension(catalog, dimension), config->carry[i]) != 0)
+        while (dimension < n && (tagd_catalog_kind(catalog, dimension) != TAGD_KIND_TAG ||
+                                 strcmp(tagd_catalog_dimension(catalog, dimension), config->carry[i]) != 0))
             dimension++;
         if (dimension == n)
             return tagd_fail(error, "%s: at /carry/%zu: \"%s\" is no dimension of the catalog %s; correct it", path, i,

@@ -1,6 +1,7 @@
 /* tagd run: the daemon. One thread a worker, each with its own connections; this thread waits for signals and looks on.
  */
 #include "command/command.h"
+#include "command/customer.h"
 #include "command/load.h"
 #include "http/http.h"
 #include "io/io.h"
@@ -128,6 +129,25 @@ static void write_metrics(struct run *run, struct tagd_buf *body)
     free(workers);
 }
 
+/* GET /v1/customers/{id}: what `tagd explain` says, as JSON. */
+static int write_customer(const struct run *run, struct tagd_str id, struct tagd_buf *body)
+{
+    struct tagd_customer customer;
+    struct tagd_error error;
+    enum tagd_exit code = tagd_customer_open(&customer, run->config, run->catalog, id, &error);
+    if (code == TAGD_EXIT_OK) {
+        tagd_customer_json(&customer, body);
+    } else {
+        tagd_buf_add_z(body, "{\"error\":");
+        tagd_buf_add_json(body, tagd_str_of(error.text));
+        tagd_buf_add_z(body, "}\n");
+    }
+    tagd_customer_close(&customer);
+    return code == TAGD_EXIT_OK ? 200 : code == TAGD_EXIT_DATA ? 404 : code == TAGD_EXIT_UNAVAILABLE ? 503 : 500;
+}
+
+#define CUSTOMERS "/v1/customers/"
+
 static int answer(void *to, const char *path, struct tagd_buf *body, const char **content_type)
 {
     struct run *run = to;
@@ -145,6 +165,10 @@ static int answer(void *to, const char *path, struct tagd_buf *body, const char 
         bool ready = is_ready(run);
         tagd_buf_add_z(body, ready ? "ok\n" : "not every assigned shard runs yet\n");
         return ready ? 200 : 503;
+    }
+    if (strncmp(path, CUSTOMERS, sizeof(CUSTOMERS) - 1) == 0 && path[sizeof(CUSTOMERS) - 1] != '\0') {
+        *content_type = "application/json";
+        return write_customer(run, tagd_str_of(path + sizeof(CUSTOMERS) - 1), body);
     }
     return 404;
 }

@@ -897,6 +897,20 @@ const char *tagd_engine_rule_text(const struct tagd_engine *engine, size_t dimen
     return engine->catalog->dimensions[dimension].rules[rule].text;
 }
 
+bool tagd_engine_rule_holds(const struct tagd_engine *engine, size_t dimension, size_t rule)
+{
+    const struct tagd_dimension *d = &engine->catalog->dimensions[dimension];
+    struct view *now = (struct view *)(uintptr_t)&engine->now; /* cursors are a cache */
+    if (d->is_value)
+        return tagd_eval(now, d->rules[rule].when).kind != TAGD_V_NULL;
+    return d->rules[rule].when && tagd_holds(now, d->rules[rule].when);
+}
+
+bool tagd_engine_holding(const struct tagd_engine *engine, size_t dimension, struct tagd_holding *holding)
+{
+    return tagd_standing_holding(&engine->now, (uint32_t)dimension, holding);
+}
+
 static void add_val(struct tagd_buf *out, struct tagd_val val)
 {
     char text[TAGD_TIME_TEXT];

@@ -90,6 +90,8 @@ int64_t tagd_standing_stable(const struct view *view, uint32_t dimension);
 /* The evaluation is over: the view's tag is the present one, as the next evaluation will find it. Whether it changed. */
 bool tagd_standing_follow(struct view *view, uint32_t dimension);
 void tagd_standing_give(const struct view *view, uint32_t dimension, struct tagd_tag_state *state);
+/* Of any dimension; false: it has neither for nor min_dwell. */
+bool tagd_standing_holding(const struct view *view, uint32_t dimension, struct tagd_holding *holding);
 
 /* ---- values (eval.c) ---- */
 

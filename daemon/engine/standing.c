@@ -204,6 +204,31 @@ bool tagd_standing_follow(struct view *view, uint32_t d)
     return true;
 }
 
+/* ---- for explain ---- */
+
+static struct tagd_tag tag_of(struct outcome outcome)
+{
+    return (struct tagd_tag){outcome.tag, outcome.text};
+}
+
+bool tagd_standing_holding(const struct view *view, uint32_t d, struct tagd_holding *holding)
+{
+    const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
+    const struct standing *standing = &view->standings[d];
+    *holding = (struct tagd_holding){.rule = {-1, {NULL, 0}}, .wanted = {-1, {NULL, 0}}};
+    if (!dimension->holds_back)
+        return false;
+    holding->rule = tag_of(standing->rule);
+    holding->rule_since_ms = standing->rule_at;
+    holding->waits = standing->waits;
+    if (!standing->waits)
+        return true;
+    holding->wanted = tag_of(standing->wanted);
+    holding->wanted_since_ms = standing->wanted_at;
+    holding->due_ms = ripe_at(dimension, standing);
+    return true;
+}
+
 /* ---- into the profile ---- */
 
 static void set_text(struct tagd_text *text, const struct tagd_dimension *dimension, struct outcome outcome)

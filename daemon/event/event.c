@@ -335,7 +335,7 @@ void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_r
         return;
     if (event->type == TAGD_TYPE_PROFILE_UPDATED && !tagd_updates_read(rules->catalog, &envelope, arena, event))
         return;
-    if (event->type <= TAGD_TYPE_TAG_ASSIGNED && !tagd_verdict_read(rules->catalog, &envelope, event))
+    if (event->type <= TAGD_TYPE_TAG_ASSIGNED && !tagd_verdict_read(rules->catalog, &envelope, arena, event))
         return;
     if (!check_clock(rules, record, &envelope, clock, event) || !check_route(rules, record, &envelope, event))
         return;

@@ -65,6 +65,6 @@ bool tagd_updates_read(const struct tagd_catalog *catalog, const struct tagd_env
 
 /* Reads a tag.assigned, tag.cleared or tag.reviewed into event->verdict. False: invalid, said in the event. */
 bool tagd_verdict_read(const struct tagd_catalog *catalog, const struct tagd_envelope *envelope,
-                       struct tagd_event *event);
+                       struct tagd_arena *arena, struct tagd_event *event);
 
 #endif

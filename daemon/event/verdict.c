@@ -8,17 +8,52 @@
 
 #define PROPOSAL_ID "proposal:"
 
-/* The text under `name` of data, of 1 to TAGD_STRING_MAX bytes. */
-static bool read_text(const cJSON *data, const char *name, struct tagd_str *text, struct tagd_event *event)
+/* Where it is read from, and into which event. */
+struct source {
+    const struct tagd_catalog *catalog;
+    const struct tagd_envelope *envelope;
+    struct tagd_arena *arena;
+    struct tagd_event *event;
+};
+
+/* A member of data; the last one if a key stands twice. */
+static const cJSON *member_of(const struct source *from, const char *name)
 {
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(data, name);
-    if (!cJSON_IsString(member))
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/%s: expected a string, found %s", name,
-                                 member ? tagd_json_kind(member) : "nothing");
-    *text = tagd_str_of(member->valuestring);
+    const cJSON *found = NULL;
+    for (const cJSON *member = from->envelope->data->child; member; member = member->next)
+        found = strcmp(member->string, name) == 0 ? member : found;
+    return found;
+}
+
+/* For messages: "data/by", with its place in the record if a map says where it is. */
+static const char *called(const struct source *from, const char *name)
+{
+    const struct tagd_map *map = from->envelope->map;
+    const struct tagd_map_rule *own = tagd_map_field_rule(map ? &map->data : NULL, tagd_str_of(name));
+    if (own)
+        return tagd_arena_printf(from->arena, "data/%s", own->called);
+    if (map && map->data.kind == TAGD_MAP_AT)
+        return tagd_arena_printf(from->arena, "data/%s (%s/%s)", name, map->data.at.text.p, name);
+    return tagd_arena_printf(from->arena, "data/%s", name);
+}
+
+/* The text under `name` of data, of 1 to TAGD_STRING_MAX bytes; by a map a whole number is its decimal text. */
+static bool read_text(const struct source *from, const char *name, struct tagd_str *text)
+{
+    const cJSON *member = member_of(from, name);
+    const char *found = member ? tagd_json_kind(member) : "nothing";
+    if (cJSON_IsString(member)) {
+        *text = tagd_str_of(member->valuestring);
+        found = NULL;
+    } else if (from->envelope->map && cJSON_IsNumber(member)) {
+        found = tagd_number_text(member->valuedouble, from->arena, text);
+    }
+    if (found)
+        return tagd_event_refuse(from->event, TAGD_EVENT_INVALID, "%s: expected a string, found %s", called(from, name),
+                                 found);
     if (text->n == 0 || text->n > TAGD_STRING_MAX)
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/%s: expected 1 to %d bytes, found %zu", name,
-                                 TAGD_STRING_MAX, text->n);
+        return tagd_event_refuse(from->event, TAGD_EVENT_INVALID, "%s: expected 1 to %d bytes, found %zu",
+                                 called(from, name), TAGD_STRING_MAX, text->n);
     return true;
 }
 
@@ -27,53 +62,61 @@ static int shown(struct tagd_str text)
     return (int)tagd_utf8_cut(text.p, text.n < 60 ? text.n : 60);
 }
 
-static bool read_dimension(const struct tagd_catalog *catalog, const cJSON *data, struct tagd_event *event)
+static bool read_dimension(const struct source *from)
 {
+    struct tagd_event *event = from->event;
     struct tagd_verdict *verdict = &event->verdict;
     struct tagd_str dimension, tag;
-    if (!read_text(data, "dimension", &dimension, event))
+    if (!read_text(from, "dimension", &dimension))
         return false;
-    verdict->dimension = tagd_catalog_dimension_find(catalog, dimension);
+    verdict->dimension = tagd_catalog_dimension_find(from->catalog, dimension);
     if (event->type == TAGD_TYPE_TAG_CLEARED && verdict->dimension >= 0)
         return true;
     if (event->type == TAGD_TYPE_TAG_ASSIGNED) {
-        if (!read_text(data, "tag", &tag, event))
+        if (!read_text(from, "tag", &tag))
             return false;
-        if (tagd_catalog_tag_find(catalog, dimension, tag, &verdict->dimension, &verdict->tag))
+        int32_t found;
+        if (tagd_catalog_tag_find(from->catalog, dimension, tag, &found, &verdict->tag)) {
+            verdict->dimension = found;
             return true;
+        }
     }
     if (verdict->dimension < 0)
         return tagd_event_refuse(event, TAGD_EVENT_INVALID,
-                                 "data/dimension: the catalog has no dimension \"%.*s\", nor an alias of that name",
-                                 shown(dimension), dimension.p);
-    if (tagd_catalog_is_value(catalog, (size_t)verdict->dimension))
+                                 "%s: the catalog has no dimension \"%.*s\", nor an alias of that name",
+                                 called(from, "dimension"), shown(dimension), dimension.p);
+    if (tagd_catalog_is_value(from->catalog, (size_t)verdict->dimension))
         return tagd_event_refuse(event, TAGD_EVENT_INVALID,
-                                 "data/dimension: the tag of \"%.*s\" is drawn from the data: it can't be assigned",
-                                 shown(dimension), dimension.p);
-    return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/tag: dimension \"%.*s\" has no tag \"%.*s\"",
-                             shown(dimension), dimension.p, shown(tag), tag.p);
+                                 "%s: the tag of \"%.*s\" is drawn from the data: it can't be assigned",
+                                 called(from, "dimension"), shown(dimension), dimension.p);
+    return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: dimension \"%.*s\" has no tag \"%.*s\"",
+                             called(from, "tag"), shown(dimension), dimension.p, shown(tag), tag.p);
 }
 
 /* Absent or null: until it is cleared. */
-static bool read_until(const cJSON *data, struct tagd_event *event)
+static bool read_until(const struct source *from)
 {
-    const cJSON *until = cJSON_GetObjectItemCaseSensitive(data, "until");
-    event->verdict.until_ms = TAGD_NEVER;
-    if (!until || cJSON_IsNull(until))
+    const cJSON *until = member_of(from, "until");
+    const struct tagd_map *map = from->envelope->map;
+    const struct tagd_map_rule *own = tagd_map_field_rule(map ? &map->data : NULL, TAGD_STR("until"));
+    int64_t *ms = &from->event->verdict.until_ms;
+    *ms = TAGD_NEVER;
+    if (!until || cJSON_IsNull(until) ||
+        (cJSON_IsString(until) && tagd_time_parse(tagd_str_of(until->valuestring), ms)))
         return true;
-    if (cJSON_IsString(until) && tagd_time_parse(tagd_str_of(until->valuestring), &event->verdict.until_ms))
-        return true;
-    return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data/until: expected a time as RFC 3339 writes it, found %s",
+    return tagd_event_refuse(from->event, TAGD_EVENT_INVALID, "%s: expected %s, found %s", called(from, "until"),
+                             tagd_time_form_expected(own ? own->form : TAGD_RFC3339),
                              cJSON_IsString(until) ? "another string" : tagd_json_kind(until));
 }
 
 /* proposal:<subject>:<revision> */
-static bool read_proposal(const cJSON *data, struct tagd_event *event)
+static bool read_proposal(const struct source *from)
 {
+    struct tagd_event *event = from->event;
     struct tagd_str id, subject = event->subject;
     const size_t prefix = sizeof(PROPOSAL_ID) - 1;
     uint64_t revision = 0;
-    if (!read_text(data, "proposal", &id, event))
+    if (!read_text(from, "proposal", &id))
         return false;
     size_t digits = prefix + subject.n + 1, n = id.n > digits ? id.n - digits : 0;
     bool fits = n > 0 && n <= 15 && memcmp(id.p, PROPOSAL_ID, prefix) == 0 &&
@@ -84,37 +127,38 @@ static bool read_proposal(const cJSON *data, struct tagd_event *event)
     }
     event->verdict.proposal = revision;
     return fits || tagd_event_refuse(event, TAGD_EVENT_INVALID,
-                                     "data/proposal: expected the id of a proposal of this customer, as " PROPOSAL_ID
+                                     "%s: expected the id of a proposal of this customer, as " PROPOSAL_ID
                                      "%.*s:1, found \"%.*s\"",
-                                     shown(subject), subject.p, shown(id), id.p);
+                                     called(from, "proposal"), shown(subject), subject.p, shown(id), id.p);
 }
 
-static bool read_decision(const cJSON *data, struct tagd_event *event)
+static bool read_decision(const struct source *from)
 {
+    struct tagd_event *event = from->event;
     struct tagd_str decision;
-    if (!read_text(data, "decision", &decision, event))
+    if (!read_text(from, "decision", &decision))
         return false;
     event->verdict.approved = tagd_str_eq(decision, TAGD_STR("approved"));
     return event->verdict.approved || tagd_str_eq(decision, TAGD_STR("rejected")) ||
-           tagd_event_refuse(event, TAGD_EVENT_INVALID,
-                             "data/decision: expected \"approved\" or \"rejected\", found \"%.*s\"", shown(decision),
-                             decision.p);
+           tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected \"approved\" or \"rejected\", found \"%.*s\"",
+                             called(from, "decision"), shown(decision), decision.p);
 }
 
 bool tagd_verdict_read(const struct tagd_catalog *catalog, const struct tagd_envelope *envelope,
-                       struct tagd_event *event)
+                       struct tagd_arena *arena, struct tagd_event *event)
 {
+    const struct source from = {catalog, envelope, arena, event};
     const cJSON *data = envelope->data;
     if (envelope->no_data)
         return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data: %s", envelope->no_data);
     if (!cJSON_IsObject(data))
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data: expected an object, found %s",
+        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected an object, found %s",
+                                 envelope->map ? envelope->map->data.called : "data",
                                  data ? tagd_json_kind(data) : "nothing");
     if (event->type == TAGD_TYPE_TAG_REVIEWED)
-        return read_proposal(data, event) && read_decision(data, event) &&
-               read_text(data, "by", &event->verdict.by, event);
-    if (!read_dimension(catalog, data, event) || !read_text(data, "by", &event->verdict.by, event))
+        return read_proposal(&from) && read_decision(&from) && read_text(&from, "by", &event->verdict.by);
+    if (!read_dimension(&from) || !read_text(&from, "by", &event->verdict.by))
         return false;
     return event->type == TAGD_TYPE_TAG_CLEARED ||
-           (read_text(data, "reason", &event->verdict.reason, event) && read_until(data, event));
+           (read_text(&from, "reason", &event->verdict.reason) && read_until(&from));
 }

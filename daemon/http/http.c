@@ -11,6 +11,7 @@
 
 #define CONNECTIONS_MAX 64
 #define CONNECTION_TIMEOUT_S 10
+#define THREADS 4 /* an answer may wait for Redis, and /livez not for that */
 
 struct tagd_http {
     struct MHD_Daemon *daemon;
@@ -89,7 +90,8 @@ struct tagd_http *tagd_http_new(const char *host, int port, tagd_http_answer ans
     http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | (v6 ? MHD_USE_IPv6 : 0u), (uint16_t)port, NULL,
                                     NULL, on_request, http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                                    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_END);
+                                    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
+                                    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_END);
     if (http->daemon != NULL)
         return http;
     tagd_fail(error, "can't listen on %s:%d: %s; choose another \"http.listen\", or \"off\"", host, port,

@@ -1,12 +1,11 @@
-/* http: a small server for on-call, in a thread of its own: GET and HEAD, answers from memory. What a path says is its
- * user's. */
+/* http: a small server for on-call, in threads of its own: GET and HEAD. What a path says is its user's. */
 #ifndef TAGD_HTTP_H
 #define TAGD_HTTP_H
 
 #include "tagd/base.h"
 
-/* Writes the body and the content type (static text); returns the status, 404 for a path it doesn't know. The server's
- * thread. */
+/* Writes the body and the content type (static text); returns the status, 404 for a path it doesn't know. In one of
+ * the server's threads, and in several at once. */
 typedef int (*tagd_http_answer)(void *to, const char *path, struct tagd_buf *body, const char **content_type);
 
 struct tagd_http;

@@ -100,6 +100,24 @@ static struct tagd_batch_output *add_output(struct tagd_batch *batch)
     return &batch->pending[batch->n_outputs++];
 }
 
+static void count_change(struct tagd_batch_told_of *n, const struct tagd_change *change)
+{
+    if (change->origin == TAGD_BY_REPAIR)
+        n->repair++;
+    else if (change->kind == TAGD_KIND_PROPOSAL)
+        n->proposals[change->status]++;
+    else if (change->kind == TAGD_KIND_ALERT)
+        *(change->to.index < 0 ? &n->cleared : &n->raised) += 1;
+    else if (change->origin == TAGD_BY_HAND)
+        n->manual++;
+    else if (change->origin == TAGD_BY_REVIEW)
+        n->review++;
+    else if (change->origin == TAGD_BY_EVENT)
+        n->event++;
+    else
+        n->time++;
+}
+
 static void on_change(void *self, const struct tagd_change *change)
 {
     struct tagd_batch *batch = self;
@@ -116,12 +134,7 @@ static void on_change(void *self, const struct tagd_change *change)
     }
     output->at = start + output->headers;
     output->n = batch->text.n - output->at;
-    if (change->origin == TAGD_BY_REPAIR)
-        batch->n_repair++;
-    else if (change->cause != NULL)
-        batch->n_event++;
-    else
-        batch->n_time++;
+    count_change(&batch->n, change);
 }
 
 /* ---- in ---- */
@@ -131,7 +144,8 @@ void tagd_batch_begin(struct tagd_batch *batch, struct tagd_shard *shard)
     batch->shard = shard;
     batch->n_items = batch->n_customers = batch->n_writes = batch->n_outputs = batch->n_told = 0;
     batch->profile_bytes.n = batch->text.n = batch->outbox.n = batch->told_bytes.n = 0;
-    batch->n_event = batch->n_time = batch->n_repair = batch->n_begun = 0;
+    batch->n = (struct tagd_batch_told_of){0};
+    batch->n_begun = 0;
     batch->muted = shard->head.repair.phase != TAGD_NO_REPAIR;
     batch->settle = batch->ends_repair = false;
     batch->watermark_ms = shard->watermark_ms;
@@ -530,6 +544,8 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
     __atomic_store_n(&context->stats->limit_panes, limits->panes, __ATOMIC_RELAXED);
     __atomic_store_n(&context->stats->limit_values, limits->values, __ATOMIC_RELAXED);
     __atomic_store_n(&context->stats->limit_dedupe_ids, limits->dedupe_ids, __ATOMIC_RELAXED);
+    __atomic_store_n(&context->stats->limit_chases, limits->chases, __ATOMIC_RELAXED);
+    __atomic_store_n(&context->stats->stale_reviews, limits->stale_reviews, __ATOMIC_RELAXED);
     return true;
 }
 
@@ -656,12 +672,24 @@ static void count_repair(const struct tagd_batch *batch, struct tagd_shard_conte
     size_t n_settled = batch->settle ? batch->n_told : 0;
     shard->n_replayed += batch->n_items;
     shard->n_settled += n_settled;
-    shard->n_differences += batch->n_repair;
+    shard->n_differences += batch->n.repair;
     shard->repair_level = shard->repair_level || batch->n_outputs > 0; /* its offsets are published with them */
     TAGD_COUNT(context->stats, repair_records, batch->n_items);
     TAGD_COUNT(context->stats, repair_told, n_settled);
-    TAGD_COUNT(context->stats, repair_changes, batch->n_repair);
+    TAGD_COUNT(context->stats, repair_changes, batch->n.repair);
     TAGD_COUNT(context->stats, repairs, batch->ends_repair);
+}
+
+static void count_told(const struct tagd_batch_told_of *n, struct tagd_worker_stats *stats)
+{
+    TAGD_COUNT(stats, changes_event, n->event);
+    TAGD_COUNT(stats, changes_time, n->time);
+    TAGD_COUNT(stats, changes_manual, n->manual);
+    TAGD_COUNT(stats, changes_review, n->review);
+    TAGD_COUNT(stats, alerts_raised, n->raised);
+    TAGD_COUNT(stats, alerts_cleared, n->cleared);
+    for (int status = 0; status < TAGD_PROPOSAL_STATUSES; status++)
+        TAGD_COUNT(stats, proposals[status], n->proposals[status]);
 }
 
 void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writes *writes,
@@ -679,8 +707,7 @@ void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writ
     }
     TAGD_COUNT(context->stats, batches, 1);
     TAGD_COUNT(context->stats, batch_records, batch->n_items);
-    TAGD_COUNT(context->stats, changes_event, batch->n_event);
-    TAGD_COUNT(context->stats, changes_time, batch->n_time);
+    count_told(&batch->n, context->stats);
 }
 
 void tagd_batch_free(struct tagd_batch *batch)

@@ -63,6 +63,14 @@ struct tagd_shard_context {
 
 /* ---- a batch of one shard (batch.c) ---- */
 
+/* What a batch tells of. */
+struct tagd_batch_told_of {
+    uint64_t event, time, manual, review; /* changes of tags, by what brought them about */
+    uint64_t repair;                      /* of all kinds: what was published said otherwise */
+    uint64_t raised, cleared;             /* alerts */
+    uint64_t proposals[TAGD_PROPOSAL_STATUSES];
+};
+
 struct tagd_batch_item {
     const struct tagd_record *record;
     const struct tagd_event *event;
@@ -116,8 +124,8 @@ struct tagd_batch {
     char metadata[96];
     /* while it is applied */
     struct tagd_str subject;
-    uint64_t n_event, n_time, n_repair; /* changes, by what brought them about */
-    uint64_t n_begun;                   /* customers that were not there before */
+    struct tagd_batch_told_of n;
+    uint64_t n_begun; /* customers that were not there before */
     struct tagd_shard_context *context;
 };
 

@@ -23,7 +23,8 @@ enum tagd_proposal_status {
     TAGD_PROPOSAL_APPROVED,
     TAGD_PROPOSAL_REJECTED,
     TAGD_PROPOSAL_WITHDRAWN, /* the rules propose something else by now, or a person assigned a tag */
-    TAGD_PROPOSAL_EXPIRED
+    TAGD_PROPOSAL_EXPIRED,
+    TAGD_PROPOSAL_STATUSES
 };
 
 /* An event out, as a sink is told it; all pointers live until the call returns. */
@@ -97,7 +98,20 @@ void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension,
 void tagd_engine_attribute(const struct tagd_engine *engine, size_t attribute, struct tagd_buf *out);
 /* "p_alive":number or null,"drivers":[...],"last_activity":time or null of the present evaluation; JSON members. */
 void tagd_engine_churn(const struct tagd_engine *engine, struct tagd_buf *out);
+/* NULL: only a person gives that tag. */
 const char *tagd_engine_rule_text(const struct tagd_engine *engine, size_t dimension, size_t rule);
+/* Whether it holds, of a value: isn't null, at the present evaluation. */
+bool tagd_engine_rule_holds(const struct tagd_engine *engine, size_t dimension, size_t rule);
+/* What `for` and `min_dwell` make of the dimension's rules. False: it has neither. The texts live until the engine is
+ * used again. */
+struct tagd_holding {
+    struct tagd_tag rule;  /* the rules' tag */
+    int64_t rule_since_ms; /* if there is one */
+    bool waits;            /* another outcome of the rules, `wanted` since wanted_since_ms, is their tag at due_ms */
+    struct tagd_tag wanted;
+    int64_t wanted_since_ms, due_ms;
+};
+bool tagd_engine_holding(const struct tagd_engine *engine, size_t dimension, struct tagd_holding *holding);
 /* Sets the engine up to answer rule_values for this profile at this instant; valid_until and then per dimension on
  * request; then's text lives until the engine is used again. */
 void tagd_engine_view(struct tagd_engine *engine, struct tagd_profile *profile, int64_t at_ms);

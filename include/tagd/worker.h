@@ -5,6 +5,7 @@
 #define TAGD_WORKER_H
 
 #include "tagd/catalog.h"
+#include "tagd/engine.h"
 #include "tagd/port.h"
 
 struct tagd_worker_config {
@@ -35,8 +36,11 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
     uint64_t records, events, duplicates, ignored, late;
     uint64_t ignored_history; /* before the baseline that an import made */
     uint64_t dead_letters[TAGD_EVENT_CODES];
-    uint64_t changes_event, changes_time;
-    uint64_t batches, batch_records; /* committed */
+    uint64_t changes_event, changes_time, changes_manual, changes_review; /* of tags, told */
+    uint64_t alerts_raised, alerts_cleared;
+    uint64_t proposals[TAGD_PROPOSAL_STATUSES]; /* OPEN: made; else closed */
+    uint64_t stale_reviews;                     /* decisions about proposals that weren't open */
+    uint64_t batches, batch_records;            /* committed */
     uint64_t commits_fenced, commits_refused, commits_unknown, publish_aborted, publish_unknown, publish_fenced;
     uint64_t outputs_redelivered;                          /* sent again: nobody knew whether they were there */
     uint64_t outputs_unacknowledged, bytes_unacknowledged; /* gauges; exactly once: 0 */
@@ -48,7 +52,7 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
     uint64_t audits, audit_mismatches; /* comparisons of a running shard with Kafka's committed batch and the store's */
     uint64_t trials;                   /* records tried out first, since an earlier owner died */
     uint64_t undeclared_attributes;
-    uint64_t limit_panes, limit_values, limit_dedupe_ids;
+    uint64_t limit_panes, limit_values, limit_dedupe_ids, limit_chases;
     uint64_t shards_running;   /* gauge */
     uint64_t shards_repairing; /* gauge */
     uint64_t clock_parted;     /* gauge: 1: the wall clock was set; live time stands */

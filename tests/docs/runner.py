@@ -8,7 +8,9 @@
     base                 a catalog that the examples after it add to
     example              dimensions and more that are added to the base for the events that follow
     events               one event a line: TIME TYPE [FIELD=VALUE...], of one customer; last, perhaps: until TIME
-    changes              the tag changes that `tagd simulate` makes of them: TIME DIMENSION: FROM -> TO
+    changes              what `tagd simulate` makes of them, a line an event out: TIME DIMENSION: FROM -> TO; of a proposal
+                         TIME DIMENSION: proposed FROM -> TO, ID, and TIME DIMENSION: STATUS FROM -> TO by WHO, ID; of an alert
+                         TIME alert NAME: raised, or cleared
     refused              `tagd check` refuses the example with a message that has these lines
     records              events as they are, one JSON a line, for `tagd simulate`
     told                 what simulate printed of them on standard error
@@ -72,8 +74,15 @@ def event_of(line, number):
 
 
 def shown(change):
-    data = change["data"]
-    return f"{change['time'].replace('.000Z', 'Z')} {data['dimension']}: {data['from'] or '-'} -> {data['to'] or '-'}"
+    data, time = change["data"], change["time"].replace(".000Z", "Z")
+    if "alert" in data:
+        return f"{time} alert {data['alert']}: {change['type'].rpartition('.')[2]}"
+    tags = f"{data['from'] or '-'} -> {data['to'] or '-'}"
+    if change["type"] == "tagd.tag.proposed":
+        return f"{time} {data['dimension']}: proposed {tags}, {change['id']}"
+    if change["type"] == "tagd.proposal.closed":
+        return f"{time} {data['dimension']}: {data['status']} {tags}{' by ' + data['by'] if data['by'] else ''}, {data['proposal']}"
+    return f"{time} {data['dimension']}: {tags}"
 
 
 class Runner:

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import validators
-from validators import CATALOG, CONFIG, EVENT, ROOT, fault, read_jsonc
+from validators import CATALOG, CONFIG, CUSTOMER, EVENT, ROOT, fault, read_jsonc
 
 CATALOGS = sorted(glob.glob(ROOT + "/deploy/catalogs/*.json"))
 DOCUMENTS = sorted([*glob.glob(ROOT + "/*.md"), *glob.glob(ROOT + "/schemas/*.md"), *glob.glob(ROOT + "/deploy/*.md")])
@@ -49,18 +49,20 @@ def blocks(path):
 
 
 def test_whole_catalogs_configurations_and_events_in_documents_are_valid():
-    seen = {"catalog": 0, "config": 0, "event": 0, "change": 0}
+    seen = {"customer": 0, "catalog": 0, "config": 0, "event": 0, **dict.fromkeys(validators.OUTPUTS, 0)}
     for path in DOCUMENTS:
         for block in blocks(path):
             if not isinstance(block, dict):
                 continue
             wrong = None
-            if {"catalog", "version", "dimensions"} <= block.keys():
+            if {"customer", "dimensions"} <= block.keys():
+                seen["customer"], wrong = seen["customer"] + 1, fault(CUSTOMER, block)
+            elif {"catalog", "version", "dimensions"} <= block.keys():
                 seen["catalog"], wrong = seen["catalog"] + 1, fault(CATALOG, block)
             elif "sources" in block:
                 seen["config"], wrong = seen["config"] + 1, fault(CONFIG, block)
-            elif block.get("type") == "tagd.tag.changed":
-                seen["change"] += 1
+            elif block.get("type") in validators.OUTPUTS:
+                seen[block["type"]] += 1
                 validators.check_change(block)
             elif "specversion" in block:
                 seen["event"], wrong = seen["event"] + 1, fault(EVENT, block)

@@ -78,7 +78,8 @@ def test_asyncapi_is_valid_by_its_own_parser(node):
         "version": "3.0.0",
         "channels": ["events", defaults["tag_changes"]["default"], defaults["dead_letter"]["default"]],
         "operations": ["receive events", f"send {defaults['tag_changes']['default']}", f"send {defaults['dead_letter']['default']}"],
-        "messages": ["event", "eventBinary", "tagChanged", "tagChangedBinary", "deadLetter"]}
+        "messages": ["event", "eventBinary", "tagChanged", "tagChangedBinary", "tagProposed", "tagProposedBinary", "proposalClosed", "proposalClosedBinary",
+                     "alert", "alertBinary", "deadLetter"]}
 
 
 def test_the_asyncapi_parser_sees_a_fault(node, tmp_path):
@@ -128,6 +129,18 @@ def test_reserved_types_and_codes_are_those_of_the_code():
     assert re.findall(r'"([a-z_]+)"', body)[1:] == schema("dead-letter-headers")["properties"]["tagd_error"]["enum"]
     body = re.search(r"words\[\] = \{(.*?)\};", source("daemon/catalog/load.c"), re.DOTALL)[1]
     assert re.findall(r'"([a-z]+)"', body) == schema("catalog")["properties"]["metrics"]["propertyNames"]["allOf"][1]["not"]["enum"]
+
+
+def test_types_out_statuses_and_origins_are_those_of_the_code():
+    emit = source("daemon/emit/emit.c")
+    assert set(re.findall(r'"(tagd\.[a-z.]+)"', emit)) == set(validators.OUTPUTS)
+    body = re.search(r"statuses\[\] = \{(.*?)\};", emit, re.DOTALL)[1]
+    closed = schema("proposal-closed")["$defs"]["data"]["properties"]
+    assert re.findall(r'"([a-z]+)"', body)[1:] == closed["status"]["enum"]
+    body = re.search(r"origins\[\] = \{(.*?)\};", emit, re.DOTALL)[1]
+    assert re.findall(r'"([a-z]+)"', body) == closed["origin"]["enum"] == schema("tag-proposed")["$defs"]["data"]["properties"]["origin"]["enum"]
+    body = re.search(r"names\[\] = \{\s*\[TAGD_ASSIGN_AUTO\](.*?)\};", source("daemon/catalog/load.c"), re.DOTALL)[1]
+    assert re.findall(r'"([a-z]+)"', body) == schema("catalog")["$defs"]["dimension"]["properties"]["assign"]["enum"]
 
 
 # ---- numbers ----
@@ -192,7 +205,11 @@ def test_limits_of_catalog_and_event_are_those_of_the_headers():
     assert catalog["attributes"]["maxProperties"] == c["TAGD_ATTRIBUTES_MAX"]
     assert catalog["dimensions"]["maxProperties"] == c["TAGD_DIMENSIONS_MAX"]
     assert defs["dimension"]["properties"]["tags"]["maxItems"] == c["TAGD_TAGS_MAX"]
+    assert catalog["alerts"]["maxProperties"] == c["TAGD_ALERTS_MAX"]
+    assert catalog["aliases"]["maxProperties"] == c["TAGD_ALIASES_MAX"]
+    assert defs["tagName"]["maxLength"] == 2 * c["NAME_BYTES_MAX"] + 1
     assert defs["expression"]["maxLength"] == c["TEXT_BYTES_MAX"]
     assert {defs[d]["maxLength"] for d in ("name", "dottedName", "dimensionName")} == {c["NAME_BYTES_MAX"]}
     assert {event[a]["maxLength"] for a in ("id", "source", "type")} == {c["TAGD_ATTRIBUTE_MAX"]}
     assert event["subject"]["maxLength"] == c["TAGD_SUBJECT_MAX"]
+    assert schema("event-in")["$defs"]["words"]["maxLength"] == c["TAGD_STRING_MAX"]

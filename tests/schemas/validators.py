@@ -43,6 +43,10 @@ def validator(name, closed=False):
 
 
 CHANGE = validator("tag-changed", closed=True)
+OUTPUTS = {"tagd.tag.changed": ("tag", "tag-changed"), "tagd.tag.proposed": ("proposal", "tag-proposed"), "tagd.proposal.closed": ("proposal", "proposal-closed"),
+           "tagd.alert.raised": ("alert", "alert"), "tagd.alert.cleared": ("alert", "alert")}  # type -> kind, schema
+BY_SCHEMA = {name: validator(name, closed=True) for _, name in OUTPUTS.values()}
+CUSTOMER = validator("customer", closed=True)
 DEAD_LETTER = validator("dead-letter-headers")
 EVENT = validator("event-in")
 CATALOG = validator("catalog")
@@ -57,15 +61,22 @@ def fault(check, instance):
 
 
 def check_change(event):
-    """A published tag change, structured: the schema, and what a schema can't say."""
-    wrong = fault(CHANGE, event)
+    """A published event on the topic of tag changes, structured: the schema of its type, and what a schema can't say."""
+    kind, name = OUTPUTS[event["type"]]
+    wrong = fault(BY_SCHEMA[name], event)
     assert wrong is None, f"{wrong} in {json.dumps(event)[:2000]}"
     data = event["data"]
-    assert event["id"] == f"tag:{event['subject']}:{data['revision']}", event["id"]
-    assert data["from"] != data["to"], event["id"]
-    assert data["then"] != data["to"] or data["valid_until"] is None, event["id"]
-    assert data["valid_until"] is None or data["valid_until"] > event["time"], event["id"]
-    assert data["tags"].get(data["dimension"], data["to"]) == data["to"], event["id"]
+    assert event["id"] == f"{kind}:{event['subject']}:{data['revision']}", event["id"]
+    if kind != "alert":
+        assert data["from"] != data["to"], event["id"]
+    for end in ("valid_until", "expires"):
+        assert data.get(end) is None or data[end] > event["time"], event["id"]
+    if kind == "tag":
+        assert data["then"] != data["to"] or data["valid_until"] is None, event["id"]
+        assert data["tags"].get(data["dimension"], data["to"]) == data["to"], event["id"]
+    if name == "proposal-closed":
+        subject, _, revision = data["proposal"].removeprefix("proposal:").rpartition(":")
+        assert subject == event["subject"] and int(revision) < data["revision"], event["id"]
 
 
 def headers_of(message):

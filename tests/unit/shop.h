@@ -13,7 +13,9 @@ struct shop {
     struct tagd_profile *profile;
     struct tagd_event_rules rules;
     struct tagd_arena arena;
-    struct tagd_buf seen; /* "dimension from>to@time;" */
+    /* "dimension from>to@time;", with " manual" or " review" before the end if that is behind it. Of a proposal
+     * "dimension proposed from>to@time #revision;", closed: "dimension approved from>to@time #revision of #proposal;" */
+    struct tagd_buf seen;
     int64_t watermark;
     int n;
     bool in_full; /* `seen` holds the events themselves, as emit writes them, a line each */
@@ -50,8 +52,21 @@ static inline void shop_change(void *self, const struct tagd_change *change)
     }
     struct tagd_str none = TAGD_STR("-"), from = change->from.text.p ? change->from.text : none,
                     to = change->to.text.p ? change->to.text : none;
-    tagd_buf_printf(&shop->seen, "%s %.*s>%.*s@%lld;", tagd_catalog_dimension(shop->catalog, change->dimension),
-                    (int)from.n, from.p, (int)to.n, to.p, (long long)change->time_ms);
+    static const char *const statuses[TAGD_PROPOSAL_STATUSES] = {"proposed ", "approved ", "rejected ", "withdrawn ",
+                                                                 "expired "};
+    bool proposal = change->kind == TAGD_KIND_PROPOSAL;
+    tagd_buf_printf(&shop->seen, "%s %s%.*s>%.*s@%lld", tagd_catalog_dimension(shop->catalog, change->dimension),
+                    proposal ? statuses[change->status] : "", (int)from.n, from.p, (int)to.n, to.p,
+                    (long long)change->time_ms);
+    if (proposal)
+        tagd_buf_printf(&shop->seen, " #%llu", (unsigned long long)change->revision);
+    if (proposal && change->status != TAGD_PROPOSAL_OPEN)
+        tagd_buf_printf(&shop->seen, " of #%llu", (unsigned long long)change->proposal);
+    if (!proposal && change->origin == TAGD_BY_HAND)
+        tagd_buf_add_z(&shop->seen, " manual");
+    if (!proposal && change->origin == TAGD_BY_REVIEW)
+        tagd_buf_add_z(&shop->seen, " review");
+    tagd_buf_add_byte(&shop->seen, ';');
 }
 
 static inline struct shop shop_open(const char *more, const char *dimensions)

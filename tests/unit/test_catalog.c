@@ -54,6 +54,16 @@ static const struct {
     {"1d / until(due, order.paid) > 3", "the divisor varies with time", 3},
     {"(count(login) > 1", "to close '('", 17},
     {"latest(category, order.paid) == \"open", "is not closed", 32},
+    {"was(b.nothing) == 'on'", "'b.nothing' is not known: expected the name of a dimension", 4},
+    {"was( ) == 'on'", "expected the name of a dimension, as in was(value.level), found ')'", 5},
+    {"held(login) > 1d", "'login' is not known: expected the name of a dimension", 5},
+    {"previous(b.other == 'on'", "expected ')' after the dimension", 17},
+    {"was(b.other) == 'nope'", "has no tag 'nope': it has on", 16},
+    {"previous( b.other ) in ('on', 'nope')", "has no tag 'nope': it has on", 30},
+    {"was(b.other) < 'on'", "a tag is only equal or different", 13},
+    {"held(b.other) > 3", "a duration can't be compared with a number", 14},
+    {"(held(b.other) / 1d) * (since(login) / 1d) > 3", "vary with time", 21},
+    {"1d / held(b.here) > 3", "the divisor varies with time", 3},
     {"true true", "expected an operator or the end", 5},
     {"", "expected a value", 0},
 };
@@ -294,6 +304,195 @@ static void a_literal_of_15_digits_is_a_decimal(void)
     }
 }
 
+/* `member` is the inside of an object after the shop's events: n entries of `each`, which has the entry's number. */
+static struct tagd_catalog *many(const char *member, const char *each, int n, struct tagd_error *error)
+{
+    struct tagd_buf more = {0};
+    tagd_buf_printf(&more, "\"%s\":{", member);
+    for (int i = 0; i < n; i++) {
+        tagd_buf_add_z(&more, i ? "," : "");
+        tagd_buf_printf(&more, each, i);
+    }
+    tagd_buf_printf(&more, "},%c", 0);
+    struct tagd_catalog *catalog =
+        shop_catalog(more.p, "\"b.x\":{\"tags\":[{\"tag\":\"on\",\"when\":\"true\"}]}", error);
+    tagd_buf_free(&more);
+    return catalog;
+}
+
+static void a_catalog_has_at_most_500_alerts_and_10000_aliases(void)
+{
+    struct tagd_error error = {0};
+    struct tagd_catalog *catalog = many("alerts", "\"a%d\":{\"when\":\"true\"}", TAGD_ALERTS_MAX, &error);
+    CHECK(catalog && tagd_catalog_n_dimensions(catalog) == 1 + TAGD_ALERTS_MAX);
+    CHECK(tagd_catalog_kind(catalog, 0) == TAGD_KIND_TAG && tagd_catalog_kind(catalog, 1) == TAGD_KIND_ALERT &&
+          tagd_catalog_kind(catalog, TAGD_ALERTS_MAX) == TAGD_KIND_ALERT);
+    tagd_catalog_free(catalog);
+    CHECK(!many("alerts", "\"a%d\":{\"when\":\"true\"}", TAGD_ALERTS_MAX + 1, &error) &&
+          strstr(error.text, "501 alerts: a catalog has at most 500"));
+    catalog = many("aliases", "\"o.o.t%d\":\"b.x.on\"", TAGD_ALIASES_MAX, &error);
+    CHECK(catalog);
+    for (int i = 0; i < TAGD_ALIASES_MAX; i += 999) { /* all are found */
+        char name[16];
+        int32_t dimension, tag;
+        snprintf(name, sizeof name, "t%d", i);
+        CHECK(tagd_catalog_tag_find(catalog, TAGD_STR("o.o"), tagd_str_of(name), &dimension, &tag) && dimension == 0 &&
+              tag == 0);
+    }
+    tagd_catalog_free(catalog);
+    CHECK(!many("aliases", "\"o.o.t%d\":\"b.x.on\"", TAGD_ALIASES_MAX + 1, &error) &&
+          strstr(error.text, "10001 aliases: a catalog has at most 10000"));
+}
+
+static void a_tag_is_found_by_its_names_old_and_new(void)
+{
+    struct tagd_error error = {0};
+    struct tagd_catalog *catalog =
+        shop_catalog("\"aliases\":{\"old.x.gold\":\"b.x.high\",\"old.x.iron\":\"b.x.low\",\"old.y.a\":\"b.x.low\","
+                     "\"old.y.b\":\"b.y.on\","
+                     "\"b.y.off\":\"b.x.low\"},\"alerts\":{\"b\":{\"when\":\"true\"}},",
+                     "\"b.x\":{\"tags\":[{\"tag\":\"high\",\"when\":\"false\"},{\"tag\":\"low\",\"when\":\"true\"}]},"
+                     "\"b.y\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"on\"}]},\"b.v\":{\"value\":\"count(login)\"}",
+                     &error);
+    static const struct {
+        const char *dimension, *tag;
+        int32_t to, to_tag; /* -1: not found */
+    } cases[] = {{"b.x", "high", 0, 0},   {"b.x", "low", 0, 1},      {"b.x", "gold", 0, -1}, {"old.x", "gold", 0, 0},
+                 {"old.x", "iron", 0, 1}, {"old.x", "high", -1, -1}, {"old.y", "a", 0, 1},   {"old.y", "b", 1, 0},
+                 {"b.y", "off", 0, 1},    {"b.y", "on", 1, 0},       {"b.v", "1", 2, -1},    {"b", "raised", -1, -1},
+                 {"nobody", "x", -1, -1}};
+    CHECK(catalog);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int32_t dimension, tag;
+        bool found = tagd_catalog_tag_find(catalog, tagd_str_of(cases[i].dimension), tagd_str_of(cases[i].tag),
+                                           &dimension, &tag);
+        CHECK(found == (cases[i].to_tag >= 0) && dimension == cases[i].to && tag == cases[i].to_tag);
+    }
+    CHECK(tagd_catalog_dimension_find(catalog, TAGD_STR("b.y")) == 1 &&
+          tagd_catalog_dimension_find(catalog, TAGD_STR("old.x")) == 0);
+    CHECK(tagd_catalog_dimension_find(catalog, TAGD_STR("old.y")) == -1); /* it leads to two */
+    CHECK(tagd_catalog_dimension_find(catalog, TAGD_STR("b")) == -1 &&
+          tagd_catalog_dimension_find(catalog, TAGD_STR("old")) == -1);
+    CHECK(tagd_catalog_assign(catalog, 0) == TAGD_ASSIGN_AUTO && tagd_catalog_assign(catalog, 1) == TAGD_ASSIGN_MANUAL);
+    tagd_catalog_free(catalog);
+}
+
+/* A rule by old names is the rule by new ones. */
+static void old_names_in_rules_mean_what_they_lead_to(void)
+{
+    static const char aliases[] = "\"aliases\":{\"old.x.gold\":\"b.x.high\",\"b.x.iron\":\"b.x.low\"},";
+    static const char *const rules[][2] = {
+        {"old.x == 'gold'", "b.x == 'high'"},
+        {"'gold' != old.x", "'high' != b.x"},
+        {"b.x in ('iron', 'high')", "b.x in ('low', 'high')"},
+        {"was(old.x) == 'gold' or held( old.x ) > 1d", "was(b.x) == 'high' or held(b.x) > 1d"},
+        {"previous(b.x) in ('iron')", "previous(b.x) in ('low')"},
+        {"old.x is null", "b.x is null"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        char hashes[2][33];
+        for (int k = 0; k < 2; k++) {
+            struct tagd_error error = {0};
+            struct tagd_buf text = {0};
+            tagd_buf_printf(
+                &text,
+                "\"b.x\":{\"tags\":[{\"tag\":\"high\",\"when\":\"false\"},{\"tag\":\"low\",\"when\":\"true\"}]},"
+                "\"b.y\":{\"tags\":[{\"tag\":\"on\",\"when\":\"%s\"}]}%c",
+                rules[i][k], 0);
+            struct tagd_catalog *catalog = shop_catalog(aliases, text.p, &error);
+            if (!catalog)
+                fprintf(stderr, "%s\n", error.text);
+            CHECK(catalog);
+            snprintf(hashes[k], sizeof hashes[k], "%s", tagd_catalog_hash(catalog));
+            tagd_catalog_free(catalog);
+            tagd_buf_free(&text);
+        }
+        CHECK(strcmp(hashes[0], hashes[1]) == 0);
+    }
+}
+
+/* All that lets the same events give other tags is part of the meaning; and what only says the same in other words isn't. */
+static void how_tags_are_assigned_and_held_back_is_meaning(void)
+{
+    static const struct {
+        const char *more, *dimension; /* of b.x, behind its tags */
+        const char *tag;              /* of its tag, behind `when` */
+        bool same;                    /* as the first */
+    } cases[] = {
+        {"", "", "", true},
+        {"", ",\"for\":\"0s\",\"min_dwell\":\"0d\"", "", true},
+        {"", ",\"assign\":\"auto\"", "", true},
+        {"\"alerts\":{},\"aliases\":{},", "", "", true},
+        {"", ",\"for\":\"1ms\"", "", false},
+        {"", ",\"min_dwell\":\"1h\"", "", false},
+        {"", "", ",\"for\":\"1h\"", false},
+        {"", "", ",\"min_dwell\":\"2h\"", false},
+        {"", ",\"for\":\"1h\"", ",\"for\":\"0s\"", false},
+        {"", ",\"assign\":\"review\"", "", false},
+        {"", ",\"assign\":\"review\",\"expires\":\"1d\"", "", false},
+        {"", ",\"assign\":\"review\",\"expires\":\"2d\"", "", false},
+        {"\"alerts\":{\"a\":{\"when\":\"true\"}},", "", "", false},
+        {"\"alerts\":{\"a\":{\"when\":\"true\",\"for\":\"1h\"}},", "", "", false},
+        {"\"alerts\":{\"b\":{\"when\":\"true\"}},", "", "", false},
+        {"\"aliases\":{\"o.o.o\":\"b.x.on\"},", "", "", false},
+        {"\"aliases\":{\"o.o.p\":\"b.x.on\"},", "", "", false},
+    };
+    enum { N = sizeof cases / sizeof *cases };
+    char hashes[N][33];
+    for (size_t i = 0; i < N; i++) {
+        struct tagd_error error = {0};
+        struct tagd_buf text = {0};
+        tagd_buf_printf(&text, "\"b.x\":{\"tags\":[{\"tag\":\"on\",\"when\":\"true\"%s}]%s}%c", cases[i].tag,
+                        cases[i].dimension, 0);
+        struct tagd_catalog *catalog = shop_catalog(cases[i].more, text.p, &error);
+        if (!catalog)
+            fprintf(stderr, "%s\n", error.text);
+        CHECK(catalog);
+        snprintf(hashes[i], sizeof hashes[i], "%s", tagd_catalog_hash(catalog));
+        for (size_t k = 0; k < i; k++)
+            CHECK((strcmp(hashes[i], hashes[k]) == 0) == (cases[i].same && cases[k].same));
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&text);
+    }
+}
+
+static void looking_back_makes_no_cycle_and_no_order(void)
+{
+    struct tagd_error error = {0};
+    struct tagd_catalog *catalog =
+        shop_catalog("\"metrics\":{\"back\":\"was(b.y) == 'a'\"},",
+                     "\"b.x\":{\"tags\":[{\"tag\":\"a\",\"when\":\"back or previous(b.x) == 'a'\"}]},"
+                     "\"b.y\":{\"tags\":[{\"tag\":\"a\",\"when\":\"b.x == 'a' and held(b.x) > 1d\"}]}",
+                     &error);
+    CHECK(catalog);
+    tagd_catalog_free(catalog);
+    CHECK(!shop_catalog("", "\"b.x\":{\"tags\":[{\"tag\":\"a\",\"when\":\"was(b.x) is null and b.x is null\"}]}",
+                        &error) &&
+          strstr(error.text, "depends on itself"));
+}
+
+static void a_summary_tells_of_alerts_aliases_and_who_assigns(void)
+{
+    struct tagd_error error = {0};
+    struct tagd_buf out = {0};
+    struct tagd_catalog *catalog =
+        shop_catalog("\"alerts\":{\"loud\":{\"when\":\"b.x == "
+                     "'high'\"}},\"aliases\":{\"o.o.a\":\"b.x.high\",\"o.o.b\":\"b.x.high\"},",
+                     "\"b.x\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"high\",\"when\":\"b.m == 'vip'\"}]},"
+                     "\"b.m\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"vip\"},{\"tag\":\"press\"}]},\"b.v\":{"
+                     "\"value\":\"count(login)\"}",
+                     &error);
+    CHECK(catalog);
+    tagd_catalog_describe(catalog, &out);
+    tagd_buf_add_byte(&out, 0);
+    CHECK(strstr(out.p, " 5 attributes, 0 metrics, 3 dimensions, 1 alert, 2 aliases\n"));
+    CHECK(strstr(
+        out.p,
+        "\nb.m, manual: vip press\nb.x, review: high\nb.v: the value of count(login)\nalert loud: b.x == 'high'\n"));
+    tagd_buf_free(&out);
+    tagd_catalog_free(catalog);
+}
+
 static void unknown_keys_and_cycles_are_errors(void)
 {
     struct tagd_error error;
@@ -340,6 +539,12 @@ int main(void)
     RUN(a_chain_of_50000_metrics_is_refused_before_the_stack_ends);
     RUN(metrics_that_double_end_at_10000_parts);
     RUN(a_literal_of_15_digits_is_a_decimal);
+    RUN(a_catalog_has_at_most_500_alerts_and_10000_aliases);
+    RUN(a_tag_is_found_by_its_names_old_and_new);
+    RUN(old_names_in_rules_mean_what_they_lead_to);
+    RUN(how_tags_are_assigned_and_held_back_is_meaning);
+    RUN(looking_back_makes_no_cycle_and_no_order);
+    RUN(a_summary_tells_of_alerts_aliases_and_who_assigns);
     RUN(unknown_keys_and_cycles_are_errors);
     RUN(a_nesting_at_the_limit_is_read_and_one_past_it_is_not);
     return DONE();

@@ -10,7 +10,11 @@ static const char catalog_text[] =
     "\"order.paid\": {\"fields\": {\"amount\": {\"type\": \"decimal\", \"required\": true}, \"category\": \"string\","
     " \"coupon\": \"boolean\", \"delivery\": \"time\", \"birthday\": \"date\"}, \"dedupe\": \"7d\"}, \"login\": {}},"
     "\"attributes\": {\"region\": \"string\", \"since\": \"time\", \"size\": \"decimal\", \"grade\": \"string\"},"
-    "\"dimensions\": {\"a.b\": {\"tags\": [{\"tag\": \"x\", \"when\": \"count(login) > 0\"}]}}}";
+    "\"dimensions\": {\"a.b\": {\"tags\": [{\"tag\": \"x\", \"when\": \"count(login) > 0\"}]},"
+    "\"m.kind\": {\"assign\": \"manual\", \"tags\": [{\"tag\": \"vip\"}, {\"tag\": \"press\"}]},"
+    "\"v.category\": {\"value\": \"latest(category, order.paid)\"}},"
+    "\"alerts\": {\"loud\": {\"when\": \"true\"}},"
+    "\"aliases\": {\"old.kind.star\": \"m.kind.press\", \"old.mixed.a\": \"m.kind.vip\", \"old.mixed.b\": \"a.b.x\"}}";
 
 enum { AMOUNT, BIRTHDAY, CATEGORY, COUPON, DELIVERY }; /* in the order of their names */
 
@@ -451,6 +455,153 @@ static void a_record_in_the_wrong_partition_names_what_would_fit(void)
     CHECK(event.code == TAGD_EVENT_OK);
 }
 
+/* An event of a reserved type about a tag, whose data is `data`. */
+static void decode_verdict(const char *type, const char *data)
+{
+    static char text[8192];
+
+    snprintf(text, sizeof(text),
+             "{\"specversion\":\"1.0\",\"id\":\"e1\",\"source\":\"crm\",\"type\":\"%s\",\"subject\":\"C1\","
+             "\"time\":\"2026-11-23T10:00:00+08:00\",\"data\":%s}",
+             type, data);
+    decode_text(text);
+}
+
+static void a_word_of_a_person_names_dimension_tag_and_end(void)
+{
+    fresh();
+    decode_verdict("tag.assigned", "{\"dimension\":\"m.kind\",\"tag\":\"press\",\"by\":\"li\",\"reason\":\"as agreed\","
+                                   "\"until\":\"2026-12-01T00:00:00+08:00\",\"more\":[1]}");
+    CHECK(event.code == TAGD_EVENT_OK && event.type == TAGD_TYPE_TAG_ASSIGNED && event.time_ms == NOW);
+    CHECK(event.verdict.dimension == 1 && event.verdict.tag == 1 && event.verdict.until_ms == INT64_C(1796054400000));
+    CHECK(tagd_str_eq(event.verdict.by, TAGD_STR("li")) && tagd_str_eq(event.verdict.reason, TAGD_STR("as agreed")));
+    decode_verdict("tag.assigned",
+                   "{\"dimension\":\"old.kind\",\"tag\":\"star\",\"by\":\"li\",\"reason\":\"r\",\"until\":null}");
+    CHECK(event.code == TAGD_EVENT_OK && event.verdict.dimension == 1 && event.verdict.tag == 1 &&
+          event.verdict.until_ms == TAGD_NEVER);
+    decode_verdict("tag.assigned", "{\"dimension\":\"old.mixed\",\"tag\":\"b\",\"by\":\"li\",\"reason\":\"r\"}");
+    CHECK(event.code == TAGD_EVENT_OK && event.verdict.dimension == 0 && event.verdict.tag == 0);
+    decode_verdict("tag.cleared", "{\"dimension\":\"m.kind\",\"by\":\"li\"}");
+    CHECK(event.code == TAGD_EVENT_OK && event.type == TAGD_TYPE_TAG_CLEARED && event.verdict.dimension == 1);
+    decode_verdict("tag.cleared", "{\"dimension\":\"old.kind\",\"by\":\"li\"}"); /* all its aliases lead to one */
+    CHECK(event.code == TAGD_EVENT_OK && event.verdict.dimension == 1);
+    decode_verdict("tag.assigned",
+                   "{\"dimension\":\"nobody\",\"by\":\"x\",\"tag\":\"vip\",\"reason\":\"r\","
+                   "\"dimension\":\"m.kind\",\"by\":\"last\"}"); /* a key given twice counts as its last */
+    CHECK(event.code == TAGD_EVENT_OK && event.verdict.dimension == 1 &&
+          tagd_str_eq(event.verdict.by, TAGD_STR("last")));
+}
+
+static void a_decision_names_a_proposal_of_its_customer(void)
+{
+    fresh();
+    decode_verdict("tag.reviewed", "{\"proposal\":\"proposal:C1:17\",\"decision\":\"approved\",\"by\":\"li\"}");
+    CHECK(event.code == TAGD_EVENT_OK && event.type == TAGD_TYPE_TAG_REVIEWED && event.verdict.proposal == 17 &&
+          event.verdict.approved && tagd_str_eq(event.verdict.by, TAGD_STR("li")));
+    decode_verdict("tag.reviewed",
+                   "{\"proposal\":\"proposal:C1:999999999999999\",\"decision\":\"rejected\",\"by\":\"li\"}");
+    CHECK(event.code == TAGD_EVENT_OK && event.verdict.proposal == UINT64_C(999999999999999) &&
+          !event.verdict.approved);
+    static const char *const foreign[] = {"proposal:C2:1",   "proposal:C1:01", "proposal:C1:0",
+                                          "proposal:C1:",    "proposal:C1",    "proposal:C1:1x",
+                                          "proposal:C1:1.1", "proposal:C1:-1", "tag:C1:1",
+                                          "proposal:C11:1",  "proposal:C1:1 ", "1",
+                                          "proposal:C1:1:1", "proposal:C:1:1", "proposal:C1:1000000000000000"};
+    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+        char data[200], reason[256];
+        snprintf(data, sizeof(data), "{\"proposal\":\"%s\",\"decision\":\"approved\",\"by\":\"li\"}", foreign[i]);
+        snprintf(reason, sizeof(reason),
+                 "data/proposal: expected the id of a proposal of this customer, as proposal:C1:1, found \"%s\"",
+                 foreign[i]);
+        decode_verdict("tag.reviewed", data);
+        CHECK(refused(TAGD_EVENT_INVALID, reason) && event.has_time);
+    }
+}
+
+static void what_is_wrong_with_a_word_or_a_decision_is_named(void)
+{
+    static const struct {
+        const char *type, *data, *reason;
+    } cases[] = {
+        {"tag.assigned", "null", "data: expected an object, found null"},
+        {"tag.cleared", "[]", "data: expected an object, found an array"},
+        {"tag.assigned", "{}", "data/dimension: expected a string, found nothing"},
+        {"tag.assigned", "{\"dimension\":\"m.kind\"}", "data/tag: expected a string, found nothing"},
+        {"tag.assigned", "{\"dimension\":5}", "data/dimension: expected a string, found a number"},
+        {"tag.assigned", "{\"dimension\":\"\"}", "data/dimension: expected 1 to 1024 bytes, found 0"},
+        {"tag.assigned", "{\"dimension\":\"m.nobody\",\"tag\":\"vip\"}",
+         "data/dimension: the catalog has no dimension \"m.nobody\", nor an alias of that name"},
+        {"tag.assigned", "{\"dimension\":\"loud\",\"tag\":\"raised\"}",
+         "data/dimension: the catalog has no dimension \"loud\", nor an alias of that name"},
+        {"tag.assigned", "{\"dimension\":\"m.kind\",\"tag\":\"star\"}",
+         "data/tag: dimension \"m.kind\" has no tag \"star\""},
+        {"tag.assigned", "{\"dimension\":\"old.kind\",\"tag\":\"vip\"}",
+         "data/tag: dimension \"old.kind\" has no tag \"vip\""},
+        {"tag.assigned", "{\"dimension\":\"v.category\",\"tag\":\"beauty\"}",
+         "data/dimension: the tag of \"v.category\" is drawn from the data: it can't be assigned"},
+        {"tag.assigned", "{\"dimension\":\"m.kind\",\"tag\":\"vip\"}", "data/by: expected a string, found nothing"},
+        {"tag.assigned", "{\"dimension\":\"m.kind\",\"tag\":\"vip\",\"by\":\"li\"}",
+         "data/reason: expected a string, found nothing"},
+        {"tag.assigned", "{\"dimension\":\"m.kind\",\"tag\":\"vip\",\"by\":\"li\",\"reason\":\"\"}",
+         "data/reason: expected 1 to 1024 bytes, found 0"},
+        {"tag.assigned",
+         "{\"dimension\":\"m.kind\",\"tag\":\"vip\",\"by\":\"li\",\"reason\":\"r\",\"until\":\"2026-12-01\"}",
+         "data/until: expected a time as RFC 3339 writes it, found another string"},
+        {"tag.assigned",
+         "{\"dimension\":\"m.kind\",\"tag\":\"vip\",\"by\":\"li\",\"reason\":\"r\",\"until\":1795399200000}",
+         "data/until: expected a time as RFC 3339 writes it, found a number"},
+        {"tag.cleared", "{\"dimension\":\"old.mixed\",\"by\":\"li\"}", /* its aliases lead to two */
+         "data/dimension: the catalog has no dimension \"old.mixed\", nor an alias of that name"},
+        {"tag.cleared", "{\"dimension\":\"m.kind\"}", "data/by: expected a string, found nothing"},
+        {"tag.reviewed", "{\"decision\":\"approved\",\"by\":\"li\"}",
+         "data/proposal: expected a string, found nothing"},
+        {"tag.reviewed", "{\"proposal\":\"proposal:C1:1\",\"by\":\"li\"}",
+         "data/decision: expected a string, found nothing"},
+        {"tag.reviewed", "{\"proposal\":\"proposal:C1:1\",\"decision\":\"Approved\",\"by\":\"li\"}",
+         "data/decision: expected \"approved\" or \"rejected\", found \"Approved\""},
+        {"tag.reviewed", "{\"proposal\":\"proposal:C1:1\",\"decision\":\"rejected\",\"by\":null}",
+         "data/by: expected a string, found null"},
+    };
+    fresh();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        decode_verdict(cases[i].type, cases[i].data);
+        CHECK(refused(TAGD_EVENT_INVALID, cases[i].reason) && event.has_time);
+    }
+}
+
+static void a_reason_may_have_1024_bytes(void)
+{
+    char data[TAGD_STRING_MAX + 100], text[TAGD_STRING_MAX + 2] = "";
+    fresh();
+    for (int n = TAGD_STRING_MAX; n <= TAGD_STRING_MAX + 1; n++) {
+        memset(text, 'x', (size_t)n);
+        snprintf(data, sizeof(data), "{\"dimension\":\"m.kind\",\"tag\":\"vip\",\"by\":\"li\",\"reason\":\"%s\"}",
+                 text);
+        decode_verdict("tag.assigned", data);
+        CHECK(n == TAGD_STRING_MAX ? event.code == TAGD_EVENT_OK && event.verdict.reason.n == TAGD_STRING_MAX
+                                   : refused(TAGD_EVENT_INVALID, "data/reason: expected 1 to 1024 bytes, found 1025"));
+    }
+}
+
+static void words_and_decisions_are_checked_for_time_and_place_as_all_are(void)
+{
+    const char *data = "{\"dimension\":\"m.kind\",\"by\":\"li\"}";
+    fresh();
+    rules.partitions = 2;
+    decode_verdict("tag.cleared", data);
+    enum tagd_event_code here = event.code;
+    record.partition = 1;
+    decode_verdict("tag.cleared", data);
+    CHECK((here == TAGD_EVENT_OK) != (event.code == TAGD_EVENT_OK));
+    CHECK(here == TAGD_EVENT_MISROUTED || event.code == TAGD_EVENT_MISROUTED);
+    rules.partitions = 0;
+    rules.past_ms = NOW + 1;
+    decode_verdict("tag.cleared", data);
+    CHECK(event.code == TAGD_EVENT_PAST);
+    decode_verdict("tag.cleared", "{\"by\":\"li\"}"); /* invalid comes first */
+    CHECK(event.code == TAGD_EVENT_INVALID);
+}
+
 static void a_reserved_type_is_unsupported_yet(void)
 {
     fresh();
@@ -515,6 +666,20 @@ static void hostile_bytes_end_in_a_code(void)
         "\"category\":null,\"coupon\":[true,{}]}}";
 
     try_hostile_bytes(text, sizeof(text) - 1, fresh);
+}
+
+static void hostile_bytes_about_tags_end_in_a_code_too(void)
+{
+    static const char word[] =
+        "{\"specversion\":\"1.0\",\"id\":\"e1\",\"source\":\"d\",\"type\":\"tag.assigned\",\"subject\":\"C1\","
+        "\"time\":\"2026-11-23T10:00:00.123+08:00\",\"data\":{\"dimension\":\"old.kind\",\"tag\":\"star\","
+        "\"by\":\"李\",\"reason\":\"r\",\"until\":\"2026-12-01T00:00:00Z\"}}";
+    static const char decision[] =
+        "{\"specversion\":\"1.0\",\"id\":\"e1\",\"source\":\"d\",\"type\":\"tag.reviewed\",\"subject\":\"价1\","
+        "\"data\":{\"proposal\":\"proposal:价1:12\",\"decision\":\"rejected\",\"by\":\"li\"}}";
+
+    try_hostile_bytes(word, sizeof(word) - 1, fresh);
+    try_hostile_bytes(decision, sizeof(decision) - 1, fresh);
 }
 
 /* ---- the edges of JSON: what each comes out as ---- */
@@ -1161,6 +1326,37 @@ static void a_profile_update_is_put_together_from_fields(void)
     CHECK(event.code == TAGD_EVENT_OK && update("size")->value.i == 30000 && event.n_undeclared == 1);
 }
 
+static void a_word_is_put_together_from_fields(void)
+{
+    fresh_map();
+    map_fields[0] = (struct tagd_map_field){TAGD_STR("dimension"), always("m.kind")};
+    map_fields[1] = (struct tagd_map_field){TAGD_STR("tag"), at("/kind", "tag (/kind)", TAGD_RFC3339)};
+    map_fields[2] = (struct tagd_map_field){TAGD_STR("by"), at("/clerk", "by (/clerk)", TAGD_RFC3339)};
+    map_fields[3] = (struct tagd_map_field){TAGD_STR("until"), at("/end", "until (/end)", TAGD_EPOCH_S)};
+    struct tagd_map_field fields[5] = {
+        map_fields[0], map_fields[1], map_fields[2], map_fields[3], {TAGD_STR("reason"), always("as told")}};
+    map.data.fields = fields;
+    map.data.n_fields = 5;
+    map.attributes[TAGD_MAP_TYPE] = always("tag.assigned");
+    decode_mapped("1", "\"C1\"", "1795399200000", "1", ",\"kind\":\"vip\",\"clerk\":4711,\"end\":1795399200.5");
+    CHECK(event.code == TAGD_EVENT_OK && event.verdict.dimension == 1 && event.verdict.tag == 0);
+    CHECK(tagd_str_eq(event.verdict.by, TAGD_STR("4711")) &&
+          event.verdict.until_ms == NOW + 500); /* a whole number is text */
+    decode_mapped("1", "\"C1\"", "1795399200000", "1", ",\"kind\":\"vip\",\"clerk\":0.5");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/by (/clerk): expected a string, found a number with a fraction"));
+    decode_mapped("1", "\"C1\"", "1795399200000", "1", ",\"kind\":\"boss\",\"clerk\":\"li\"");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/tag (/kind): dimension \"m.kind\" has no tag \"boss\""));
+    decode_mapped("1", "\"C1\"", "1795399200000", "1", ",\"kind\":\"vip\",\"clerk\":\"li\",\"end\":\"soon\"");
+    CHECK(refused(TAGD_EVENT_INVALID,
+                  "data/until (/end): expected seconds since 1970 as a number, found another string"));
+    map.data = at("/payload", "data (/payload)", TAGD_RFC3339);
+    decode_mapped("1", "\"C1\"", "1795399200000", "1",
+                  ",\"payload\":{\"dimension\":\"m.kind\",\"tag\":\"vip\",\"by\":\"li\",\"reason\":true}");
+    CHECK(refused(TAGD_EVENT_INVALID, "data/reason (/payload/reason): expected a string, found a boolean"));
+    decode_mapped("1", "\"C1\"", "1795399200000", "1", ",\"payload\":7");
+    CHECK(refused(TAGD_EVENT_INVALID, "data (/payload): expected an object, found a number"));
+}
+
 static void a_mapped_value_need_not_be_an_object(void)
 {
     fresh_map();
@@ -1245,10 +1441,16 @@ int main(void)
     RUN(past_and_future_move_no_clock);
     RUN(an_invalid_record_keeps_the_time_that_moves_its_shard);
     RUN(a_record_in_the_wrong_partition_names_what_would_fit);
+    RUN(a_word_of_a_person_names_dimension_tag_and_end);
+    RUN(a_decision_names_a_proposal_of_its_customer);
+    RUN(what_is_wrong_with_a_word_or_a_decision_is_named);
+    RUN(a_reason_may_have_1024_bytes);
+    RUN(words_and_decisions_are_checked_for_time_and_place_as_all_are);
     RUN(a_reserved_type_is_unsupported_yet);
     RUN(codes_have_the_names_of_the_dead_letter_topic);
     RUN(a_long_value_is_cut_between_characters_in_the_reason);
     RUN(hostile_bytes_end_in_a_code);
+    RUN(hostile_bytes_about_tags_end_in_a_code_too);
     RUN(numbers_of_all_sizes_come_out_exact_or_named);
     RUN(strings_come_out_as_the_text_they_mean_or_malformed);
     RUN(keys_are_compared_as_the_text_they_mean);
@@ -1269,6 +1471,7 @@ int main(void)
     RUN(a_time_field_comes_in_three_forms_too);
     RUN(a_field_that_the_type_does_not_declare_may_hold_anything);
     RUN(a_profile_update_is_put_together_from_fields);
+    RUN(a_word_is_put_together_from_fields);
     RUN(a_mapped_value_need_not_be_an_object);
     RUN(hostile_bytes_end_in_a_code_by_a_map_too);
     RUN(a_map_that_does_not_fit_the_catalog_is_refused);

@@ -209,6 +209,228 @@ static void a_damaged_profile_is_refused_or_sound(void)
     shop_close(&shop);
 }
 
+#define H INT64_C(3600000)
+
+/* All that stands between a rule and a tag, in all its forms. */
+static const char standings[] =
+    "\"h.value\":{\"for\":\"1h\",\"min_dwell\":\"2h\",\"value\":\"latest(category, order.paid)\"},"
+    "\"h.none\":{\"for\":\"9h\",\"tags\":[{\"tag\":\"few\",\"when\":\"count(login) < 2\",\"for\":\"0s\"}]},"
+    "\"h.first\":{\"tags\":[{\"tag\":\"any\",\"when\":\"true\",\"for\":\"90h\"}]},"
+    "\"m.until\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"a\"},{\"tag\":\"b\"}]},"
+    "\"m.always\":{\"tags\":[{\"tag\":\"a\",\"when\":\"true\"},{\"tag\":\"b\",\"when\":\"false\"}]},"
+    "\"m.cleared\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"a\"}]},"
+    "\"r.open\":{\"assign\":\"review\",\"expires\":\"9h\",\"tags\":[{\"tag\":\"x\",\"when\":\"count(login) >= 1\"}]},"
+    "\"r.none\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"x\",\"when\":\"count(login) == 1\"}]},"
+    "\"r.declined\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"w\",\"when\":\"false\"},{\"tag\":\"x\",\"when\":"
+    "\"true\"}]},"
+    "\"w.chase\":{\"tags\":[{\"tag\":\"x\",\"when\":\"was(w.chase) is null or was(w.chase) == 'y'\"},"
+    "{\"tag\":\"y\",\"when\":\"true\"}]}";
+
+static void say(struct shop *shop, int64_t at, const char *type, const char *data)
+{
+    shop_event(shop, type, T0 + at, data);
+}
+
+static struct shop shop_of_standings(void)
+{
+    struct shop shop = shop_open("\"alerts\":{\"loud\":{\"when\":\"count(login) >= 1\"}},", standings);
+    say(&shop, 0, "login", "{}");
+    say(&shop, 0, "order.paid", "{\"category\":\"first\"}");
+    say(&shop, 1, "tag.reviewed", "{\"proposal\":\"proposal:c:2\",\"decision\":\"approved\",\"by\":\"li\"}");
+    say(&shop, 2, "tag.reviewed", "{\"proposal\":\"proposal:c:3\",\"decision\":\"rejected\",\"by\":\"li\"}");
+    say(&shop, H, "tag.cleared", "{\"dimension\":\"m.cleared\",\"by\":\"wang\"}");
+    say(&shop, H, "tag.assigned",
+        "{\"dimension\":\"m.until\",\"tag\":\"b\",\"by\":\"li\",\"reason\":\"r\",\"until\":\"2024-01-01T00:00:00Z\"}");
+    say(&shop, H + 5, "tag.assigned",
+        "{\"dimension\":\"m.always\",\"tag\":\"b\",\"by\":\"李\",\"reason\":\"as agreed\"}");
+    say(&shop, 2 * H, "login", "{}");
+    say(&shop, 2 * H, "order.paid", "{\"category\":\"second\"}");
+    tagd_profile_check(shop.profile);
+    return shop;
+}
+
+enum { HOLD_VALUE, HOLD_NONE, HOLD_FIRST, UNTIL, ALWAYS, CLEARED, OPEN, NONE, DECLINED, CHASE, LOUD };
+
+static void check_words(const struct tagd_profile *profile)
+{
+    struct tagd_assignment word;
+    tagd_profile_assignment(profile, UNTIL, &word);
+    CHECK(word.known && word.tag == 1 && word.until_ms == INT64_C(1704067200000) &&
+          tagd_str_eq(word.by, TAGD_STR("li")) && tagd_str_eq(word.reason, TAGD_STR("r")));
+    CHECK(profile->tags[UNTIL].assigned && profile->tags[UNTIL].assignment.at == T0 + H);
+    tagd_profile_assignment(profile, ALWAYS, &word);
+    CHECK(word.known && word.tag == 1 && word.until_ms == TAGD_NEVER && tagd_str_eq(word.by, TAGD_STR("李")) &&
+          tagd_str_eq(word.reason, TAGD_STR("as agreed")) && profile->tags[ALWAYS].assigned);
+    tagd_profile_assignment(profile, CLEARED, &word);
+    CHECK(word.known && word.tag == -1 && tagd_str_eq(word.by, TAGD_STR("wang")) && !profile->tags[CLEARED].assigned);
+    CHECK(profile->tags[CLEARED].assignment.at == T0 + H && word.reason.n == 0);
+    tagd_profile_assignment(profile, OPEN, &word);
+    CHECK(!word.known);
+}
+
+static void check_standings(const struct tagd_profile *profile)
+{
+    const struct tagd_hold *hold = &profile->tags[HOLD_VALUE].hold;
+    CHECK(hold->rule == 0 && hold->rule_at == T0 + H &&
+          tagd_str_eq(tagd_text_str(&hold->rule_text), TAGD_STR("first")));
+    CHECK(hold->waits && hold->wanted == 0 && hold->wanted_at == T0 + 2 * H &&
+          tagd_str_eq(tagd_text_str(&hold->wanted_text), TAGD_STR("second")));
+    hold = &profile->tags[HOLD_NONE].hold; /* none waits */
+    CHECK(hold->rule == 0 && hold->rule_at == T0 && hold->waits && hold->wanted == -1 && hold->wanted_at == T0 + 2 * H);
+    hold = &profile->tags[HOLD_FIRST].hold; /* there is no rules' tag yet */
+    CHECK(hold->rule == -1 && hold->waits && hold->wanted == 0 && hold->wanted_at == T0);
+    check_words(profile);
+    const struct tagd_review *review = &profile->tags[OPEN].review;
+    CHECK(review->approved == -1 && review->open == 1 && review->proposed == 0 && review->proposed_at == T0 &&
+          !review->declined);
+    review = &profile->tags[NONE].review; /* x was approved, and none is proposed */
+    CHECK(review->approved == 0 && review->open == 6 && review->proposed == -1 && review->proposed_at == T0 + 2 * H);
+    review = &profile->tags[DECLINED].review;
+    CHECK(review->approved == -1 && review->open == 0 && review->declined && review->declined_tag == 1);
+    CHECK(profile->chase.n == 0 && profile->chase.at == 0); /* an event has come since */
+    CHECK(profile->revision[TAGD_KIND_PROPOSAL] == 6 && profile->revision[TAGD_KIND_ALERT] == 1 &&
+          profile->tags[LOUD].tag == 0);
+}
+
+/* And any byte cut off is noticed. */
+static void what_stands_between_rule_and_tag_comes_back_as_it_was(void)
+{
+    struct shop shop = shop_of_standings();
+    check_standings(shop.profile);
+    struct tagd_buf once = {0}, twice = {0};
+    tagd_profile_encode(shop.profile, &once);
+    tagd_profile_clear(shop.profile);
+    CHECK(shop.profile->tags[OPEN].review.open == 0 && !shop.profile->tags[UNTIL].assignment.known &&
+          !shop.profile->tags[HOLD_VALUE].hold.waits && shop.profile->revision[TAGD_KIND_PROPOSAL] == 0);
+    CHECK(tagd_profile_decode(shop.profile, (struct tagd_str){once.p, once.n}, NULL));
+    check_standings(shop.profile);
+    tagd_profile_encode(shop.profile, &twice);
+    CHECK(once.n == twice.n && memcmp(once.p, twice.p, once.n) == 0);
+    for (size_t n = 0; n < once.n; n++)
+        CHECK(!tagd_profile_decode(shop.profile, (struct tagd_str){once.p, n}, NULL));
+    tagd_buf_free(&once);
+    tagd_buf_free(&twice);
+    shop_close(&shop);
+}
+
+static void a_chase_under_way_comes_back_with_its_count(void)
+{
+    struct shop shop =
+        shop_open("", "\"w.chase\":{\"tags\":[{\"tag\":\"x\",\"when\":\"was(w.chase) is null or was(w.chase) == 'y'\"},"
+                      "{\"tag\":\"y\",\"when\":\"true\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    shop_time(&shop, T0 + 40);
+    CHECK(shop.profile->chase.n == 40 && shop.profile->chase.at == T0 + 40);
+    shop_reload(&shop);
+    CHECK(shop.profile->chase.n == 40 && shop.profile->chase.at == T0 + 40);
+    shop_close(&shop);
+}
+
+static void ignore_change(void *self, const struct tagd_change *change)
+{
+    *(uint64_t *)self += change->revision;
+}
+
+/* Any bytes at all are a profile or are refused; and one that is read can be gone on with, whatever stands in it. */
+static void damaged_standings_are_refused_or_lead_on(void)
+{
+    struct shop shop = shop_of_standings();
+    struct tagd_buf bytes = {0};
+    tagd_profile_encode(shop.profile, &bytes);
+    unsigned refused = 0, sound = 0;
+    uint64_t told = 0;
+    for (size_t i = 5; i < bytes.n; i++) {
+        for (int value = 0; value < 256; value++) {
+            char kept = bytes.p[i];
+            bytes.p[i] = (char)value;
+            bool read = tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, NULL);
+            bytes.p[i] = kept;
+            refused += !read;
+            if (!read || shop.profile->clock != T0 + 2 * H || shop.profile->due <= shop.profile->clock)
+                continue; /* where it stands in time is another matter */
+            sound++;
+            tagd_engine_advance(shop.engine, shop.profile, T0 + 3 * H, (struct tagd_sink){&told, ignore_change});
+            struct tagd_buf again = {0};
+            tagd_profile_encode(shop.profile, &again);
+            CHECK(tagd_profile_decode(shop.profile, (struct tagd_str){again.p, again.n}, NULL));
+            tagd_buf_free(&again);
+        }
+    }
+    CHECK(refused > 1000 && sound > 1000 && told > 0);
+    tagd_buf_free(&bytes);
+    shop_close(&shop);
+}
+
+/* A number that names no tag of its dimension, a dimension that isn't there, two words about one. */
+static void numbers_out_of_range_are_refused(void)
+{
+    struct shop shop = shop_open("", "\"h.x\":{\"for\":\"1h\",\"tags\":[{\"tag\":\"a\",\"when\":\"true\"}]},"
+                                     "\"r.x\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"a\",\"when\":\"true\"}]},"
+                                     "\"m.x\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"a\"}]}");
+    struct tagd_buf head = {0};
+    tagd_buf_add_byte(&head, 2);
+    tagd_buf_add(&head, tagd_catalog_hash(shop.catalog), 4);
+    static const unsigned char before[] = {0, 0, 0, 0,
+                                           0, 0, 0, 0}; /* last, clock, due, no change, changed_at; no tags */
+    tagd_buf_add(&head, before, sizeof before);
+    static const struct {
+        unsigned char standings[24];
+        size_t n;
+        bool sound;
+    } cases[] = {
+        /* proposals' revision; rule, waits; approved, open, declined; words */
+        {{0, 0, 0, 0, 0, 0, 0}, 7, true},
+        {{0, 1, 0, 2, 0, 0, 0, 0, 0}, 9, true}, /* the rules' tag a since 0; a waits... */
+        {{0, 2, 0, 0, 0, 0, 0, 0}, 8, false},   /* the rules' second tag: there is one */
+        {{0, 0, 1, 0, 0, 0, 0, 0}, 8, true},    /* none waits, */
+        {{0, 0, 2, 0, 0, 0, 0, 0}, 8, true},    /* or the first */
+        {{0, 0, 3, 0, 0, 0, 0, 0}, 8, false},
+        {{0, 0, 0, 1, 0, 0, 0}, 7, true}, /* approved: the first */
+        {{0, 0, 0, 2, 0, 0, 0}, 7, false},
+        {{1, 0, 0, 0, 1, 1, 0, 0, 0}, 9, true}, /* open: proposal 1, of the first */
+        {{1, 0, 0, 0, 1, 2, 0, 0, 0}, 9, false},
+        {{0, 0, 0, 0, 0, 2, 0}, 7, true}, /* declined: the first */
+        {{0, 0, 0, 0, 0, 3, 0}, 7, false},
+        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 1, 'x', 0}, 13, true},        /* a word about the third: cleared by x */
+        {{0, 0, 0, 0, 0, 0, 1, 3, 0, 0, 1, 'x', 0}, 13, false},       /* about a fourth */
+        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 2, 0, 0, 1, 'x', 0}, 15, false}, /* a second tag */
+        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 1, 0, 1, 'r', 1, 'x', 1}, 16, true},
+        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 1, 0, 1, 'r', 1, 'x', 2}, 16, false}, /* neither in force nor not */
+        {{0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 1, 'x', 0, 1, 0, 0, 1, 'y', 0}, 19, true},
+        {{0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 1, 'x', 0, 0, 0, 0, 1, 'y', 0}, 19, false}, /* the same dimension again */
+        {{0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 'x', 0, 2, 0, 0, 1, 'y', 0}, 19, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tagd_buf bytes = {0};
+        tagd_buf_add(&bytes, head.p, head.n);
+        tagd_buf_add(&bytes, cases[i].standings, cases[i].n);
+        for (size_t a = 0; a <= tagd_catalog_n_attributes(shop.catalog); a++)
+            tagd_buf_add_byte(&bytes, 0); /* none was updated; and no ids */
+        bool read = tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, NULL);
+        if (read != cases[i].sound)
+            fprintf(stderr, "case %zu\n", i);
+        CHECK(read == cases[i].sound);
+        tagd_buf_free(&bytes);
+    }
+    tagd_buf_free(&head);
+    shop_close(&shop);
+}
+
+/* Of the format before, in which nothing of this was kept. */
+static void a_profile_of_format_1_is_refused_by_its_number(void)
+{
+    struct shop shop = shop_of_values();
+    struct tagd_error error = {0};
+    struct tagd_buf bytes = {0};
+    shop_event(&shop, "login", T0, "{}");
+    tagd_profile_encode(shop.profile, &bytes);
+    bytes.p[0] = 1;
+    CHECK(!tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, &error));
+    CHECK(strstr(error.text, "a profile of format 1: this tagd reads format 2"));
+    tagd_buf_free(&bytes);
+    shop_close(&shop);
+}
+
 int main(void)
 {
     RUN(values_of_a_pane_stand_in_the_order_in_which_they_were_last_seen);
@@ -218,5 +440,10 @@ int main(void)
     RUN(past_10000_dedupe_ids_the_one_that_ends_first_goes);
     RUN(a_profile_comes_back_as_it_was_and_a_cut_one_is_refused);
     RUN(a_damaged_profile_is_refused_or_sound);
+    RUN(what_stands_between_rule_and_tag_comes_back_as_it_was);
+    RUN(a_chase_under_way_comes_back_with_its_count);
+    RUN(damaged_standings_are_refused_or_lead_on);
+    RUN(numbers_out_of_range_are_refused);
+    RUN(a_profile_of_format_1_is_refused_by_its_number);
     return DONE();
 }
