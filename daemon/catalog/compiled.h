@@ -271,6 +271,7 @@ struct tagd_catalog {
     uint32_t n_dimensions; /* with alerts, which are the last */
     uint32_t n_alerts;
     bool reviews;    /* some dimension's tags are reviewed */
+    bool churn;      /* it has TAGD_CHURN_DIMENSION */
     bool looks_back; /* some rule reads how a dimension stood before */
     struct tagd_alias *aliases;
     uint32_t n_aliases;

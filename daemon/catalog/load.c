@@ -631,6 +631,9 @@ static bool name_dimensions(struct load *load, const cJSON *root)
         if (!name_dimension(load, node, below(load, "/dimensions", node->string), dimension))
             return false;
         see_holds(dimension);
+        if (strcmp(dimension->name, TAGD_CHURN_DIMENSION) == 0)
+            dimension->kind = TAGD_KIND_CHURN;
+        catalog->churn |= dimension->kind == TAGD_KIND_CHURN;
         catalog->reviews |= dimension->assign == TAGD_ASSIGN_REVIEW;
         catalog->n_dimensions++;
     }
@@ -987,7 +990,9 @@ static void describe_node(const struct tagd_catalog *catalog, const struct tagd_
 static void describe_dimension(const struct tagd_catalog *catalog, const struct tagd_dimension *dimension,
                                struct tagd_buf *out)
 {
-    tagd_buf_printf(out, "%s %s\n", dimension->kind == TAGD_KIND_ALERT ? "alert" : "dimension", dimension->name);
+    static const char *const words[TAGD_KINDS] = {
+        [TAGD_KIND_TAG] = "dimension", [TAGD_KIND_ALERT] = "alert", [TAGD_KIND_CHURN] = "churn"};
+    tagd_buf_printf(out, "%s %s\n", words[dimension->kind], dimension->name);
     if (dimension->assign != TAGD_ASSIGN_AUTO || dimension->for_ms)
         tagd_buf_printf(out, "assign %d expires %lld for %lld\n", (int)dimension->assign,
                         (long long)dimension->expires_ms, (long long)dimension->for_ms);

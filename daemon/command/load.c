@@ -132,5 +132,7 @@ int tagd_command_load(const char *config_path, struct tagd_config **config, stru
     *config = load_config(config_path, &error);
     if (*config != NULL)
         *catalog = load_catalog_of(config_path, *config, &error);
+    if (*catalog != NULL)
+        (*config)->has_churn = tagd_catalog_has_kind(*catalog, TAGD_KIND_CHURN);
     return *catalog != NULL ? TAGD_EXIT_OK : tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
 }

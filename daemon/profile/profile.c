@@ -259,9 +259,10 @@ static void encode_tags(const struct tagd_profile *profile, bool any, struct tag
     }
 }
 
+/* Other than TAG, whose revision stands apart. */
 static bool has_kind(const struct tagd_catalog *catalog, enum tagd_kind kind)
 {
-    return kind == TAGD_KIND_ALERT ? catalog->n_alerts > 0 : kind == TAGD_KIND_PROPOSAL && catalog->reviews;
+    return kind != TAGD_KIND_TAG && tagd_catalog_has_kind(catalog, kind);
 }
 
 static void encode_hold(const struct tagd_profile *profile, bool is_value, const struct tagd_hold *hold,
@@ -770,6 +771,19 @@ static bool find_tag(const struct tagd_dimension *dimension, struct tagd_str tex
     return (uint32_t)*tag < dimension->n_rules;
 }
 
+static bool is_tag(const struct tagd_dimension *dimension, const struct tagd_tag_state *state, int32_t tag,
+                   struct tagd_str text)
+{
+    return tag == state->tag && (tag < 0 || !dimension->is_value || tagd_str_eq(text, tagd_text_str(&state->text)));
+}
+
+/* The rules' tag is the tag, and both since one instant. */
+static bool stands_by_rules(const struct tagd_dimension *dimension, const struct tagd_tag_state *state)
+{
+    return dimension->holds_back && dimension->assign == TAGD_ASSIGN_AUTO && !state->assigned && state->changed &&
+           state->hold.rule >= 0 && state->hold.rule_at == state->at;
+}
+
 bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension,
                                   const struct tagd_tag_history *history)
 {
@@ -778,6 +792,10 @@ bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension
     int32_t tag, before;
     if (!find_tag(d, history->tag, &tag) || !find_tag(d, history->before, &before))
         return false;
+    bool same = is_tag(d, state, tag, history->tag);
+    if (stands_by_rules(d, state))
+        state->hold.rule_at = same ? history->since_ms : profile->clock;
+    state->assigned = state->assigned && same;
     state->changed = history->changed;
     state->at = history->changed ? history->since_ms : 0;
     state->tag = tag;
@@ -787,6 +805,16 @@ bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension
     if (d->is_value && before >= 0)
         tagd_text_set(&state->prev_text, history->before);
     return true;
+}
+
+void tagd_profile_review(const struct tagd_profile *profile, size_t dimension, struct tagd_review *review)
+{
+    *review = profile->tags[dimension].review;
+}
+
+void tagd_profile_set_review(struct tagd_profile *profile, size_t dimension, const struct tagd_review *review)
+{
+    profile->tags[dimension].review = *review;
 }
 
 void tagd_profile_set_revision(struct tagd_profile *profile, enum tagd_kind kind, uint64_t revision)

@@ -76,16 +76,6 @@ struct tagd_assignment_state {
     struct tagd_text by, reason;
 };
 
-/* Of a dimension whose tags are reviewed. Tags: -1 is none, which may be proposed as well. */
-struct tagd_review {
-    int32_t approved;
-    uint64_t open; /* the revision of the open proposal; 0: none. Then: */
-    int32_t proposed;
-    int64_t proposed_at;
-    bool declined; /* this outcome was rejected, or nobody cared: it isn't proposed again before the rules say another */
-    int32_t declined_tag;
-};
-
 /* Rules that look back at how dimensions stood may change these without end, each time a millisecond after the last:
  * how often they did in a row. Past the limit nothing is looked back at until something else happens. */
 struct tagd_chase {
