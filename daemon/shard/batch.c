@@ -415,11 +415,13 @@ static bool settle_customer(struct tagd_batch *batch, const struct tagd_load_ite
                          "or " TAGD_NEW_GROUP,
                          batch->shard->number, (int)loaded->customer.n, loaded->customer.p);
     int64_t due = tagd_profile_due(context->profile);
+    bool shown = shown_revisions(context->profile) > 0; /* perhaps by a batch that was taken back */
     tagd_told_settle(&told, context, (struct tagd_sink){batch, on_change});
     struct tagd_profile_write *write = &batch->writes[batch->n_writes++];
     *write = (struct tagd_profile_write){.customer = loaded->customer, .due_ms = tagd_profile_due(context->profile)};
     set_timer(batch, write, write->due_ms < due);
-    make_view(batch, arena, write);
+    if (shown || shown_revisions(context->profile) > 0)
+        make_view(batch, arena, write);
     write_profile(batch, write);
     batch->told[batch->n_told++] = (struct tagd_told_write){loaded->customer, {NULL, 0}};
     return true;
