@@ -87,6 +87,16 @@ enum tagd_kind tagd_catalog_kind(const struct tagd_catalog *catalog, size_t dime
 {
     return catalog->dimensions[dimension].kind;
 }
+bool tagd_catalog_has_kind(const struct tagd_catalog *catalog, enum tagd_kind kind)
+{
+    switch (kind) {
+    case TAGD_KIND_ALERT: return catalog->n_alerts > 0;
+    case TAGD_KIND_PROPOSAL: return catalog->reviews;
+    case TAGD_KIND_CHURN: return catalog->has_churn_level;
+    case TAGD_KIND_GOAL: return catalog->n_goals > 0;
+    default: return true;
+    }
+}
 enum tagd_assign tagd_catalog_assign(const struct tagd_catalog *catalog, size_t dimension)
 {
     return catalog->dimensions[dimension].assign;

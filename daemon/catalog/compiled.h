@@ -288,8 +288,9 @@ struct tagd_catalog {
     struct tagd_dimension *dimensions;
     uint32_t n_dimensions; /* with alerts, which are the last */
     uint32_t n_alerts;
-    bool reviews;    /* some dimension's tags are reviewed */
-    bool looks_back; /* some rule reads how a dimension stood before */
+    bool reviews;         /* some dimension's tags are reviewed */
+    bool has_churn_level; /* TAGD_CHURN_DIMENSION, by the churn section or rules of its own */
+    bool looks_back;      /* some rule reads how a dimension stood before */
     struct tagd_alias *aliases;
     uint32_t n_aliases;
     struct tagd_goal *goals;

@@ -754,7 +754,7 @@ static bool name_levels(struct load *load, const cJSON *node, const char *events
                        "\"dimensions\" has " TAGD_CHURN_DIMENSION " already: expected levels here or rules there");
     if (own)
         return true;
-    *dimension = (struct tagd_dimension){.name = TAGD_CHURN_DIMENSION};
+    *dimension = (struct tagd_dimension){.name = TAGD_CHURN_DIMENSION, .kind = TAGD_KIND_CHURN};
     dimension->rules = tagd_arena_zalloc(&catalog->arena, (LEVELS + 1) * sizeof *dimension->rules);
     if (!load_levels(load, given, events, dimension) || !load_span(load, node, "/churn", "for", &dimension->for_ms) ||
         !load_span(load, node, "/churn", "min_dwell", &dimension->dwell_ms))
@@ -764,6 +764,7 @@ static bool name_levels(struct load *load, const cJSON *node, const char *events
         dimension->rules[i].dwell_ms = dimension->dwell_ms;
     }
     see_holds(dimension);
+    catalog->has_churn_level = true;
     catalog->n_dimensions++;
     return true;
 }
@@ -850,6 +851,9 @@ static bool name_dimensions(struct load *load, const cJSON *root)
         if (!name_dimension(load, node, below(load, "/dimensions", node->string), dimension))
             return false;
         see_holds(dimension);
+        if (strcmp(dimension->name, TAGD_CHURN_DIMENSION) == 0)
+            dimension->kind = TAGD_KIND_CHURN;
+        catalog->has_churn_level |= dimension->kind == TAGD_KIND_CHURN;
         catalog->reviews |= dimension->assign == TAGD_ASSIGN_REVIEW;
         catalog->n_dimensions++;
     }
@@ -1323,7 +1327,9 @@ static void describe_node(const struct tagd_catalog *catalog, const struct tagd_
 static void describe_dimension(const struct tagd_catalog *catalog, const struct tagd_dimension *dimension,
                                struct tagd_buf *out)
 {
-    tagd_buf_printf(out, "%s %s\n", dimension->kind == TAGD_KIND_ALERT ? "alert" : "dimension", dimension->name);
+    static const char *const words[TAGD_KINDS] = {
+        [TAGD_KIND_TAG] = "dimension", [TAGD_KIND_ALERT] = "alert", [TAGD_KIND_CHURN] = "churn"};
+    tagd_buf_printf(out, "%s %s\n", words[dimension->kind], dimension->name);
     if (dimension->assign != TAGD_ASSIGN_AUTO || dimension->for_ms)
         tagd_buf_printf(out, "assign %d expires %lld for %lld\n", (int)dimension->assign,
                         (long long)dimension->expires_ms, (long long)dimension->for_ms);

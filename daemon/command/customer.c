@@ -287,7 +287,7 @@ static void add_dimensions(const struct tagd_customer *customer, struct tagd_buf
     begin(out, "dimensions");
     for (uint32_t d = 0; d < customer->catalog->n_dimensions; d++) {
         const struct tagd_dimension *dimension = &customer->catalog->dimensions[d];
-        if (dimension->kind != TAGD_KIND_TAG)
+        if (dimension->kind == TAGD_KIND_ALERT)
             continue;
         begin(out, dimension->name);
         add_text(out, "tag", tagd_profile_tag_text(customer->profile, d));

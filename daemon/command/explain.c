@@ -163,7 +163,7 @@ static void print_dimension(const struct tagd_customer *customer, uint32_t d)
         printf("\n%s: %.*s", dimension->name, (int)tag.n, tag.p);
     if (state->changed)
         printf(", since %s", time_text(state->at, text));
-    if (state->changed && dimension->kind == TAGD_KIND_TAG)
+    if (state->changed && dimension->kind != TAGD_KIND_ALERT)
         printf(", before %.*s", (int)before.n, before.p);
     putchar('\n');
     print_word(customer, d);

@@ -80,7 +80,7 @@ static bool carry_fits(const char *path, const struct tagd_config *config, const
     size_t n = tagd_catalog_n_dimensions(catalog);
     for (size_t i = 0; i < config->n_carry; i++) {
         size_t dimension = 0;
-        while (dimension < n && (tagd_catalog_kind(catalog, dimension) != TAGD_KIND_TAG ||
+        while (dimension < n && (tagd_catalog_kind(catalog, dimension) == TAGD_KIND_ALERT ||
                                  strcmp(tagd_catalog_dimension(catalog, dimension), config->carry[i]) != 0))
             dimension++;
         if (dimension == n)
@@ -133,5 +133,7 @@ int tagd_command_load(const char *config_path, struct tagd_config **config, stru
     *config = load_config(config_path, &error);
     if (*config != NULL)
         *catalog = load_catalog_of(config_path, *config, &error);
+    if (*catalog != NULL)
+        (*config)->has_churn = tagd_catalog_has_kind(*catalog, TAGD_KIND_CHURN);
     return *catalog != NULL ? TAGD_EXIT_OK : tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
 }

@@ -61,8 +61,9 @@ struct tagd_config {
     struct tagd_source *sources; /* 1 to TAGD_TOPICS_MAX, all different */
     size_t n_sources;
     const char *tag_changes, *churn_risk, *dead_letter; /* all different, none a source */
-    bool content_binary;                                /* outputs.content_mode: CloudEvents in binary mode */
-    struct tagd_property *kafka;                        /* without auto.offset.reset */
+    bool has_churn; /* the catalog has events of kind churn, so that their topic is needed: for the caller to say */
+    bool content_binary;         /* outputs.content_mode: CloudEvents in binary mode */
+    struct tagd_property *kafka; /* without auto.offset.reset */
     size_t n_kafka;
     const char *bootstrap_servers; /* also among kafka */
     bool start_latest;             /* auto.offset.reset: where a shard without offsets begins */

@@ -103,7 +103,7 @@ static void add_because(struct tagd_buf *out, const struct tagd_change *change)
     } else {
         tagd_buf_add_z(out, "null");
     }
-    if (change->origin == TAGD_BY_REVIEW && change->kind == TAGD_KIND_TAG) {
+    if (change->origin == TAGD_BY_REVIEW && change->kind != TAGD_KIND_PROPOSAL) {
         tagd_buf_add_z(out, ",\"by\":");
         tagd_buf_add_json(out, change->cause->verdict.by);
         tagd_buf_add_z(out, ",\"proposal\":");
@@ -118,7 +118,7 @@ static void add_tags(struct tagd_buf *out, const struct tagd_emit *emit, const s
     tagd_buf_add_z(out, ",\"tags\":{");
     for (uint32_t d = 0; d < emit->catalog->n_dimensions; d++) {
         struct tagd_str tag = tagd_profile_tag_text(profile, d);
-        if (!tag.p || emit->catalog->dimensions[d].kind != TAGD_KIND_TAG || (emit->carry && !emit->carry[d]))
+        if (!tag.p || emit->catalog->dimensions[d].kind == TAGD_KIND_ALERT || (emit->carry && !emit->carry[d]))
             continue;
         if (any)
             tagd_buf_add_byte(out, ',');
@@ -141,12 +141,18 @@ static const char *const statuses[] = {[TAGD_PROPOSAL_OPEN] = "open",
                                        [TAGD_PROPOSAL_WITHDRAWN] = "withdrawn",
                                        [TAGD_PROPOSAL_EXPIRED] = "expired"};
 
+const char *tagd_emit_status(enum tagd_proposal_status status)
+{
+    return statuses[status];
+}
+
 const char *tagd_emit_id_prefix(enum tagd_kind kind)
 {
     static const char *const prefixes[TAGD_KINDS] = {[TAGD_KIND_TAG] = "tag:",
                                                      [TAGD_KIND_ALERT] = "alert:",
                                                      [TAGD_KIND_PROPOSAL] = "proposal:",
-                                                     [TAGD_KIND_GOAL] = "goal:"};
+                                                     [TAGD_KIND_GOAL] = "goal:",
+                                                     [TAGD_KIND_CHURN] = "churn:"};
     return prefixes[kind];
 }
 
@@ -156,6 +162,7 @@ const char *tagd_emit_type(const struct tagd_change *change)
     case TAGD_KIND_ALERT: return change->to.index < 0 ? "tagd.alert.cleared" : "tagd.alert.raised";
     case TAGD_KIND_PROPOSAL: return change->status == TAGD_PROPOSAL_OPEN ? "tagd.tag.proposed" : "tagd.proposal.closed";
     case TAGD_KIND_GOAL: return change->outcome == TAGD_GOAL_REACHED ? "tagd.goal.reached" : "tagd.goal.missed";
+    case TAGD_KIND_CHURN: return "tagd.churn.changed";
     default: return "tagd.tag.changed";
     }
 }
@@ -190,7 +197,7 @@ static void add_end(struct tagd_buf *out, struct tagd_str subject, const struct 
     }
     tagd_buf_add_z(out, change->kind == TAGD_KIND_PROPOSAL ? ",\"expires\":" : ",\"valid_until\":");
     add_until(out, change->valid_until_ms);
-    if (change->kind != TAGD_KIND_TAG)
+    if (change->kind == TAGD_KIND_ALERT || change->kind == TAGD_KIND_PROPOSAL)
         return;
     tagd_buf_add_z(out, ",\"then\":");
     add_tag(out, change->then.text);
@@ -267,6 +274,10 @@ static void add_change(const struct tagd_emit *emit, struct tagd_str subject, co
         tagd_buf_add_z(out, plan ? plan : "null");
     }
     add_started(emit, subject, change, out);
+    if (change->kind != TAGD_KIND_CHURN)
+        return;
+    tagd_buf_add_byte(out, ',');
+    tagd_engine_churn(change->engine, out);
 }
 
 void tagd_emit_data(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,

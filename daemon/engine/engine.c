@@ -26,6 +26,7 @@ struct tagd_engine {
     bool *from_by;         /* dimensions whose tag before was a person's */
     bool *reached;         /* goals that the present event reaches if they run */
     enum tagd_telling telling;
+    bool repairs; /* what was published otherwise is evaluated */
     uint32_t decided; /* the dimension whose proposal the present event decides about */
     enum tagd_proposal_status decision;
     uint64_t untold; /* evaluations that changed tags since; only ever raised */
@@ -321,7 +322,7 @@ static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *
 static enum tagd_origin origin_of(const struct tagd_engine *engine, uint32_t d, const struct tagd_event *cause)
 {
     if (!cause)
-        return TAGD_BY_TIME;
+        return engine->repairs ? TAGD_BY_REPAIR : TAGD_BY_TIME;
     if ((cause->type == TAGD_TYPE_TAG_ASSIGNED || cause->type == TAGD_TYPE_TAG_CLEARED) &&
         cause->verdict.dimension == (int32_t)d)
         return TAGD_BY_HAND;
@@ -555,17 +556,6 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
     tell_all(engine, profile, cause, sink);
 }
 
-void tagd_engine_tell(struct tagd_engine *engine, struct tagd_profile *profile, const bool *dimensions,
-                      struct tagd_sink sink)
-{
-    view_reset(engine, profile, profile->clock);
-    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
-        engine->from_by[d] = false; /* by what was told, nobody knows */
-        if (dimensions[d])
-            tell_tag(engine, profile, d, NULL, TAGD_BY_REPAIR, sink);
-    }
-}
-
 static void flag_all(struct tagd_engine *engine)
 {
     memset(engine->flags, 1, engine->catalog->n_dimensions);
@@ -601,6 +591,15 @@ void tagd_engine_advance(struct tagd_engine *engine, struct tagd_profile *profil
     }
     if (to_ms > profile->clock)
         profile->clock = to_ms;
+}
+
+void tagd_engine_repair(struct tagd_engine *engine, struct tagd_profile *profile, struct tagd_sink sink)
+{
+    engine->repairs = true;
+    flag_all(engine);
+    settle(engine, profile, engine->flags, profile->clock, NULL, sink);
+    engine->repairs = false;
+    profile->due = scan_next(engine, profile, engine->flags, -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
 }
 
 /* ---- events ---- */

@@ -186,8 +186,7 @@ static struct tagd_io *io_new(const struct tagd_config *config, uint32_t partiti
     io->kafka.stats = &io->stats;
     io->kafka.partitions = partitions;
     io->kafka.n_topics = (uint32_t)config->n_sources;
-    io->kafka.outputs[0] = config->tag_changes;
-    io->kafka.outputs[1] = config->dead_letter;
+    io->kafka.n_outputs = tagd_kafka_output_topics(config, io->kafka.outputs);
     return io;
 }
 

@@ -7,7 +7,6 @@
 
 #include <librdkafka/rdkafka.h>
 
-#define TAGD_OUTPUTS_MAX 2 /* output topics in use: changes, dead letters */
 #define TAGD_OWNER_MAX 255 /* bytes of a transactional id */
 
 /* One shard's partition of one topic, for the consumer. */
@@ -49,7 +48,8 @@ struct tagd_kafka {
     struct tagd_io_stats *stats;
     uint32_t partitions, n_topics;
     char owner[TAGD_OWNER_MAX + 1];
-    const char *outputs[TAGD_OUTPUTS_MAX];
+    const char *outputs[TAGD_OUTPUT_KINDS]; /* output topics, by kind; those in use are the first n_outputs */
+    size_t n_outputs;
 
     /* consumer */
     rd_kafka_t *consumer;
@@ -78,7 +78,7 @@ struct tagd_kafka {
 
     /* producer */
     rd_kafka_t *producer;
-    rd_kafka_topic_t *producer_topics[TAGD_OUTPUTS_MAX];
+    rd_kafka_topic_t *producer_topics[TAGD_OUTPUT_KINDS];
     bool ready;                    /* init_transactions is done */
     unsigned end_sent, end_failed; /* EndTxn of the present transaction; written by broker threads, atomically */
     rd_kafka_resp_err_t delivery;  /* first delivery error of the present transaction */
@@ -103,6 +103,8 @@ rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side 
 void tagd_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 /* Takes conf, also if it fails. */
 rd_kafka_t *tagd_kafka_client_new(enum tagd_kafka_side side, rd_kafka_conf_t *conf, struct tagd_error *error);
+/* The output topics of a configuration, into an array by kind: how many are in use. */
+size_t tagd_kafka_output_topics(const struct tagd_config *config, const char *topics[TAGD_OUTPUT_KINDS]);
 void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Offsets of partitions at `which` (-1: the end under read-committed, -2: the beginning), in place: one request a

@@ -9,6 +9,14 @@
 #define LOG_WINDOW_MS 10000
 #define LOG_LINES_MAX 3 /* of librdkafka's, a window */
 
+size_t tagd_kafka_output_topics(const struct tagd_config *config, const char *topics[TAGD_OUTPUT_KINDS])
+{
+    topics[TAGD_OUT_CHANGE] = config->tag_changes;
+    topics[TAGD_OUT_DEAD_LETTER] = config->dead_letter;
+    topics[TAGD_OUT_CHURN] = config->churn_risk;
+    return config->has_churn ? TAGD_OUTPUT_KINDS : TAGD_OUT_CHURN;
+}
+
 void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level, const char *fmt, ...)
 {
     char text[1024];

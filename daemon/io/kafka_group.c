@@ -116,11 +116,9 @@ enum tagd_io_result tagd_io_check_unused(const struct tagd_config *config, uint3
                                          const struct tagd_head *heads, int timeout_ms, const struct tagd_notes *notes,
                                          struct tagd_error *error)
 {
-    struct tagd_kafka kafka = {.config = config,
-                               .notes = notes,
-                               .partitions = partitions,
-                               .n_topics = (uint32_t)config->n_sources,
-                               .outputs = {config->tag_changes, config->dead_letter}};
+    struct tagd_kafka kafka = {
+        .config = config, .notes = notes, .partitions = partitions, .n_topics = (uint32_t)config->n_sources};
+    kafka.n_outputs = tagd_kafka_output_topics(config, kafka.outputs);
     rd_kafka_conf_t *conf = tagd_kafka_conf(&kafka, TAGD_KAFKA_CONSUMER, error);
     if (conf == NULL)
         return TAGD_IO_CONFIG;

@@ -5,6 +5,7 @@
  * batches. */
 #include "io/kafka.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,7 +105,7 @@ void tagd_kafka_producer_close(struct tagd_kafka *kafka)
 {
     if (kafka->producer == NULL)
         return;
-    for (size_t i = 0; i < TAGD_OUTPUTS_MAX; i++)
+    for (size_t i = 0; i < kafka->n_outputs; i++)
         rd_kafka_topic_destroy(kafka->producer_topics[i]);
     rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_destroy(kafka->producer);
@@ -123,7 +124,7 @@ bool tagd_kafka_producer_open(struct tagd_kafka *kafka, struct tagd_error *error
                                                    : producer_new(kafka, kafka->owner, true, error);
     if (kafka->producer == NULL)
         return false;
-    for (size_t i = 0; i < TAGD_OUTPUTS_MAX; i++)
+    for (size_t i = 0; i < kafka->n_outputs; i++)
         kafka->producer_topics[i] = rd_kafka_topic_new(kafka->producer, kafka->outputs[i], NULL);
     __atomic_add_fetch(&kafka->stats->producers, 1, __ATOMIC_RELAXED);
     return true;
@@ -217,8 +218,9 @@ static rd_kafka_headers_t *make_headers(struct tagd_kafka *kafka, const struct t
 bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard,
                         const struct tagd_output *output, void *opaque, struct tagd_error *error)
 {
-    size_t topic = output->kind == TAGD_OUT_DEAD_LETTER;
-    struct tagd_output sent = topic == 0 ? *output : fit(kafka, output);
+    size_t topic = output->kind;
+    assert(topic < kafka->n_outputs);
+    struct tagd_output sent = output->kind != TAGD_OUT_DEAD_LETTER ? *output : fit(kafka, output);
     bool cut = sent.value.n < output->value.n || sent.n_headers < output->n_headers || sent.key.n < output->key.n;
     if (cut)
         __atomic_add_fetch(&kafka->stats->truncated, 1, __ATOMIC_RELAXED);
@@ -288,12 +290,13 @@ void tagd_kafka_shrink(struct tagd_kafka *kafka)
     if (kafka->delivery != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         return;
     if (kafka->dead_letter_bytes_max <= DEAD_LETTER_BYTES_LEAST) {
+        const char *churn = kafka->n_outputs > TAGD_OUT_CHURN ? kafka->outputs[TAGD_OUT_CHURN] : NULL;
         if (kafka->fatal[0] == '\0')
-            snprintf(
-                kafka->fatal, sizeof(kafka->fatal),
-                "Kafka finds a message for \"%s\" or \"%s\" too large; raise the topics' max.message.bytes and, under "
-                "\"kafka\", message.max.bytes",
-                kafka->outputs[0], kafka->outputs[1]);
+            snprintf(kafka->fatal, sizeof(kafka->fatal),
+                     "Kafka finds a message for \"%s\"%s%s%s or \"%s\" too large; raise the topics' max.message.bytes "
+                     "and, under \"kafka\", message.max.bytes",
+                     kafka->outputs[TAGD_OUT_CHANGE], churn ? ", \"" : "", churn ? churn : "", churn ? "\"" : "",
+                     kafka->outputs[TAGD_OUT_DEAD_LETTER]);
         return;
     }
     kafka->dead_letter_bytes_max /= 2;

@@ -167,7 +167,9 @@ void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op)
     op->status = TAGD_ABORTED;
     if (tagd_kafka_reader(kafka, &op->error) == NULL)
         return;
-    for (size_t i = 0; i < TAGD_OUTPUTS_MAX; i++) {
+    for (size_t i = kafka->n_outputs; i < TAGD_OUTPUT_KINDS; i++)
+        op->u.tail.nothing[i] = true;
+    for (size_t i = 0; i < kafka->n_outputs; i++) {
         struct tail tail = {.kafka = kafka};
         if (!tail_of(kafka, kafka->outputs[i], op->shard, op->u.tail.repeats, &tail, &op->error))
             return;
@@ -288,7 +290,7 @@ static bool read_outputs(struct tagd_kafka *kafka, struct tagd_op *op, const cha
 
 void tagd_kafka_outputs(struct tagd_kafka *kafka, struct tagd_op *op)
 {
-    const char *topic = kafka->outputs[op->u.outputs.kind == TAGD_OUT_CHANGE ? 0 : 1];
+    const char *topic = kafka->outputs[op->u.outputs.kind];
     int64_t low, high, from = op->u.outputs.from;
     op->u.outputs.n_outputs = 0;
     op->status = TAGD_ABORTED;
@@ -307,7 +309,8 @@ bool tagd_kafka_outputs_end(struct tagd_kafka *kafka, uint32_t shard, int64_t *e
 {
     if (tagd_kafka_reader(kafka, error) == NULL)
         return false;
-    for (size_t i = 0; i < TAGD_OUTPUT_KINDS; i++)
+    memset(end, 0, TAGD_OUTPUT_KINDS * sizeof(*end));
+    for (size_t i = 0; i < kafka->n_outputs; i++)
         if (!ask(kafka, kafka->outputs[i], shard, -1, &end[i], error))
             return false;
     return true;

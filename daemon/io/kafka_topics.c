@@ -13,7 +13,7 @@
 #define SETTLE_TIMEOUT_MS 15000
 #define PARTITIONS_DEFAULT 6
 #define REPLICATION_MAX 3
-#define TOPICS_MAX (TAGD_TOPICS_MAX + TAGD_OUTPUTS_MAX)
+#define TOPICS_MAX (TAGD_TOPICS_MAX + TAGD_OUTPUT_KINDS)
 
 struct topics {
     const char *names[TOPICS_MAX]; /* sources first */
@@ -227,8 +227,7 @@ enum tagd_io_result tagd_io_check_topics(const struct tagd_config *config, bool 
     struct topics topics = {.n_sources = config->n_sources};
     for (size_t i = 0; i < config->n_sources; i++)
         topics.names[topics.n++] = config->sources[i].topic;
-    topics.names[topics.n++] = config->tag_changes;
-    topics.names[topics.n++] = config->dead_letter;
+    topics.n += tagd_kafka_output_topics(config, topics.names + topics.n);
     struct last_words words = {.mutex = PTHREAD_MUTEX_INITIALIZER};
     /* a consumer: asking must not create topics */
     rd_kafka_conf_t *conf =

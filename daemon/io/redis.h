@@ -33,10 +33,11 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
 /* The heads of all shards as they are, `partitions` of them. Takes no fence, writes nothing. */
 enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error);
 
-/* The head's text: "1 fence batch prev_fence partitions watermark latest hash owner n_topics offset...", "-" for empty;
- * then " at_least_once" if that is how it is; then, during a repair, " repair phase outputs_from outputs_from
- * to_watermark to_offset...", as many of the latter as topics; then, with a baseline, " import identity finished before
- * lines events duplicates ignored customers". */
+/* The head's text: "2 fence batch prev_fence partitions watermark latest hash owner n_topics offset...", "-" for empty;
+ * then " at_least_once" if that is how it is; then, once they were looked at, " outputs end...", as many as kinds of
+ * outputs; then, during a repair, " repair phase outputs_from... to_watermark to_offset...", as many as kinds and as
+ * topics; then, with a baseline, " import identity finished before lines events duplicates ignored customers". Version 1,
+ * which is read as well, knew two kinds: those of its catalogs; of the third, 0 is said of it then. */
 void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head);
 bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head);
 

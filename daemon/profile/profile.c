@@ -264,14 +264,10 @@ static void encode_tags(const struct tagd_profile *profile, bool any, struct tag
     }
 }
 
+/* Other than TAG, whose revision stands apart. */
 static bool has_kind(const struct tagd_catalog *catalog, enum tagd_kind kind)
 {
-    switch (kind) {
-    case TAGD_KIND_ALERT: return catalog->n_alerts > 0;
-    case TAGD_KIND_PROPOSAL: return catalog->reviews;
-    case TAGD_KIND_GOAL: return catalog->n_goals > 0;
-    default: return false; /* tags' stands before */
-    }
+    return kind != TAGD_KIND_TAG && tagd_catalog_has_kind(catalog, kind);
 }
 
 static void encode_hold(const struct tagd_profile *profile, bool is_value, const struct tagd_hold *hold,
@@ -809,6 +805,19 @@ static bool find_tag(const struct tagd_dimension *dimension, struct tagd_str tex
     return (uint32_t)*tag < dimension->n_rules;
 }
 
+static bool is_tag(const struct tagd_dimension *dimension, const struct tagd_tag_state *state, int32_t tag,
+                   struct tagd_str text)
+{
+    return tag == state->tag && (tag < 0 || !dimension->is_value || tagd_str_eq(text, tagd_text_str(&state->text)));
+}
+
+/* The rules' tag is the tag, and both since one instant. */
+static bool stands_by_rules(const struct tagd_dimension *dimension, const struct tagd_tag_state *state)
+{
+    return dimension->holds_back && dimension->assign == TAGD_ASSIGN_AUTO && !state->assigned && state->changed &&
+           state->hold.rule >= 0 && state->hold.rule_at == state->at;
+}
+
 bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension,
                                   const struct tagd_tag_history *history)
 {
@@ -817,6 +826,10 @@ bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension
     int32_t tag, before;
     if (!find_tag(d, history->tag, &tag) || !find_tag(d, history->before, &before))
         return false;
+    bool same = is_tag(d, state, tag, history->tag);
+    if (stands_by_rules(d, state))
+        state->hold.rule_at = same ? history->since_ms : profile->clock;
+    state->assigned = state->assigned && same;
     state->changed = history->changed;
     state->at = history->changed ? history->since_ms : 0;
     state->tag = tag;
@@ -826,6 +839,16 @@ bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension
     if (d->is_value && before >= 0)
         tagd_text_set(&state->prev_text, history->before);
     return true;
+}
+
+void tagd_profile_review(const struct tagd_profile *profile, size_t dimension, struct tagd_review *review)
+{
+    *review = profile->tags[dimension].review;
+}
+
+void tagd_profile_set_review(struct tagd_profile *profile, size_t dimension, const struct tagd_review *review)
+{
+    profile->tags[dimension].review = *review;
 }
 
 void tagd_profile_set_revision(struct tagd_profile *profile, enum tagd_kind kind, uint64_t revision)
@@ -850,14 +873,14 @@ void tagd_profile_assignment(const struct tagd_profile *profile, size_t dimensio
     assignment->reason = tagd_text_str(&state->reason);
 }
 
-void tagd_profile_goal(const struct tagd_profile *profile, size_t goal, struct tagd_goal_standing *standing)
+void tagd_profile_goal(const struct tagd_profile *profile, size_t goal, struct tagd_goal_state *state)
 {
-    const struct tagd_goal_state *state = &profile->goals[goal];
-    *standing = (struct tagd_goal_standing){.running = state->running,
-                                            .started_ms = state->started,
-                                            .deadline_ms = state->started + profile->catalog->goals[goal].within_ms,
-                                            .outcome = state->outcome,
-                                            .ended_ms = state->ended};
+    *state = profile->goals[goal];
+}
+
+void tagd_profile_set_goal(struct tagd_profile *profile, size_t goal, const struct tagd_goal_state *state)
+{
+    profile->goals[goal] = *state;
 }
 
 bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension, struct tagd_proposal *proposal)

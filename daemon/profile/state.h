@@ -76,17 +76,6 @@ struct tagd_assignment_state {
     struct tagd_text by, reason;
 };
 
-/* Of a dimension whose tags are reviewed. Tags: -1 is none, which may be proposed as well. */
-struct tagd_review {
-    int32_t approved;
-    uint64_t open; /* the revision of the open proposal; 0: none. Then: */
-    int32_t proposed;
-    int64_t proposed_at;
-    bool
-        declined; /* this outcome was rejected, or nobody cared: it isn't proposed again before the rules say another */
-    int32_t declined_tag;
-};
-
 /* Rules that look back at how dimensions stood may change these without end, each time a millisecond after the last:
  * how often they did in a row. Past the limit nothing is looked back at until something else happens. */
 struct tagd_chase {
@@ -108,15 +97,6 @@ struct tagd_tag_state {
     struct tagd_hold hold;
     struct tagd_assignment_state assignment;
     struct tagd_review review;
-};
-
-struct tagd_goal_state {
-    bool running;
-    int64_t started;
-    /* The last one that ended: its start, when, how, and its event's revision; outcome NONE: none did. */
-    enum tagd_goal_outcome outcome;
-    int64_t ended_started, ended;
-    uint64_t revision;
 };
 
 struct tagd_id {

@@ -41,27 +41,19 @@ bool tagd_metadata_read(struct tagd_str text, uint64_t *fence, uint64_t *batch, 
 
 /* ---- outputs ---- */
 
-static const struct tagd_header change_headers[] = {
-    {{"content-type", 12}, {"application/cloudevents+json; charset=UTF-8", 43}}};
-
-void tagd_change_output(struct tagd_str key, struct tagd_str value, uint32_t index, struct tagd_output *output)
+void tagd_event_output(enum tagd_output_kind kind, struct tagd_str key, struct tagd_str value,
+                       const struct tagd_header *headers, size_t n_headers, uint32_t index, struct tagd_output *output)
 {
-    *output = (struct tagd_output){.kind = TAGD_OUT_CHANGE,
+    static const struct tagd_header structured[] = {
+        {{"content-type", 12}, {"application/cloudevents+json; charset=UTF-8", 43}}};
+    *output = (struct tagd_output){.kind = kind,
                                    .key = key,
                                    .value = value,
                                    .has_key = true,
                                    .has_value = true,
-                                   .headers = change_headers,
-                                   .n_headers = 1,
+                                   .headers = headers == NULL ? structured : headers,
+                                   .n_headers = headers == NULL ? 1 : n_headers,
                                    .index = index};
-}
-
-void tagd_binary_output(struct tagd_str key, struct tagd_str value, const struct tagd_header *headers, size_t n_headers,
-                        uint32_t index, struct tagd_output *output)
-{
-    tagd_change_output(key, value, index, output);
-    output->headers = headers;
-    output->n_headers = n_headers;
 }
 
 void tagd_dead_letter(const struct tagd_record *record, enum tagd_event_code code, struct tagd_str reason,
@@ -124,7 +116,7 @@ static void on_change(void *self, const struct tagd_change *change)
     struct tagd_batch_output *output = add_output(batch);
     const struct tagd_emit *emit = &batch->context->emit;
     size_t start = batch->text.n;
-    *output = (struct tagd_batch_output){.kind = TAGD_OUT_CHANGE, .key = batch->subject};
+    *output = (struct tagd_batch_output){.kind = tagd_output_kind_of(change->kind), .key = batch->subject};
     if (batch->context->config->content_binary) {
         tagd_emit_headers(emit, batch->subject, change, &batch->text);
         output->headers = batch->text.n - start;
@@ -314,6 +306,12 @@ static inline void apply_item(struct tagd_batch *batch, const struct tagd_batch_
         count_applied(context->stats, applied, late);
 }
 
+/* A view shows something else only if this has grown. */
+static uint64_t shown_revisions(const struct tagd_profile *profile)
+{
+    return tagd_profile_revision(profile, TAGD_KIND_TAG) + tagd_profile_revision(profile, TAGD_KIND_CHURN);
+}
+
 /* All tags, _revision and _at. */
 static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct tagd_profile_write *write)
 {
@@ -323,7 +321,7 @@ static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct
     struct tagd_str *view = tagd_arena_alloc(arena, (n_dimensions + 2) * 2 * sizeof(*view));
     for (size_t i = 0; i < n_dimensions; i++) {
         struct tagd_str tag = tagd_profile_tag_text(profile, i);
-        if (!tag.p || tagd_catalog_kind(catalog, i) != TAGD_KIND_TAG)
+        if (!tag.p || tagd_catalog_kind(catalog, i) == TAGD_KIND_ALERT)
             continue;
         view[n++] = tagd_str_of(tagd_catalog_dimension(catalog, i));
         view[n++] = tagd_catalog_is_value(catalog, i) ? tagd_arena_copy(arena, tag.p, tag.n) : tag;
@@ -377,6 +375,13 @@ static void write_profile(struct tagd_batch *batch, struct tagd_profile_write *w
     write->bytes = (struct tagd_str){NULL, batch->profile_bytes.n - at}; /* its place is known when the buffer rests */
 }
 
+static void set_timer(struct tagd_batch *batch, struct tagd_profile_write *write, bool changed)
+{
+    write->due_changed = changed;
+    if (changed && write->due_ms < batch->next_due_ms)
+        batch->next_due_ms = write->due_ms;
+}
+
 static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_customer *customer,
                            const struct tagd_load_item *loaded, struct tagd_arena *arena, struct tagd_error *error)
 {
@@ -385,7 +390,7 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     batch->subject = customer->id;
     if (!read_profile(batch, loaded, error))
         return false;
-    uint64_t revision = tagd_profile_revision(profile, TAGD_KIND_TAG), untold = tagd_engine_untold(context->engine);
+    uint64_t shown = shown_revisions(profile), untold = tagd_engine_untold(context->engine);
     int64_t due = tagd_profile_due(profile);
     bool known = tagd_profile_exists(profile);
     for (uint32_t i = customer->first; i != 0; i = batch->items[i - 1].next)
@@ -396,12 +401,9 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
         tagd_engine_advance(context->engine, profile, batch->watermark_ms, (struct tagd_sink){batch, on_change});
     struct tagd_profile_write *write = &batch->writes[batch->n_writes++];
     *write = (struct tagd_profile_write){.customer = customer->id, .due_ms = tagd_profile_due(profile)};
-    write->due_changed = !known || customer->fired || write->due_ms < due;
-    if (write->due_changed && write->due_ms < batch->next_due_ms)
-        batch->next_due_ms = write->due_ms;
+    set_timer(batch, write, !known || customer->fired || write->due_ms < due);
     batch->n_begun += !known;
-    bool changed =
-        tagd_profile_revision(profile, TAGD_KIND_TAG) != revision || tagd_engine_untold(context->engine) != untold;
+    bool changed = shown_revisions(profile) != shown || tagd_engine_untold(context->engine) != untold;
     if (changed && !batch->muted)
         make_view(batch, arena, write);
     write_profile(batch, write);
@@ -426,10 +428,14 @@ static bool settle_customer(struct tagd_batch *batch, const struct tagd_load_ite
                          "again is of that customer: history is missing; bring back a newer copy of Redis's data, "
                          "or " TAGD_NEW_GROUP,
                          batch->shard->number, (int)loaded->customer.n, loaded->customer.p);
-    tagd_told_settle(&told, context, arena, (struct tagd_sink){batch, on_change});
+    int64_t due = tagd_profile_due(context->profile);
+    bool shown = shown_revisions(context->profile) > 0; /* perhaps by a batch that was taken back */
+    tagd_told_settle(&told, context, (struct tagd_sink){batch, on_change});
     struct tagd_profile_write *write = &batch->writes[batch->n_writes++];
     *write = (struct tagd_profile_write){.customer = loaded->customer, .due_ms = tagd_profile_due(context->profile)};
-    make_view(batch, arena, write);
+    set_timer(batch, write, write->due_ms < due);
+    if (shown || shown_revisions(context->profile) > 0)
+        make_view(batch, arena, write);
     write_profile(batch, write);
     batch->told[batch->n_told++] = (struct tagd_told_write){loaded->customer, {NULL, 0}};
     return true;
@@ -447,23 +453,18 @@ static bool settle_customers(struct tagd_batch *batch, struct tagd_op *op, struc
     return true;
 }
 
-static void settle_change(struct tagd_batch *batch, uint32_t index, struct tagd_arena *arena)
+static void settle_event(struct tagd_batch *batch, uint32_t index, struct tagd_arena *arena)
 {
     const struct tagd_batch_output *from = &batch->pending[index];
     struct tagd_str value = {batch->text.p + from->at, from->n};
     struct tagd_str block = {batch->text.p + from->at - from->headers, from->headers};
-    const struct tagd_header *headers;
-    size_t n_headers;
-    if (block.n == 0) {
-        tagd_change_output(from->key, value, index, &batch->outputs[index]);
-        tagd_outbox_add_change(&batch->outbox, from->key, value);
-        return;
-    }
-    bool read = tagd_emit_headers_read(block, arena, &headers, &n_headers);
+    const struct tagd_header *headers = NULL;
+    size_t n_headers = 0;
+    bool read = block.n == 0 || tagd_emit_headers_read(block, arena, &headers, &n_headers);
     assert(read); /* it was just written */
     (void)read;
-    tagd_binary_output(from->key, value, headers, n_headers, index, &batch->outputs[index]);
-    tagd_outbox_add_binary(&batch->outbox, from->key, block, value);
+    tagd_event_output(from->kind, from->key, value, headers, n_headers, index, &batch->outputs[index]);
+    tagd_outbox_add_event(&batch->outbox, from->kind, from->key, block, value);
 }
 
 /* The buffers don't grow any more: views into them can be made. */
@@ -483,8 +484,8 @@ static void settle_bytes(struct tagd_batch *batch, struct tagd_arena *arena)
     tagd_outbox_begin(&batch->outbox, batch->watermark_ms, config->n_topics, batch->next_offset, batch->n_outputs);
     for (uint32_t i = 0; i < batch->n_outputs; i++) {
         const struct tagd_batch_output *from = &batch->pending[i];
-        if (from->kind == TAGD_OUT_CHANGE) {
-            settle_change(batch, i, arena);
+        if (from->kind != TAGD_OUT_DEAD_LETTER) {
+            settle_event(batch, i, arena);
             continue;
         }
         const struct tagd_record *record = batch->items[from->item].record;

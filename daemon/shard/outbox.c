@@ -1,17 +1,19 @@
 /* The outbox entry: what a batch publishes, so that a later owner can do it.
  *
- *   u8      version, 1
+ *   u8      version, 2
  *   d       watermark; INT64_MIN: none
  *   u       topics; for each  d  next offset to commit, -1: never read
  *   u       outputs; for each
- *     u8    0: a change        u key bytes, key, u value bytes, value
+ *     u8    its kind (enum tagd_output_kind), which says to which topic it goes
  *           1: a dead letter   u topic, u offset, u8 code, u reason bytes, reason   (its record is fetched again)
- *           2: a change in binary mode   u key bytes, key, u header bytes, headers (emit/binary.c), u value bytes, value
+ *           else an event      u key bytes, key, u header bytes, headers (emit/binary.c; in structured mode none),
+ *                              u value bytes, value
  *
- * u: LEB128; d: zigzag LEB128. The output's place in the list is the index of its tagd_batch header. */
+ * u: LEB128; d: zigzag LEB128. The output's place in the list is the index of its tagd_batch header. Version 1 knew one
+ * topic of events; whoever wrote it publishes it. */
 #include "shard/shard.h"
 
-#define VERSION 1
+#define VERSION 2
 
 void tagd_outbox_begin(struct tagd_buf *out, int64_t watermark_ms, uint32_t n_topics, const int64_t *offset,
                        size_t n_outputs)
@@ -30,16 +32,10 @@ static void add_bytes(struct tagd_buf *out, struct tagd_str s)
     tagd_buf_add_str(out, s);
 }
 
-void tagd_outbox_add_change(struct tagd_buf *out, struct tagd_str key, struct tagd_str value)
+void tagd_outbox_add_event(struct tagd_buf *out, enum tagd_output_kind kind, struct tagd_str key,
+                           struct tagd_str headers, struct tagd_str value)
 {
-    tagd_buf_add_byte(out, 0);
-    add_bytes(out, key);
-    add_bytes(out, value);
-}
-
-void tagd_outbox_add_binary(struct tagd_buf *out, struct tagd_str key, struct tagd_str headers, struct tagd_str value)
-{
-    tagd_buf_add_byte(out, 2);
+    tagd_buf_add_byte(out, (unsigned char)kind);
     add_bytes(out, key);
     add_bytes(out, headers);
     add_bytes(out, value);
@@ -48,7 +44,7 @@ void tagd_outbox_add_binary(struct tagd_buf *out, struct tagd_str key, struct ta
 void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t offset, enum tagd_event_code code,
                                  struct tagd_str reason)
 {
-    tagd_buf_add_byte(out, 1);
+    tagd_buf_add_byte(out, TAGD_OUT_DEAD_LETTER);
     tagd_buf_add_varint(out, topic);
     tagd_buf_add_varint(out, (uint64_t)offset);
     tagd_buf_add_byte(out, (unsigned char)code);
@@ -69,17 +65,22 @@ static struct tagd_str read_bytes(struct tagd_reader *reader)
     return reader->bad ? (struct tagd_str){"", 0} : tagd_read_bytes(reader, (size_t)n);
 }
 
+static void read_event(struct tagd_reader *reader, struct tagd_arena *arena, struct tagd_outbox_output *output)
+{
+    output->key = read_bytes(reader);
+    struct tagd_str block = read_bytes(reader);
+    if (block.n > 0 && !tagd_emit_headers_read(block, arena, &output->headers, &output->n_headers))
+        reader->bad = true;
+    output->value = read_bytes(reader);
+}
+
 static void read_output(struct tagd_reader *reader, struct tagd_arena *arena, struct tagd_outbox_output *output)
 {
     unsigned char kind = read_byte(reader);
-    if (kind > 2)
-        reader->bad = true;
-    output->dead_letter = kind == 1;
-    if (kind != 1) {
-        output->key = read_bytes(reader);
-        if (kind == 2 && !tagd_emit_headers_read(read_bytes(reader), arena, &output->headers, &output->n_headers))
-            reader->bad = true;
-        output->value = read_bytes(reader);
+    reader->bad = reader->bad || kind >= TAGD_OUTPUT_KINDS;
+    output->kind = (enum tagd_output_kind)kind;
+    if (kind != TAGD_OUT_DEAD_LETTER) {
+        read_event(reader, arena, output);
         return;
     }
     output->topic = (uint32_t)tagd_read_varint(reader);

@@ -2,12 +2,12 @@
  * topics and stays as it is; the state is made again from the source topics, untold; what the two disagree on is
  * published at the end. These are the steps inside the take-over:
  *
- *   SCAN      outputs of both kinds: from where on they may not be in the state, and which outbox entries were never
+ *   SCAN      outputs of every kind: from where on they may not be in the state, and which outbox entries were never
  *             published: after a failover to an older copy and back, Redis may hold batches that lost a race
  *   UNDO      their customers are read: what these batches changed was never told
  *   BEGIN     head says TELLING, at the published batch; the outbox goes; what was taken back is told
- *   CHANGES, LOAD, TELL   the published changes, a chunk at a time: of each customer is told (told.c) what its profile
- *             says, and the changes that follow
+ *   CHANGES, LOAD, TELL   the published events, topic by topic, a chunk at a time: of each customer is told (told.c)
+ *             what its profile says, and the events that follow
  *   LETTERS   the source records that were dead-lettered
  *   REPLAY    head says REPLAYING; then the lane starts where the state is
  *
@@ -145,7 +145,7 @@ static bool read_letter(const struct tagd_worker_config *config, const struct ta
 static enum tagd_takeover_result ask_outputs(struct tagd_takeover *takeover, struct tagd_op *op,
                                              enum tagd_takeover_step step, int kind, int64_t from)
 {
-    op->u.outputs.kind = kind;
+    op->u.outputs.kind = (enum tagd_output_kind)kind;
     op->u.outputs.from = from;
     op->u.outputs.max = CHUNK;
     return tagd_takeover_submit(takeover, op, step, TAGD_OP_OUTPUTS);
@@ -153,7 +153,9 @@ static enum tagd_takeover_result ask_outputs(struct tagd_takeover *takeover, str
 
 static const char *kind_name(int kind)
 {
-    return kind == TAGD_OUT_CHANGE ? "tag changes" : "dead letters";
+    static const char *const names[TAGD_OUTPUT_KINDS] = {
+        [TAGD_OUT_CHANGE] = "tag changes", [TAGD_OUT_DEAD_LETTER] = "dead letters", [TAGD_OUT_CHURN] = "churn risk"};
+    return names[kind];
 }
 
 /* ---- SCAN ---- */
@@ -213,7 +215,7 @@ static enum tagd_takeover_result scanned(struct tagd_takeover *takeover, const s
     mark_published(takeover, op->u.outputs.outputs, op->u.outputs.n_outputs);
     if (!scanned_enough(takeover, op))
         return ask_outputs(takeover, op, TAGD_TAKEOVER_REPAIR_SCAN, kind, op->u.outputs.next);
-    if (++takeover->scanned < TAGD_OUTPUT_KINDS)
+    if (++takeover->scanned < tagd_output_kinds(config->catalog))
         return scan(takeover, op);
     return undo(takeover, config, op, error);
 }
@@ -281,14 +283,19 @@ static bool told_so_far(const struct tagd_takeover *takeover, const struct tagd_
 static bool apply_change(const struct tagd_takeover *takeover, const struct tagd_worker_config *config, bool back,
                          const struct tagd_told_change *change, struct tagd_told *told, struct tagd_error *error)
 {
-    uint64_t revision = told->revision;
-    if (back ? tagd_told_take_back(told, config->catalog, change) : tagd_told_follow(told, change))
+    static const char *const words[TAGD_KINDS] = {[TAGD_KIND_TAG] = "change",
+                                                  [TAGD_KIND_ALERT] = "alert",
+                                                  [TAGD_KIND_PROPOSAL] = "proposal",
+                                                  [TAGD_KIND_GOAL] = "goal",
+                                                  [TAGD_KIND_CHURN] = "change"};
+    uint64_t revision = told->revision[change->kind];
+    if (back ? tagd_told_take_back(told, config->catalog, change) : tagd_told_follow(told, config->catalog, change))
         return true;
     refuse(takeover, error,
-           "customer \"%.*s\" is known up to revision %" PRIu64 ", and %s change is revision %" PRIu64
+           "customer \"%.*s\" is known up to revision %" PRIu64 ", and %s %s is revision %" PRIu64
            " of \"%s\": %s; after an import, its history is in no topic",
            (int)change->customer.n, change->customer.p, revision, back ? "an unpublished" : "the next published",
-           change->revision, tagd_catalog_dimension(config->catalog, change->dimension),
+           words[change->kind], change->revision, tagd_catalog_dimension(config->catalog, change->dimension),
            back ? "its profile is another batch's" : "outputs are missing, or what was there before them");
     return false;
 }
@@ -334,7 +341,7 @@ static bool letters_return(const struct tagd_takeover *takeover, const struct ta
 {
     for (size_t i = 0; i < content->n_outputs; i++) {
         const struct tagd_outbox_output *output = &content->outputs[i];
-        if (!output->dead_letter || output->topic >= config->n_topics ||
+        if (output->kind != TAGD_OUT_DEAD_LETTER || output->topic >= config->n_topics ||
             output->offset < takeover->committed[output->topic].offset)
             continue;
         refuse(takeover, error,
@@ -361,7 +368,7 @@ static bool find_undone(struct tagd_takeover *takeover, const struct tagd_worker
             return false;
         for (size_t i = read ? content.n_outputs : 0; i-- > 0 && read;) {
             const struct tagd_outbox_output *output = &content.outputs[i];
-            if (output->dead_letter)
+            if (output->kind == TAGD_OUT_DEAD_LETTER)
                 continue;
             read = tagd_told_change_read(config->catalog, output->key, output->value, output->headers,
                                          output->n_headers, arena, &change);
@@ -442,7 +449,14 @@ static void forget(struct tagd_takeover *takeover, struct tagd_op *op)
 static enum tagd_takeover_result ask_changes(struct tagd_takeover *takeover, struct tagd_op *op, int64_t from)
 {
     forget(takeover, op);
-    return ask_outputs(takeover, op, TAGD_TAKEOVER_REPAIR_CHANGES, TAGD_OUT_CHANGE, from);
+    return ask_outputs(takeover, op, TAGD_TAKEOVER_REPAIR_CHANGES, takeover->scanned, from);
+}
+
+/* Of a topic of events, from where the repair begins to read. */
+static enum tagd_takeover_result first_changes(struct tagd_takeover *takeover, struct tagd_op *op, int kind)
+{
+    takeover->scanned = kind;
+    return ask_changes(takeover, op, takeover->head.repair.outputs_from[kind]);
 }
 
 static enum tagd_takeover_result ask_letters(struct tagd_takeover *takeover, struct tagd_op *op, int64_t from)
@@ -457,9 +471,14 @@ static enum tagd_takeover_result first_letters(struct tagd_takeover *takeover, s
     return ask_letters(takeover, op, takeover->head.repair.outputs_from[TAGD_OUT_DEAD_LETTER]);
 }
 
-static enum tagd_takeover_result next_changes(struct tagd_takeover *takeover, struct tagd_op *op)
+static enum tagd_takeover_result next_changes(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                              struct tagd_op *op)
 {
-    return takeover->outputs_over ? first_letters(takeover, op) : ask_changes(takeover, op, takeover->outputs_next);
+    if (!takeover->outputs_over)
+        return ask_changes(takeover, op, takeover->outputs_next);
+    if (takeover->scanned == TAGD_OUT_CHANGE && tagd_output_kinds(config->catalog) > TAGD_OUT_CHURN)
+        return first_changes(takeover, op, TAGD_OUT_CHURN);
+    return first_letters(takeover, op);
 }
 
 /* All from where the repair begins to read must still be there. */
@@ -483,16 +502,17 @@ static enum tagd_takeover_result take_changes(struct tagd_takeover *takeover, co
         const struct tagd_record *record = &op->u.outputs.outputs[i].record;
         struct tagd_told_change change;
         if (!tagd_told_change_read(config->catalog, record->key, record->value, record->headers, record->n_headers,
-                                   op->arena, &change))
+                                   op->arena, &change) ||
+            tagd_output_kind_of(change.kind) != op->u.outputs.kind)
             return refuse(takeover, error,
-                          "the record at offset %" PRId64 " of the shard's partition of tag changes can't be read as a "
-                          "change of this catalog",
-                          record->offset);
+                          "the record at offset %" PRId64 " of the shard's partition of %s can't be read as a change "
+                          "of this catalog",
+                          record->offset, kind_name(op->u.outputs.kind));
         add_change(takeover, &change, op->arena);
     }
     takeover->outputs_next = op->u.outputs.next;
     takeover->outputs_over = op->u.outputs.end;
-    return takeover->n_changes == 0 ? next_changes(takeover, op)
+    return takeover->n_changes == 0 ? next_changes(takeover, config, op)
                                     : load_customers(takeover, op, TAGD_TAKEOVER_REPAIR_LOAD);
 }
 
@@ -574,7 +594,7 @@ static enum tagd_takeover_result begin(struct tagd_takeover *takeover, const str
              "): rebuilding",
              takeover->shard->number, decision->k.batch, decision->k.fence);
     takeover->was_published = tagd_arena_zalloc(op->arena, takeover->n_outbox + 1);
-    takeover->repair = (struct tagd_repair){.outputs_from = {-1, -1}};
+    takeover->repair = (struct tagd_repair){.outputs_from = {-1, -1, -1}};
     takeover->scanned = 0;
     return scan(takeover, op);
 }
@@ -592,7 +612,7 @@ enum tagd_takeover_result tagd_repair_resume(struct tagd_takeover *takeover, con
 {
     note_way(takeover, config, "its repair goes on: its records are read again");
     if (takeover->head.repair.phase == TAGD_REPAIR_TELLING)
-        return ask_changes(takeover, op, takeover->head.repair.outputs_from[TAGD_OUT_CHANGE]);
+        return first_changes(takeover, op, TAGD_OUT_CHANGE);
     return first_letters(takeover, op);
 }
 
@@ -602,7 +622,7 @@ static enum tagd_takeover_result begun(struct tagd_takeover *takeover, const str
     takeover->shard->published = takeover->head.batch;
     TAGD_COUNT(stats, repairs_begun, 1);
     note_way(takeover, config, "reading what was published; then its records are read again");
-    return ask_changes(takeover, op, takeover->head.repair.outputs_from[TAGD_OUT_CHANGE]);
+    return first_changes(takeover, op, TAGD_OUT_CHANGE);
 }
 
 static enum tagd_takeover_result step(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -614,7 +634,7 @@ static enum tagd_takeover_result step(struct tagd_takeover *takeover, const stru
     case TAGD_TAKEOVER_REPAIR_BEGIN: return begun(takeover, config, stats, op);
     case TAGD_TAKEOVER_REPAIR_CHANGES: return take_changes(takeover, config, op, error);
     case TAGD_TAKEOVER_REPAIR_LOAD: return write_told(takeover, config, op, error);
-    case TAGD_TAKEOVER_REPAIR_TELL: return next_changes(takeover, op);
+    case TAGD_TAKEOVER_REPAIR_TELL: return next_changes(takeover, config, op);
     case TAGD_TAKEOVER_REPAIR_LETTERS: return take_letters(takeover, config, op, error);
     case TAGD_TAKEOVER_REPAIR_REPLAY: return tagd_takeover_start(takeover, op);
     default: assert(false && "a step of repair"); return TAGD_TAKEOVER_STOP;

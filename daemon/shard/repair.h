@@ -8,25 +8,36 @@
 
 /* ---- what the outputs tell of a customer (told.c) ---- */
 
+#define TAGD_TOLD_NO_TIME INT64_MIN
+
 struct tagd_told_tag {
     struct tagd_tag_history history;
-    bool known; /* also since when and what was before; false: only the tag itself */
+    bool known;                /* also since when and what was before; false: only the tag itself */
+    struct tagd_review review; /* of a reviewed dimension; proposed_at may be TAGD_TOLD_NO_TIME */
 };
 struct tagd_told {
-    uint64_t revision; /* of the last change told; 0: none */
-    int64_t changed_at_ms;
-    struct tagd_told_tag *tags; /* by dimension */
+    uint64_t revision[TAGD_KINDS]; /* by kind: of the last event told; 0: none */
+    int64_t changed_at_ms;         /* the last change of kind TAG */
+    struct tagd_told_tag *tags;    /* by dimension */
+    struct tagd_goal_state *goals; /* by goal */
 };
 
-/* A published change, or one of an outbox. Texts point into the record or the arena. */
+/* A published event, or one of an outbox. Texts point into the record or the arena. */
 struct tagd_told_change {
-    struct tagd_str customer, from, to; /* p NULL: none */
+    struct tagd_str customer;
+    enum tagd_kind kind;
     size_t dimension;
-    uint64_t revision;
+    uint64_t revision;        /* of its kind */
+    struct tagd_str from, to; /* p NULL: none. Of a PROPOSAL: the tag approved before it, and the proposed one */
     int64_t time_ms;
-    size_t place; /* its turn among the customer's */
+    enum tagd_proposal_status status; /* PROPOSAL: OPEN, it was made; else what became of it, */
+    uint64_t proposal;                /* and the revision under which it was made */
+    int32_t goal;                     /* TAG, CHURN: the goal that runs since its tag was entered; GOAL; -1: none */
+    int64_t goal_started_ms;
+    enum tagd_goal_outcome outcome; /* GOAL */
+    size_t place;                   /* its turn among the customer's */
 };
-/* Reads both content modes. False: it is no change of this catalog. */
+/* Reads both content modes. False: it is no event of this catalog. */
 bool tagd_told_change_read(const struct tagd_catalog *catalog, struct tagd_str key, struct tagd_str value,
                            const struct tagd_header *headers, size_t n_headers, struct tagd_arena *arena,
                            struct tagd_told_change *change);
@@ -38,15 +49,15 @@ void tagd_told_write(const struct tagd_told *told, const struct tagd_catalog *ca
 /* Views point into bytes. False: damaged, of another version or another catalog. */
 bool tagd_told_read(struct tagd_str bytes, const struct tagd_catalog *catalog, struct tagd_arena *arena,
                     struct tagd_told *told);
-/* The change was published: it is the next one, or told already. False: it doesn't follow what is told. */
-bool tagd_told_follow(struct tagd_told *told, const struct tagd_told_change *change);
-/* The change, made last of all, was never published. False: it is not the last one that is told. */
+/* The change was published: it is the next one of its kind, or told already. False: it doesn't follow what is told. */
+bool tagd_told_follow(struct tagd_told *told, const struct tagd_catalog *catalog,
+                      const struct tagd_told_change *change);
+/* The change, made last of all of its kind, was never published. False: it is not the last one that is told. */
 bool tagd_told_take_back(struct tagd_told *told, const struct tagd_catalog *catalog,
                          const struct tagd_told_change *change);
-/* The profile, computed anew, takes the place of what is told: where both agree on a tag, the rest of what is told goes
- * into it; where they don't, the difference is told to the sink. How many differences. */
-size_t tagd_told_settle(const struct tagd_told *told, struct tagd_shard_context *context, struct tagd_arena *arena,
-                        struct tagd_sink sink);
+/* What is told takes its place in the profile that was computed anew, context's; if the two differ, all is evaluated over
+ * it, and what that changes is told to the sink. */
+void tagd_told_settle(const struct tagd_told *told, struct tagd_shard_context *context, struct tagd_sink sink);
 
 /* ---- steps (takeover.c, repair.c) ---- */
 

@@ -49,6 +49,16 @@ struct tagd_shard {
     uint64_t n_replayed, n_settled, n_differences; /* by this owner */
 };
 
+/* How many kinds of outputs there are with a catalog, from the first on; and which one an event goes out by. */
+static inline int tagd_output_kinds(const struct tagd_catalog *catalog)
+{
+    return tagd_catalog_has_kind(catalog, TAGD_KIND_CHURN) ? TAGD_OUTPUT_KINDS : TAGD_OUT_CHURN;
+}
+static inline enum tagd_output_kind tagd_output_kind_of(enum tagd_kind kind)
+{
+    return kind == TAGD_KIND_CHURN ? TAGD_OUT_CHURN : TAGD_OUT_CHANGE;
+}
+
 /* What all shards of a worker share while they work on batches. */
 struct tagd_shard_context {
     const struct tagd_worker_config *config;
@@ -85,7 +95,7 @@ struct tagd_batch_customer {
 };
 
 struct tagd_batch_output { /* an output before its bytes stand still */
-    int kind;
+    enum tagd_output_kind kind;
     struct tagd_str key;
     size_t at, n;   /* a change's value in text, */
     size_t headers; /* behind so many bytes of its block of headers; 0: structured */
@@ -182,16 +192,15 @@ void tagd_shard_head_only(const struct tagd_shard *shard, const char *owner, uin
 void tagd_dead_letter(const struct tagd_record *record, enum tagd_event_code code, struct tagd_str reason,
                       const char *topic, uint32_t shard, int64_t offset, uint32_t index, struct tagd_arena *arena,
                       struct tagd_output *output);
-void tagd_change_output(struct tagd_str key, struct tagd_str value, uint32_t index, struct tagd_output *output);
-/* The same in binary mode, with headers of its own. */
-void tagd_binary_output(struct tagd_str key, struct tagd_str value, const struct tagd_header *headers, size_t n_headers,
-                        uint32_t index, struct tagd_output *output);
+/* An event, of whatever kind; headers NULL: in structured mode, else in binary mode with these. */
+void tagd_event_output(enum tagd_output_kind kind, struct tagd_str key, struct tagd_str value,
+                       const struct tagd_header *headers, size_t n_headers, uint32_t index, struct tagd_output *output);
 
 /* ---- the outbox entry (outbox.c) ---- */
 
 struct tagd_outbox_output {
-    bool dead_letter;
-    struct tagd_str key, value;        /* a change's; */
+    enum tagd_output_kind kind;
+    struct tagd_str key, value;        /* an event's; */
     const struct tagd_header *headers; /* in binary mode: its headers; NULL: structured */
     size_t n_headers;
     uint32_t topic; /* a dead letter's source */
@@ -208,9 +217,9 @@ struct tagd_outbox_content {
 };
 void tagd_outbox_begin(struct tagd_buf *out, int64_t watermark_ms, uint32_t n_topics, const int64_t *offset,
                        size_t n_outputs);
-void tagd_outbox_add_change(struct tagd_buf *out, struct tagd_str key, struct tagd_str value);
-/* headers: a block as emit writes it. */
-void tagd_outbox_add_binary(struct tagd_buf *out, struct tagd_str key, struct tagd_str headers, struct tagd_str value);
+/* An event; headers: a block as emit writes it, in binary mode; empty: in structured mode. */
+void tagd_outbox_add_event(struct tagd_buf *out, enum tagd_output_kind kind, struct tagd_str key,
+                           struct tagd_str headers, struct tagd_str value);
 void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t offset, enum tagd_event_code code,
                                  struct tagd_str reason);
 /* Views point into bytes and the arena. False: damaged, or of another version. */
@@ -296,7 +305,7 @@ struct tagd_takeover {
     struct tagd_shard_outputs publish;
     /* while a repair is prepared */
     struct tagd_repair repair;
-    int scanned;         /* kind of output looked at */
+    int scanned;         /* kind of output looked at; then the one whose changes are read */
     bool *was_published; /* by entry of the outbox */
     struct tagd_told_change *changes;
     size_t n_changes, cap_changes;

@@ -100,7 +100,7 @@ static bool known_unpublished(const struct tagd_takeover_found *found, const str
     if (!tagd_outbox_read(entry->bytes, found->arena, &content))
         return true; /* it will be refused for that */
     for (size_t i = 0; i < content.n_outputs; i++)
-        if (!found->nothing[content.outputs[i].dead_letter])
+        if (!found->nothing[content.outputs[i].kind])
             return true;
     return content.n_outputs == 0;
 }
@@ -539,7 +539,7 @@ static enum tagd_takeover_result fetch_letters(struct tagd_takeover *takeover, c
                                                struct tagd_op *op)
 {
     struct tagd_outbox_content *content = &takeover->content;
-    while (takeover->letter < content->n_outputs && !content->outputs[takeover->letter].dead_letter)
+    while (takeover->letter < content->n_outputs && content->outputs[takeover->letter].kind != TAGD_OUT_DEAD_LETTER)
         takeover->letter++;
     if (takeover->letter == content->n_outputs)
         return publish(takeover, config, op);
@@ -579,10 +579,9 @@ static enum tagd_takeover_result open_entry(struct tagd_takeover *takeover, cons
     takeover->letter = 0;
     for (uint32_t i = 0; i < content->n_outputs; i++) {
         const struct tagd_outbox_output *from = &content->outputs[i];
-        if (from->headers != NULL)
-            tagd_binary_output(from->key, from->value, from->headers, from->n_headers, i, &takeover->outputs[i]);
-        else if (!from->dead_letter)
-            tagd_change_output(from->key, from->value, i, &takeover->outputs[i]);
+        if (from->kind != TAGD_OUT_DEAD_LETTER)
+            tagd_event_output(from->kind, from->key, from->value, from->headers, from->n_headers, i,
+                              &takeover->outputs[i]);
     }
     return fetch_letters(takeover, config, op);
 }

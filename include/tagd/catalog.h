@@ -24,7 +24,6 @@ struct tagd_catalog;
 #define TAGD_ALIASES_MAX 10000
 #define TAGD_GOALS_MAX 100
 #define TAGD_DRIVERS_MAX 20
-#define TAGD_CHURN_DIMENSION "churn.level"
 
 /* Compiles the text (of n bytes; `name` is the file's name for messages). NULL: *error says file, JSON Pointer, line,
  * column, what was found and expected, with the source line and a caret on lines of their own. The catalog owns all it
@@ -61,13 +60,17 @@ enum tagd_kind {
     TAGD_KIND_ALERT,    /* an alert was raised or cleared */
     TAGD_KIND_PROPOSAL, /* a tag is proposed for review, or a proposal is closed */
     TAGD_KIND_GOAL,     /* a goal was reached or missed */
+    TAGD_KIND_CHURN,    /* the tag of TAGD_CHURN_DIMENSION changed */
     TAGD_KINDS
 };
+#define TAGD_CHURN_DIMENSION "churn.level"
+/* Whether events of that kind may come of it. */
+bool tagd_catalog_has_kind(const struct tagd_catalog *catalog, enum tagd_kind kind);
 
 /* Dimensions, and after them the alerts: an alert is a dimension with one tag, whose changes are of another kind and
  * which nothing else reads or shows as a tag. */
 size_t tagd_catalog_n_dimensions(const struct tagd_catalog *catalog);
-enum tagd_kind tagd_catalog_kind(const struct tagd_catalog *catalog, size_t dimension); /* TAG or ALERT */
+enum tagd_kind tagd_catalog_kind(const struct tagd_catalog *catalog, size_t dimension); /* TAG, ALERT or CHURN */
 const char *tagd_catalog_dimension(const struct tagd_catalog *catalog, size_t dimension);
 enum tagd_assign { TAGD_ASSIGN_AUTO, TAGD_ASSIGN_MANUAL, TAGD_ASSIGN_REVIEW };
 enum tagd_assign tagd_catalog_assign(const struct tagd_catalog *catalog, size_t dimension);

@@ -15,6 +15,9 @@ struct tagd_emit {
 void tagd_emit_change(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
                       struct tagd_buf *out);
 
+/* "open", "approved", ...: as the end of a proposal says it. */
+const char *tagd_emit_status(enum tagd_proposal_status status);
+
 /* ---- binary mode: the attributes as headers, data alone as the value ---- */
 #define TAGD_EMIT_HEADERS_MAX 16
 /* Appends the headers as one block, which emit/binary.c describes. */

@@ -74,10 +74,9 @@ void tagd_engine_telling(struct tagd_engine *engine, enum tagd_telling telling);
 /* How many times anything changed untold, ever: whether a customer's did is seen by looking before and after. */
 uint64_t tagd_engine_untold(const struct tagd_engine *engine);
 
-/* The profile's tags in these dimensions (a flag each) are told as changes, from the ones before, at the customer's
- * clock, as of which the profile must stand: for repair, where an evaluation was not told. */
-void tagd_engine_tell(struct tagd_engine *engine, struct tagd_profile *profile, const bool *dimensions,
-                      struct tagd_sink sink);
+/* For repair, where published tags have taken the place of those that were computed untold: evaluates everything again
+ * at the customer's clock. What that changes was published otherwise, and is told so. */
+void tagd_engine_repair(struct tagd_engine *engine, struct tagd_profile *profile, struct tagd_sink sink);
 
 /* Lets time run to `to_ms`, included: every instant at which a tag changes with no event, in order, each at its own
  * instant. Cheap if tagd_profile_due(profile) > to_ms. A profile that does not exist has no instants. */

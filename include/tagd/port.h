@@ -62,7 +62,9 @@ struct tagd_baseline {
     uint64_t events, duplicates, ignored, customers; /* applied; not applied; begun, among these lines */
 };
 
-#define TAGD_OUTPUT_KINDS 2 /* changes, dead letters: enum in struct tagd_output */
+/* What is published, each kind to a topic of its own. The last one is there only if the catalog has events of kind churn:
+ * else nothing goes there, nobody asks for it, and its topic need not exist. */
+enum tagd_output_kind { TAGD_OUT_CHANGE, TAGD_OUT_DEAD_LETTER, TAGD_OUT_CHURN, TAGD_OUTPUT_KINDS };
 
 /* A repair that goes on: Redis had gone back, or was empty. Only repair may go on with such a shard. While it lasts, the
  * head's (fence, batch) are Kafka's, and its next_offset runs from where Redis was to `to_offset`. */
@@ -113,12 +115,12 @@ static inline bool tagd_head_importing(const struct tagd_head *head)
  * and are fetched again (REFETCH) when it comes out of an outbox. */
 #define TAGD_DEAD_LETTER_HEADERS 5 /* a dead letter's last headers say why and where; those before are the record's */
 struct tagd_output {
-    enum { TAGD_OUT_CHANGE, TAGD_OUT_DEAD_LETTER } kind;
+    enum tagd_output_kind kind;
     struct tagd_str key, value;
     bool has_key, has_value;
-    const struct tagd_header *headers; /* the port adds tagd_batch and tagd_group to changes and dead letters alike */
+    const struct tagd_header *headers; /* the port adds tagd_batch and tagd_group to outputs of every kind */
     size_t n_headers;
-    uint32_t index; /* within the shard's batch: tagd_batch is <fence>.<batch>.<index> */
+    uint32_t index; /* within the shard's batch, over all kinds: tagd_batch is <fence>.<batch>.<index> */
 };
 
 struct tagd_outbox_entry {
@@ -197,12 +199,14 @@ struct tagd_op {
         } fence;
         struct {
             struct tagd_committed_topic *topics;    /* by topic */
-            int64_t outputs_end[TAGD_OUTPUT_KINDS]; /* ends under read-committed, as they were before these offsets */
+            int64_t outputs_end[TAGD_OUTPUT_KINDS]; /* ends under read-committed, as they were before these offsets;
+                                                       0 of a kind that isn't there */
         } committed;
         struct {
             bool repeats;                    /* outputs sent again may stand behind later batches' */
             struct tagd_position last;       /* results; */
-            bool nothing[TAGD_OUTPUT_KINDS]; /* there: nothing of the group was found on that output partition */
+            bool nothing[TAGD_OUTPUT_KINDS]; /* there: nothing of the group was found on that output partition, or the
+                                                kind isn't there */
         } tail;
         struct {
             struct tagd_str owner;
@@ -239,7 +243,7 @@ struct tagd_op {
         /* Records of this group (header tagd_group) only, in offset order. Neither batch numbers nor fences fall along a
          * partition, as long as nothing was sent without a transaction. */
         struct {
-            int kind;                       /* TAGD_OUT_CHANGE, TAGD_OUT_DEAD_LETTER */
+            enum tagd_output_kind kind;
             int64_t from;                   /* -1: find the first of a batch >= batch, or of a fence > fence */
             uint64_t fence, batch;          /* if from is -1 */
             size_t max;                     /* records; fewer if they are large */

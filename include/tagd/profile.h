@@ -56,13 +56,16 @@ struct tagd_proposal {
 bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension, struct tagd_proposal *proposal);
 /* A goal of the customer, and how the last one before it ended. */
 enum tagd_goal_outcome { TAGD_GOAL_NONE, TAGD_GOAL_REACHED, TAGD_GOAL_MISSED };
-struct tagd_goal_standing {
+struct tagd_goal_state {
     bool running;
-    int64_t started_ms, deadline_ms; /* while it runs */
-    enum tagd_goal_outcome outcome;  /* of the last one that ended; NONE: none did */
-    int64_t ended_ms;
+    int64_t started; /* while it runs, ms */
+    /* The last one that ended; NONE: none did. Its start, when it ended, and its event's revision (0: untold). */
+    enum tagd_goal_outcome outcome;
+    int64_t ended_started, ended;
+    uint64_t revision;
 };
-void tagd_profile_goal(const struct tagd_profile *profile, size_t goal, struct tagd_goal_standing *standing);
+void tagd_profile_goal(const struct tagd_profile *profile, size_t goal, struct tagd_goal_state *state);
+void tagd_profile_set_goal(struct tagd_profile *profile, size_t goal, const struct tagd_goal_state *state);
 /* All that is known of a dimension's tag. The texts live as long as the profile is not changed. */
 struct tagd_tag_history {
     bool changed;                /* ever; else the rest says none */
@@ -70,10 +73,24 @@ struct tagd_tag_history {
     int64_t since_ms;            /* when `before` became `tag` */
 };
 void tagd_profile_tag_history(const struct tagd_profile *profile, size_t dimension, struct tagd_tag_history *history);
-/* For repair: what is published takes the place of what was computed. The texts must not be the profile's own. False:
- * the dimension has no such tag; nothing is set. */
+/* How a reviewed dimension stands. Tags: -1 is none, which may be proposed as well. */
+struct tagd_review {
+    int32_t approved;
+    uint64_t open; /* the revision of the open proposal; 0: none. Then: */
+    int32_t proposed;
+    int64_t proposed_at;
+    bool
+        declined; /* this outcome was rejected, or nobody cared: it isn't proposed again before the rules say another */
+    int32_t declined_tag;
+};
+void tagd_profile_review(const struct tagd_profile *profile, size_t dimension, struct tagd_review *review);
+/* For repair: what is published takes the place of what was computed. The texts must not be the profile's own. Where
+ * the rules' tag has stood for as long as the tag has, so that `min_dwell` counts from when that was published: it counts
+ * from since_ms now, or from the customer's clock if another tag was published, which the rules' takes the place of only
+ * now. What waits for its `for` goes on waiting. False: the dimension has no such tag; nothing is set. */
 bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension,
                                   const struct tagd_tag_history *history);
+void tagd_profile_set_review(struct tagd_profile *profile, size_t dimension, const struct tagd_review *review);
 void tagd_profile_set_revision(struct tagd_profile *profile, enum tagd_kind kind, uint64_t revision);
 void tagd_profile_set_changed_at(struct tagd_profile *profile, int64_t changed_at_ms);
 /* Up to where the customer has been evaluated, ms. */

@@ -872,8 +872,8 @@ class Simulation:
                        dict(data, alert=self.catalog["all"][d]["alert"]))
         else:
             churn = {} if d != "churn.level" else self.churn(customer, now, before)
-            self.event(subject, customer, "churn" if churn and 0 else "tag", "tagd.churn.changed" if churn and 0 else "tagd.tag.changed", now, cause, {
-                **(churn if 0 else {}), **data, "dimension": d, "from": old, "to": new, "then": then, **self.started_goal(subject, customer, d, new)})
+            self.event(subject, customer, "churn" if churn else "tag", "tagd.churn.changed" if churn else "tagd.tag.changed", now, cause, {
+                **churn, **data, "dimension": d, "from": old, "to": new, "then": then, **self.started_goal(subject, customer, d, new)})
 
     def churn(self, customer, now, before):
         """What a change of churn.level has besides."""

@@ -82,14 +82,14 @@ static void look(struct sim *sim, int kind, uint32_t shard)
     int64_t stable = sim_broker_stable(sim, kind, shard);
     for (; log->seen < stable; log->seen++)
         if (log->records[log->seen].state == SIM_OUT_COMMITTED)
-            sim_check_output(sim, kind, shard, &log->records[log->seen]);
+            sim_check_output(sim, (enum tagd_output_kind)kind, shard, &log->records[log->seen]);
 }
 
 void sim_broker_append_output(struct sim *sim, const struct tagd_shard_outputs *outputs, size_t i,
                               enum sim_out_state state, uint32_t producer)
 {
     const struct tagd_output *from = &outputs->outputs[i];
-    int kind = from->kind == TAGD_OUT_DEAD_LETTER;
+    int kind = from->kind;
     struct sim_out *out = push(sim, kind, outputs->shard);
     struct tagd_header *headers = tagd_arena_alloc(&sim->memory, (from->n_headers + 2) * sizeof(*headers));
     out->state = state;
@@ -139,7 +139,7 @@ bool sim_broker_produce(struct sim *sim, uint32_t id, uint32_t epoch, const stru
     if (!open_transaction(sim, id, epoch))
         return false;
     for (size_t i = 0; i < outputs->n_outputs; i++) {
-        int kind = outputs->outputs[i].kind == TAGD_OUT_DEAD_LETTER;
+        int kind = outputs->outputs[i].kind;
         if (transaction->first[kind][outputs->shard] < 0)
             transaction->first[kind][outputs->shard] = sim->broker.logs[kind][outputs->shard].high;
         sim_broker_append_output(sim, outputs, i, SIM_OUT_OPEN, id);

@@ -61,56 +61,146 @@ static bool same_tag(struct tagd_str a, struct tagd_str b)
     return (a.p == NULL) == (b.p == NULL) && (a.p == NULL || tagd_str_eq(a, b));
 }
 
-/* Without knowing what is right: it builds on what was told before. */
-static void check_chain(struct sim *sim, struct sim_customer_truth *truth, const struct tagd_record *record)
+static struct tagd_str header_text(const struct tagd_record *record, const char *name)
 {
-    struct tagd_str name = tag_at(find(record->value, "\"dimension\":")),
-                    from = tag_at(find(record->value, "\"from\":")), to = tag_at(find(record->value, "\"to\":"));
-    for (size_t i = 0; i < tagd_catalog_n_dimensions(sim->plan.catalog); i++) {
-        if (!tagd_str_eq(name, tagd_str_of(tagd_catalog_dimension(sim->plan.catalog, i))))
-            continue;
-        if (!same_tag(from, truth->tags[i]) || same_tag(from, to))
-            sim_fail(sim, "a change doesn't build on the one before: %.*s", (int)record->value.n, record->value.p);
-        truth->tags[i] = to;
-        return;
-    }
-    sim_fail(sim, "a change of no dimension: %.*s", (int)record->value.n, record->value.p);
+    for (size_t i = record->n_headers; i-- > 0;)
+        if (tagd_str_eq(record->headers[i].name, tagd_str_of(name)))
+            return record->headers[i].value;
+    return (struct tagd_str){NULL, 0};
 }
 
-static void check_change(struct sim *sim, const struct sim_out *out)
+/* The kind of an event, and its type: of the headers in binary mode. */
+static bool read_kind(const struct tagd_record *record, enum tagd_kind *kind, struct tagd_str *type)
+{
+    static const char *const prefixes[TAGD_KINDS] = {"tag:", "alert:", "proposal:", "churn:"};
+    struct tagd_str id = header_text(record, "ce_id");
+    *type = header_text(record, "ce_type");
+    if (id.p == NULL) {
+        id = tag_at(find(record->value, "\"id\":"));
+        *type = tag_at(find(record->value, "\"type\":"));
+    }
+    for (int i = 0; i < TAGD_KINDS && id.p != NULL; i++)
+        if (id.n > strlen(prefixes[i]) && memcmp(id.p, prefixes[i], strlen(prefixes[i])) == 0) {
+            *kind = (enum tagd_kind)i;
+            return type->p != NULL;
+        }
+    return false;
+}
+
+static bool is_type(struct tagd_str type, const char *name)
+{
+    return tagd_str_eq(type, tagd_str_of(name));
+}
+
+/* A dimension or an alert by its name. */
+static bool find_dimension(const struct sim *sim, struct tagd_str name, size_t *dimension)
+{
+    for (*dimension = 0; *dimension < tagd_catalog_n_dimensions(sim->plan.catalog); ++*dimension)
+        if (tagd_str_eq(name, tagd_str_of(tagd_catalog_dimension(sim->plan.catalog, *dimension))))
+            return true;
+    return false;
+}
+
+/* A proposal is made where none is open, and the one that is closed is open. */
+static bool follow_proposal(struct sim *sim, uint64_t *open, const struct tagd_record *record, struct tagd_str type,
+                            uint64_t revision)
+{
+    struct tagd_str id = tag_at(find(record->value, "\"proposal\":")),
+                    status = tag_at(find(record->value, "\"status\":"));
+    uint64_t before = *open;
+    if (is_type(type, "tagd.tag.proposed")) {
+        *open = revision;
+        return before == 0;
+    }
+    char expected[64];
+    int n = snprintf(expected, sizeof(expected), "proposal:%.*s:%" PRIu64, (int)record->key.n, record->key.p, before);
+    for (int i = 0; i <= TAGD_PROPOSAL_EXPIRED; i++)
+        sim->coverage->ends[i] += tagd_str_eq(status, tagd_str_of(tagd_emit_status((enum tagd_proposal_status)i)));
+    *open = 0;
+    return is_type(type, "tagd.proposal.closed") && before != 0 && id.p != NULL &&
+           tagd_str_eq(id, (struct tagd_str){expected, (size_t)n});
+}
+
+static bool follow_tag(struct tagd_str *tag, const struct tagd_record *record, enum tagd_kind kind,
+                       struct tagd_str type)
+{
+    struct tagd_str from = tag_at(find(record->value, "\"from\":")), to = tag_at(find(record->value, "\"to\":"));
+    if (kind == TAGD_KIND_ALERT) {
+        *(is_type(type, "tagd.alert.raised") ? &to : &from) = TAGD_STR("raised");
+        from.p = is_type(type, "tagd.alert.raised") ? NULL : from.p;
+        to.p = is_type(type, "tagd.alert.cleared") ? NULL : to.p;
+    }
+    bool follows = same_tag(from, *tag) && !same_tag(from, to);
+    *tag = to;
+    return follows;
+}
+
+/* Without knowing what is right: it builds on what was told before. */
+static void check_chain(struct sim *sim, struct sim_customer_truth *truth, const struct tagd_record *record,
+                        enum tagd_kind kind, struct tagd_str type, uint64_t revision)
+{
+    struct tagd_str name = tag_at(find(record->value, kind == TAGD_KIND_ALERT ? "{\"alert\":" : "{\"dimension\":"));
+    size_t d;
+    if (!find_dimension(sim, name, &d) ||
+        (kind != TAGD_KIND_PROPOSAL && tagd_catalog_kind(sim->plan.catalog, d) != kind))
+        sim_fail(sim, "an event of no dimension: %.*s", (int)record->value.n, record->value.p);
+    else if (!(kind == TAGD_KIND_PROPOSAL ? follow_proposal(sim, &truth->open[d], record, type, revision)
+                                          : follow_tag(&truth->tags[d], record, kind, type)))
+        sim_fail(sim, "a change doesn't build on the one before: %.*s", (int)record->value.n, record->value.p);
+}
+
+/* As it should be, where that is known. */
+static void check_expected(struct sim *sim, int customer, const struct sim_stream *stream,
+                           const struct tagd_record *record)
+{
+    if (stream->seen >= stream->n) {
+        sim_fail(sim, "customer c%d: one change more than there should be: %.*s", customer, (int)record->value.n,
+                 record->value.p);
+        return;
+    }
+    const struct sim_expected *expected = &stream->events[stream->seen];
+    if (!same_but_when(expected->bytes, record->value) || !same_headers(sim, expected->headers, record))
+        sim_fail(sim, "customer c%d: %.*s\nshould be %.*s", customer, (int)record->value.n, record->value.p,
+                 (int)expected->bytes.n, expected->bytes.p);
+}
+
+static bool is_repeat(const struct sim *sim, struct tagd_str first, struct tagd_str value)
+{
+    return tagd_str_eq(first, value) ||
+           (sim->store.disasters && (sim->plan.mode == SIM_UNORDERED || same_but_when(first, value)));
+}
+
+static void check_event(struct sim *sim, enum tagd_output_kind output, const struct sim_out *out)
 {
     const struct tagd_record *record = &out->record;
     int customer = sim_customer_of(record->key);
     const char *at = find(record->value, "\"revision\":");
-    if (customer < 0 || at == NULL) {
-        sim_fail(sim, "a change of nobody: %.*s", (int)record->value.n, record->value.p);
+    enum tagd_kind kind;
+    struct tagd_str type;
+    if (customer < 0 || at == NULL || !read_kind(record, &kind, &type) || tagd_output_kind_of(kind) != output) {
+        sim_fail(sim, "an event of nobody, or of another topic: %.*s", (int)record->value.n, record->value.p);
         return;
     }
     struct sim_customer_truth *truth = &sim->truth[customer];
-    uint64_t revision = strtoull(at, NULL, 10);
-    sim->coverage->changes++;
-    if (sim->plan.at_least_once && revision >= 1 && revision <= truth->seen) {
-        bool same = tagd_str_eq(truth->copies[revision - 1], record->value) ||
-                    (sim->store.disasters &&
-                     (sim->plan.mode == SIM_UNORDERED || same_but_when(truth->copies[revision - 1], record->value)));
-        if (!same)
+    struct sim_stream *stream = &truth->streams[output];
+    uint64_t revision = strtoull(at, NULL, 10), *seen = &truth->revision[kind];
+    sim->coverage->changes[kind]++;
+    sim->coverage->differences[kind] += find(record->value, "\"origin\":\"repair\"") != NULL;
+    if (sim->plan.at_least_once && revision >= 1 && revision <= *seen) {
+        if (!is_repeat(sim, truth->copies[kind][revision - 1], record->value))
             sim_fail(sim, "a repeat differs: %.*s", (int)record->value.n, record->value.p);
         return;
     }
-    if (revision != truth->seen + 1 || truth->seen == SIM_CHANGES_MAX) {
-        sim_fail(sim, "customer c%d: revision %" PRIu64 " after %zu: %.*s", customer, revision, truth->seen,
+    if (revision != *seen + 1 || revision > SIM_EVENTS_OUT_MAX) {
+        sim_fail(sim, "customer c%d: revision %" PRIu64 " after %" PRIu64 ": %.*s", customer, revision, *seen,
                  (int)record->value.n, record->value.p);
         return;
     }
-    check_chain(sim, truth, record);
-    if (sim_exact(sim) && truth->seen >= truth->n)
-        sim_fail(sim, "customer c%d: one change more than there should be: %.*s", customer, (int)record->value.n,
-                 record->value.p);
-    else if (sim_exact(sim) && (!same_but_when(truth->changes[truth->seen].bytes, record->value) ||
-                                !same_headers(sim, truth->changes[truth->seen].headers, record)))
-        sim_fail(sim, "customer c%d: %.*s\nshould be %.*s", customer, (int)record->value.n, record->value.p,
-                 (int)truth->changes[truth->seen].bytes.n, truth->changes[truth->seen].bytes.p);
-    truth->copies[truth->seen++] = record->value;
+    check_chain(sim, truth, record, kind, type, revision);
+    if (sim_exact(sim))
+        check_expected(sim, customer, stream, record);
+    truth->copies[kind][(*seen)++] = record->value;
+    stream->seen++;
 }
 
 static int64_t header_number(const struct tagd_record *record, const char *name)
@@ -177,32 +267,30 @@ static void check_position(struct sim *sim, int kind, uint32_t shard, const stru
     }
 }
 
-void sim_check_output(struct sim *sim, int kind, uint32_t shard, const struct sim_out *out)
+void sim_check_output(struct sim *sim, enum tagd_output_kind kind, uint32_t shard, const struct sim_out *out)
 {
     SIM_TRACE(sim, "seen: %d/%u @%" PRId64 " %" PRIu64 ".%" PRIu64 ".%u %.*s %.*s", kind, shard, out->record.offset,
               out->at.fence, out->at.batch, out->index, (int)out->record.key.n, out->record.key.p,
               (int)(out->record.value.n < 180 ? out->record.value.n : 180), out->record.value.p);
     if (!sim->plan.at_least_once)
         check_position(sim, kind, shard, out);
-    if (kind == TAGD_OUT_CHANGE)
-        check_change(sim, out);
-    else
+    if (kind == TAGD_OUT_DEAD_LETTER)
         check_letter(sim, shard, out);
+    else
+        check_event(sim, kind, out);
 }
 
 void sim_check_view(struct sim *sim, uint32_t customer, struct tagd_str view)
 {
     const struct sim_customer_truth *truth = &sim->truth[customer];
-    const char *at = find(view, "_revision=");
-    uint64_t revision = at == NULL ? 0 : strtoull(at, NULL, 10);
+    size_t i = 0;
     sim->coverage->view_checks++;
     if (!sim_exact(sim))
         return;
-    if (revision == 0 || revision > truth->n)
+    while (i < truth->n_views && !tagd_str_eq(view, truth->views[i]))
+        i++;
+    if (i == truth->n_views)
         sim_fail(sim, "customer c%u: a view that isn't right: %.*s", customer, (int)view.n, view.p);
-    else if (!tagd_str_eq(view, truth->changes[revision - 1].view))
-        sim_fail(sim, "customer c%u: the view is %.*s and should be %.*s", customer, (int)view.n, view.p,
-                 (int)truth->changes[revision - 1].view.n, truth->changes[revision - 1].view.p);
 }
 
 void sim_check_profile(struct sim *sim, uint32_t customer, const struct sim_customer *stored)
@@ -265,6 +353,54 @@ static bool committed_as_stored(struct sim *sim, uint32_t shard, char *why, size
     return true;
 }
 
+/* Whether the events seen tell of the customer what the store has. */
+static bool told_as_stored(struct sim *sim, uint32_t customer, char *why, size_t size)
+{
+    const struct sim_customer_truth *truth = &sim->truth[customer];
+    const struct sim_store_shard *shard = &sim->store.shards[sim->plan.customer_shard[customer]];
+    const struct tagd_catalog *catalog = sim->plan.catalog;
+    struct tagd_error error;
+    if (shard->customers[customer].bytes.n == 0)
+        return true;
+    if (!tagd_profile_decode(sim->profile, shard->customers[customer].bytes, &error))
+        return not_yet(why, size, "customer c%u: a profile that can't be read: %s", customer, error.text);
+    tagd_profile_check(sim->profile);
+    for (int kind = 0; kind < TAGD_KINDS; kind++)
+        if (truth->revision[kind] != tagd_profile_revision(sim->profile, (enum tagd_kind)kind))
+            return not_yet(why, size, "customer c%u: revision %" PRIu64 " of kind %d is published, %" PRIu64 " stored",
+                           customer, truth->revision[kind], kind,
+                           tagd_profile_revision(sim->profile, (enum tagd_kind)kind));
+    for (size_t d = 0; d < tagd_catalog_n_dimensions(catalog); d++) {
+        struct tagd_str tag = tagd_profile_tag_text(sim->profile, d);
+        struct tagd_proposal proposal;
+        tagd_profile_proposal(sim->profile, d, &proposal);
+        if (!same_tag(tag, truth->tags[d]) || proposal.revision != truth->open[d])
+            return not_yet(why, size,
+                           "customer c%u: of %s \"%.*s\" and proposal %" PRIu64 " are published, \"%.*s\" and %" PRIu64
+                           " stored",
+                           customer, tagd_catalog_dimension(catalog, d), (int)truth->tags[d].n, truth->tags[d].p,
+                           truth->open[d], (int)tag.n, tag.p, proposal.revision);
+    }
+    return true;
+}
+
+/* All that should be published is, and the view is the last one. */
+static bool all_published(const struct sim *sim, uint32_t customer, char *why, size_t size)
+{
+    const struct sim_customer_truth *truth = &sim->truth[customer];
+    struct tagd_str view = sim->store.shards[sim->plan.customer_shard[customer]].customers[customer].view;
+    bool all = true;
+    for (int output = 0; output < TAGD_OUTPUT_KINDS; output++) {
+        const struct sim_stream *stream = &truth->streams[output];
+        if (stream->seen < stream->n)
+            all =
+                not_yet(why, size, "customer c%u: %zu of %zu changes are published", customer, stream->seen, stream->n);
+    }
+    if (all && truth->n_views > 0 && !tagd_str_eq(view, truth->views[truth->n_views - 1]))
+        return not_yet(why, size, "customer c%u: the view is still %.*s", customer, (int)view.n, view.p);
+    return all;
+}
+
 bool sim_check_rest(struct sim *sim, char *why, size_t size)
 {
     for (uint32_t i = 0; i < SIM_NODES; i++)
@@ -277,14 +413,11 @@ bool sim_check_rest(struct sim *sim, char *why, size_t size)
         if (!committed_as_stored(sim, shard, why, size))
             return false;
     }
-    for (uint32_t i = 0; i < sim->plan.n_customers && sim_exact(sim); i++) {
-        const struct sim_customer_truth *truth = &sim->truth[i];
-        struct tagd_str view = sim->store.shards[sim->plan.customer_shard[i]].customers[i].view;
-        if (truth->seen == truth->n && truth->n > 0 && !tagd_str_eq(view, truth->changes[truth->n - 1].view))
-            return not_yet(why, size, "customer c%u: the view is still %.*s", i, (int)view.n, view.p);
-        if (truth->seen < truth->n)
-            return not_yet(why, size, "customer c%u: %zu of %zu changes are published", i, sim->truth[i].seen,
-                           sim->truth[i].n);
-    }
+    for (uint32_t i = 0; i < sim->plan.n_customers; i++)
+        if (!told_as_stored(sim, i, why, size))
+            return false;
+    for (uint32_t i = 0; i < sim->plan.n_customers && sim_exact(sim); i++)
+        if (!all_published(sim, i, why, size))
+            return false;
     return true;
 }

@@ -237,12 +237,15 @@ static int sweep(uint64_t scenarios, unsigned jobs)
     struct shared *shared = shared_new(sizeof(*shared));
     struct sim_coverage *coverages = shared_new(jobs * sizeof(*coverages)), total = {0};
     bool alive = run_jobs(shared, coverages, jobs, scenarios, sweep_job);
+    uint64_t changes = 0;
     for (unsigned i = 0; i < jobs; i++)
         report_add(&total, &coverages[i]);
+    for (unsigned kind = 0; kind < TAGD_KINDS; kind++)
+        changes += total.changes[kind];
     printf("sweep: %" PRIu64 " scenarios, %" PRIu64 " stages of operations; %" PRIu64
            " deaths before and after them, %" PRIu64 " compared as equal, %" PRIu64 " not; %" PRIu64
            " changes and %" PRIu64 " views compared%s\n",
-           scenarios, shared->refused, shared->ok + shared->failed, shared->ok, shared->failed, total.changes,
+           scenarios, shared->refused, shared->ok + shared->failed, shared->ok, shared->failed, changes,
            total.view_checks, alive ? "" : "; a job died");
     return shared->failed > 0 || !alive;
 }

@@ -70,7 +70,8 @@ static void ask_committed(struct sim_node *node, struct sim_task *task)
         return;
     }
     op->u.committed.topics = tagd_arena_zalloc(op->arena, SIM_TOPICS * sizeof(*op->u.committed.topics));
-    for (int output = 0; output < TAGD_OUTPUT_KINDS; output++)
+    memset(op->u.committed.outputs_end, 0, sizeof(op->u.committed.outputs_end));
+    for (int output = 0; output < tagd_output_kinds(sim->plan.catalog); output++)
         op->u.committed.outputs_end[output] = sim_broker_stable(sim, output, op->shard);
     for (uint32_t topic = 0; topic < sim->plan.n_topics; topic++) {
         op->u.committed.topics[topic].offset = sim->broker.sources[topic][op->shard].offset;
@@ -95,13 +96,15 @@ static void ask_tail(struct sim_node *node, struct sim_task *task)
     struct tagd_op *op = task->op;
     if (unanswered(node, task))
         return;
-    if (task->stage == 1)
+    if (task->stage == 1) {
         op->u.tail.last = (struct tagd_position){0};
+        memset(op->u.tail.nothing, true, sizeof(op->u.tail.nothing));
+    }
     struct tagd_position last = tail_of(node->sim, (int)task->stage - 1, op->shard);
     op->u.tail.nothing[task->stage - 1] = !last.found;
     if (tagd_position_later(last, op->u.tail.last))
         op->u.tail.last = last;
-    if (task->stage == 2)
+    if ((int)task->stage == tagd_output_kinds(node->sim->plan.catalog))
         sim_op_finish(node, task, TAGD_DONE, "");
     else
         sim_op_go_on(node, task, SIM_BROKER_DELAY_MS);
@@ -133,6 +136,8 @@ static void ask_outputs(struct sim_node *node, struct sim_task *task)
     int64_t stable = sim_broker_stable(sim, op->u.outputs.kind, op->shard);
     if (unanswered(node, task))
         return;
+    if ((int)op->u.outputs.kind >= tagd_output_kinds(sim->plan.catalog))
+        sim_fail(sim, "outputs of kind %d are asked for, and the catalog has none", (int)op->u.outputs.kind);
     op->u.outputs.whole = op->u.outputs.from >= log->low;
     op->u.outputs.began = op->u.outputs.whole ? op->u.outputs.from : log->low;
     if (op->u.outputs.from < 0)

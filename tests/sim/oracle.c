@@ -18,14 +18,27 @@ struct telling {
     struct sim *sim;
     struct sim_customer_truth *truth;
     struct tagd_str subject;
+    uint64_t revision[TAGD_KINDS];
 };
+
+/* Room for one more of n, as an array of the run's memory; cap grows. */
+static void *grown(struct sim *sim, void *of, size_t n, size_t *cap, size_t size)
+{
+    if (n < *cap)
+        return of;
+    *cap = *cap > 0 ? 2 * *cap : 16;
+    void *to = tagd_arena_alloc(&sim->memory, *cap * size);
+    if (n > 0)
+        memcpy(to, of, n * size);
+    return to;
+}
 
 static void add_view(struct sim *sim, const struct tagd_profile *profile, struct tagd_buf *out)
 {
     const struct tagd_catalog *catalog = sim->plan.catalog;
     for (size_t i = 0; i < tagd_catalog_n_dimensions(catalog); i++) {
         struct tagd_str tag = tagd_profile_tag_text(profile, i);
-        if (tag.p != NULL)
+        if (tag.p != NULL && tagd_catalog_kind(catalog, i) != TAGD_KIND_ALERT)
             tagd_buf_printf(out, "%s=%.*s;", tagd_catalog_dimension(catalog, i), (int)tag.n, tag.p);
     }
     tagd_buf_printf(out, "_revision=%" PRIu64 ";_at=%" PRId64 ";", tagd_profile_revision(profile, TAGD_KIND_TAG),
@@ -34,22 +47,15 @@ static void add_view(struct sim *sim, const struct tagd_profile *profile, struct
 
 static void on_change(void *self, const struct tagd_change *change)
 {
-    const struct telling *telling = self;
+    struct telling *telling = self;
     struct sim *sim = telling->sim;
-    struct sim_customer_truth *truth = telling->truth;
+    struct sim_stream *stream = &telling->truth->streams[tagd_output_kind_of(change->kind)];
     const struct tagd_emit emit = {sim->plan.catalog, "g", NULL, 0, false};
     struct tagd_buf text = {0};
-    if (truth->n == truth->cap) {
-        size_t cap = truth->cap > 0 ? 2 * truth->cap : 16;
-        struct sim_expected *changes = tagd_arena_alloc(&sim->memory, cap * sizeof(*changes));
-        if (truth->n > 0)
-            memcpy(changes, truth->changes, truth->n * sizeof(*changes));
-        truth->changes = changes;
-        truth->cap = cap;
-    }
-    struct sim_expected *expected = &truth->changes[truth->n++];
-    assert(change->revision == truth->n);
-    *expected = (struct sim_expected){.time_ms = change->time_ms};
+    stream->events = grown(sim, stream->events, stream->n, &stream->cap, sizeof(*stream->events));
+    struct sim_expected *expected = &stream->events[stream->n++];
+    assert(change->revision == ++telling->revision[change->kind]);
+    *expected = (struct sim_expected){.headers = {NULL, 0}};
     if (sim->plan.content_binary) {
         tagd_emit_headers(&emit, telling->subject, change, &text);
         expected->headers = sim_keep(sim, (struct tagd_str){text.p, text.n});
@@ -62,14 +68,18 @@ static void on_change(void *self, const struct tagd_change *change)
     tagd_buf_free(&text);
 }
 
-/* The view after a change shows all tags after its whole evaluation, under the last revision of it. */
+/* A view shows all tags after a whole evaluation. There is none before anything that it shows has changed. */
 static void note_view(struct sim *sim, struct sim_customer_truth *truth, const struct tagd_profile *profile)
 {
     struct tagd_buf text = {0};
-    if (truth->n == 0 || truth->changes[truth->n - 1].view.p != NULL)
+    if (tagd_profile_revision(profile, TAGD_KIND_TAG) + tagd_profile_revision(profile, TAGD_KIND_CHURN) == 0)
         return;
     add_view(sim, profile, &text);
-    truth->changes[truth->n - 1].view = sim_keep(sim, (struct tagd_str){text.p, text.n});
+    struct tagd_str view = {text.p, text.n};
+    if (truth->n_views == 0 || !tagd_str_eq(view, truth->views[truth->n_views - 1])) {
+        truth->views = grown(sim, truth->views, truth->n_views, &truth->cap_views, sizeof(*truth->views));
+        truth->views[truth->n_views++] = sim_keep(sim, view);
+    }
     tagd_buf_free(&text);
 }
 
@@ -87,7 +97,7 @@ static void run_customer(struct sim *sim, struct tagd_engine *engine, struct tag
 {
     struct sim_plan *plan = &sim->plan;
     struct sim_customer_truth *truth = &sim->truth[customer];
-    struct telling telling = {sim, truth, tagd_str_of(tagd_arena_printf(&sim->memory, "c%d", customer))};
+    struct telling telling = {sim, truth, tagd_str_of(tagd_arena_printf(&sim->memory, "c%d", customer)), {0}};
     struct tagd_sink sink = {&telling, on_change};
     tagd_profile_clear(profile);
     for (size_t i = 0; i < plan->n_events; i++) {
@@ -101,10 +111,10 @@ static void run_customer(struct sim *sim, struct tagd_engine *engine, struct tag
     run_time(sim, engine, profile, truth, sim->rest_ms, sink);
 }
 
-void sim_oracle_run(struct sim *sim)
+struct tagd_event_rules sim_event_rules(const struct sim *sim)
 {
-    struct sim_plan *plan = &sim->plan;
-    struct tagd_event_rules rules = {.catalog = plan->catalog,
+    const struct sim_plan *plan = &sim->plan;
+    return (struct tagd_event_rules){.catalog = plan->catalog,
                                      .max_bytes = TAGD_EVENT_BYTES_MAX,
                                      .past_ms = INT64_MIN,
                                      .future_ms = plan->mode == SIM_LIVE ? 300000 : -1,
@@ -112,6 +122,12 @@ void sim_oracle_run(struct sim *sim)
                                      .partitions = (int32_t)plan->n_shards,
                                      .junk_subjects = tagd_junk_subjects,
                                      .n_junk_subjects = tagd_n_junk_subjects};
+}
+
+void sim_oracle_run(struct sim *sim)
+{
+    struct sim_plan *plan = &sim->plan;
+    struct tagd_event_rules rules = sim_event_rules(sim);
     struct tagd_event *events = tagd_arena_alloc(&sim->memory, (plan->n_events + 1) * sizeof(*events));
     for (size_t i = 0; i < plan->n_events; i++) {
         tagd_event_decode(&rules, &plan->events[i].record, SIM_WALL_MS + plan->events[i].at_ms, &sim->memory,

@@ -37,7 +37,10 @@ const char *const sim_fault_names[SIM_FAULTS] = {"kill",
 
 /* ---- catalogs ---- */
 
-#define CATALOGS 3
+/* The first three have tags alone; the others have every kind of events, and all that stands between a rule's outcome and a
+ * tag. Nothing of them is changed by time later than BEYOND_MS (oracle.c) after the last event. */
+#define CATALOGS 6
+#define TOPIC_LAG_MS 3000
 #define EVENTS                                                                                                         \
     "\"events\":{\"buy\":{\"fields\":{\"amount\":\"decimal\",\"category\":\"string\"},\"dedupe\":\"4s\"},\"login\":{}" \
     ","                                                                                                                \
@@ -60,7 +63,46 @@ static const char *const catalog_texts[CATALOGS] = {
     "{\"catalog\":\"c\",\"version\":\"1\"," EVENTS ",\"dimensions\":{"
     "\"count.all\":{\"tags\":[{\"tag\":\"many\",\"when\":\"count(interaction) >= 6\"},{\"tag\":\"some\",\"when\":"
     "\"count(interaction) >= 3\"},{\"tag\":\"few\",\"when\":\"true\"}]},"
-    "\"need.category\":{\"value\":\"latest(category, buy)\"}}}"};
+    "\"need.category\":{\"value\":\"latest(category, buy)\"}}}",
+    /* for, min_dwell, churn and alerts on it */
+    "{\"catalog\":\"d\",\"version\":\"1\"," EVENTS ",\"dimensions\":{"
+    "\"behaviour.activity\":{\"for\":\"700ms\",\"tags\":[{\"tag\":\"active\",\"when\":\"count(interaction[3s]) >= "
+    "2\",\"min_dwell\":\"2s\"},{\"tag\":\"dormant\",\"when\":\"since(interaction) >= 3s\",\"for\":\"0s\"},"
+    "{\"tag\":\"quiet\",\"when\":\"true\"}]},"
+    "\"churn.level\":{\"tags\":[{\"tag\":\"churned\",\"when\":\"since(interaction) > 5s\"},"
+    "{\"tag\":\"watch\",\"when\":\"since(interaction) >= 2500ms\",\"for\":\"300ms\"},"
+    "{\"tag\":\"often\",\"when\":\"count(buy[2s]) >= "
+    "2\",\"min_dwell\":\"1s\"},{\"tag\":\"stable\",\"when\":\"true\"}]},"
+    "\"need.category\":{\"for\":\"400ms\",\"value\":\"top(category, buy[4s])\"}},"
+    "\"alerts\":{\"key-loss\":{\"when\":\"behaviour.activity == 'dormant' and churn.level != 'stable'\"},"
+    "\"burst\":{\"when\":\"count(buy[3s]) >= 2\",\"for\":\"300ms\",\"min_dwell\":\"1s\"}}}",
+    /* reviewed and manual tags, and rules that look back */
+    "{\"catalog\":\"e\",\"version\":\"1\"," EVENTS ",\"dimensions\":{"
+    "\"behaviour.activity\":{\"tags\":[{\"tag\":\"active\",\"when\":\"since(interaction) < 2s\"},{\"tag\":\"dormant\","
+    "\"when\":\"since(interaction) >= 3s\"}]},"
+    "\"value.level\":{\"assign\":\"review\",\"expires\":\"2500ms\",\"tags\":[{\"tag\":\"high\",\"when\":\"sum(amount, "
+    "buy[4s]) >= 150\"},{\"tag\":\"mid\",\"when\":\"sum(amount, buy[4s]) >= "
+    "50\"},{\"tag\":\"low\",\"when\":\"true\"}]},"
+    "\"buys.often\":{\"assign\":\"review\",\"for\":\"300ms\",\"tags\":[{\"tag\":\"yes\",\"when\":\"count(buy[4s]) >= "
+    "2\"}]},"
+    "\"care.plan\":{\"tags\":[{\"tag\":\"back\",\"when\":\"was(behaviour.activity) == 'dormant' and since(buy) < 2s or "
+    "was(care.plan) == 'back' and held(care.plan) < "
+    "1500ms\"},{\"tag\":\"again\",\"when\":\"previous(behaviour.activity) == "
+    "'dormant' and held(behaviour.activity) < 1s\"},{\"tag\":\"vip\",\"when\":\"value.level == 'high'\"}]},"
+    "\"need.type\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"silk\"},{\"tag\":\"tea\"}]}}}",
+    /* all of it */
+    "{\"catalog\":\"f\",\"version\":\"1\"," EVENTS ",\"dimensions\":{"
+    "\"churn.level\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"churned\",\"when\":\"since(interaction) > 4s\"},"
+    "{\"tag\":\"stable\",\"when\":\"since(interaction) < 1s\",\"for\":\"500ms\"}]},"
+    "\"value.level\":{\"assign\":\"review\",\"expires\":\"2s\",\"min_dwell\":\"800ms\",\"tags\":[{\"tag\":\"high\","
+    "\"when\":"
+    "\"sum(amount, buy[3s]) >= 100\"},{\"tag\":\"low\",\"when\":\"true\"}]},"
+    "\"place.region\":{\"value\":\"attr.region\",\"min_dwell\":\"1s\"},"
+    "\"mood.state\":{\"tags\":[{\"tag\":\"keen\",\"when\":\"count(interaction[2s]) >= 2\",\"min_dwell\":\"900ms\"},"
+    "{\"tag\":\"cooling\",\"when\":\"was(mood.state) == 'keen' or was(mood.state) == 'cooling' and held(mood.state) < "
+    "2s\"}]}},"
+    "\"alerts\":{\"key-loss\":{\"when\":\"value.level == 'high' and since(buy) > 2s\",\"for\":\"200ms\"},"
+    "\"moved\":{\"when\":\"held(place.region) < 1s and previous(place.region) is not null\"}}}"};
 
 static const struct tagd_catalog *catalog_of(size_t i)
 {
@@ -106,6 +148,91 @@ static const char *data_of(struct sim *sim, struct sim_random *random, const cha
     }
 }
 
+/* ---- what people say ---- */
+
+/* What the customers are by the events so far, where somebody decides about what is proposed. */
+struct past {
+    struct tagd_event_rules rules;
+    struct tagd_engine *engine; /* NULL: nobody does */
+    struct tagd_profile *profiles[SIM_CUSTOMERS];
+};
+
+static void past_open(struct sim *sim, struct past *past)
+{
+    *past = (struct past){.rules = sim_event_rules(sim)};
+    if (!tagd_catalog_has_kind(sim->plan.catalog, TAGD_KIND_PROPOSAL))
+        return;
+    past->engine = tagd_engine_new(sim->plan.catalog, 0);
+    for (uint32_t i = 0; i < sim->plan.n_customers; i++)
+        past->profiles[i] = tagd_profile_new(sim->plan.catalog);
+}
+
+static void past_close(struct past *past)
+{
+    tagd_engine_free(past->engine);
+    for (uint32_t i = 0; i < SIM_CUSTOMERS; i++)
+        tagd_profile_free(past->profiles[i]);
+}
+
+static void told_nobody(void *self, const struct tagd_change *change)
+{
+    (void)self, (void)change;
+}
+
+static void past_add(struct sim *sim, struct past *past, const struct sim_event *event)
+{
+    struct tagd_event decoded;
+    bool dies = event->poison == SIM_KILLS_DECODING || event->poison == SIM_KILLS_APPLYING;
+    if (past->engine == NULL || event->customer < 0 || event->marker || dies)
+        return;
+    tagd_event_decode(&past->rules, &event->record, SIM_WALL_MS + event->at_ms, &sim->memory, &decoded);
+    if (decoded.code == TAGD_EVENT_OK)
+        tagd_engine_apply(past->engine, past->profiles[event->customer], &decoded, INT64_MIN,
+                          (struct tagd_sink){NULL, told_nobody});
+}
+
+/* The open proposal of some dimension, from one on; any number, if there is none. */
+static uint64_t open_of(const struct sim *sim, const struct past *past, uint32_t customer, int64_t time_ms, size_t from)
+{
+    size_t n = tagd_catalog_n_dimensions(sim->plan.catalog);
+    struct tagd_profile *profile = past->profiles[customer];
+    struct tagd_proposal proposal;
+    tagd_engine_advance(past->engine, profile, time_ms - 1, (struct tagd_sink){NULL, told_nobody});
+    for (size_t i = 0; i < n; i++)
+        if (tagd_profile_proposal(profile, (from + i) % n, &proposal))
+            return proposal.revision;
+    return 1 + from;
+}
+
+/* Draws the same from random whatever the customers are. */
+static const char *word_of(struct sim *sim, struct sim_random *random, const struct past *past, uint32_t customer,
+                           int64_t time_ms, const char **type)
+{
+    const struct tagd_catalog *catalog = sim->plan.catalog;
+    size_t pick = (size_t)sim_between(random, 0, 11), n = tagd_catalog_n_dimensions(catalog), d = pick % n;
+    unsigned kind = (unsigned)sim_between(random, 0, 9), number = (unsigned)sim_between(random, 1, 9);
+    int64_t until_ms = time_ms + sim_between(random, -500, 3000);
+    char until[TAGD_TIME_TEXT];
+    if (past->engine != NULL && kind < 6) {
+        uint64_t proposal = kind == 5 ? number : open_of(sim, past, customer, time_ms, pick);
+        *type = "tag.reviewed";
+        return tagd_arena_printf(&sim->memory,
+                                 "{\"proposal\":\"proposal:c%u:%llu\",\"decision\":\"%s\",\"by\":\"ann\"}", customer,
+                                 (unsigned long long)proposal, number < 7 ? "approved" : "rejected");
+    }
+    while (tagd_catalog_kind(catalog, d) == TAGD_KIND_ALERT || tagd_catalog_is_value(catalog, d))
+        d = (d + 1) % n;
+    *type = kind == 9 ? "tag.cleared" : "tag.assigned";
+    const char *name = tagd_catalog_dimension(catalog, d);
+    if (kind == 9)
+        return tagd_arena_printf(&sim->memory, "{\"dimension\":\"%s\",\"by\":\"bob\"}", name);
+    tagd_time_format(until_ms, until);
+    return tagd_arena_printf(&sim->memory,
+                             "{\"dimension\":\"%s\",\"tag\":\"%s\",\"by\":\"bob\",\"reason\":\"call\"%s%s%s}", name,
+                             tagd_catalog_tag(catalog, d, number % tagd_catalog_n_tags(catalog, d)),
+                             number > 4 ? ",\"until\":\"" : "", number > 4 ? until : "", number > 4 ? "\"" : "");
+}
+
 static const char *event_text(struct sim *sim, const char *id, const char *type, const char *subject, int64_t time_ms,
                               const char *data)
 {
@@ -133,18 +260,27 @@ static const char *bad_text(struct sim *sim, struct sim_random *random, const ch
     }
 }
 
-static void make_event(struct sim *sim, struct sim_random *random, size_t i, int64_t time_ms)
+static void make_event(struct sim *sim, struct sim_random *random, const struct past *past, size_t i, int64_t time_ms)
 {
     struct sim_plan *plan = &sim->plan;
     struct sim_event *event = &plan->events[i];
     uint32_t customer = (uint32_t)sim_between(random, 0, (int64_t)plan->n_customers - 1);
-    const char *type, *data = data_of(sim, random, &type), *text;
+    uint32_t topic = plan->customer_topic[customer];
+    if (plan->mode == SIM_UNORDERED) { /* a replay, which has both topics at hand, takes them in another order */
+        topic = (uint32_t)sim_between(random, 0, plan->n_topics - 1);
+        time_ms -= topic * TOPIC_LAG_MS;
+    }
+    bool people = tagd_catalog_has_kind(plan->catalog, TAGD_KIND_ALERT) ||
+                  tagd_catalog_has_kind(plan->catalog, TAGD_KIND_PROPOSAL);
+    bool said = people && sim_percent(random, 25);
+    const char *type, *text,
+        *data = said ? word_of(sim, random, past, customer, time_ms, &type) : data_of(sim, random, &type);
     char id[24], subject[16];
     snprintf(id, sizeof(id), "e%zu", i > 3 && sim_percent(random, 8) ? i - 3 : i);
     snprintf(subject, sizeof(subject), "c%u", customer);
     event->customer = (int)customer;
     event->record = (struct tagd_record){.has_value = true, .timestamp_ms = time_ms};
-    event->record.topic = plan->customer_topic[customer];
+    event->record.topic = topic;
     event->record.partition = (int32_t)plan->customer_shard[customer];
     event->marker = sim_percent(random, 5);
     if (sim_percent(random, plan->bad_percent)) {
@@ -182,6 +318,8 @@ static void make_events(struct sim *sim, struct sim_random *random)
 {
     struct sim_plan *plan = &sim->plan;
     int64_t at_ms = sim->now_ms + 100, time_ms = SIM_WALL_MS, pace = sim_between(random, 5, 400);
+    struct past past;
+    past_open(sim, &past);
     plan->n_events = (size_t)sim_between(random, 10, 110);
     if (sim->options.scenario)
         plan->n_events = 4 + plan->n_events % 12;
@@ -193,12 +331,14 @@ static void make_events(struct sim *sim, struct sim_random *random)
         int64_t of_event = plan->mode == SIM_LIVE ? SIM_WALL_MS + at_ms : time_ms;
         if (plan->mode == SIM_UNORDERED)
             of_event -= sim_between(random, 0, 3000);
-        make_event(sim, random, i, of_event);
+        make_event(sim, random, &past, i, of_event);
         if (plan->poison && sim_percent(random, 4))
             make_poison(sim, random, i, of_event);
         plan->events[i].at_ms = at_ms;
         plan->events[i].dropped = sim->options.drop_events[i];
+        past_add(sim, &past, &plan->events[i]);
     }
+    past_close(&past);
     plan->events_end_ms = at_ms;
 }
 
@@ -228,6 +368,13 @@ static unsigned weight_of(enum sim_fault_kind kind)
 static bool races(const struct sim *sim)
 {
     return sim->options.seed % 16 == 15 && !sim->options.scenario;
+}
+
+/* Late events of every customer in two topics, and a store that loses much of them or all: the replay, which has both topics
+ * at hand, makes other proposals than were made, and tags that came about otherwise. */
+static bool strays(const struct sim *sim)
+{
+    return sim->options.seed % 16 == 7 && !sim->options.scenario;
 }
 
 /* Kinds that this seed has. The rare ones end most runs, so few seeds have one. */
@@ -309,7 +456,10 @@ static void make_faults(struct sim *sim, struct sim_random *random)
         memset(has, 0, sizeof(has));
         has[SIM_STORE_FAILOVER] = has[SIM_KILL] = has[SIM_DIE_AFTER] = true;
     }
-    if (plan->wrong_delivery)
+    if (strays(sim)) /* and nothing that a repair can't do without */
+        has[SIM_RETAIN] = has[SIM_GAP] = has[SIM_EXPIRE] = has[SIM_RESET] = has[SIM_OUTPUTS_GONE] = has[SIM_WRONG] =
+            false;
+    if (plan->wrong_delivery || strays(sim))
         has[SIM_KILL] = true;
     for (unsigned kind = 0; kind < SIM_FAULTS; kind++)
         if (has[kind])
@@ -319,7 +469,7 @@ static void make_faults(struct sim *sim, struct sim_random *random)
         return;
     }
     plan->n_faults = n == 0 ? 0 : (size_t)sim_between(random, 0, 14);
-    if ((plan->wrong_delivery || races(sim)) && plan->n_faults < 2)
+    if ((plan->wrong_delivery || races(sim) || strays(sim)) && plan->n_faults < 2)
         plan->n_faults = 2;
     for (size_t i = 0; i < plan->n_faults; i++) {
         make_fault(sim, random, (enum sim_fault_kind)kinds[sim_between(random, 0, (int64_t)n - 1)], &plan->faults[i]);
@@ -329,6 +479,8 @@ static void make_faults(struct sim *sim, struct sim_random *random)
         }
         if (races(sim) && i < 2)
             make_race(sim, random, i);
+        if (strays(sim) && i < 2)
+            plan->faults[i].kind = i == 0 ? SIM_STORE_EMPTIED : SIM_STORE_BACK;
         plan->faults[i].dropped = sim->options.drop_faults >> i & 1;
     }
     plan->faults_end_ms = plan->events_end_ms + 4000;
@@ -357,6 +509,12 @@ void sim_plan_make(struct sim *sim)
     plan->bad_percent = sim_percent(&random, 70) ? 8 : 40;
     if (races(sim))
         plan->bad_percent = 60;
+    if (strays(sim)) {
+        plan->mode = SIM_UNORDERED;
+        plan->n_topics = 2;
+        plan->catalog = catalog_of(CATALOGS - 1 - sim->options.seed / 16 % 3);
+        plan->rebuild = true;
+    }
     plan->wrong_delivery = sim_percent(&random, 1) && !sim->options.scenario;
     if (plan->wrong_delivery) {
         plan->n_shards = plan->n_processes = plan->n_workers = 1;

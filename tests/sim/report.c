@@ -43,6 +43,8 @@ void report_add(struct sim_coverage *to, const struct sim_coverage *from)
         sum[i] += more[i];
 }
 
+static const char *const kind_names[TAGD_KINDS] = {"changes of tags", "alerts", "proposals and their ends",
+                                                   "changes of churn"};
 static const char *const poison_names[] = {"harmless", "kills decoding", "kills applying", "kills sometimes"};
 
 struct least {
@@ -128,9 +130,16 @@ bool report_coverage(const struct sim_coverage *coverage)
     report_answers(coverage, &least);
     report_rows(coverage, &least);
     printf("  compared\n");
-    must(&least, "compared", "changes", coverage->changes);
+    for (unsigned kind = 0; kind < TAGD_KINDS; kind++)
+        must(&least, "compared", kind_names[kind], coverage->changes[kind]);
     must(&least, "compared", "dead letters", coverage->letters);
     must(&least, "compared", "views", coverage->view_checks);
+    printf("  told by a repair\n");
+    for (unsigned kind = 0; kind < TAGD_KINDS; kind++)
+        must(&least, "told by a repair", kind_names[kind], coverage->differences[kind]);
+    printf("  proposals\n");
+    for (unsigned status = TAGD_PROPOSAL_OPEN + 1; status <= TAGD_PROPOSAL_EXPIRED; status++)
+        must(&least, "proposals", tagd_emit_status((enum tagd_proposal_status)status), coverage->ends[status]);
     printf("  %" PRIu64 " operations, %" PRIu64 " stages, %" PRIu64 " steps of workers; audits %" PRIu64
            ", mismatches %" PRIu64 "\n",
            coverage->submits, coverage->stages, coverage->steps, coverage->audits, coverage->audit_mismatches);
@@ -143,11 +152,12 @@ void report_plan(const struct sim *sim)
 {
     const struct sim_plan *plan = &sim->plan;
     static const char *const modes[] = {"one topic", "two topics", "live", "unordered"};
-    printf("%s, %u topics, %u shards, %u customers, %u processes of %u workers, %s%s%s, grace %" PRId64
+    printf("catalog %s, %s, %u topics, %u shards, %u customers, %u processes of %u workers, %s%s%s, grace %" PRId64
            " ms, batches of %zu, slowness %u\n",
-           modes[plan->mode], plan->n_topics, plan->n_shards, plan->n_customers, plan->n_processes, plan->n_workers,
-           plan->at_least_once ? "at least once" : "exactly once", plan->content_binary ? ", binary" : "",
-           plan->overlapped ? ", overlapped" : "", plan->grace_ms, plan->batch_events_max, plan->slowness);
+           tagd_catalog_name(plan->catalog), modes[plan->mode], plan->n_topics, plan->n_shards, plan->n_customers,
+           plan->n_processes, plan->n_workers, plan->at_least_once ? "at least once" : "exactly once",
+           plan->content_binary ? ", binary" : "", plan->overlapped ? ", overlapped" : "", plan->grace_ms,
+           plan->batch_events_max, plan->slowness);
     for (size_t i = 0; i < plan->n_faults; i++) {
         const struct sim_fault *fault = &plan->faults[i];
         if (fault->dropped)

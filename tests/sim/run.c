@@ -172,10 +172,9 @@ static void delete_outputs(struct sim *sim, bool changes_too)
     for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++) {
         if (sim->store.shards[shard].head.batch > 1)
             forget_letters(sim, shard);
-        for (int kind = !changes_too; kind < TAGD_OUTPUT_KINDS && sim->store.shards[shard].head.batch > 1; kind++) {
-            struct sim_log *log = &sim->broker.logs[kind][shard];
-            log->low = sim_broker_stable(sim, kind, shard);
-        }
+        for (int kind = 0; kind < TAGD_OUTPUT_KINDS && sim->store.shards[shard].head.batch > 1; kind++)
+            if (changes_too || kind == TAGD_OUT_DEAD_LETTER)
+                sim->broker.logs[kind][shard].low = sim_broker_stable(sim, kind, shard);
     }
 }
 

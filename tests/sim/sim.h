@@ -400,22 +400,29 @@ struct sim_late {
 struct sim_expected {
     struct tagd_str bytes; /* the record's value; in binary mode the headers' block behind it */
     struct tagd_str headers;
-    struct tagd_str view; /* after it */
-    int64_t time_ms;
 };
-#define SIM_CHANGES_MAX 512 /* of a customer */
-#define SIM_DIMENSIONS_MAX 8
-struct sim_customer_truth {
-    struct sim_expected *changes;
+struct sim_stream { /* a customer's events of one topic, in order */
+    struct sim_expected *events;
     size_t n, cap;
-    size_t seen;                              /* published, read committed; at least once: appended */
-    struct tagd_str copies[SIM_CHANGES_MAX];  /* as they were first published */
-    struct tagd_str tags[SIM_DIMENSIONS_MAX]; /* as the changes seen tell; p NULL: none */
+    size_t seen; /* published, read committed; at least once: appended */
+};
+#define SIM_EVENTS_OUT_MAX 512 /* of a customer and kind */
+#define SIM_DIMENSIONS_MAX 8   /* with alerts */
+struct sim_customer_truth {
+    struct sim_stream streams[TAGD_OUTPUT_KINDS]; /* of dead letters: none */
+    struct tagd_str *views;                       /* each that there may be, in order */
+    size_t n_views, cap_views;
+    /* as the events seen tell: */
+    uint64_t revision[TAGD_KINDS];
+    struct tagd_str copies[TAGD_KINDS][SIM_EVENTS_OUT_MAX]; /* as they were first published */
+    struct tagd_str tags[SIM_DIMENSIONS_MAX];               /* by dimension; p NULL: none */
+    uint64_t open[SIM_DIMENSIONS_MAX];                      /* the open proposal's revision; 0: none */
 };
 void sim_oracle_run(struct sim *sim);
+struct tagd_event_rules sim_event_rules(const struct sim *sim);
 bool sim_exact(const struct sim *sim); /* what is right is known */
 
-void sim_check_output(struct sim *sim, int kind, uint32_t shard, const struct sim_out *out);
+void sim_check_output(struct sim *sim, enum tagd_output_kind kind, uint32_t shard, const struct sim_out *out);
 void sim_check_view(struct sim *sim, uint32_t customer, struct tagd_str view);
 /* A profile was written, and its view if it is to be: both say the same. */
 void sim_check_profile(struct sim *sim, uint32_t customer, const struct sim_customer *stored);
@@ -435,7 +442,8 @@ struct sim_coverage {
     uint64_t mended[SIM_MENDED];    /* the same, and then somebody put it right */
     uint64_t poisoned[SIM_KILLS_SOMETIMES + 1], deaths[SIM_KILLS_SOMETIMES + 1], condemned;
     uint64_t gaps, repairs_begun, repairs, audits, audit_mismatches, trials;
-    uint64_t changes, letters, view_checks, commits, submits, steps, stages, lost, revoked, assigned, timeouts, taints;
+    uint64_t changes[TAGD_KINDS], differences[TAGD_KINDS], ends[TAGD_PROPOSAL_EXPIRED + 1];
+    uint64_t letters, view_checks, commits, submits, steps, stages, lost, revoked, assigned, timeouts, taints;
 };
 
 /* ---- a run (run.c) ---- */

@@ -173,7 +173,7 @@ static void look_for_race(struct sim *sim, const struct tagd_shard_writes *write
         return;
     for (size_t i = 0; i < content.n_outputs; i++) {
         const struct tagd_outbox_output *output = &content.outputs[i];
-        if (output->dead_letter && output->offset + 1 == content.offset[output->topic] &&
+        if (output->kind == TAGD_OUT_DEAD_LETTER && output->offset + 1 == content.offset[output->topic] &&
             sim->store.shards[writes->shard].head.next_offset[output->topic] < output->offset) {
             sim->store.race = SIM_RACE_STARTS;
             sim->store.racer = sim_node_of(sim, tagd_str_of(writes->head.owner));

@@ -24,12 +24,12 @@ static struct shop dormant(const char *goal)
 static void entering_the_tag_starts_a_goal_and_says_by_when(void)
 {
     struct shop shop = dormant(GOAL(""));
-    struct tagd_goal_standing goal;
+    struct tagd_goal_state goal;
     CHECK(shop_tells(&shop, "\"to\":\"dormant\""));
     CHECK(
         shop_tells(&shop, "\"goal\":{\"name\":\"back\",\"deadline\":\"2024-01-13T22:13:20.000Z\",\"holdout\":false}"));
     tagd_profile_goal(shop.profile, 0, &goal);
-    CHECK(goal.running && goal.started_ms == T0 + 30 * DAY && goal.deadline_ms == T0 + 60 * DAY);
+    CHECK(goal.running && goal.started == T0 + 30 * DAY);
     CHECK(goal.outcome == TAGD_GOAL_NONE);
     shop_close(&shop);
 }
@@ -37,7 +37,7 @@ static void entering_the_tag_starts_a_goal_and_says_by_when(void)
 static void an_event_up_to_the_last_millisecond_reaches_it(void)
 {
     struct shop shop = dormant(GOAL(""));
-    struct tagd_goal_standing goal;
+    struct tagd_goal_state goal;
     shop_forget(&shop);
     shop_event(&shop, "order.paid", T0 + 60 * DAY - 1, "{\"amount\":10}");
     CHECK(shop_tells(&shop, "\"id\":\"goal:c:1\",\"source\":\"tagd/g\",\"type\":\"tagd.goal.reached\""));
@@ -47,7 +47,7 @@ static void an_event_up_to_the_last_millisecond_reaches_it(void)
                             "\"holdout\":false,\"revision\":1,\"catalog\":\"shop@1\",\"origin\":\"event\","
                             "\"tags\":{\"b.activity\":\"active\"},\"caught_up\":true}"));
     tagd_profile_goal(shop.profile, 0, &goal);
-    CHECK(!goal.running && goal.outcome == TAGD_GOAL_REACHED && goal.ended_ms == T0 + 60 * DAY - 1);
+    CHECK(!goal.running && goal.outcome == TAGD_GOAL_REACHED && goal.ended == T0 + 60 * DAY - 1);
     shop_close(&shop);
 }
 
@@ -67,7 +67,7 @@ static void at_the_deadline_it_is_missed_before_an_event_of_that_instant(void)
 static void an_event_that_the_filter_passes_over_reaches_nothing(void)
 {
     struct shop shop = dormant(GOAL(""));
-    struct tagd_goal_standing goal;
+    struct tagd_goal_state goal;
     shop_event(&shop, "order.paid", T0 + 31 * DAY, "{\"amount\":9.9999}");
     tagd_profile_goal(shop.profile, 0, &goal);
     CHECK(goal.running);
@@ -80,14 +80,14 @@ static void an_event_that_the_filter_passes_over_reaches_nothing(void)
 static void a_late_event_of_before_the_start_reaches_nothing(void)
 {
     struct shop shop = dormant(GOAL(""));
-    struct tagd_goal_standing goal;
+    struct tagd_goal_state goal;
     shop.watermark = T0 + 40 * DAY;
     shop_event(&shop, "order.paid", T0 + 30 * DAY - 1, "{\"amount\":10}");
     tagd_profile_goal(shop.profile, 0, &goal);
     CHECK(goal.running);
     shop_event(&shop, "order.paid", T0 + 30 * DAY, "{\"amount\":10}");
     tagd_profile_goal(shop.profile, 0, &goal);
-    CHECK(goal.outcome == TAGD_GOAL_REACHED && goal.ended_ms == T0 + 40 * DAY);
+    CHECK(goal.outcome == TAGD_GOAL_REACHED && goal.ended == T0 + 40 * DAY);
     shop_close(&shop);
 }
 
@@ -112,7 +112,7 @@ static void the_event_that_starts_a_goal_does_not_reach_it(void)
     struct shop shop =
         shop_open("\"goals\":{\"again\":{\"start\":\"v.buyer.yes\",\"reach\":\"order.paid\",\"within\":\"7d\"}},",
                   "\"v.buyer\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(order.paid) >= 1\"}]}");
-    struct tagd_goal_standing goal;
+    struct tagd_goal_state goal;
     shop_event(&shop, "order.paid", T0, "{}");
     tagd_profile_goal(shop.profile, 0, &goal);
     CHECK(goal.running && goal.outcome == TAGD_GOAL_NONE);
@@ -139,7 +139,7 @@ static void who_is_held_out_is_said_by_name_and_share_alone(void)
 static void history_starts_and_ends_goals_untold(void)
 {
     struct shop shop = shop_open(GOAL(""), ACTIVITY);
-    struct tagd_goal_standing goal;
+    struct tagd_goal_state goal;
     shop.in_full = true;
     tagd_engine_telling(shop.engine, TAGD_BASELINE);
     shop_event(&shop, "login", T0, "{}");

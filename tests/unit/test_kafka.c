@@ -50,6 +50,7 @@ static void bench_open(struct bench *bench, bool at_least_once)
         (struct tagd_property){"bootstrap.servers", rd_kafka_mock_cluster_bootstraps(bench->cluster)};
     CHECK(rd_kafka_mock_topic_create(bench->cluster, "changes", 1, 1) == RD_KAFKA_RESP_ERR_NO_ERROR);
     CHECK(rd_kafka_mock_topic_create(bench->cluster, "letters", 1, 1) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    CHECK(rd_kafka_mock_topic_create(bench->cluster, "churn", 1, 1) == RD_KAFKA_RESP_ERR_NO_ERROR);
     bench->config = (struct tagd_config){.group = "g",
                                          .sources = &bench->source,
                                          .n_sources = 1,
@@ -61,7 +62,8 @@ static void bench_open(struct bench *bench, bool at_least_once)
                                        .partitions = 1,
                                        .n_topics = 1,
                                        .owner = "g-b-0",
-                                       .outputs = {"changes", "letters"}};
+                                       .outputs = {"changes", "letters", "churn"},
+                                       .n_outputs = TAGD_OUT_CHURN};
 }
 
 static void bench_close(struct bench *bench)
@@ -84,14 +86,19 @@ struct sent {
     struct tagd_op op;
 };
 
-static void send_one(struct bench *bench, struct sent *sent)
+static void send_one_of(struct bench *bench, struct sent *sent, enum tagd_output_kind kind)
 {
-    *sent = (struct sent){.output = {.kind = TAGD_OUT_DEAD_LETTER, .value = TAGD_STR("x"), .has_value = true}};
-    sent->shard = (struct tagd_shard_outputs){.outputs = &sent->output, .n_outputs = 1, .fence = 1, .batch = 1};
+    *sent = (struct sent){.output = {.kind = kind, .value = TAGD_STR("x"), .has_value = true}};
+    sent->shard = (struct tagd_shard_outputs){.outputs = &sent->output, .n_outputs = 1, .fence = 2, .batch = 9};
     sent->op = (struct tagd_op){.kind = TAGD_OP_SEND, .arena = &bench->arena};
     sent->op.u.publish.shards = &sent->shard;
     sent->op.u.publish.n_shards = 1;
     tagd_kafka_send(&bench->kafka, &sent->op);
+}
+
+static void send_one(struct bench *bench, struct sent *sent)
+{
+    send_one_of(bench, sent, TAGD_OUT_DEAD_LETTER);
 }
 
 /* The client knows already that a message was too large, and refuses all that follows for what came of that; the report
@@ -234,7 +241,7 @@ static void repeats_behind_later_batches_do_not_hide_them(void)
 
 /* ---- the outputs ---- */
 
-static struct tagd_op outputs_after(struct bench *bench, int kind, int64_t from, uint64_t fence, uint64_t batch,
+static struct tagd_op outputs_after(struct bench *bench, enum tagd_output_kind kind, int64_t from, uint64_t fence, uint64_t batch,
                                     size_t max)
 {
     struct tagd_op op = {.kind = TAGD_OP_OUTPUTS, .arena = &bench->arena};
@@ -249,7 +256,7 @@ static struct tagd_op outputs_after(struct bench *bench, int kind, int64_t from,
     return op;
 }
 
-static struct tagd_op outputs_from(struct bench *bench, int kind, int64_t from, uint64_t batch, size_t max)
+static struct tagd_op outputs_from(struct bench *bench, enum tagd_output_kind kind, int64_t from, uint64_t batch, size_t max)
 {
     return outputs_after(bench, kind, from, UINT64_MAX, batch, max);
 }
@@ -345,8 +352,50 @@ static void outputs_come_whole_and_by_kind(void)
     bench_close(&bench);
 }
 
+/* Where the catalog has nothing to say about churn, its topic need not exist: nobody asks for it. */
+static void the_topic_of_churn_is_used_only_if_there_is_something_for_it(void)
+{
+    struct bench bench;
+    int64_t end[TAGD_OUTPUT_KINDS] = {7, 7, 7};
+    const char *topics[TAGD_OUTPUT_KINDS];
+    struct tagd_config config = {.tag_changes = "changes", .churn_risk = "churn", .dead_letter = "letters"};
+    CHECK(tagd_kafka_output_topics(&config, topics) == 2 && strcmp(topics[TAGD_OUT_CHANGE], "changes") == 0 &&
+          strcmp(topics[TAGD_OUT_DEAD_LETTER], "letters") == 0);
+    config.has_churn = true;
+    CHECK(tagd_kafka_output_topics(&config, topics) == 3 && strcmp(topics[TAGD_OUT_CHURN], "churn") == 0);
+    bench_open(&bench, true);
+    rd_kafka_t *producer = some_producer(&bench);
+    append(producer, "2.7.0", 2);
+    append_of(producer, "churn", "g", "2.8.0", 3);
+    struct tagd_op op = {.kind = TAGD_OP_TAIL};
+    tagd_kafka_tail(&bench.kafka, &op);
+    CHECK(op.status == TAGD_DONE && op.u.tail.last.batch == 7 && op.u.tail.nothing[TAGD_OUT_CHURN]);
+    CHECK(tagd_kafka_outputs_end(&bench.kafka, 0, end, &op.error) && end[TAGD_OUT_CHANGE] == 2 &&
+          end[TAGD_OUT_DEAD_LETTER] == 0 && end[TAGD_OUT_CHURN] == 0);
+    bench.kafka.n_outputs = TAGD_OUTPUT_KINDS;
+    tagd_kafka_tail(&bench.kafka, &op);
+    CHECK(op.status == TAGD_DONE && op.u.tail.last.batch == 8 && !op.u.tail.nothing[TAGD_OUT_CHURN] &&
+          op.u.tail.nothing[TAGD_OUT_DEAD_LETTER]);
+    CHECK(tagd_kafka_outputs_end(&bench.kafka, 0, end, &op.error) && end[TAGD_OUT_CHURN] == 3);
+    struct sent sent;
+    send_one_of(&bench, &sent, TAGD_OUT_CHURN);
+    for (int64_t deadline = tagd_io_mono_ms() + WAIT_MAX_MS; sent.op.status == TAGD_PENDING;) {
+        CHECK(tagd_io_mono_ms() < deadline);
+        tagd_kafka_sends_poll(&bench.kafka);
+        pause_ms(1);
+    }
+    CHECK(sent.op.status == TAGD_DONE);
+    op = outputs_from(&bench, TAGD_OUT_CHURN, -1, 8, 10);
+    CHECK(op.u.outputs.n_outputs == 4 && op.u.outputs.outputs[3].at.batch == 9);
+    op = outputs_from(&bench, TAGD_OUT_CHANGE, -1, 0, 10);
+    CHECK(op.u.outputs.n_outputs == 2);
+    rd_kafka_destroy(producer);
+    bench_close(&bench);
+}
+
 int main(void)
 {
+    RUN(the_topic_of_churn_is_used_only_if_there_is_something_for_it);
     RUN(outputs_are_found_by_batch_behind_those_of_earlier_ones);
     RUN(outputs_are_read_on_where_an_earlier_look_ended);
     RUN(outputs_come_whole_and_by_kind);

@@ -35,9 +35,12 @@ static struct tagd_head with_baseline(bool finished)
 static struct tagd_head repairing(enum tagd_repair_phase phase)
 {
     struct tagd_head head = with_baseline(true);
-    head.outputs_end[0] = INT64_MAX;
-    head.repair = (struct tagd_repair){
-        .phase = phase, .to_offset = {7, INT64_MAX}, .to_watermark_ms = INT64_MIN, .outputs_from = {0, 9876543210}};
+    head.outputs_end[TAGD_OUT_CHANGE] = INT64_MAX;
+    head.outputs_end[TAGD_OUT_CHURN] = 12;
+    head.repair = (struct tagd_repair){.phase = phase,
+                                       .to_offset = {7, INT64_MAX},
+                                       .to_watermark_ms = INT64_MIN,
+                                       .outputs_from = {0, 9876543210, 5}};
     return head;
 }
 
@@ -84,6 +87,27 @@ static void a_repair_reads_back_with_and_without_a_baseline(void)
     replaying.repair = (struct tagd_repair){0};
     replaying.at_least_once = true;
     CHECK(reads_back(&replaying));
+    for (int kind = 0; kind < TAGD_OUTPUT_KINDS; kind++) { /* whichever was looked at */
+        memset(replaying.outputs_end, 0, sizeof(replaying.outputs_end));
+        replaying.outputs_end[kind] = 1;
+        CHECK(reads_back(&replaying));
+    }
+}
+
+/* Of its catalogs none published to a third topic. */
+static void a_head_of_the_version_before_is_read(void)
+{
+    struct tagd_head head;
+    CHECK(tagd_redis_head_read(TAGD_STR("1 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4 repair 1 9 8 -1 7 6"), &head));
+    CHECK(head.batch == 12 && head.next_offset[1] == 77 && head.outputs_end[TAGD_OUT_CHANGE] == 3 &&
+          head.outputs_end[TAGD_OUT_DEAD_LETTER] == 4 && head.outputs_end[TAGD_OUT_CHURN] == 0);
+    CHECK(head.repair.outputs_from[TAGD_OUT_CHANGE] == 9 && head.repair.outputs_from[TAGD_OUT_DEAD_LETTER] == 8 &&
+          head.repair.outputs_from[TAGD_OUT_CHURN] == 0 && head.repair.to_watermark_ms == -1 &&
+          head.repair.to_offset[0] == 7 && head.repair.to_offset[1] == 6);
+    CHECK(!tagd_redis_head_read(TAGD_STR("1 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4 5"), &head));
+    CHECK(!tagd_redis_head_read(TAGD_STR("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8"), &head));
+    CHECK(!tagd_redis_head_read(TAGD_STR("0 5 12 3 64 -1 1000 - - 2 -1 77"), &head));
+    CHECK(!tagd_redis_head_read(TAGD_STR("3 5 12 3 64 -1 1000 - - 2 -1 77"), &head));
 }
 
 static bool is_read(const char *text)
@@ -94,31 +118,31 @@ static bool is_read(const char *text)
 
 static void a_repair_that_can_not_be_is_refused(void)
 {
-    CHECK(is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8"));
-    CHECK(is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 2 0 9 -1 7 8 import a 1 0 0 0 0 0 0"));
-    CHECK(is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 0 repair 1 0 9 -1 7 8"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4x"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8 outputs 3 0"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 0 0 9 -1 7 8"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 3 0 9 -1 7 8"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8 9"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 x"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8x"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repairs 1 0 9 -1 7 8"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 -1 7 8 repair 1 0 9 -1 7 8"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 import a 1 0 0 0 0 0 0 repair 1 0 9 -1 7 8"));
-    CHECK(!is_read("1 5 12 3 64 -1 1000 - - 2 -1 77 at_least_once repair 1 0 9 -1 7 8"));
+    CHECK(is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8"));
+    CHECK(is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 2 0 9 5 -1 7 8 import a 1 0 0 0 0 0 0"));
+    CHECK(is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 0 0 repair 1 0 9 5 -1 7 8"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4 5x"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8 outputs 3 0 0"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 0 0 9 5 -1 7 8"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 3 0 9 5 -1 7 8"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8 9"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 x"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8x"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repairs 1 0 9 -1 7 8"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8 repair 1 0 9 5 -1 7 8"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 import a 1 0 0 0 0 0 0 repair 1 0 9 5 -1 7 8"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 at_least_once repair 1 0 9 5 -1 7 8"));
 }
 
-static void a_head_without_a_baseline_is_written_as_ever(void)
+static void a_head_without_more_is_written_in_short(void)
 {
     struct tagd_head head = some_head();
     struct tagd_buf text = {0};
     tagd_redis_head_write(&text, &head);
     CHECK(tagd_str_eq((struct tagd_str){text.p, text.n},
-                      TAGD_STR("1 18446744073709551615 12 3 64 -9223372036854775808 1000 "
+                      TAGD_STR("2 18446744073709551615 12 3 64 -9223372036854775808 1000 "
                                "0123456789abcdef0123456789abcdef tagd-a-0 2 -1 77")));
     tagd_buf_free(&text);
 }
@@ -133,7 +157,11 @@ static void the_largest_head_fits(void)
     baseline->events = baseline->duplicates = baseline->ignored = baseline->customers = UINT64_MAX;
     for (int i = 0; i < TAGD_TOPICS_MAX; i++)
         head.next_offset[i] = head.repair.to_offset[i] = INT64_MIN;
-    head.watermark_ms = head.repair.outputs_from[0] = head.repair.outputs_from[1] = INT64_MIN;
+    head.watermark_ms = head.repair.to_watermark_ms = INT64_MIN;
+    for (int kind = 0; kind < TAGD_OUTPUT_KINDS; kind++) {
+        head.repair.outputs_from[kind] = INT64_MIN;
+        head.outputs_end[kind] = INT64_MAX;
+    }
     memset(head.owner, 'o', sizeof(head.owner) - 1);
     CHECK(reads_back(&head));
 }
@@ -158,8 +186,9 @@ int main(void)
 {
     RUN(a_head_reads_back_with_and_without_a_baseline);
     RUN(a_repair_reads_back_with_and_without_a_baseline);
+    RUN(a_head_of_the_version_before_is_read);
     RUN(a_repair_that_can_not_be_is_refused);
-    RUN(a_head_without_a_baseline_is_written_as_ever);
+    RUN(a_head_without_more_is_written_in_short);
     RUN(the_largest_head_fits);
     RUN(a_head_that_is_cut_or_has_more_is_refused);
     return DONE();

@@ -1338,7 +1338,7 @@ static void a_lane_replays_up_to_its_offsets_and_no_further_than_its_watermark(v
     world_open(&world, DIMENSIONS);
     struct tagd_worker_config config = world_config(&world, "a", true);
     struct tagd_lane *lane = tagd_xcalloc(1, sizeof(*lane));
-    struct tagd_takeover takeover = {.head.repair = {TAGD_REPAIR_REPLAYING, {5, 2}, 1000, {0, 0}},
+    struct tagd_takeover takeover = {.head.repair = {TAGD_REPAIR_REPLAYING, {5, 2}, 1000, {0}},
                                      .decision.start = {3, 2}};
     struct tagd_lane_clock now = {0, 0, true};
     struct tagd_lane_watermark watermark;
@@ -1379,20 +1379,21 @@ static void what_is_told_reads_back_and_a_cut_one_does_not(void)
     world_open(&world, DIMENSIONS);
     struct tagd_profile *profile = tagd_profile_new(world.catalog);
     tagd_told_of_profile(&told, world.catalog, profile, &arena);
-    CHECK(told.revision == 0 && told.tags[0].known && !told.tags[0].history.changed);
+    CHECK(told.revision[TAGD_KIND_TAG] == 0 && told.tags[0].known && !told.tags[0].history.changed);
     struct tagd_told_change changes[] = {
         {.dimension = 0, .to = TAGD_STR("busy"), .revision = 1, .time_ms = 5},
         {.dimension = 2, .to = TAGD_STR(""), .revision = 2, .time_ms = -7},
         {.dimension = 0, .from = TAGD_STR("busy"), .to = TAGD_STR("silent"), .revision = 3, .time_ms = 9}};
     for (size_t i = 0; i < 3; i++)
-        CHECK(tagd_told_follow(&told, &changes[i]));
-    CHECK(tagd_told_follow(&told, &changes[1]) && told.revision == 3); /* told already */
+        CHECK(tagd_told_follow(&told, world.catalog, &changes[i]));
+    CHECK(tagd_told_follow(&told, world.catalog, &changes[1]) && told.revision[TAGD_KIND_TAG] == 3); /* already */
     CHECK(!tagd_told_take_back(&told, world.catalog, &changes[1]));
-    CHECK(tagd_told_take_back(&told, world.catalog, &changes[2]) && told.revision == 2 && told.changed_at_ms == -7);
-    CHECK(!tagd_told_follow(&told, &changes[0]) || told.revision == 2);
+    CHECK(tagd_told_take_back(&told, world.catalog, &changes[2]) && told.revision[TAGD_KIND_TAG] == 2 &&
+          told.changed_at_ms == -7);
+    CHECK(!tagd_told_follow(&told, world.catalog, &changes[0]) || told.revision[TAGD_KIND_TAG] == 2);
     tagd_told_write(&told, world.catalog, &bytes);
     CHECK(tagd_told_read((struct tagd_str){bytes.p, bytes.n}, world.catalog, &arena, &back));
-    CHECK(back.revision == 2 && tagd_str_eq(back.tags[0].history.tag, TAGD_STR("busy")) && !back.tags[0].known);
+    CHECK(back.revision[TAGD_KIND_TAG] == 2 && tagd_str_eq(back.tags[0].history.tag, TAGD_STR("busy")) && !back.tags[0].known);
     CHECK(back.tags[2].history.tag.p != NULL && back.tags[2].history.tag.n == 0 && back.tags[2].known &&
           back.tags[2].history.since_ms == -7 && back.tags[2].history.before.p == NULL);
     CHECK(!back.tags[1].history.changed && back.tags[1].history.tag.p == NULL);

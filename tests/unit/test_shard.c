@@ -114,27 +114,31 @@ static void outputs_say_more_than_offsets_that_expired(void)
     shop_close(&found.shop);
 }
 
-/* An entry with so many changes and dead letters. */
-static struct tagd_str entry_with(struct tagd_buf *bytes, size_t changes, size_t letters)
+/* An entry with so many changes, dead letters and changes of churn. */
+static struct tagd_str entry_with(struct tagd_buf *bytes, size_t changes, size_t letters, size_t churn)
 {
     bytes->n = 0;
-    tagd_outbox_begin(bytes, 1000, 2, (const int64_t[]){10, 20}, changes + letters);
-    for (size_t i = 0; i < changes; i++)
-        tagd_outbox_add_change(bytes, TAGD_STR("k"), TAGD_STR("{}"));
+    tagd_outbox_begin(bytes, 1000, 2, (const int64_t[]){10, 20}, changes + letters + churn);
+    for (size_t i = 0; i < changes + churn; i++)
+        tagd_outbox_add_event(bytes, i < changes ? TAGD_OUT_CHANGE : TAGD_OUT_CHURN, TAGD_STR("k"), TAGD_STR(""),
+                              TAGD_STR("{}"));
     for (size_t i = 0; i < letters; i++)
         tagd_outbox_add_dead_letter(bytes, 1, 5, TAGD_EVENT_MALFORMED, TAGD_STR("why"));
     return (struct tagd_str){bytes->p, bytes->n};
 }
 
-/* Offsets have expired, and the topic of changes, or of dead letters, is emptied by retention. */
+/* Offsets have expired, and the topic of changes, of dead letters, or of churn, is emptied by retention. */
 static void without_offsets_an_entry_is_published_only_where_it_would_be_seen(void)
 {
     static const struct {
-        size_t changes, letters;
-        bool no_changes, no_letters, known;
-    } rows[] = {{1, 0, false, true, true},  {1, 0, true, false, false}, {0, 1, true, false, true},
-                {0, 1, false, true, false}, {1, 1, true, false, true},  {1, 1, false, true, true},
-                {1, 1, true, true, false},  {0, 0, true, true, true}};
+        size_t changes, letters, churn;
+        bool no_changes, no_letters, no_churn, known;
+    } rows[] = {
+        {1, 0, 0, false, true, true, true},   {1, 0, 0, true, false, true, false}, {0, 1, 0, true, false, true, true},
+        {0, 1, 0, false, true, true, false},  {1, 1, 0, true, false, true, true},  {1, 1, 0, false, true, true, true},
+        {1, 1, 0, true, true, true, false},   {0, 0, 0, true, true, true, true},   {0, 0, 1, false, false, true, false},
+        {0, 0, 1, true, true, false, true},   {1, 0, 1, true, false, false, true}, {1, 1, 0, true, true, false, false},
+        {0, 1, 1, false, true, true, false}};
     FOUND(found);
     struct tagd_buf bytes = {0};
     struct tagd_arena arena = {0};
@@ -146,10 +150,13 @@ static void without_offsets_an_entry_is_published_only_where_it_would_be_seen(vo
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         nothing[TAGD_OUT_CHANGE] = rows[i].no_changes;
         nothing[TAGD_OUT_DEAD_LETTER] = rows[i].no_letters;
-        found.outbox[0] = (struct tagd_outbox_entry){3, 7, 3, entry_with(&bytes, rows[i].changes, rows[i].letters)};
+        nothing[TAGD_OUT_CHURN] = rows[i].no_churn;
+        found.outbox[0] = (struct tagd_outbox_entry){
+            3, 7, 3, entry_with(&bytes, rows[i].changes, rows[i].letters, rows[i].churn)};
         found.found.n_outbox = 1;
-        found.found.tail =
-            rows[i].no_changes && rows[i].no_letters ? (struct tagd_position){0} : (struct tagd_position){true, 2, 4};
+        found.found.tail = rows[i].no_changes && rows[i].no_letters && rows[i].no_churn
+                               ? (struct tagd_position){0}
+                               : (struct tagd_position){true, 2, 4};
         CHECK(rows[i].known ? decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0
                             : refused(&found, "nobody knows whether it was published"));
         found.found.tail = (struct tagd_position){true, 3, 7}; /* it is there */
@@ -468,19 +475,20 @@ static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
     struct tagd_arena arena = {0};
     struct tagd_outbox_content content;
     tagd_outbox_begin(&bytes, 1000, 2, (const int64_t[]){-1, 77}, 3);
-    tagd_outbox_add_change(&bytes, TAGD_STR("c"), TAGD_STR("{}"));
+    tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), TAGD_STR(""), TAGD_STR("{}"));
     tagd_outbox_add_dead_letter(&bytes, 1, 5, TAGD_EVENT_MALFORMED, TAGD_STR("why"));
-    tagd_outbox_add_binary(&bytes, TAGD_STR("d"), TAGD_STR("\1\5ce_id\2xy"), TAGD_STR("[]"));
+    tagd_outbox_add_event(&bytes, TAGD_OUT_CHURN, TAGD_STR("d"), TAGD_STR("\1\5ce_id\2xy"), TAGD_STR("[]"));
     CHECK(tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     CHECK(content.watermark_ms == 1000 && content.n_topics == 2 && content.offset[0] == -1 && content.offset[1] == 77 &&
           content.n_outputs == 3);
-    CHECK(!content.outputs[0].dead_letter && tagd_str_eq(content.outputs[0].key, TAGD_STR("c")) &&
+    CHECK(content.outputs[0].kind == TAGD_OUT_CHANGE && tagd_str_eq(content.outputs[0].key, TAGD_STR("c")) &&
           tagd_str_eq(content.outputs[0].value, TAGD_STR("{}")));
-    CHECK(content.outputs[0].headers == NULL && tagd_str_eq(content.outputs[2].key, TAGD_STR("d")) &&
+    CHECK(content.outputs[0].headers == NULL && content.outputs[2].kind == TAGD_OUT_CHURN &&
+          tagd_str_eq(content.outputs[2].key, TAGD_STR("d")) &&
           tagd_str_eq(content.outputs[2].value, TAGD_STR("[]")) && content.outputs[2].n_headers == 1 &&
           tagd_str_eq(content.outputs[2].headers[0].name, TAGD_STR("ce_id")) &&
           tagd_str_eq(content.outputs[2].headers[0].value, TAGD_STR("xy")));
-    CHECK(content.outputs[1].dead_letter && content.outputs[1].topic == 1 && content.outputs[1].offset == 5 &&
+    CHECK(content.outputs[1].kind == TAGD_OUT_DEAD_LETTER && content.outputs[1].topic == 1 && content.outputs[1].offset == 5 &&
           content.outputs[1].code == TAGD_EVENT_MALFORMED && tagd_str_eq(content.outputs[1].reason, TAGD_STR("why")));
     for (size_t n = 0; n < bytes.n; n++) {
         char *cut = tagd_xmalloc(n + 1); /* its own memory, so that a read past the end is seen */
@@ -497,7 +505,16 @@ static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     bytes.n = 0; /* a block of headers with a byte too many */
     tagd_outbox_begin(&bytes, 1000, 0, NULL, 1);
-    tagd_outbox_add_binary(&bytes, TAGD_STR("d"), TAGD_STR("\1\5ce_id\2xyz"), TAGD_STR("[]"));
+    tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("d"), TAGD_STR("\1\5ce_id\2xyz"), TAGD_STR("[]"));
+    CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+    bytes.n = 0; /* an output of a kind that there is not */
+    tagd_outbox_begin(&bytes, 1000, 0, NULL, 1);
+    tagd_outbox_add_event(&bytes, TAGD_OUTPUT_KINDS, TAGD_STR("d"), TAGD_STR(""), TAGD_STR("[]"));
+    CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+    bytes.n = 0; /* an entry of the version before */
+    tagd_outbox_begin(&bytes, 1000, 0, NULL, 0);
+    CHECK(tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+    bytes.p[0] = 1;
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     tagd_buf_free(&bytes);
     tagd_arena_free(&arena);

@@ -245,7 +245,7 @@ static inline void world_write(struct world *world, struct world_shard *shard, c
     for (size_t i = 0; i < writes->n_told; i++)
         n_untold += writes->told[i].bytes.n == 0;
     /* Under repair a view changes when its customer is settled. */
-    CHECK(shard->head.repair.phase == TAGD_NO_REPAIR || n_views == n_untold);
+    CHECK(shard->head.repair.phase == TAGD_NO_REPAIR || n_views <= n_untold);
     /* Whoever published that batch is fenced off. */
     CHECK(writes->head.repair.phase != TAGD_REPAIR_TELLING || writes->fence > writes->head.fence);
     for (size_t i = 0; i < shard->n_outbox; i++)
@@ -423,7 +423,7 @@ static inline void world_see_outputs(struct world *world, const struct tagd_shar
 {
     struct world_shard *shard = &world->shards[from->shard];
     for (size_t k = 0; k < from->n_outputs; k++) {
-        if (from->outputs[k].kind == TAGD_OUT_CHANGE)
+        if (from->outputs[k].kind != TAGD_OUT_DEAD_LETTER)
             world_see_change(world, shard, &from->outputs[k]);
         else
             world_see_letter(world, &from->outputs[k]);
@@ -544,7 +544,8 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
         case TAGD_OP_TAIL:
             CHECK(op->u.tail.repeats == shard->head.at_least_once);
             op->u.tail.last = shard->tail;
-            op->u.tail.nothing[TAGD_OUT_CHANGE] = op->u.tail.nothing[TAGD_OUT_DEAD_LETTER] = !shard->tail.found;
+            for (int kind = 0; kind < TAGD_OUTPUT_KINDS; kind++)
+                op->u.tail.nothing[kind] = !shard->tail.found;
             break;
         case TAGD_OP_START: world_start(world, shard, op); break;
         case TAGD_OP_LOAD:
