@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-rooms=(base config catalog event profile model engine emit shard worker io log metrics http command)
-pure=10 # rooms from the front
+rooms=(base config catalog event profile model engine emit population shard worker io log metrics http command)
+pure=11 # rooms from the front
 bad=0
 
 position() {

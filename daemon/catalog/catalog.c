@@ -165,6 +165,24 @@ const char *tagd_catalog_tag(const struct tagd_catalog *catalog, size_t dimensio
     return catalog->dimensions[dimension].rules[tag].tag;
 }
 
+const char *tagd_catalog_label(const struct tagd_catalog *catalog, size_t dimension)
+{
+    return catalog->dimensions[dimension].label;
+}
+const char *tagd_catalog_tag_label(const struct tagd_catalog *catalog, size_t dimension, size_t tag)
+{
+    return catalog->dimensions[dimension].rules[tag].label;
+}
+
+static void describe_breakdowns(const struct tagd_catalog *catalog, struct tagd_buf *out)
+{
+    for (uint32_t i = 0; i < catalog->n_breakdowns; i++) {
+        const struct tagd_breakdown *breakdown = &catalog->breakdowns[i];
+        tagd_buf_printf(out, "counted by both %s and %s\n", catalog->dimensions[breakdown->a].name,
+                        catalog->dimensions[breakdown->b].name);
+    }
+}
+
 void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *out)
 {
     tagd_buf_printf(out, "catalog %s, version %s, meaning %s\n", catalog->name, catalog->version, catalog->hash);
@@ -181,4 +199,5 @@ void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *
             tagd_buf_printf(out, " %s", dimension->rules[j].tag);
         tagd_buf_add_byte(out, '\n');
     }
+    describe_breakdowns(catalog, out);
 }

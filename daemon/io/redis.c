@@ -17,6 +17,7 @@
 #define RECONNECT_PAUSE_MS 200
 #define EXEC_TRIES_MAX 5
 #define LOAD_KEYS_MAX 1000 /* keys of one MGET */
+#define POPULATION "pop"   /* key of its form; its sets have ":" and their name behind it */
 
 struct shard_state {
     uint64_t serial;                 /* of the connection its fence was taken on; 0: none */
@@ -76,6 +77,12 @@ static void arg_u64(struct tagd_redis *redis, uint64_t v)
 {
     char text[24];
     arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, v)});
+}
+
+static void arg_i64(struct tagd_redis *redis, int64_t v)
+{
+    char text[24];
+    arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRId64, v)});
 }
 
 static void arg_instant(struct tagd_redis *redis, int64_t ms)
@@ -570,10 +577,16 @@ static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
     return tagd_fail(&op->error, "shard %" PRIu32 ": others take its fence all the time", op->shard);
 }
 
+static struct tagd_str keep(struct tagd_arena *arena, const redisReply *reply)
+{
+    struct tagd_str s = reply_str(reply);
+    return s.n == 0 ? (struct tagd_str){NULL, 0} : tagd_arena_copy(arena, s.p, s.n);
+}
+
 static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
 {
     struct shard_state *shard = &redis->shards[op->shard];
-    redisReply *replies[3] = {0};
+    redisReply *replies[4] = {0};
     op->status = TAGD_ABORTED;
     if (!take_fence(redis, op)) {
         if (redis->context != NULL)
@@ -592,8 +605,11 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     arg_z(redis, "0");
     arg_z(redis, "0");
     arg_z(redis, "WITHSCORES");
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_shard_key(redis, op->shard, POPULATION);
     send_commands(redis);
-    if (!receive_all(redis, replies, 3, &op->error)) {
+    if (!receive_all(redis, replies, 4, &op->error)) {
         if (redis->context != NULL)
             op->status = refusal(redis, op);
         goto out;
@@ -626,18 +642,13 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     shard->outbox_low = n == 0 ? 0 : op->u.fence.outbox[0].batch;
     shard->outbox_end = n == 0 ? 0 : op->u.fence.outbox[n - 1].batch + 1;
     shard->serial = redis->serial;
+    op->u.fence.population_form = keep(op->arena, replies[3]);
     op->status = TAGD_DONE;
 out:
-    free_all(replies, 3);
+    free_all(replies, 4);
 }
 
 /* ---- LOAD ---- */
-
-static struct tagd_str keep(struct tagd_arena *arena, const redisReply *reply)
-{
-    struct tagd_str s = reply_str(reply);
-    return s.n == 0 ? (struct tagd_str){NULL, 0} : tagd_arena_copy(arena, s.p, s.n);
-}
 
 static void ask_profiles(struct tagd_redis *redis, uint32_t shard, struct tagd_load_item *const *items, size_t n)
 {
@@ -805,6 +816,37 @@ static bool load_settle(struct tagd_redis *redis, struct tagd_op *op)
     return take_values(redis, op, wanted, op->u.load.n_settle, PROFILE);
 }
 
+/* All customers stand among the timers. */
+static bool load_walk(struct tagd_redis *redis, struct tagd_op *op)
+{
+    command(redis, 4);
+    arg_z(redis, "ZRANGE");
+    arg_shard_key(redis, op->shard, "timers");
+    arg_u64(redis, op->u.load.walk_from);
+    arg_u64(redis, op->u.load.walk_from + op->u.load.walk_max - 1);
+    send_commands(redis);
+    redisReply *reply = receive(redis, &op->error);
+    if (reply == NULL)
+        return false;
+    bool ok = reply->type == REDIS_REPLY_ARRAY ||
+              tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
+    size_t n = ok ? reply->elements : 0;
+    struct tagd_load_item **wanted = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(struct tagd_load_item *));
+    op->u.load.walk = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.load.walk));
+    for (size_t i = 0; i < n; i++) {
+        struct tagd_str customer = reply_str(reply->element[i]);
+        op->u.load.walk[i].customer = tagd_arena_copy(op->arena, customer.p, customer.n);
+        wanted[i] = &op->u.load.walk[i];
+    }
+    freeReplyObject(reply);
+    op->u.load.n_walk = n;
+    if (n == 0)
+        return ok;
+    ask_profiles(redis, op->shard, wanted, n);
+    send_commands(redis);
+    return take_values(redis, op, wanted, n, PROFILE);
+}
+
 /* Those due up to the instant, and one more; then the first one after it. */
 static void ask_due(struct tagd_redis *redis, const struct tagd_op *op)
 {
@@ -841,6 +883,8 @@ static void do_load(struct tagd_redis *redis, struct tagd_op *op)
     op->u.load.next_due_ms = TAGD_NEVER;
     op->u.load.settle = NULL;
     op->u.load.n_settle = 0;
+    op->u.load.walk = NULL;
+    op->u.load.n_walk = 0;
     for (size_t i = 0; i < op->u.load.n_items; i++)
         items[i] = &op->u.load.items[i];
     ask_profiles(redis, op->shard, items, op->u.load.n_items);
@@ -861,10 +905,46 @@ static void do_load(struct tagd_redis *redis, struct tagd_op *op)
         freeReplyObject(after);
     ok = ok && (!op->u.load.with_told || load_told(redis, op));
     ok = ok && (op->u.load.settle_max == 0 || load_settle(redis, op));
+    ok = ok && (op->u.load.walk_max == 0 || load_walk(redis, op));
     op->status = ok ? TAGD_DONE : redis->context != NULL ? refusal(redis, op) : TAGD_UNKNOWN;
 }
 
 /* ---- COMMIT ---- */
+
+/* Counts are scores, which are exact up to 2^53. One that comes to 0 goes: no other is 0 then. */
+static void population_commands(struct tagd_redis *redis, uint32_t shard, const struct tagd_population_write *writes)
+{
+    for (size_t i = 0; i < writes->n_drops; i++) {
+        command(redis, 2);
+        arg_z(redis, "DEL");
+        arg_key(redis, shard, POPULATION ":", writes->drops[i]);
+    }
+    bool falls = false;
+    for (size_t i = 0; i < writes->n_counts; i++) {
+        const struct tagd_count_write *count = &writes->counts[i];
+        command(redis, 4);
+        arg_z(redis, "ZINCRBY");
+        arg_key(redis, shard, POPULATION ":", count->set);
+        arg_i64(redis, count->by);
+        arg(redis, count->member);
+        falls = falls || count->by < 0;
+        bool last = i + 1 == writes->n_counts || !tagd_str_eq(writes->counts[i + 1].set, count->set);
+        if (!falls || !last)
+            continue;
+        falls = false;
+        command(redis, 4);
+        arg_z(redis, "ZREMRANGEBYSCORE");
+        arg_key(redis, shard, POPULATION ":", count->set);
+        arg_z(redis, "0");
+        arg_z(redis, "0");
+    }
+    if (writes->form.n == 0)
+        return;
+    command(redis, 3);
+    arg_z(redis, "SET");
+    arg_shard_key(redis, shard, POPULATION);
+    arg(redis, writes->form);
+}
 
 static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_writes *writes)
 {
@@ -928,6 +1008,7 @@ static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_wri
         tagd_buf_add_str(&redis->out, writes->outbox);
         tagd_buf_add(&redis->out, "\r\n", 2);
     }
+    population_commands(redis, writes->shard, &writes->population);
     for (uint64_t batch = state->outbox_low; batch <= writes->outbox_drop_to && batch < state->outbox_end; batch++) {
         command(redis, 3);
         arg_z(redis, "HDEL");

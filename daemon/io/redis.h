@@ -6,6 +6,8 @@
  *   <prefix>TAG:timers        sorted set: customer by next due instant in ms, +inf if nothing is due
  *   <prefix>TAG:outbox        hash: batch -> "<fence> <prev_fence>\n" and the shard's bytes
  *   <prefix>TAG:told          hash, during a repair: customer -> what the outputs tell, as the shard wrote it
+ *   <prefix>TAG:pop           the population's form: what is counted
+ *   <prefix>TAG:pop:<set>     sorted set: how many customers, by tag; see population/population.h
  *   <prefix>tags:<customer>   hash for readers
  *   <prefix>group             the group that owns the prefix
  *   <prefix>shards            the number of shards the state was made with

@@ -235,6 +235,7 @@ void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
     op->u.load.settle_max = batch->settle ? TAGD_SETTLE_MAX : 0;
     op->u.load.settle = NULL;
     op->u.load.n_settle = 0;
+    op->u.load.walk_max = 0;
 }
 
 /* ---- the engine's turn ---- */
@@ -386,6 +387,7 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     if (write->due_changed && write->due_ms < batch->next_due_ms)
         batch->next_due_ms = write->due_ms;
     batch->n_begun += !known;
+    tagd_tally_customer(&batch->tally, profile, !known);
     bool changed = tagd_profile_revision(profile, TAGD_KIND_TAG) != revision || tagd_engine_untold(context->engine) != untold;
     if (changed && !batch->muted)
         make_view(batch, arena, write);
@@ -517,15 +519,20 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
                       struct tagd_error *error)
 {
     const struct tagd_limits *limits = tagd_engine_limits(context->engine);
+    const struct tagd_catalog *catalog = context->config->catalog;
     batch->context = context;
+    tagd_tally_begin(&batch->tally, catalog);
+    tagd_engine_watch(context->engine, tagd_tally_move, &batch->tally);
     batch->next_due_ms = op->u.load.due_to_ms != INT64_MIN ? op->u.load.next_due_ms : batch->shard->next_due_ms;
     context->emit.caught_up = batch->caught_up;
     bool ok = batch->settle  ? settle_customers(batch, op, error)
               : batch->muted ? apply_muted(batch, op, error)
                              : apply_customers(batch, op, error);
+    tagd_engine_watch(context->engine, NULL, NULL);
     if (!ok)
         return false;
     settle_bytes(batch, op->arena);
+    tagd_batch_population(batch, catalog, op->arena);
     __atomic_store_n(&context->stats->limit_panes, limits->panes, __ATOMIC_RELAXED);
     __atomic_store_n(&context->stats->limit_values, limits->values, __ATOMIC_RELAXED);
     __atomic_store_n(&context->stats->limit_dedupe_ids, limits->dedupe_ids, __ATOMIC_RELAXED);
@@ -553,6 +560,8 @@ void tagd_batch_try(struct tagd_batch *batch, struct tagd_shard_context *context
     struct tagd_error why; /* a profile that can't be read is for apply to tell */
     batch->context = context;
     batch->subject = customer->id;
+    tagd_tally_begin(&batch->tally, context->config->catalog);
+    tagd_engine_watch(context->engine, tagd_tally_move, &batch->tally);
     if (step->item + 1 == customer->first && (bytes.n == 0 || !tagd_profile_decode(profile, bytes, &why)))
         tagd_profile_clear(profile);
     apply_item(batch, &batch->items[step->item]);
@@ -633,6 +642,7 @@ void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context
     writes->n_profiles = batch->n_writes;
     writes->told = batch->told;
     writes->n_told = batch->n_told;
+    writes->population = batch->population;
 }
 
 void tagd_batch_outputs(struct tagd_batch *batch, struct tagd_shard_outputs *outputs)
@@ -680,6 +690,8 @@ void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writ
     TAGD_COUNT(context->stats, batch_records, batch->n_items);
     TAGD_COUNT(context->stats, changes_event, batch->n_event);
     TAGD_COUNT(context->stats, changes_time, batch->n_time);
+    if (context->flow != NULL)
+        tagd_flow_add(context->flow, batch->tally.moves, batch->tally.n_moves);
 }
 
 void tagd_batch_free(struct tagd_batch *batch)
@@ -692,6 +704,7 @@ void tagd_batch_free(struct tagd_batch *batch)
     free(batch->pending);
     free(batch->outputs);
     free(batch->told);
+    tagd_tally_free(&batch->tally);
     tagd_buf_free(&batch->told_bytes);
     tagd_buf_free(&batch->profile_bytes);
     tagd_buf_free(&batch->text);

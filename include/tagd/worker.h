@@ -72,6 +72,9 @@ bool tagd_worker_step(struct tagd_worker *worker, int timeout_ms, struct tagd_er
 /* Asks for a stop: what is in flight is finished, heads are marked as left cleanly, nothing stays open. */
 void tagd_worker_stop(struct tagd_worker *worker);
 const struct tagd_worker_stats *tagd_worker_stats(const struct tagd_worker *worker);
+/* How often tags were come to and left, since start, without what a repair replays; it lives as long as the worker. */
+struct tagd_flow;
+const struct tagd_flow *tagd_worker_flow(const struct tagd_worker *worker);
 size_t tagd_worker_shards(const struct tagd_worker *worker, struct tagd_shard_stats *out, size_t max);
 
 #endif
