@@ -15,8 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WALK 2000           /* customers read at once */
-#define COUNTS 10000        /* counts written at once */
 #define NOT_COUNTED "0"     /* a form that none is */
 #define DAY_BUCKETS 512     /* days of one batch are put together by these */
 #define PAIRS_OF_BEFORE 200 /* more than any catalog has */
@@ -194,12 +192,14 @@ enum tagd_takeover_result tagd_population_count(struct tagd_takeover *takeover, 
     return uncount(takeover, config, op);
 }
 
-static enum tagd_takeover_result ask_customers(struct tagd_takeover *takeover, struct tagd_op *op)
+/* As many at once as a batch has events at most. */
+static enum tagd_takeover_result ask_customers(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                               struct tagd_op *op)
 {
     forget(takeover, op);
     memset(&op->u.load, 0, sizeof(op->u.load));
     op->u.load.due_to_ms = INT64_MIN;
-    op->u.load.walk_max = WALK;
+    op->u.load.walk_max = config->batch_events_max;
     op->u.load.walk_from = takeover->n_counted;
     return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_COUNT, TAGD_OP_LOAD);
 }
@@ -210,7 +210,7 @@ static enum tagd_takeover_result write_sums(struct tagd_takeover *takeover, cons
 {
     const struct tagd_counts *counts = &takeover->counts;
     size_t n_sets = (size_t)tagd_sets(config->catalog), n = counts->n - takeover->n_counted;
-    n = n < COUNTS ? n : COUNTS;
+    n = n < config->batch_events_max ? n : config->batch_events_max;
     forget(takeover, op);
     struct tagd_str *names = tagd_arena_alloc(op->arena, n_sets * sizeof(*names));
     struct tagd_count_write *writes = tagd_arena_alloc(op->arena, (n + 1) * sizeof(*writes));
@@ -250,8 +250,8 @@ static enum tagd_takeover_result take_customers(struct tagd_takeover *takeover, 
     if (!ok)
         return TAGD_TAKEOVER_STOP;
     takeover->n_counted += op->u.load.n_walk;
-    if (op->u.load.n_walk == WALK)
-        return ask_customers(takeover, op);
+    if (op->u.load.n_walk > 0)
+        return ask_customers(takeover, config, op);
     note(config, "shard %" PRIu32 ": %" PRId64 " customers counted", takeover->shard->number,
          tagd_counts_get(&takeover->counts, TAGD_SET_ALL, TAGD_STR("customers")));
     takeover->n_counted = 0;
@@ -259,11 +259,12 @@ static enum tagd_takeover_result take_customers(struct tagd_takeover *takeover, 
 }
 
 static enum tagd_takeover_result summed(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
-                                        struct tagd_op *op)
+                                        struct tagd_worker_stats *stats, struct tagd_op *op)
 {
     struct tagd_shard *shard = takeover->shard;
     if (takeover->n_counted < takeover->counts.n)
         return write_sums(takeover, config, op);
+    TAGD_COUNT(stats, populations_counted, 1);
     forget(takeover, op);
     tagd_counts_free(&takeover->counts);
     tagd_takeover_begin(takeover, shard, op);
@@ -271,12 +272,13 @@ static enum tagd_takeover_result summed(struct tagd_takeover *takeover, const st
 }
 
 enum tagd_takeover_result tagd_population_next(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
-                                               struct tagd_op *op, struct tagd_error *error)
+                                               struct tagd_worker_stats *stats, struct tagd_op *op,
+                                               struct tagd_error *error)
 {
     switch (takeover->step) {
-    case TAGD_TAKEOVER_UNCOUNT: return ask_customers(takeover, op);
+    case TAGD_TAKEOVER_UNCOUNT: return ask_customers(takeover, config, op);
     case TAGD_TAKEOVER_COUNT: return take_customers(takeover, config, op, error);
-    case TAGD_TAKEOVER_COUNTED: return summed(takeover, config, op);
+    case TAGD_TAKEOVER_COUNTED: return summed(takeover, config, stats, op);
     default: assert(false && "a step of counting"); return TAGD_TAKEOVER_STOP;
     }
 }

@@ -65,7 +65,8 @@ bool tagd_population_is_counted(const struct tagd_takeover *takeover, const stru
 enum tagd_takeover_result tagd_population_count(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                                 struct tagd_op *op);
 enum tagd_takeover_result tagd_population_next(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
-                                               struct tagd_op *op, struct tagd_error *error);
+                                               struct tagd_worker_stats *stats, struct tagd_op *op,
+                                               struct tagd_error *error);
 
 /* The table said REPAIR. */
 enum tagd_takeover_result tagd_repair_begin(struct tagd_takeover *takeover, const struct tagd_worker_config *config,

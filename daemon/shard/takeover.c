@@ -722,7 +722,7 @@ enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, con
     case TAGD_TAKEOVER_REPAIR_REPLAY: return tagd_repair_next(takeover, config, stats, op, error);
     case TAGD_TAKEOVER_UNCOUNT:
     case TAGD_TAKEOVER_COUNT:
-    case TAGD_TAKEOVER_COUNTED: return tagd_population_next(takeover, config, op, error);
+    case TAGD_TAKEOVER_COUNTED: return tagd_population_next(takeover, config, stats, op, error);
     case TAGD_TAKEOVER_START: return started(takeover, config, stats);
     case TAGD_TAKEOVER_DONE: break;
     }

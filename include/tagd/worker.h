@@ -45,6 +45,7 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
         data_gaps;
     uint64_t repairs_begun, repairs, repair_records, repair_told, repair_changes; /* begun; ended; records replayed;
                                      customers that the outputs tell of; differences published */
+    uint64_t populations_counted;      /* shards whose customers were counted anew */
     uint64_t audits, audit_mismatches; /* comparisons of a running shard with Kafka's committed batch and the store's */
     uint64_t trials;                   /* records tried out first, since an earlier owner died */
     uint64_t undeclared_attributes;

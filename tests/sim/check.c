@@ -286,5 +286,8 @@ bool sim_check_rest(struct sim *sim, char *why, size_t size)
             return not_yet(why, size, "customer c%u: %zu of %zu changes are published", i, sim->truth[i].seen,
                            sim->truth[i].n);
     }
+    for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
+        if (!sim_population_rests(sim, shard, why, size))
+            return false;
     return true;
 }

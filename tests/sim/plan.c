@@ -62,17 +62,43 @@ static const char *const catalog_texts[CATALOGS] = {
     "\"count(interaction) >= 3\"},{\"tag\":\"few\",\"when\":\"true\"}]},"
     "\"need.category\":{\"value\":\"latest(category, buy)\"}}}"};
 
-static const struct tagd_catalog *catalog_of(size_t i)
+/* By catalog and variant; a day of the first one's time zone ends within the run. */
+static const char *const breakdowns[CATALOGS][SIM_VARIANTS] = {
+    {"\"timezone\":\"+01:46\",\"breakdowns\":[[\"behaviour.activity\",\"value.level\"],[\"need.category\","
+     "\"behaviour.activity\"],[\"place.region\"]]",
+     "\"timezone\":\"+01:46\",\"breakdowns\":[[\"place.region\",\"value.level\"]]"},
+    {"\"breakdowns\":[[\"behaviour.activity\",\"mood.state\"]]", "\"breakdowns\":[]"},
+    {"\"breakdowns\":[]", "\"breakdowns\":[[\"need.category\",\"count.all\"]]"}};
+
+static const struct tagd_catalog *variant_of(size_t i, unsigned variant)
 {
-    static struct tagd_catalog *catalogs[CATALOGS]; /* one process, one thread: compiled once */
+    static struct tagd_catalog *catalogs[CATALOGS][SIM_VARIANTS]; /* one process, one thread: compiled once */
+    struct tagd_catalog **catalog = &catalogs[i][variant];
+    struct tagd_buf text = {0};
     struct tagd_error error;
-    if (catalogs[i] == NULL)
-        catalogs[i] = tagd_catalog_load("sim.json", catalog_texts[i], strlen(catalog_texts[i]), &error);
-    if (catalogs[i] == NULL) {
+    if (*catalog != NULL)
+        return *catalog;
+    tagd_buf_printf(&text, "{%s,%s", breakdowns[i][variant], catalog_texts[i] + 1);
+    *catalog = tagd_catalog_load("sim.json", text.p, text.n, &error);
+    tagd_buf_free(&text);
+    if (*catalog == NULL) {
         fprintf(stderr, "%s\n", error.text);
         exit(70);
     }
-    return catalogs[i];
+    return *catalog;
+}
+
+static const struct tagd_catalog *catalog_of(size_t i)
+{
+    return variant_of(i, 0);
+}
+
+const struct tagd_catalog *sim_variant(const struct tagd_catalog *catalog, unsigned variant)
+{
+    size_t i = 0;
+    while (catalog_of(i) != catalog)
+        i++;
+    return variant_of(i, variant);
 }
 
 const struct tagd_catalog *sim_other_catalog(const struct tagd_catalog *catalog)
@@ -346,6 +372,7 @@ void sim_plan_make(struct sim *sim)
     plan->n_processes = (uint32_t)sim_between(&random, 1, SIM_PROCESSES);
     plan->n_workers = (uint32_t)sim_between(&random, 1, 2);
     plan->catalog = catalog_of((size_t)sim_between(&random, 0, CATALOGS - 1));
+    plan->rolling = sim->options.seed % 5 == 4;
     plan->at_least_once = sim_percent(&random, 15);
     plan->content_binary = sim_percent(&random, 25);
     plan->overlapped = sim_percent(&random, 35);

@@ -88,6 +88,7 @@ static void report_rows(const struct sim_coverage *coverage, struct least *least
     must(least, "take-over", "gap passed over", coverage->gaps);
     must(least, "take-over", "repairs begun", coverage->repairs_begun);
     must(least, "take-over", "repairs ended", coverage->repairs);
+    must(least, "take-over", "customers counted anew", coverage->counts_anew);
     printf("  refused, each for a fault of its own\n");
     for (unsigned i = 0; i < SIM_REASONS; i++)
         must(least, "refused", sim_reasons[i], coverage->refusals[i]);
@@ -131,6 +132,7 @@ bool report_coverage(const struct sim_coverage *coverage)
     must(&least, "compared", "changes", coverage->changes);
     must(&least, "compared", "dead letters", coverage->letters);
     must(&least, "compared", "views", coverage->view_checks);
+    must(&least, "compared", "populations", coverage->population_checks);
     printf("  %" PRIu64 " operations, %" PRIu64 " stages, %" PRIu64 " steps of workers; audits %" PRIu64
            ", mismatches %" PRIu64 "\n",
            coverage->submits, coverage->stages, coverage->steps, coverage->audits, coverage->audit_mismatches);
