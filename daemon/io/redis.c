@@ -1268,6 +1268,146 @@ enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head 
     return result;
 }
 
+/* ---- the population, for readers ---- */
+
+enum tagd_io_result tagd_redis_read_shards(struct tagd_redis *redis, uint32_t *shards, struct tagd_error *error)
+{
+    char key[TAGD_PREFIX_MAX + 8];
+    redisReply *reply = NULL;
+    enum tagd_io_result result = connect_as(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    command(redis, 2);
+    arg_z(redis, "GET");
+    snprintf(key, sizeof(key), "%sshards", redis->config->redis.prefix);
+    arg_z(redis, key);
+    send_commands(redis);
+    result = receive_all(redis, &reply, 1, error) ? TAGD_IO_OK : TAGD_IO_UNREACHABLE;
+    if (result == TAGD_IO_OK)
+        *shards = (uint32_t)reply_u64(reply);
+    free_all(&reply, 1);
+    return result;
+}
+
+static int64_t reply_count(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING ? (int64_t)strtod(reply->str, NULL) : 0;
+}
+
+static bool take_set(struct tagd_io_set *set, const redisReply *reply, struct tagd_arena *arena,
+                     struct tagd_error *error)
+{
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return tagd_fail(error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
+    size_t n = reply->elements / 2;
+    set->more = n > set->most;
+    set->n = set->more ? set->most : n;
+    set->members = tagd_arena_alloc(arena, (set->n + 1) * sizeof(*set->members));
+    set->counts = tagd_arena_alloc(arena, (set->n + 1) * sizeof(*set->counts));
+    for (size_t i = 0; i < set->n; i++) {
+        struct tagd_str member = reply_str(reply->element[2 * i]);
+        set->members[i] = tagd_arena_copy(arena, member.p, member.n);
+        set->counts[i] = reply_count(reply->element[2 * i + 1]);
+    }
+    return true;
+}
+
+/* What EXEC answered: the head, the form, and each set. */
+static bool take_shard(uint32_t shard, struct tagd_io_set *sets, size_t n_sets, const redisReply *reply,
+                       struct tagd_arena *arena, struct tagd_io_shard *of, struct tagd_error *error)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != n_sets + 2)
+        return tagd_fail(error, "Redis: an answer of another form");
+    const redisReply *head = reply->element[0];
+    *of = (struct tagd_io_shard){.form = keep(arena, reply->element[1])};
+    if (head->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(head), &of->head))
+        return tagd_fail(
+            error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?", shard);
+    for (size_t i = 0; i < n_sets; i++)
+        if (!take_set(&sets[i], reply->element[i + 2], arena, error))
+            return false;
+    return true;
+}
+
+enum tagd_io_result tagd_redis_read_counts(struct tagd_redis *redis, uint32_t shard, struct tagd_io_set *sets,
+                                           size_t n_sets, struct tagd_arena *arena, struct tagd_io_shard *of,
+                                           struct tagd_error *error)
+{
+    enum tagd_io_result result = connect_as(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    command(redis, 1);
+    arg_z(redis, "MULTI");
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_shard_key(redis, shard, "head");
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_shard_key(redis, shard, POPULATION);
+    for (size_t i = 0; i < n_sets; i++) {
+        command(redis, 5);
+        arg_z(redis, "ZREVRANGE");
+        arg_key(redis, shard, POPULATION ":", sets[i].name);
+        arg_z(redis, "0");
+        arg_u64(redis, sets[i].most); /* one more, to see whether there are */
+        arg_z(redis, "WITHSCORES");
+    }
+    command(redis, 1);
+    arg_z(redis, "EXEC");
+    size_t n = redis->n_out;
+    redisReply **replies = tagd_arena_zalloc(arena, n * sizeof(redisReply *));
+    send_commands(redis);
+    bool received = receive_all(redis, replies, n, error);
+    if (!received)
+        result = redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+    else if (!take_shard(shard, sets, n_sets, replies[n - 1], arena, of, error))
+        result = TAGD_IO_CONFIG;
+    free_all(replies, n);
+    return result;
+}
+
+enum tagd_io_result tagd_redis_read_members(struct tagd_redis *redis, uint32_t shard, struct tagd_str set,
+                                            const struct tagd_str *members, size_t n, int64_t *counts,
+                                            struct tagd_error *error)
+{
+    enum tagd_io_result result = connect_as(redis, false, error);
+    for (size_t i = 0; i < n && result == TAGD_IO_OK; i += LOAD_KEYS_MAX) {
+        size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
+        redisReply *reply = NULL;
+        command(redis, 2 + some);
+        arg_z(redis, "ZMSCORE");
+        arg_key(redis, shard, POPULATION ":", set);
+        for (size_t k = i; k < i + some; k++)
+            arg(redis, members[k]);
+        send_commands(redis);
+        if (!receive_all(redis, &reply, 1, error))
+            result = redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+        for (size_t k = 0; result == TAGD_IO_OK && k < some; k++)
+            counts[i + k] = k < reply->elements ? reply_count(reply->element[k]) : 0;
+        free_all(&reply, 1);
+    }
+    return result;
+}
+
+enum tagd_io_result tagd_redis_read_customers(struct tagd_redis *redis, uint32_t shard, size_t from, size_t max,
+                                              struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,
+                                              struct tagd_error *error)
+{
+    struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = shard, .arena = arena};
+    enum tagd_io_result result = connect_as(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    op.u.load.walk_from = from;
+    op.u.load.walk_max = max;
+    if (!load_walk(redis, &op)) {
+        *error = op.error;
+        return redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+    }
+    *items = op.u.load.walk;
+    *n = op.u.load.n_walk;
+    return TAGD_IO_OK;
+}
+
 struct tagd_redis *tagd_redis_new(const struct tagd_config *config, uint32_t partitions, const struct tagd_notes *notes,
                                   struct tagd_io_stats *stats)
 {

@@ -32,6 +32,18 @@ void tagd_redis_submit(struct tagd_redis *redis, struct tagd_op *op);
 enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, struct tagd_str customer,
                                     struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error);
 
+/* See io.h: tagd_io_read_... */
+enum tagd_io_result tagd_redis_read_shards(struct tagd_redis *redis, uint32_t *shards, struct tagd_error *error);
+enum tagd_io_result tagd_redis_read_counts(struct tagd_redis *redis, uint32_t shard, struct tagd_io_set *sets,
+                                           size_t n_sets, struct tagd_arena *arena, struct tagd_io_shard *of,
+                                           struct tagd_error *error);
+enum tagd_io_result tagd_redis_read_members(struct tagd_redis *redis, uint32_t shard, struct tagd_str set,
+                                            const struct tagd_str *members, size_t n, int64_t *counts,
+                                            struct tagd_error *error);
+enum tagd_io_result tagd_redis_read_customers(struct tagd_redis *redis, uint32_t shard, size_t from, size_t max,
+                                              struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,
+                                              struct tagd_error *error);
+
 /* The heads of all shards as they are, `partitions` of them. Takes no fence, writes nothing. */
 enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error);
 

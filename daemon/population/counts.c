@@ -7,6 +7,7 @@
 #include "catalog/compiled.h"
 
 #define VERSION "1"
+#define NOT_COUNTED "0"
 #define SLOTS_LEAST 64
 #define DAYS_BASE (INT64_C(1) << 40) /* more than there are days, either way */
 
@@ -66,14 +67,14 @@ static int by_pair(const void *left, const void *right)
 }
 
 /* The version, then a line a pair, in the order of the dimensions: however the catalog lists them. */
-void tagd_population_form(const struct tagd_catalog *catalog, struct tagd_buf *out)
+void tagd_population_form(const struct tagd_catalog *catalog, bool counted, struct tagd_buf *out)
 {
     size_t n = catalog->n_breakdowns;
     struct tagd_breakdown *pairs = tagd_xmalloc((n + 1) * sizeof(*pairs));
     if (n > 0)
         memcpy(pairs, catalog->breakdowns, n * sizeof(*pairs));
     qsort(pairs, n, sizeof(*pairs), by_pair);
-    tagd_buf_add_z(out, VERSION);
+    tagd_buf_add_z(out, counted ? VERSION : NOT_COUNTED);
     for (size_t i = 0; i < n; i++) {
         tagd_buf_add_byte(out, '\n');
         pair_name(catalog, &pairs[i], out);
@@ -147,10 +148,28 @@ void tagd_counts_add(struct tagd_counts *counts, int64_t set, struct tagd_str me
     counts->at[counts->slots[slot] - 1].value += by;
 }
 
-void tagd_counts_add_pair(struct tagd_counts *counts, int64_t set, struct tagd_str first, struct tagd_str second,
-                          int64_t by)
+static void add_in_all(struct tagd_counts *counts, const struct tagd_catalog *catalog, int64_t set, int64_t by)
+{
+    counts->member.n = 0;
+    tagd_set_name(catalog, set, &counts->member);
+    tagd_counts_add(counts, TAGD_SET_ALL, (struct tagd_str){counts->member.p, counts->member.n}, by);
+}
+
+void tagd_counts_add_tag(struct tagd_counts *counts, const struct tagd_catalog *catalog, size_t dimension,
+                         struct tagd_str tag, int64_t by)
+{
+    int64_t set = tagd_set_dimension(dimension);
+    add_in_all(counts, catalog, set, by);
+    if (catalog->dimensions[dimension].kind != TAGD_KIND_ALERT)
+        tagd_counts_add(counts, set, tag, by);
+}
+
+void tagd_counts_add_pair(struct tagd_counts *counts, const struct tagd_catalog *catalog, size_t breakdown,
+                          struct tagd_str first, struct tagd_str second, int64_t by)
 {
     struct tagd_buf *member = &counts->member;
+    int64_t set = tagd_set_breakdown(catalog, breakdown);
+    add_in_all(counts, catalog, set, by);
     member->n = 0;
     tagd_buf_add_i64(member, (int64_t)first.n);
     tagd_buf_add_byte(member, '|');
@@ -158,13 +177,6 @@ void tagd_counts_add_pair(struct tagd_counts *counts, int64_t set, struct tagd_s
     tagd_buf_add_byte(member, '|');
     tagd_buf_add_str(member, second);
     tagd_counts_add(counts, set, (struct tagd_str){member->p, member->n}, by);
-}
-
-void tagd_counts_add_all(struct tagd_counts *counts, const struct tagd_catalog *catalog, size_t dimension, int64_t by)
-{
-    counts->member.n = 0;
-    tagd_set_dimension_name(catalog, dimension, &counts->member);
-    tagd_counts_add(counts, TAGD_SET_ALL, (struct tagd_str){counts->member.p, counts->member.n}, by);
 }
 
 int64_t tagd_counts_get(const struct tagd_counts *counts, int64_t set, struct tagd_str member)
@@ -202,17 +214,13 @@ void tagd_counts_profile(struct tagd_counts *counts, const struct tagd_profile *
     tagd_counts_add(counts, TAGD_SET_ALL, TAGD_STR("customers"), 1);
     for (size_t d = 0; d < catalog->n_dimensions; d++) {
         struct tagd_str tag = tagd_profile_tag_text(profile, d);
-        if (tag.p == NULL)
-            continue;
-        tagd_counts_add_all(counts, catalog, d, 1);
-        if (catalog->dimensions[d].kind != TAGD_KIND_ALERT)
-            tagd_counts_add(counts, tagd_set_dimension(d), tag, 1);
+        if (tag.p != NULL)
+            tagd_counts_add_tag(counts, catalog, d, tag, 1);
     }
     for (size_t i = 0; i < catalog->n_breakdowns; i++) {
         struct tagd_str a = tagd_profile_tag_text(profile, catalog->breakdowns[i].a),
                         b = tagd_profile_tag_text(profile, catalog->breakdowns[i].b);
-        if (a.p == NULL || b.p == NULL)
-            continue;
-        tagd_counts_add_pair(counts, tagd_set_breakdown(catalog, i), a, b, 1);
+        if (a.p != NULL && b.p != NULL)
+            tagd_counts_add_pair(counts, catalog, i, a, b, 1);
     }
 }

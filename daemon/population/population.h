@@ -4,8 +4,8 @@
  *
  * A count is a member of a set; one that is 0 is not there. Sets of a shard, by their names:
  *
- *   all           `customers`: how many there are; `<dimension>`: how many of them have a tag in it; `alert:<name>`: of
- *                 how many the alert is raised
+ *   all           `customers`: how many there are; `<dimension>`: how many of them have a tag in it; `alert:<name>`: for
+ *                 how many the alert is raised; `<a>|<b>`: how many have a tag in both
  *   <dimension>   `<tag>`: how many have it
  *   <a>|<b>       of each pair of the catalog's breakdowns, a before b in the catalog: `<bytes of the first tag>|<the
  *                 first tag>|<the second>`: how many have both
@@ -40,8 +40,9 @@ void tagd_set_name(const struct tagd_catalog *catalog, int64_t set, struct tagd_
 int64_t tagd_sets(const struct tagd_catalog *catalog);
 /* A dimension's name as a member of `all`: an alert's has "alert:" before it. */
 void tagd_set_dimension_name(const struct tagd_catalog *catalog, size_t dimension, struct tagd_buf *out);
-void tagd_population_form(const struct tagd_catalog *catalog, struct tagd_buf *out);
-/* The names of the pairs that a form has counted; they point into it. Returns how many there are. */
+/* counted: of a shard that is counted, else of one that is being counted. */
+void tagd_population_form(const struct tagd_catalog *catalog, bool counted, struct tagd_buf *out);
+/* The names of the pairs of which there may be counts; they point into the form. Returns how many there are. */
 size_t tagd_population_form_pairs(struct tagd_str form, struct tagd_str *pairs, size_t max);
 /* The local day of a shard's present: the later of its watermark and its latest event, ms. INT64_MIN: none yet. */
 int64_t tagd_population_day(const struct tagd_catalog *catalog, int64_t watermark_ms, int64_t latest_ms);
@@ -62,10 +63,11 @@ struct tagd_counts {
     struct tagd_buf text, member;
 };
 void tagd_counts_add(struct tagd_counts *counts, int64_t set, struct tagd_str member, int64_t by);
-/* Those who have both tags; those in `all` who have any tag of the dimension. */
-void tagd_counts_add_pair(struct tagd_counts *counts, int64_t set, struct tagd_str first, struct tagd_str second,
-                          int64_t by);
-void tagd_counts_add_all(struct tagd_counts *counts, const struct tagd_catalog *catalog, size_t dimension, int64_t by);
+/* Those who have a tag, and those who have both of a breakdown's: in their set, and in `all`. */
+void tagd_counts_add_tag(struct tagd_counts *counts, const struct tagd_catalog *catalog, size_t dimension,
+                         struct tagd_str tag, int64_t by);
+void tagd_counts_add_pair(struct tagd_counts *counts, const struct tagd_catalog *catalog, size_t breakdown,
+                          struct tagd_str first, struct tagd_str second, int64_t by);
 int64_t tagd_counts_get(const struct tagd_counts *counts, int64_t set, struct tagd_str member);
 /* It lives until the next one is added. */
 struct tagd_str tagd_counts_member(const struct tagd_counts *counts, size_t i);

@@ -55,10 +55,10 @@ static const struct tagd_ranked *ranked_of(const struct report *report, int64_t 
     return &report->ranked[low];
 }
 
-static int64_t in_all(const struct report *report, size_t dimension)
+static int64_t in_all(const struct report *report, int64_t set)
 {
     struct tagd_buf name = {0};
-    tagd_set_dimension_name(report->catalog, dimension, &name);
+    tagd_set_name(report->catalog, set, &name);
     int64_t count = tagd_counts_get(report->sums, TAGD_SET_ALL, (struct tagd_str){name.p, name.n});
     tagd_buf_free(&name);
     return count;
@@ -122,7 +122,7 @@ static int64_t add_tags(struct report *report, size_t d)
 static void add_dimension(struct report *report, size_t d, int64_t customers)
 {
     struct tagd_buf *out = report->out;
-    int64_t tagged = in_all(report, d);
+    int64_t tagged = in_all(report, tagd_set_dimension(d));
     tagd_buf_add_byte(out, '{');
     add_label(out, report->catalog->dimensions[d].label);
     tagd_buf_printf(out, ",\"customers\":%" PRId64 ",\"none\":%" PRId64 ",\"tags\":[", tagged, customers - tagged);
@@ -148,7 +148,7 @@ static void add_dimensions(struct report *report, int64_t customers)
         begin_member(report, &first, report->catalog->dimensions[d].name);
         tagd_buf_add_byte(report->out, '{');
         add_label(report->out, report->catalog->dimensions[d].label);
-        tagd_buf_printf(report->out, ",\"raised\":%" PRId64 "}", in_all(report, d));
+        tagd_buf_printf(report->out, ",\"raised\":%" PRId64 "}", in_all(report, tagd_set_dimension(d)));
     }
     tagd_buf_add_byte(report->out, '}');
 }
@@ -173,13 +173,12 @@ static void add_breakdown(struct report *report, size_t i)
     struct tagd_buf *out = report->out;
     struct tagd_str first, second;
     size_t n;
-    int64_t customers = 0, listed = 0;
-    const struct tagd_ranked *ranked = ranked_of(report, tagd_set_breakdown(report->catalog, i), &n);
-    tagd_buf_printf(out, "{\"dimensions\":[\"%s\",\"%s\"],\"counts\":[", report->catalog->dimensions[pair->a].name,
-                    report->catalog->dimensions[pair->b].name);
-    for (size_t k = 0; k < n; k++) {
-        customers += ranked[k].value;
-        if (k >= report->query->tags_max || !tagd_pair_member(ranked[k].member, &first, &second))
+    int64_t set = tagd_set_breakdown(report->catalog, i), customers = in_all(report, set), listed = 0;
+    const struct tagd_ranked *ranked = ranked_of(report, set, &n);
+    tagd_buf_printf(out, "{\"dimensions\":[\"%s\",\"%s\"],\"customers\":%" PRId64 ",\"counts\":[",
+                    report->catalog->dimensions[pair->a].name, report->catalog->dimensions[pair->b].name, customers);
+    for (size_t k = 0; k < n && k < report->query->tags_max; k++) {
+        if (!tagd_pair_member(ranked[k].member, &first, &second))
             continue;
         tagd_buf_add_z(out, k == 0 ? "{\"tags\":[" : ",{\"tags\":[");
         tagd_buf_add_json(out, first);
@@ -188,7 +187,7 @@ static void add_breakdown(struct report *report, size_t i)
         tagd_buf_printf(out, "],\"customers\":%" PRId64 "}", ranked[k].value);
         listed += ranked[k].value;
     }
-    tagd_buf_printf(out, "],\"others\":%" PRId64 "}", customers - listed);
+    tagd_buf_printf(out, "],\"others\":%" PRId64 "}", customers > listed ? customers - listed : 0);
 }
 
 static void add_breakdowns(struct report *report)

@@ -101,17 +101,14 @@ static bool same_tag(struct tagd_tag a, struct tagd_tag b)
 
 static void count_tag(struct tagd_tally *tally, size_t dimension, struct tagd_tag tag, int64_t by)
 {
-    if (tag.index < 0)
-        return;
-    tagd_counts_add_all(&tally->counts, tally->catalog, dimension, by);
-    if (tally->catalog->dimensions[dimension].kind != TAGD_KIND_ALERT)
-        tagd_counts_add(&tally->counts, tagd_set_dimension(dimension), tag.text, by);
+    if (tag.index >= 0)
+        tagd_counts_add_tag(&tally->counts, tally->catalog, dimension, tag.text, by);
 }
 
 static void count_pair(struct tagd_tally *tally, size_t i, struct tagd_tag a, struct tagd_tag b, int64_t by)
 {
     if (a.index >= 0 && b.index >= 0)
-        tagd_counts_add_pair(&tally->counts, tagd_set_breakdown(tally->catalog, i), a.text, b.text, by);
+        tagd_counts_add_pair(&tally->counts, tally->catalog, i, a.text, b.text, by);
 }
 
 static void count_pairs(struct tagd_tally *tally, const struct tagd_profile *profile)

@@ -1,6 +1,6 @@
 /* The population of a shard, as its batches change it, and counted anew where it isn't that of this catalog's breakdowns:
  *
- *   UNCOUNT   the sets of before go, and the form says that nothing is counted
+ *   UNCOUNT   the sets of before go, and the form says that it is being counted, and of which pairs there may be counts
  *   COUNT     all customers are read, a chunk at a time
  *   COUNTED   what they add up to is written, a chunk at a time; with the last one the form says what is counted
  *
@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NOT_COUNTED "0"     /* a form that none is */
 #define DAY_BUCKETS 512     /* days of one batch are put together by these */
 #define PAIRS_OF_BEFORE 200 /* more than any catalog has */
 
@@ -28,10 +27,10 @@ static struct tagd_str name_of(const struct tagd_catalog *catalog, int64_t set, 
     return kept;
 }
 
-static struct tagd_str form_of(const struct tagd_catalog *catalog, struct tagd_arena *arena)
+static struct tagd_str form_of(const struct tagd_catalog *catalog, bool counted, struct tagd_arena *arena)
 {
     struct tagd_buf form = {0};
-    tagd_population_form(catalog, &form);
+    tagd_population_form(catalog, counted, &form);
     struct tagd_str kept = tagd_arena_copy(arena, form.p, form.n);
     tagd_buf_free(&form);
     return kept;
@@ -120,7 +119,7 @@ void tagd_population_begin(const struct tagd_catalog *catalog, struct tagd_arena
         drops[i] = name_of(catalog, (int64_t)i, arena);
     population->drops = drops;
     population->n_drops = n;
-    population->form = form_of(catalog, arena);
+    population->form = form_of(catalog, true, arena);
 }
 
 /* ---- counting anew ---- */
@@ -141,7 +140,7 @@ static void note(const struct tagd_worker_config *config, const char *fmt, ...)
 bool tagd_population_is_counted(const struct tagd_takeover *takeover, const struct tagd_catalog *catalog)
 {
     struct tagd_buf form = {0};
-    tagd_population_form(catalog, &form);
+    tagd_population_form(catalog, true, &form);
     bool same = tagd_str_eq(takeover->population_form, (struct tagd_str){form.p, form.n});
     tagd_buf_free(&form);
     return same || !takeover->head.exists;
@@ -176,7 +175,7 @@ static enum tagd_takeover_result uncount(struct tagd_takeover *takeover, const s
     memcpy(drops + population->n_drops, pairs, n * sizeof(*drops));
     population->drops = drops;
     population->n_drops += n;
-    population->form = TAGD_STR(NOT_COUNTED);
+    population->form = form_of(config->catalog, false, op->arena);
     return tagd_takeover_commit(takeover, op, TAGD_TAKEOVER_UNCOUNT);
 }
 
@@ -226,7 +225,7 @@ static enum tagd_takeover_result write_sums(struct tagd_takeover *takeover, cons
     takeover->writes.population.n_counts = n;
     takeover->n_counted += n;
     if (takeover->n_counted == counts->n)
-        takeover->writes.population.form = form_of(config->catalog, op->arena);
+        takeover->writes.population.form = form_of(config->catalog, true, op->arena);
     return tagd_takeover_commit(takeover, op, TAGD_TAKEOVER_COUNTED);
 }
 

@@ -61,7 +61,7 @@ static const struct tagd_catalog *counted_by(const struct sim *sim, const struct
     const struct tagd_catalog *found = NULL;
     for (unsigned i = 0; i < SIM_VARIANTS && found == NULL; i++) {
         form.n = 0;
-        tagd_population_form(sim_variant(sim->plan.catalog, i), &form);
+        tagd_population_form(sim_variant(sim->plan.catalog, i), true, &form);
         if (tagd_str_eq(shard->form, (struct tagd_str){form.p, form.n}))
             found = sim_variant(sim->plan.catalog, i);
     }

@@ -316,7 +316,7 @@ static inline void world_check_population(const struct world *world, struct worl
     struct tagd_buf name = {0};
     struct tagd_error error;
     size_t n = 0;
-    tagd_population_form(world->catalog, &name);
+    tagd_population_form(world->catalog, true, &name);
     bool counted = tagd_str_eq(shard->population.form, (struct tagd_str){name.p, name.n});
     for (size_t i = 0; i < shard->n_customers && counted; i++) {
         if (shard->customers[i].bytes.n == 0)
