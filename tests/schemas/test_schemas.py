@@ -191,6 +191,7 @@ def test_limits_of_catalog_and_event_are_those_of_the_headers():
     assert defs["event"]["properties"]["fields"]["maxProperties"] == c["TAGD_FIELDS_MAX"]
     assert catalog["attributes"]["maxProperties"] == c["TAGD_ATTRIBUTES_MAX"]
     assert catalog["dimensions"]["maxProperties"] == c["TAGD_DIMENSIONS_MAX"]
+    assert catalog["breakdowns"]["maxItems"] == c["TAGD_BREAKDOWNS_MAX"]
     assert defs["dimension"]["properties"]["tags"]["maxItems"] == c["TAGD_TAGS_MAX"]
     assert defs["expression"]["maxLength"] == c["TEXT_BYTES_MAX"]
     assert {defs[d]["maxLength"] for d in ("name", "dottedName", "dimensionName")} == {c["NAME_BYTES_MAX"]}
