@@ -92,7 +92,8 @@ const struct tagd_command tagd_commands[] = {
      tagd_command_import},
 #endif
     {"population", "how many customers carry which tag, and whether that is what their profiles say",
-     "usage: tagd population --config FILE [--dimension D] [--breakdown A,B] [--days N] [--tags N] [--json]\n"
+     "usage: tagd population --config FILE [--dimension D] [--breakdown A,B] [--days N] [--tags N]\n"
+     "                       [--json]\n"
      "       tagd population --config FILE --recount\n"
      "\n"
      "Reads what the daemons have counted in Redis and changes nothing, whether they run or not.\n"
