@@ -202,6 +202,7 @@ static void a_breakdown_is_of_two_dimensions_or_of_a_value_and_is_not_meaning(vo
         {"[[\"a.c\",\"loss\"]]", "/breakdowns/0/1: ", "'loss' is no dimension of this catalog"},
         {"[[\"a.b\"]]", "/breakdowns/0: ", "'a.b' has 'tags', which are always counted: expected a second dimension"},
         {"[[\"a.b\",\"a.b\"]]", "/breakdowns/0: ", "expected two different dimensions"},
+        {"[[\"a.c\"],[\"a.b\",\"a.c\"],[\"a.c\"]]", "/breakdowns/2: ", "this one stands in \"breakdowns\" already"},
         {"[[\"a.b\",\"a.c\"],[\"a.c\"],[\"a.c\",\"a.b\"]]", "/breakdowns/2: ", "stand in \"breakdowns\" already"},
     };
     struct tagd_error error;

@@ -21,7 +21,6 @@
 #define WORLD_SENDS 128
 #define WORLD_IDS 256
 #define WORLD_OUTPUTS 512
-#define WORLD_COUNTS 256
 #define WORLD_MARKER (-1) /* partition of what takes up an offset and is no record: the end of a transaction */
 
 struct world_partition {
@@ -46,7 +45,7 @@ struct world_count {
 };
 struct world_population {
     struct tagd_str form;
-    struct world_count counts[WORLD_COUNTS];
+    struct world_count *counts; /* never changed in place: a copy of the store has those of its moment */
     size_t n_counts;
 };
 /* What the store has of a shard. A copy can be taken and brought back: what it points to lives as long as the world. */
@@ -281,21 +280,22 @@ static inline int64_t world_counted(struct world_shard *shard, const char *set, 
 static inline void world_write_population(struct world *world, struct world_population *population,
                                           const struct tagd_population_write *writes)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < population->n_counts; i++) {
+    const struct world_count *before = population->counts;
+    size_t n_before = population->n_counts, n = n_before + writes->n_counts + 1;
+    population->counts = tagd_arena_alloc(&world->memory, n * sizeof(*before));
+    population->n_counts = 0;
+    for (size_t i = 0; i < n_before; i++) {
         bool drops = false;
         for (size_t k = 0; k < writes->n_drops; k++)
-            drops = drops || tagd_str_eq(population->counts[i].set, writes->drops[k]);
+            drops = drops || tagd_str_eq(before[i].set, writes->drops[k]);
         if (!drops)
-            population->counts[kept++] = population->counts[i];
+            population->counts[population->n_counts++] = before[i];
     }
-    population->n_counts = kept;
     for (size_t i = 0; i < writes->n_counts; i++) {
         const struct tagd_count_write *write = &writes->counts[i];
         struct world_count *count = world_count(population, write->set, write->member);
         CHECK(write->by != 0);
         if (count == NULL) {
-            CHECK(population->n_counts < WORLD_COUNTS);
             count = &population->counts[population->n_counts++];
             *count = (struct world_count){world_keep(world, write->set), world_keep(world, write->member), 0};
         }
