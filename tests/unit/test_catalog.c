@@ -34,7 +34,7 @@ static const struct {
     {"b.nothing == 'on'", "'b.nothing' is not known", 0},
     {"b.here == 'yes'", "depends on itself", -1},
     {"nosuch(login) > 1", "no function is named 'nosuch'", 0},
-    {"p_alive() > 0.5", "not supported by this version", 0},
+    {"p_alive() > 0.5", "expected a \"churn\" section", 0},
     {"attr.none == 'x'", "'attr.none' is not declared", 0},
     {"attr.born == 5", "a date can't be compared with a number", 10},
     {"days_until(attr.born)", "expected a condition", -1},

@@ -1353,7 +1353,7 @@ static void min_dwell_beneath_an_assignment_is_left_alone(void)
     shop_event(&shop, "tag.assigned", 1000,
                "{\"dimension\":\"b.steady\",\"tag\":\"off\",\"by\":\"ann\",\"reason\":\"x\",\"until\":\"1970-01-01T00:"
                "00:12Z\"}");
-    CHECK(shop_saw(&shop, "b.steady ->on@0;b.steady on>off@1000;"));
+    CHECK(shop_saw(&shop, "b.steady ->on@0;b.steady on>off@1000 manual;"));
     tagd_told_of_profile(&told, shop.catalog, shop.profile, &arena);
     told.tags[0].history.tag = TAGD_STR("on"); /* the assignment was not known of */
     told.tags[0].history.since_ms = 500;
@@ -1396,7 +1396,7 @@ static void a_proposal_that_is_open_again_expires_from_now_on(void)
     shop_time(&shop, 26999);
     CHECK(shop_saw(&shop, ""));
     shop_time(&shop, 27000);
-    CHECK(shop_saw(&shop, "b.level ->high@27000;")); /* its end */
+    CHECK(shop_saw(&shop, "b.level expired ->high@27000 #2 of #1;")); /* its end */
     CHECK(tagd_profile_revision(shop.profile, TAGD_KIND_PROPOSAL) == 2);
     tagd_arena_free(&arena);
     shop_close(&shop);
