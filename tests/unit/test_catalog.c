@@ -766,7 +766,7 @@ static void a_summary_tells_of_alerts_aliases_and_who_assigns(void)
     CHECK(catalog);
     tagd_catalog_describe(catalog, &out);
     tagd_buf_add_byte(&out, 0);
-    CHECK(strstr(out.p, " 5 attributes, 0 metrics, 3 dimensions, 1 alert, 2 aliases\n"));
+    CHECK(strstr(out.p, " 5 attributes, 0 tables, 0 metrics, 3 dimensions, 1 alert, 2 aliases\n"));
     CHECK(strstr(out.p, "\nb.m, manual: vip press\nb.x, review: high\nb.v: the value of count(login)\nalert loud: "
                         "b.x == 'high'\n"));
     tagd_buf_free(&out);
