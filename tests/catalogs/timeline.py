@@ -24,7 +24,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests/reference"))
 from reference import UNITS, duration, time_ms, time_text  # noqa: E402
 from validators import TAGD, read_jsonc  # noqa: E402
 
-CATALOGS = ("retail",)
+CATALOGS = ("retail", "rfm")
 BEGIN = time_ms("2026-03-02T00:00:00+08:00")
 CUSTOMER = "C1"
 WAYS = ("enters by event", "leaves by event", "enters by time", "leaves by time")
