@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-rooms=(base model config catalog event profile engine emit shard worker fit io log metrics http command)
-pure=11 # rooms from the front
+rooms=(base model config catalog event profile engine emit population shard worker fit io log metrics http command)
+pure=12 # rooms from the front
 bad=0
 
 position() {

@@ -219,6 +219,24 @@ static void describe_dimension(const struct tagd_dimension *dimension, struct ta
     tagd_buf_add_byte(out, '\n');
 }
 
+const char *tagd_catalog_label(const struct tagd_catalog *catalog, size_t dimension)
+{
+    return catalog->dimensions[dimension].label;
+}
+const char *tagd_catalog_tag_label(const struct tagd_catalog *catalog, size_t dimension, size_t tag)
+{
+    return catalog->dimensions[dimension].rules[tag].label;
+}
+
+static void describe_breakdowns(const struct tagd_catalog *catalog, struct tagd_buf *out)
+{
+    for (uint32_t i = 0; i < catalog->n_breakdowns; i++) {
+        const struct tagd_breakdown *breakdown = &catalog->breakdowns[i];
+        tagd_buf_printf(out, "counted by both %s and %s\n", catalog->dimensions[breakdown->a].name,
+                        catalog->dimensions[breakdown->b].name);
+    }
+}
+
 void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *out)
 {
     tagd_buf_printf(out, "catalog %s, version %s, meaning %s\n", catalog->name, catalog->version, catalog->hash);
@@ -233,4 +251,5 @@ void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *
                     catalog->n_stores, catalog->n_value_stores, catalog->n_windows, catalog->n_marks);
     for (uint32_t i = 0; i < catalog->n_dimensions; i++)
         describe_dimension(&catalog->dimensions[catalog->order[i]], out);
+    describe_breakdowns(catalog, out);
 }

@@ -216,6 +216,7 @@ struct tagd_rule {
     const char *tag;           /* NULL: a value's */
     const char *text;          /* the source of `when` or `value` */
     const char *plan;          /* JSON text, or NULL */
+    const char *label;         /* likewise */
     int64_t for_ms;            /* how long it has to be the first that holds before its tag is taken */
     int64_t dwell_ms;          /* how long its tag stays at least */
     struct tagd_node *when;    /* NULL: only a person gives this tag */
@@ -224,6 +225,7 @@ struct tagd_rule {
 };
 struct tagd_dimension {
     const char *name;
+    const char *label;       /* JSON text, or NULL */
     bool is_value;           /* its tag is the value of its only rule, as text; the tag's index is 0 */
     struct tagd_rule *rules; /* rule i gives tag i */
     uint32_t n_rules;
@@ -234,10 +236,15 @@ struct tagd_dimension {
     int64_t expires_ms; /* of a proposal; 0: never */
     bool holds_back;    /* some for or min_dwell */
     bool remembered;    /* some rule reads how it stood before */
+    bool by_day;        /* who comes to its tags and who leaves them is counted tag by tag */
     bool *needs;        /* dimensions it reads, through others too: they are evaluated first */
     bool *looks;        /* dimensions that it reads as they were before */
     bool *reads;        /* needs and looks, through others too */
     bool *stirs; /* dimensions whose tags may change in the next evaluation because this one's changed in the present */
+};
+/* Two dimensions, the first the earlier one in the catalog: customers are counted by the tags of both. */
+struct tagd_breakdown {
+    uint32_t a, b;
 };
 struct tagd_alias {
     struct tagd_str dimension, tag; /* the old name */
@@ -296,6 +303,8 @@ struct tagd_catalog {
     struct tagd_goal *goals;
     uint32_t n_goals;
     struct tagd_churn churn;
+    struct tagd_breakdown *breakdowns;
+    uint32_t n_breakdowns;
     uint32_t *order; /* of evaluation */
     struct tagd_selector *selectors;
     uint32_t n_selectors, cap_selectors;

@@ -132,6 +132,17 @@ static const char *keep(struct load *load, const char *text)
     return tagd_arena_copy(&load->catalog->arena, text, strlen(text)).p;
 }
 
+/* As JSON text in the catalog's arena; NULL: there is nothing. */
+static const char *keep_json(struct load *load, const cJSON *node)
+{
+    if (!node || cJSON_IsNull(node))
+        return NULL;
+    char *text = cJSON_PrintUnformatted(node);
+    const char *kept = keep(load, text);
+    cJSON_free(text);
+    return kept;
+}
+
 /* ---- head ---- */
 
 static bool load_label(struct load *load, const cJSON *label, const char *pointer)
@@ -434,12 +445,7 @@ static bool load_span(struct load *load, const cJSON *node, const char *pointer,
 
 static void load_plan(struct load *load, const cJSON *node, struct tagd_rule *rule)
 {
-    const cJSON *plan = cJSON_GetObjectItemCaseSensitive(node, "plan");
-    if (!plan || cJSON_IsNull(plan))
-        return;
-    char *text = cJSON_PrintUnformatted(plan);
-    rule->plan = keep(load, text);
-    cJSON_free(text);
+    rule->plan = keep_json(load, cJSON_GetObjectItemCaseSensitive(node, "plan"));
 }
 
 /* No rule gives a tag of a manual dimension, so that nothing of rules belongs to it. */
@@ -483,6 +489,7 @@ static bool name_rule(struct load *load, const cJSON *node, const char *pointer,
         return false;
     struct tagd_rule *rule = &dimension->rules[dimension->n_rules++];
     rule->tag = keep(load, tag->valuestring);
+    rule->label = keep_json(load, cJSON_GetObjectItemCaseSensitive(node, "label"));
     rule->for_ms = dimension->for_ms;
     rule->dwell_ms = dimension->dwell_ms;
     load_plan(load, node, rule);
@@ -560,6 +567,7 @@ static bool name_dimension(struct load *load, const cJSON *node, const char *poi
     if (!load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label")))
         return false;
     dimension->name = keep(load, node->string);
+    dimension->label = keep_json(load, cJSON_GetObjectItemCaseSensitive(node, "label"));
     if (!load_assign(load, node, pointer, dimension))
         return false;
     if (value)
@@ -815,6 +823,7 @@ static bool name_alerts(struct load *load, const cJSON *alerts)
         alert->rules = tagd_arena_zalloc(&catalog->arena, sizeof *alert->rules);
         alert->rules->tag = ALERT_TAG;
         load_plan(load, node, alert->rules);
+        alert->label = keep_json(load, cJSON_GetObjectItemCaseSensitive(node, "label"));
         if (!load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label")) ||
             !load_span(load, node, pointer, "for", &alert->rules->for_ms) ||
             !load_span(load, node, pointer, "min_dwell", &alert->rules->dwell_ms) ||
@@ -1006,6 +1015,73 @@ static bool load_goals(struct load *load, const cJSON *root)
         if (!load_goal(load, node, below(load, "/goals", node->string), &catalog->goals[catalog->n_goals]))
             return false;
         catalog->n_goals++;
+    }
+    return true;
+}
+
+/* ---- breakdowns ---- */
+
+/* A dimension by its own name, at its place in the list. */
+static bool breakdown_part(struct load *load, const cJSON *node, const char *pointer, uint32_t *dimension)
+{
+    const struct tagd_catalog *catalog = load->catalog;
+    uint32_t n = catalog->n_dimensions - catalog->n_alerts;
+    if (!want(load, node, pointer, cJSON_IsString(node), "the name of a dimension"))
+        return false;
+    for (*dimension = 0; *dimension < n; ++*dimension) {
+        if (strcmp(catalog->dimensions[*dimension].name, node->valuestring) == 0)
+            return true;
+    }
+    return fail_at(load, pointer, false, "'%s' is no dimension of this catalog", node->valuestring);
+}
+
+static bool load_breakdown(struct load *load, const cJSON *node, const char *pointer)
+{
+    struct tagd_catalog *catalog = load->catalog;
+    uint32_t of[2] = {0, 0};
+    int n = cJSON_GetArraySize(node);
+    if (!want(load, node, pointer, cJSON_IsArray(node) && (n == 1 || n == 2), "an array of two dimensions, or of one"))
+        return false;
+    for (int i = 0; i < n; i++) {
+        if (!breakdown_part(load, cJSON_GetArrayItem(node, i), below_index(load, pointer, (uint32_t)i), &of[i]))
+            return false;
+        catalog->dimensions[of[i]].by_day = true;
+    }
+    if (n == 1 && !catalog->dimensions[of[0]].is_value)
+        return fail_at(load, pointer, false, "'%s' has 'tags', which are always counted: expected a second dimension",
+                       catalog->dimensions[of[0]].name);
+    if (n == 1)
+        return true;
+    struct tagd_breakdown pair = {of[0] < of[1] ? of[0] : of[1], of[0] < of[1] ? of[1] : of[0]};
+    if (pair.a == pair.b)
+        return fail_at(load, pointer, false, "expected two different dimensions");
+    for (uint32_t i = 0; i < catalog->n_breakdowns; i++) {
+        if (catalog->breakdowns[i].a == pair.a && catalog->breakdowns[i].b == pair.b)
+            return fail_at(load, pointer, false, "these two stand in \"breakdowns\" already");
+    }
+    catalog->breakdowns[catalog->n_breakdowns++] = pair;
+    return true;
+}
+
+/* What customers are counted by, beyond each dimension by itself. No part of the meaning: a shard counts anew. */
+static bool load_breakdowns(struct load *load, const cJSON *root)
+{
+    struct tagd_catalog *catalog = load->catalog;
+    const cJSON *breakdowns = cJSON_GetObjectItemCaseSensitive(root, "breakdowns");
+    int n = cJSON_GetArraySize(breakdowns);
+    uint32_t i = 0;
+    for (uint32_t d = 0; d < catalog->n_dimensions; d++)
+        catalog->dimensions[d].by_day = !catalog->dimensions[d].is_value;
+    if (!breakdowns)
+        return true;
+    if (!want(load, breakdowns, "/breakdowns", cJSON_IsArray(breakdowns), "an array of breakdowns"))
+        return false;
+    if (n > TAGD_BREAKDOWNS_MAX)
+        return fail_at(load, "/breakdowns", false, "%d breakdowns: a catalog has at most %d", n, TAGD_BREAKDOWNS_MAX);
+    catalog->breakdowns = tagd_arena_zalloc(&catalog->arena, ((size_t)n + 1) * sizeof *catalog->breakdowns);
+    for (const cJSON *node = breakdowns->child; node; node = node->next) {
+        if (!load_breakdown(load, node, below_index(load, "/breakdowns", i++)))
+            return false;
     }
     return true;
 }
@@ -1401,8 +1477,9 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
 
 static bool load_root(struct load *load)
 {
-    static const char *const keys[] = {"catalog", "version",    "timezone", "label",   "events", "groups", "attributes",
-                                       "metrics", "dimensions", "alerts",   "aliases", "goals",  "churn",  NULL};
+    static const char *const keys[] = {"catalog", "version",    "timezone", "label",      "events",
+                                       "groups",  "attributes", "metrics",  "dimensions", "alerts",
+                                       "aliases", "goals",      "churn",    "breakdowns", NULL};
     static const char *const later[] = {"tables", NULL};
     const cJSON *root = tagd_jsonc_root(load->jsonc);
     if (!want(load, root, "", cJSON_IsObject(root), "an object"))
@@ -1415,8 +1492,8 @@ static bool load_root(struct load *load)
         !load_text(load, root, "version", &load->catalog->version) || !load_zone(load, root) ||
         !load_label(load, cJSON_GetObjectItemCaseSensitive(root, "label"), "/label") || !load_events(load, root) ||
         !load_groups(load, root) || !load_attributes(load, root) || !name_metrics(load, root) ||
-        !name_dimensions(load, root) || !load_aliases(load, root) || !load_rules(load) || !load_goals(load, root) ||
-        !order_dimensions(load))
+        !name_dimensions(load, root) || !load_aliases(load, root) || !load_breakdowns(load, root) ||
+        !load_rules(load) || !load_goals(load, root) || !order_dimensions(load))
         return false;
     link_state(load->catalog);
     struct tagd_buf meaning = {0};

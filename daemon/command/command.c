@@ -45,13 +45,16 @@ const struct tagd_command tagd_commands[] = {
      "exit codes: 0 all is well; 64 usage; 78 the configuration or catalog is wrong\n",
      tagd_command_check},
     {"simulate", "events from a file in, output events on stdout; no Kafka, no Redis",
-     "usage: tagd simulate --catalog FILE [--until TIME] [EVENTS.jsonl]\n"
+     "usage: tagd simulate --catalog FILE [--until TIME] [--population FILE] [EVENTS.jsonl]\n"
      "\n"
      "Tries a catalog on events: prints the tag changes that they and the passing of time make, one\n"
      "JSON a line.\n"
      "\n"
      "  --catalog FILE   the catalog\n"
      "  --until TIME     lets time run until then (RFC 3339), included; default: the latest event's time\n"
+     "  --population FILE\n"
+     "                   writes there how many customers carry which tag in the end, and how many came to it\n"
+     "                   and left it by day, as one JSON document\n"
      "  EVENTS.jsonl     CloudEvents, one a line, each with its \"time\"; \"-\" or none: standard input\n"
      "  --help, --version\n"
      "\n"
@@ -88,6 +91,29 @@ const struct tagd_command tagd_commands[] = {
      "  wrong, or topics or stored state don't fit them\n",
      tagd_command_import},
 #endif
+    {"population", "how many customers carry which tag, and whether that is what their profiles say",
+     "usage: tagd population --config FILE [--dimension D] [--breakdown A,B] [--days N] [--tags N] [--json]\n"
+     "       tagd population --config FILE --recount\n"
+     "\n"
+     "Reads what the daemons have counted in Redis and changes nothing, whether they run or not.\n"
+     "\n"
+     "  --config FILE    the configuration that the daemon runs with\n"
+     "  --dimension D    one dimension alone, or an alert: alert:NAME\n"
+     "  --breakdown A,B  also how many carry which two tags, of a pair in the catalog's \"breakdowns\";\n"
+     "                   \"all\": of each\n"
+     "  --days N         also who came and who left, day by day, the last N days of at most 400\n"
+     "  --tags N         of a value, and of a pair, the N most frequent; default 1000\n"
+     "  --json           as one JSON document, as GET /v1/population gives it\n"
+     "  --recount        counts all profiles and compares; of a shard that changes meanwhile up to 5 times\n"
+     "  --help, --version\n"
+     "\n"
+     "example:\n"
+     "  tagd population --config tagd.json --dimension value.level --days 30\n"
+     "\n"
+     "exit codes: 0 done, and nothing differs; 64 usage; 65 a recount found differences; 69 Redis is out\n"
+     "  of reach, or shards couldn't be compared: try again; 78 the configuration or catalog is wrong, or\n"
+     "  Redis doesn't fit them\n",
+     tagd_command_population},
     {"explain", "a customer's tags, the values behind each, why, and what changes next",
      "usage: tagd explain --config FILE CUSTOMER\n"
      "\n"

@@ -1,5 +1,6 @@
 /* tagd run: the daemon. One thread a worker, each with its own connections; this thread waits for signals and looks on.
  */
+#include "command/census.h"
 #include "command/command.h"
 #include "command/customer.h"
 #include "command/load.h"
@@ -54,6 +55,7 @@ struct run {
     size_t n_workers;
     struct tagd_metrics_watched seen[TAGD_METRICS_WATCHED];
     struct tagd_http *http;
+    struct tagd_census *census;
     bool stopping; /* atomic */
 };
 
@@ -104,6 +106,27 @@ static bool is_alive(const struct run *run)
     return true;
 }
 
+static void write_population(struct run *run, struct tagd_buf *body)
+{
+    const struct tagd_flow **flows = tagd_xcalloc(run->n_workers, sizeof(*flows));
+    for (size_t i = 0; i < run->n_workers; i++)
+        flows[i] = tagd_worker_flow(run->workers[i].worker);
+    tagd_census_metrics(run->census, flows, run->n_workers, body);
+    free(flows);
+}
+
+/* The shards of this process's workers, as they were at the last look. */
+static void flag_shards(void *to, bool *flags)
+{
+    struct run *run = to;
+    for (size_t i = 0; i < run->n_workers; i++) {
+        pthread_mutex_lock(&run->workers[i].mutex);
+        for (size_t k = 0; k < run->workers[i].n_shards; k++)
+            flags[run->workers[i].shards[k].stats.shard] = true;
+        pthread_mutex_unlock(&run->workers[i].mutex);
+    }
+}
+
 static void write_metrics(struct run *run, struct tagd_buf *body)
 {
     struct tagd_metrics_worker *workers = tagd_xcalloc(run->n_workers, sizeof(*workers));
@@ -127,6 +150,7 @@ static void write_metrics(struct run *run, struct tagd_buf *body)
     for (size_t i = 0; i < run->n_workers; i++)
         free((void *)(uintptr_t)workers[i].shards);
     free(workers);
+    write_population(run, body);
 }
 
 /* GET /v1/customers/{id}: what `tagd explain` says, as JSON. */
@@ -148,7 +172,8 @@ static int write_customer(const struct run *run, struct tagd_str id, struct tagd
 
 #define CUSTOMERS "/v1/customers/"
 
-static int answer(void *to, const char *path, struct tagd_buf *body, const char **content_type)
+static int answer(void *to, const char *path, const struct tagd_http_arguments *arguments, struct tagd_buf *body,
+                  const char **content_type)
 {
     struct run *run = to;
     if (strcmp(path, "/metrics") == 0) {
@@ -169,6 +194,10 @@ static int answer(void *to, const char *path, struct tagd_buf *body, const char 
     if (strncmp(path, CUSTOMERS, sizeof(CUSTOMERS) - 1) == 0 && path[sizeof(CUSTOMERS) - 1] != '\0') {
         *content_type = "application/json";
         return write_customer(run, tagd_str_of(path + sizeof(CUSTOMERS) - 1), body);
+    }
+    if (strcmp(path, "/v1/population") == 0) {
+        *content_type = "application/json";
+        return tagd_census_answer(run->census, arguments, body);
     }
     return 404;
 }
@@ -407,6 +436,7 @@ static int start_and_look_on(struct run *run)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (run->config->http_host != NULL) {
+        run->census = tagd_census_new(run->config, run->catalog, run->partitions, flag_shards, run);
         run->http = tagd_http_new(run->config->http_host, run->config->http_port, answer, run, &error);
         if (run->http == NULL)
             return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
@@ -520,6 +550,7 @@ int tagd_command_run(int argc, char **argv)
     signal(SIGINT, leave);
     int code = run_with(&run, path, create_topics);
     tagd_http_free(run.http);
+    tagd_census_free(run.census);
     for (size_t i = 0; i < run.n_workers; i++) {
         tagd_worker_free(run.workers[i].worker);
         tagd_io_free(run.workers[i].io);

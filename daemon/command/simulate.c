@@ -1,8 +1,10 @@
 /* tagd simulate: a catalog tried on a file. One shard, "time": "events", grace 0; customers live in memory in the same
  * binary form that the daemon stores, behind the same engine. */
 #include <fcntl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include "command/ids.h"
 #include "command/lines.h"
 #include "command/load.h"
+#include "population/population.h"
 #include "tagd/emit.h"
 
 #define HORIZON_MS (400 * (int64_t)TAGD_MS_DAY)
@@ -38,7 +41,9 @@ struct simulation {
     uint32_t n_heap, cap_heap;
     struct tagd_buf out;
     struct tagd_str subject;
-    int64_t time_ms; /* the shard's */
+    int64_t time_ms;         /* the shard's */
+    struct tagd_tally tally; /* from the beginning: the population itself */
+    bool began;              /* the present customer has no profile yet */
     uint64_t lines, bad, changes;
     bool progress;
     time_t shown;
@@ -121,6 +126,7 @@ static void open_customer(struct simulation *sim, uint32_t index)
     struct customer *customer = &sim->customers[index];
     struct tagd_error error;
     sim->subject = sim->ids.ids[index];
+    sim->began = customer->bytes.n == 0;
     if (!customer->bytes.n) {
         tagd_profile_clear(sim->profile);
     } else if (!tagd_profile_decode(sim->profile, (struct tagd_str){customer->bytes.p, customer->bytes.n}, &error)) {
@@ -136,6 +142,8 @@ static void close_customer(struct simulation *sim, uint32_t index)
     if (!tagd_profile_exists(sim->profile))
         return;
     tagd_profile_encode(sim->profile, &customer->bytes);
+    tagd_tally_customer(&sim->tally, sim->profile, sim->began);
+    sim->tally.n_moves = 0; /* nobody asks for them */
     int64_t due = tagd_profile_due(sim->profile);
     if (due < customer->armed) {
         customer->armed = due;
@@ -214,12 +222,33 @@ static void simulation_free(struct simulation *sim)
     tagd_buf_free(&sim->out);
     tagd_arena_free(&sim->arena);
     tagd_ids_free(&sim->ids);
+    tagd_tally_free(&sim->tally);
     tagd_profile_free(sim->profile);
     tagd_engine_free(sim->engine);
     tagd_catalog_free(sim->catalog);
 }
 
-static int simulate(struct simulation *sim, const char *events, const int64_t *until)
+/* Of the one shard that there is, with all that is listed anywhere. */
+static int write_population(struct simulation *sim, const char *path, const int64_t *until)
+{
+    struct tagd_population_query query = {
+        .dimension = -1, .breakdown = TAGD_ALL_BREAKDOWNS, .days = TAGD_POPULATION_DAYS, .tags_max = SIZE_MAX};
+    struct tagd_population_info info = {.as_of_ms = sim->time_ms, .shards = 1};
+    struct tagd_buf out = {0};
+    if (until && *until > sim->time_ms)
+        info.as_of_ms = *until;
+    tagd_population_report(sim->catalog, &sim->tally.counts, &query, &info, &out);
+    tagd_buf_add_byte(&out, '\n');
+    FILE *file = fopen(path, "w");
+    bool written = file && fwrite(out.p, 1, out.n, file) == out.n;
+    written = file && fclose(file) == 0 && written;
+    tagd_buf_free(&out);
+    return written ? TAGD_EXIT_OK
+                   : tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write the population to %s: %s", path,
+                                        strerror(errno));
+}
+
+static int simulate(struct simulation *sim, const char *events, const int64_t *until, const char *population)
 {
     struct tagd_lines lines;
     if (!tagd_lines_open(&lines, events))
@@ -233,18 +262,21 @@ static int simulate(struct simulation *sim, const char *events, const int64_t *u
     bool read = tagd_lines_close(&lines);
     if (sim->broken_pipe || fflush(stdout) != 0)
         return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write to standard output; see where it leads");
-    return read && !sim->bad ? TAGD_EXIT_OK : TAGD_EXIT_DATA;
+    int code = population ? write_population(sim, population, until) : TAGD_EXIT_OK;
+    return code != TAGD_EXIT_OK ? code : read && !sim->bad ? TAGD_EXIT_OK : TAGD_EXIT_DATA;
 }
 
 int tagd_command_simulate(int argc, char **argv)
 {
-    const char *catalog = NULL, *until_text = NULL, *events = NULL;
+    const char *catalog = NULL, *until_text = NULL, *events = NULL, *population = NULL;
     struct tagd_options options = {.argc = argc, .argv = argv};
     while (tagd_options_next(&options)) {
         if (tagd_options_is(&options, "--catalog"))
             catalog = tagd_options_value(&options);
         else if (tagd_options_is(&options, "--until"))
             until_text = tagd_options_value(&options);
+        else if (tagd_options_is(&options, "--population"))
+            population = tagd_options_value(&options);
         else if (tagd_options_is(&options, NULL) && !events)
             events = options.word;
         else
@@ -265,9 +297,12 @@ int tagd_command_simulate(int argc, char **argv)
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     sim.engine = tagd_engine_new(sim.catalog, HORIZON_MS);
     sim.profile = tagd_profile_new(sim.catalog);
+    tagd_tally_begin(&sim.tally, sim.catalog);
+    if (population)
+        tagd_engine_watch(sim.engine, tagd_tally_move, &sim.tally);
     sim.rules = tagd_line_rules(sim.catalog);
     sim.emit = (struct tagd_emit){.catalog = sim.catalog, .group = "tagd", .recorded_ms = -1, .caught_up = true};
-    int code = simulate(&sim, events ? events : "-", until_text ? &until : NULL);
+    int code = simulate(&sim, events ? events : "-", until_text ? &until : NULL, population);
     simulation_free(&sim);
     return code;
 }

@@ -26,9 +26,11 @@ struct tagd_engine {
     bool *from_by;         /* dimensions whose tag before was a person's */
     bool *reached;         /* goals that the present event reaches if they run */
     enum tagd_telling telling;
-    bool repairs; /* what was published otherwise is evaluated */
+    bool repairs;     /* what was published otherwise is evaluated */
     uint32_t decided; /* the dimension whose proposal the present event decides about */
     enum tagd_proposal_status decision;
+    tagd_moved moved; /* NULL: nobody watches */
+    void *moved_to;
     uint64_t untold; /* evaluations that changed tags since; only ever raised */
     struct tagd_limits limits;
 };
@@ -109,6 +111,12 @@ void tagd_engine_telling(struct tagd_engine *engine, enum tagd_telling telling)
 {
     engine->telling = telling;
     engine->now.proposes_none = engine->scan.proposes_none = telling == TAGD_BASELINE;
+}
+
+void tagd_engine_watch(struct tagd_engine *engine, tagd_moved moved, void *to)
+{
+    engine->moved = moved;
+    engine->moved_to = to;
 }
 
 uint64_t tagd_engine_untold(const struct tagd_engine *engine)
@@ -485,6 +493,13 @@ static int64_t goals_due(const struct tagd_profile *profile)
     return due;
 }
 
+static void tell_move(const struct tagd_engine *engine, const struct tagd_profile *profile, uint32_t d)
+{
+    const struct tagd_tag_state *state = &profile->tags[d];
+    engine->moved(engine->moved_to, d, named(engine->catalog, d, state->prev, tagd_text_str(&state->prev_text)),
+                  tag_of(&engine->now, d), engine->now.now);
+}
+
 /* What the evaluation changed: goals that ended, then in catalog order the dimensions, of one its proposals first. */
 static void tell_all(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause,
                      struct tagd_sink sink)
@@ -497,6 +512,8 @@ static void tell_all(struct tagd_engine *engine, struct tagd_profile *profile, c
         if (!engine->changed[d])
             continue;
         any = true;
+        if (engine->moved)
+            tell_move(engine, profile, d);
         if (engine->telling == TAGD_TOLD)
             tell_tag(engine, profile, d, cause, origin_of(engine, d, cause), sink);
         else if (engine->catalog->dimensions[d].kind == TAGD_KIND_TAG)

@@ -19,12 +19,25 @@ struct tagd_http {
     void *to;
 };
 
+static enum MHD_Result on_argument(void *to, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct tagd_http_arguments *arguments = to;
+    (void)kind;
+    if (arguments->n < TAGD_HTTP_ARGUMENTS_MAX) {
+        arguments->at[arguments->n].name = name;
+        arguments->at[arguments->n].value = value;
+    }
+    arguments->n++;
+    return MHD_YES;
+}
+
 static enum MHD_Result on_request(void *opaque, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *upload, size_t *upload_size, void **request)
 {
     static int begun;
     const struct tagd_http *http = opaque;
     struct tagd_buf body = {0};
+    struct tagd_http_arguments arguments = {0};
     const char *content_type = "text/plain; charset=utf-8";
     int status;
     (void)version, (void)upload;
@@ -40,7 +53,11 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *connectio
         status = MHD_HTTP_METHOD_NOT_ALLOWED;
         tagd_buf_add_z(&body, "only GET and HEAD\n");
     } else {
-        status = http->answer(http->to, url, &body, &content_type);
+        MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, on_argument, &arguments);
+        bool many = arguments.n > TAGD_HTTP_ARGUMENTS_MAX;
+        if (many)
+            tagd_buf_add_z(&body, "too many arguments\n");
+        status = many ? MHD_HTTP_BAD_REQUEST : http->answer(http->to, url, &arguments, &body, &content_type);
     }
     if (body.n == 0)
         tagd_buf_add_z(&body, status == MHD_HTTP_NOT_FOUND ? "not found\n" : "\n");
@@ -87,11 +104,10 @@ struct tagd_http *tagd_http_new(const char *host, int port, tagd_http_answer ans
     http->answer = answer;
     http->to = to;
     errno = 0;
-    http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | (v6 ? MHD_USE_IPv6 : 0u), (uint16_t)port, NULL,
-                                    NULL, on_request, http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                                    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
-                                    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_END);
+    http->daemon = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | (v6 ? MHD_USE_IPv6 : 0u), (uint16_t)port,
+        NULL, NULL, on_request, http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_END);
     if (http->daemon != NULL)
         return http;
     tagd_fail(error, "can't listen on %s:%d: %s; choose another \"http.listen\", or \"off\"", host, port,

@@ -4,9 +4,17 @@
 
 #include "tagd/base.h"
 
-/* Writes the body and the content type (static text); returns the status, 404 for a path it doesn't know. In one of
- * the server's threads, and in several at once. */
-typedef int (*tagd_http_answer)(void *to, const char *path, struct tagd_buf *body, const char **content_type);
+#define TAGD_HTTP_ARGUMENTS_MAX 16 /* of a request; more are 400 */
+struct tagd_http_arguments {       /* what stands behind the "?", decoded; a value may be NULL */
+    size_t n;
+    struct {
+        const char *name, *value;
+    } at[TAGD_HTTP_ARGUMENTS_MAX];
+};
+/* Writes the body and the content type (static text); returns the status, 404 for a path it doesn't know. A thread of the
+ * request's own: several may answer at once, and one that waits for a server holds up no other. */
+typedef int (*tagd_http_answer)(void *to, const char *path, const struct tagd_http_arguments *arguments,
+                                struct tagd_buf *body, const char **content_type);
 
 struct tagd_http;
 /* Listens on a numeric address; port 0 takes a free one. NULL: *error says why. */

@@ -281,3 +281,50 @@ enum tagd_io_result tagd_io_heads(const struct tagd_config *config, uint32_t par
     tagd_redis_free(redis);
     return result;
 }
+
+/* ---- a population ---- */
+
+struct tagd_io_reader {
+    struct tagd_redis *redis;
+};
+
+struct tagd_io_reader *tagd_io_reader_new(const struct tagd_config *config)
+{
+    struct tagd_io_reader *reader = tagd_xcalloc(1, sizeof(*reader));
+    reader->redis = tagd_redis_new(config, 0, NULL, NULL);
+    return reader;
+}
+
+void tagd_io_reader_free(struct tagd_io_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    tagd_redis_free(reader->redis);
+    free(reader);
+}
+
+enum tagd_io_result tagd_io_read_shards(struct tagd_io_reader *reader, uint32_t *shards, struct tagd_error *error)
+{
+    return tagd_redis_read_shards(reader->redis, shards, error);
+}
+
+enum tagd_io_result tagd_io_read_counts(struct tagd_io_reader *reader, uint32_t shard, struct tagd_io_set *sets,
+                                        size_t n_sets, struct tagd_arena *arena, struct tagd_io_shard *of,
+                                        struct tagd_error *error)
+{
+    return tagd_redis_read_counts(reader->redis, shard, sets, n_sets, arena, of, error);
+}
+
+enum tagd_io_result tagd_io_read_members(struct tagd_io_reader *reader, uint32_t shard, struct tagd_str set,
+                                         const struct tagd_str *members, size_t n, int64_t *counts,
+                                         struct tagd_error *error)
+{
+    return tagd_redis_read_members(reader->redis, shard, set, members, n, counts, error);
+}
+
+enum tagd_io_result tagd_io_read_customers(struct tagd_io_reader *reader, uint32_t shard, size_t from, size_t max,
+                                           struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,
+                                           struct tagd_error *error)
+{
+    return tagd_redis_read_customers(reader->redis, shard, from, max, arena, items, n, error);
+}

@@ -90,4 +90,38 @@ struct tagd_io_peek {
 enum tagd_io_result tagd_io_peek(const struct tagd_config *config, uint32_t shard, struct tagd_str customer,
                                  struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error);
 
+/* ---- a population, read without owning anything ---- */
+
+struct tagd_io_set { /* of one shard: counts, the largest first */
+    struct tagd_str name;
+    size_t most; /* so many are read */
+    struct tagd_str *members;
+    int64_t *counts;
+    size_t n;
+    bool more; /* there are others */
+};
+struct tagd_io_shard {
+    struct tagd_head head;
+    struct tagd_str form; /* of its population; empty: none */
+};
+
+/* Connects when it is asked. config must outlive it. One thread at a time. */
+struct tagd_io_reader;
+struct tagd_io_reader *tagd_io_reader_new(const struct tagd_config *config);
+void tagd_io_reader_free(struct tagd_io_reader *reader); /* NULL is fine */
+/* The number of shards; 0: the group keeps nothing here yet. */
+enum tagd_io_result tagd_io_read_shards(struct tagd_io_reader *reader, uint32_t *shards, struct tagd_error *error);
+/* The sets, all as they were at one instant; results live in the arena. */
+enum tagd_io_result tagd_io_read_counts(struct tagd_io_reader *reader, uint32_t shard, struct tagd_io_set *sets,
+                                        size_t n_sets, struct tagd_arena *arena, struct tagd_io_shard *of,
+                                        struct tagd_error *error);
+/* How many are in these counts of a set. */
+enum tagd_io_result tagd_io_read_members(struct tagd_io_reader *reader, uint32_t shard, struct tagd_str set,
+                                         const struct tagd_str *members, size_t n, int64_t *counts,
+                                         struct tagd_error *error);
+/* Profiles of up to max customers, from the from-th on, in an order that stays while nothing is written. */
+enum tagd_io_result tagd_io_read_customers(struct tagd_io_reader *reader, uint32_t shard, size_t from, size_t max,
+                                           struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,
+                                           struct tagd_error *error);
+
 #endif

@@ -17,6 +17,7 @@
 #define RECONNECT_PAUSE_MS 200
 #define EXEC_TRIES_MAX 5
 #define LOAD_KEYS_MAX 1000 /* keys of one MGET */
+#define POPULATION "pop"   /* key of its form; its sets have ":" and their name behind it */
 
 struct shard_state {
     uint64_t serial;                 /* of the connection its fence was taken on; 0: none */
@@ -76,6 +77,12 @@ static void arg_u64(struct tagd_redis *redis, uint64_t v)
 {
     char text[24];
     arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, v)});
+}
+
+static void arg_i64(struct tagd_redis *redis, int64_t v)
+{
+    char text[24];
+    arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRId64, v)});
 }
 
 static void arg_instant(struct tagd_redis *redis, int64_t ms)
@@ -570,10 +577,16 @@ static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
     return tagd_fail(&op->error, "shard %" PRIu32 ": others take its fence all the time", op->shard);
 }
 
+static struct tagd_str keep(struct tagd_arena *arena, const redisReply *reply)
+{
+    struct tagd_str s = reply_str(reply);
+    return s.n == 0 ? (struct tagd_str){NULL, 0} : tagd_arena_copy(arena, s.p, s.n);
+}
+
 static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
 {
     struct shard_state *shard = &redis->shards[op->shard];
-    redisReply *replies[3] = {0};
+    redisReply *replies[4] = {0};
     op->status = TAGD_ABORTED;
     if (!take_fence(redis, op)) {
         if (redis->context != NULL)
@@ -592,8 +605,11 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     arg_z(redis, "0");
     arg_z(redis, "0");
     arg_z(redis, "WITHSCORES");
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_shard_key(redis, op->shard, POPULATION);
     send_commands(redis);
-    if (!receive_all(redis, replies, 3, &op->error)) {
+    if (!receive_all(redis, replies, 4, &op->error)) {
         if (redis->context != NULL)
             op->status = refusal(redis, op);
         goto out;
@@ -626,18 +642,13 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     shard->outbox_low = n == 0 ? 0 : op->u.fence.outbox[0].batch;
     shard->outbox_end = n == 0 ? 0 : op->u.fence.outbox[n - 1].batch + 1;
     shard->serial = redis->serial;
+    op->u.fence.population_form = keep(op->arena, replies[3]);
     op->status = TAGD_DONE;
 out:
-    free_all(replies, 3);
+    free_all(replies, 4);
 }
 
 /* ---- LOAD ---- */
-
-static struct tagd_str keep(struct tagd_arena *arena, const redisReply *reply)
-{
-    struct tagd_str s = reply_str(reply);
-    return s.n == 0 ? (struct tagd_str){NULL, 0} : tagd_arena_copy(arena, s.p, s.n);
-}
 
 static void ask_profiles(struct tagd_redis *redis, uint32_t shard, struct tagd_load_item *const *items, size_t n)
 {
@@ -805,6 +816,37 @@ static bool load_settle(struct tagd_redis *redis, struct tagd_op *op)
     return take_values(redis, op, wanted, op->u.load.n_settle, PROFILE);
 }
 
+/* All customers stand among the timers. */
+static bool load_walk(struct tagd_redis *redis, struct tagd_op *op)
+{
+    command(redis, 4);
+    arg_z(redis, "ZRANGE");
+    arg_shard_key(redis, op->shard, "timers");
+    arg_u64(redis, op->u.load.walk_from);
+    arg_u64(redis, op->u.load.walk_from + op->u.load.walk_max - 1);
+    send_commands(redis);
+    redisReply *reply = receive(redis, &op->error);
+    if (reply == NULL)
+        return false;
+    bool ok = reply->type == REDIS_REPLY_ARRAY ||
+              tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
+    size_t n = ok ? reply->elements : 0;
+    struct tagd_load_item **wanted = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(struct tagd_load_item *));
+    op->u.load.walk = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.load.walk));
+    for (size_t i = 0; i < n; i++) {
+        struct tagd_str customer = reply_str(reply->element[i]);
+        op->u.load.walk[i].customer = tagd_arena_copy(op->arena, customer.p, customer.n);
+        wanted[i] = &op->u.load.walk[i];
+    }
+    freeReplyObject(reply);
+    op->u.load.n_walk = n;
+    if (n == 0)
+        return ok;
+    ask_profiles(redis, op->shard, wanted, n);
+    send_commands(redis);
+    return take_values(redis, op, wanted, n, PROFILE);
+}
+
 /* Those due up to the instant, and one more; then the first one after it. */
 static void ask_due(struct tagd_redis *redis, const struct tagd_op *op)
 {
@@ -841,6 +883,8 @@ static void do_load(struct tagd_redis *redis, struct tagd_op *op)
     op->u.load.next_due_ms = TAGD_NEVER;
     op->u.load.settle = NULL;
     op->u.load.n_settle = 0;
+    op->u.load.walk = NULL;
+    op->u.load.n_walk = 0;
     for (size_t i = 0; i < op->u.load.n_items; i++)
         items[i] = &op->u.load.items[i];
     ask_profiles(redis, op->shard, items, op->u.load.n_items);
@@ -861,10 +905,46 @@ static void do_load(struct tagd_redis *redis, struct tagd_op *op)
         freeReplyObject(after);
     ok = ok && (!op->u.load.with_told || load_told(redis, op));
     ok = ok && (op->u.load.settle_max == 0 || load_settle(redis, op));
+    ok = ok && (op->u.load.walk_max == 0 || load_walk(redis, op));
     op->status = ok ? TAGD_DONE : redis->context != NULL ? refusal(redis, op) : TAGD_UNKNOWN;
 }
 
 /* ---- COMMIT ---- */
+
+/* Counts are scores, which are exact up to 2^53. One that comes to 0 goes: no other is 0 then. */
+static void population_commands(struct tagd_redis *redis, uint32_t shard, const struct tagd_population_write *writes)
+{
+    for (size_t i = 0; i < writes->n_drops; i++) {
+        command(redis, 2);
+        arg_z(redis, "DEL");
+        arg_key(redis, shard, POPULATION ":", writes->drops[i]);
+    }
+    bool falls = false;
+    for (size_t i = 0; i < writes->n_counts; i++) {
+        const struct tagd_count_write *count = &writes->counts[i];
+        command(redis, 4);
+        arg_z(redis, "ZINCRBY");
+        arg_key(redis, shard, POPULATION ":", count->set);
+        arg_i64(redis, count->by);
+        arg(redis, count->member);
+        falls = falls || count->by < 0;
+        bool last = i + 1 == writes->n_counts || !tagd_str_eq(writes->counts[i + 1].set, count->set);
+        if (!falls || !last)
+            continue;
+        falls = false;
+        command(redis, 4);
+        arg_z(redis, "ZREMRANGEBYSCORE");
+        arg_key(redis, shard, POPULATION ":", count->set);
+        arg_z(redis, "0");
+        arg_z(redis, "0");
+    }
+    if (writes->form.n == 0)
+        return;
+    command(redis, 3);
+    arg_z(redis, "SET");
+    arg_shard_key(redis, shard, POPULATION);
+    arg(redis, writes->form);
+}
 
 static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_writes *writes)
 {
@@ -928,6 +1008,7 @@ static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_wri
         tagd_buf_add_str(&redis->out, writes->outbox);
         tagd_buf_add(&redis->out, "\r\n", 2);
     }
+    population_commands(redis, writes->shard, &writes->population);
     for (uint64_t batch = state->outbox_low; batch <= writes->outbox_drop_to && batch < state->outbox_end; batch++) {
         command(redis, 3);
         arg_z(redis, "HDEL");
@@ -1185,6 +1266,146 @@ enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head 
         freeReplyObject(reply);
     }
     return result;
+}
+
+/* ---- the population, for readers ---- */
+
+enum tagd_io_result tagd_redis_read_shards(struct tagd_redis *redis, uint32_t *shards, struct tagd_error *error)
+{
+    char key[TAGD_PREFIX_MAX + 8];
+    redisReply *reply = NULL;
+    enum tagd_io_result result = connect_as(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    command(redis, 2);
+    arg_z(redis, "GET");
+    snprintf(key, sizeof(key), "%sshards", redis->config->redis.prefix);
+    arg_z(redis, key);
+    send_commands(redis);
+    result = receive_all(redis, &reply, 1, error) ? TAGD_IO_OK : TAGD_IO_UNREACHABLE;
+    if (result == TAGD_IO_OK)
+        *shards = (uint32_t)reply_u64(reply);
+    free_all(&reply, 1);
+    return result;
+}
+
+static int64_t reply_count(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING ? (int64_t)strtod(reply->str, NULL) : 0;
+}
+
+static bool take_set(struct tagd_io_set *set, const redisReply *reply, struct tagd_arena *arena,
+                     struct tagd_error *error)
+{
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return tagd_fail(error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
+    size_t n = reply->elements / 2;
+    set->more = n > set->most;
+    set->n = set->more ? set->most : n;
+    set->members = tagd_arena_alloc(arena, (set->n + 1) * sizeof(*set->members));
+    set->counts = tagd_arena_alloc(arena, (set->n + 1) * sizeof(*set->counts));
+    for (size_t i = 0; i < set->n; i++) {
+        struct tagd_str member = reply_str(reply->element[2 * i]);
+        set->members[i] = tagd_arena_copy(arena, member.p, member.n);
+        set->counts[i] = reply_count(reply->element[2 * i + 1]);
+    }
+    return true;
+}
+
+/* What EXEC answered: the head, the form, and each set. */
+static bool take_shard(uint32_t shard, struct tagd_io_set *sets, size_t n_sets, const redisReply *reply,
+                       struct tagd_arena *arena, struct tagd_io_shard *of, struct tagd_error *error)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != n_sets + 2)
+        return tagd_fail(error, "Redis: an answer of another form");
+    const redisReply *head = reply->element[0];
+    *of = (struct tagd_io_shard){.form = keep(arena, reply->element[1])};
+    if (head->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(head), &of->head))
+        return tagd_fail(
+            error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?", shard);
+    for (size_t i = 0; i < n_sets; i++)
+        if (!take_set(&sets[i], reply->element[i + 2], arena, error))
+            return false;
+    return true;
+}
+
+enum tagd_io_result tagd_redis_read_counts(struct tagd_redis *redis, uint32_t shard, struct tagd_io_set *sets,
+                                           size_t n_sets, struct tagd_arena *arena, struct tagd_io_shard *of,
+                                           struct tagd_error *error)
+{
+    enum tagd_io_result result = connect_as(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    command(redis, 1);
+    arg_z(redis, "MULTI");
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_shard_key(redis, shard, "head");
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_shard_key(redis, shard, POPULATION);
+    for (size_t i = 0; i < n_sets; i++) {
+        command(redis, 5);
+        arg_z(redis, "ZREVRANGE");
+        arg_key(redis, shard, POPULATION ":", sets[i].name);
+        arg_z(redis, "0");
+        arg_u64(redis, sets[i].most); /* one more, to see whether there are */
+        arg_z(redis, "WITHSCORES");
+    }
+    command(redis, 1);
+    arg_z(redis, "EXEC");
+    size_t n = redis->n_out;
+    redisReply **replies = tagd_arena_zalloc(arena, n * sizeof(redisReply *));
+    send_commands(redis);
+    bool received = receive_all(redis, replies, n, error);
+    if (!received)
+        result = redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+    else if (!take_shard(shard, sets, n_sets, replies[n - 1], arena, of, error))
+        result = TAGD_IO_CONFIG;
+    free_all(replies, n);
+    return result;
+}
+
+enum tagd_io_result tagd_redis_read_members(struct tagd_redis *redis, uint32_t shard, struct tagd_str set,
+                                            const struct tagd_str *members, size_t n, int64_t *counts,
+                                            struct tagd_error *error)
+{
+    enum tagd_io_result result = connect_as(redis, false, error);
+    for (size_t i = 0; i < n && result == TAGD_IO_OK; i += LOAD_KEYS_MAX) {
+        size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
+        redisReply *reply = NULL;
+        command(redis, 2 + some);
+        arg_z(redis, "ZMSCORE");
+        arg_key(redis, shard, POPULATION ":", set);
+        for (size_t k = i; k < i + some; k++)
+            arg(redis, members[k]);
+        send_commands(redis);
+        if (!receive_all(redis, &reply, 1, error))
+            result = redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+        for (size_t k = 0; result == TAGD_IO_OK && k < some; k++)
+            counts[i + k] = k < reply->elements ? reply_count(reply->element[k]) : 0;
+        free_all(&reply, 1);
+    }
+    return result;
+}
+
+enum tagd_io_result tagd_redis_read_customers(struct tagd_redis *redis, uint32_t shard, size_t from, size_t max,
+                                              struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,
+                                              struct tagd_error *error)
+{
+    struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = shard, .arena = arena};
+    enum tagd_io_result result = connect_as(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    op.u.load.walk_from = from;
+    op.u.load.walk_max = max;
+    if (!load_walk(redis, &op)) {
+        *error = op.error;
+        return redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+    }
+    *items = op.u.load.walk;
+    *n = op.u.load.n_walk;
+    return TAGD_IO_OK;
 }
 
 struct tagd_redis *tagd_redis_new(const struct tagd_config *config, uint32_t partitions, const struct tagd_notes *notes,

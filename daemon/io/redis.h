@@ -6,6 +6,8 @@
  *   <prefix>TAG:timers        sorted set: customer by next due instant in ms, +inf if nothing is due
  *   <prefix>TAG:outbox        hash: batch -> "<fence> <prev_fence>\n" and the shard's bytes
  *   <prefix>TAG:told          hash, during a repair: customer -> what the outputs tell, as the shard wrote it
+ *   <prefix>TAG:pop           the population's form: what is counted
+ *   <prefix>TAG:pop:<set>     sorted set: how many customers, by tag; see population/population.h
  *   <prefix>tags:<customer>   hash for readers
  *   <prefix>group             the group that owns the prefix
  *   <prefix>shards            the number of shards the state was made with
@@ -29,6 +31,18 @@ enum tagd_io_result tagd_redis_connect(struct tagd_redis *redis, struct tagd_err
 void tagd_redis_submit(struct tagd_redis *redis, struct tagd_op *op);
 enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, struct tagd_str customer,
                                     struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error);
+
+/* See io.h: tagd_io_read_... */
+enum tagd_io_result tagd_redis_read_shards(struct tagd_redis *redis, uint32_t *shards, struct tagd_error *error);
+enum tagd_io_result tagd_redis_read_counts(struct tagd_redis *redis, uint32_t shard, struct tagd_io_set *sets,
+                                           size_t n_sets, struct tagd_arena *arena, struct tagd_io_shard *of,
+                                           struct tagd_error *error);
+enum tagd_io_result tagd_redis_read_members(struct tagd_redis *redis, uint32_t shard, struct tagd_str set,
+                                            const struct tagd_str *members, size_t n, int64_t *counts,
+                                            struct tagd_error *error);
+enum tagd_io_result tagd_redis_read_customers(struct tagd_redis *redis, uint32_t shard, size_t from, size_t max,
+                                              struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,
+                                              struct tagd_error *error);
 
 /* The heads of all shards as they are, `partitions` of them. Takes no fence, writes nothing. */
 enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error);

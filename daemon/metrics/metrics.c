@@ -76,6 +76,9 @@ static const struct counter counters[] = {
      "counter"},
     {"tagd_repair_customers_total", "", "Customers compared with what was published of them, by repairs.",
      WORKER(repair_told), "counter"},
+    {"tagd_populations_counted_total", "",
+     "Shards whose customers were counted anew: the catalog's breakdowns are others, or an earlier version made them.",
+     WORKER(populations_counted), "counter"},
     {"tagd_audits_total", "", "Comparisons of a running shard's state in Redis with Kafka's committed batch.",
      WORKER(audits), "counter"},
     {"tagd_audit_mismatches_total", "", "Comparisons that found a difference; the shard was taken over again.",
@@ -129,17 +132,21 @@ static void head(struct tagd_buf *out, const char *name, const char *help, const
     tagd_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* A label's value: backslash, quote and line feed are escaped. */
-static void label(struct tagd_buf *out, const char *value)
+void tagd_metrics_label(struct tagd_buf *out, struct tagd_str value)
 {
-    for (; *value != '\0'; value++) {
-        if (*value == '\\' || *value == '"')
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '\\' || value.p[i] == '"')
             tagd_buf_add_byte(out, '\\');
-        if (*value == '\n')
+        if (value.p[i] == '\n')
             tagd_buf_add_z(out, "\\n");
         else
-            tagd_buf_add_byte(out, (unsigned char)*value);
+            tagd_buf_add_byte(out, (unsigned char)value.p[i]);
     }
+}
+
+static void label(struct tagd_buf *out, const char *value)
+{
+    tagd_metrics_label(out, tagd_str_of(value));
 }
 
 static void write_dead_letters(const struct tagd_metrics_worker *workers, size_t n, struct tagd_buf *out)

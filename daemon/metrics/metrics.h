@@ -4,6 +4,7 @@
 #define TAGD_METRICS_H
 
 #include "io/io.h"
+#include "population/population.h"
 #include "tagd/worker.h"
 
 struct tagd_metrics_shard {
@@ -27,6 +28,16 @@ struct tagd_metrics_info {
 
 void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers,
                         size_t n_workers, struct tagd_buf *out);
+
+/* A label's value: backslash, quote and line feed are escaped. */
+void tagd_metrics_label(struct tagd_buf *out, struct tagd_str value);
+
+/* ---- the population (population.c) ---- */
+
+#define TAGD_METRICS_TAGS_MAX 100 /* of a value's tags the most frequent are exported */
+/* sums: of this process's shards; NULL: nobody knows them. flows: of each worker. */
+void tagd_metrics_population(const struct tagd_catalog *catalog, const struct tagd_counts *sums,
+                             const struct tagd_flow *const *flows, size_t n_flows, struct tagd_buf *out);
 
 /* Counters that only some faults move: their names and sums, for the log. */
 #define TAGD_METRICS_WATCHED 24

@@ -241,6 +241,7 @@ void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
     op->u.load.settle_max = batch->settle ? TAGD_SETTLE_MAX : 0;
     op->u.load.settle = NULL;
     op->u.load.n_settle = 0;
+    op->u.load.walk_max = 0;
 }
 
 /* ---- the engine's turn ---- */
@@ -403,11 +404,38 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     *write = (struct tagd_profile_write){.customer = customer->id, .due_ms = tagd_profile_due(profile)};
     set_timer(batch, write, !known || customer->fired || write->due_ms < due);
     batch->n_begun += !known;
+    tagd_tally_customer(&batch->tally, profile, !known);
     bool changed = shown_revisions(profile) != shown || tagd_engine_untold(context->engine) != untold;
     if (changed && !batch->muted)
         make_view(batch, arena, write);
     write_profile(batch, write);
     return !changed || !batch->muted || loaded->told.n > 0 || tell_before(batch, loaded, arena, error);
+}
+
+static struct tagd_tag *copy_tags(const struct tagd_profile *profile, const struct tagd_catalog *catalog,
+                                  struct tagd_arena *arena)
+{
+    size_t n = tagd_catalog_n_dimensions(catalog);
+    struct tagd_tag *tags = tagd_arena_alloc(arena, (n + 1) * sizeof(*tags));
+    for (size_t d = 0; d < n; d++) {
+        struct tagd_str text = tagd_profile_tag_text(profile, d);
+        tags[d] = (struct tagd_tag){tagd_profile_tag(profile, d),
+                                    text.p ? tagd_arena_copy(arena, text.p, text.n) : (struct tagd_str){NULL, 0}};
+    }
+    return tags;
+}
+
+/* What the population sees of settling: told tags take the place of computed ones and are evaluated over; only what that
+ * comes to in the end is a move. */
+static void tally_settled(struct tagd_batch *batch, const struct tagd_tag *before)
+{
+    const struct tagd_profile *profile = batch->context->profile;
+    for (size_t d = 0; d < tagd_catalog_n_dimensions(batch->context->config->catalog); d++) {
+        struct tagd_tag now = {tagd_profile_tag(profile, d), tagd_profile_tag_text(profile, d)};
+        if (now.index != before[d].index || (now.index >= 0 && !tagd_str_eq(now.text, before[d].text)))
+            tagd_tally_move(&batch->tally, d, before[d], now, tagd_profile_clock(profile));
+    }
+    tagd_tally_customer(&batch->tally, profile, false);
 }
 
 /* A customer of whom something is told, once all is replayed. */
@@ -430,7 +458,9 @@ static bool settle_customer(struct tagd_batch *batch, const struct tagd_load_ite
                          batch->shard->number, (int)loaded->customer.n, loaded->customer.p);
     int64_t due = tagd_profile_due(context->profile);
     bool shown = shown_revisions(context->profile) > 0; /* perhaps by a batch that was taken back */
+    const struct tagd_tag *before = copy_tags(context->profile, context->config->catalog, arena);
     tagd_told_settle(&told, context, (struct tagd_sink){batch, on_change});
+    tally_settled(batch, before);
     struct tagd_profile_write *write = &batch->writes[batch->n_writes++];
     *write = (struct tagd_profile_write){.customer = loaded->customer, .due_ms = tagd_profile_due(context->profile)};
     set_timer(batch, write, write->due_ms < due);
@@ -533,15 +563,21 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
                       struct tagd_error *error)
 {
     const struct tagd_limits *limits = tagd_engine_limits(context->engine);
+    const struct tagd_catalog *catalog = context->config->catalog;
     batch->context = context;
+    tagd_tally_begin(&batch->tally, catalog);
+    if (!batch->settle)
+        tagd_engine_watch(context->engine, tagd_tally_move, &batch->tally);
     batch->next_due_ms = op->u.load.due_to_ms != INT64_MIN ? op->u.load.next_due_ms : batch->shard->next_due_ms;
     context->emit.caught_up = batch->caught_up;
     bool ok = batch->settle  ? settle_customers(batch, op, error)
               : batch->muted ? apply_muted(batch, op, error)
                              : apply_customers(batch, op, error);
+    tagd_engine_watch(context->engine, NULL, NULL);
     if (!ok)
         return false;
     settle_bytes(batch, op->arena);
+    tagd_batch_population(batch, catalog, op->arena);
     __atomic_store_n(&context->stats->limit_panes, limits->panes, __ATOMIC_RELAXED);
     __atomic_store_n(&context->stats->limit_values, limits->values, __ATOMIC_RELAXED);
     __atomic_store_n(&context->stats->limit_dedupe_ids, limits->dedupe_ids, __ATOMIC_RELAXED);
@@ -571,6 +607,8 @@ void tagd_batch_try(struct tagd_batch *batch, struct tagd_shard_context *context
     struct tagd_error why; /* a profile that can't be read is for apply to tell */
     batch->context = context;
     batch->subject = customer->id;
+    tagd_tally_begin(&batch->tally, context->config->catalog);
+    tagd_engine_watch(context->engine, tagd_tally_move, &batch->tally);
     if (step->item + 1 == customer->first && (bytes.n == 0 || !tagd_profile_decode(profile, bytes, &why)))
         tagd_profile_clear(profile);
     apply_item(batch, &batch->items[step->item]);
@@ -651,6 +689,7 @@ void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context
     writes->n_profiles = batch->n_writes;
     writes->told = batch->told;
     writes->n_told = batch->n_told;
+    writes->population = batch->population;
 }
 
 void tagd_batch_outputs(struct tagd_batch *batch, struct tagd_shard_outputs *outputs)
@@ -709,6 +748,8 @@ void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writ
     TAGD_COUNT(context->stats, batches, 1);
     TAGD_COUNT(context->stats, batch_records, batch->n_items);
     count_told(&batch->n, context->stats);
+    if (context->flow != NULL)
+        tagd_flow_add(context->flow, batch->tally.moves, batch->tally.n_moves);
 }
 
 void tagd_batch_free(struct tagd_batch *batch)
@@ -721,6 +762,7 @@ void tagd_batch_free(struct tagd_batch *batch)
     free(batch->pending);
     free(batch->outputs);
     free(batch->told);
+    tagd_tally_free(&batch->tally);
     tagd_buf_free(&batch->told_bytes);
     tagd_buf_free(&batch->profile_bytes);
     tagd_buf_free(&batch->text);

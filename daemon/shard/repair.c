@@ -418,6 +418,8 @@ static enum tagd_takeover_result undo(struct tagd_takeover *takeover, const stru
     if (takeover->n_changes > 0)
         return load_customers(takeover, op, TAGD_TAKEOVER_REPAIR_UNDO);
     write_begin(takeover, config);
+    if (!takeover->head.exists)
+        tagd_population_begin(config->catalog, op->arena, &takeover->writes.population);
     return tagd_takeover_commit(takeover, op, TAGD_TAKEOVER_REPAIR_BEGIN);
 }
 

@@ -71,6 +71,14 @@ enum tagd_takeover_result tagd_takeover_start(struct tagd_takeover *takeover, st
 /* It must not be taken over, by what was read: to try once more, or to stop. */
 enum tagd_takeover_result tagd_takeover_refused(struct tagd_takeover *takeover, struct tagd_worker_stats *stats);
 
+/* What is counted is that of this catalog; else, with the table's consent, it is counted before anything is done. */
+bool tagd_population_is_counted(const struct tagd_takeover *takeover, const struct tagd_catalog *catalog);
+enum tagd_takeover_result tagd_population_count(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                                struct tagd_op *op);
+enum tagd_takeover_result tagd_population_next(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                                               struct tagd_worker_stats *stats, struct tagd_op *op,
+                                               struct tagd_error *error);
+
 /* The table said REPAIR. */
 enum tagd_takeover_result tagd_repair_begin(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
                                             struct tagd_worker_stats *stats, struct tagd_op *op,

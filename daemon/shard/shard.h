@@ -3,6 +3,7 @@
 #ifndef TAGD_SHARD_SHARD_H
 #define TAGD_SHARD_SHARD_H
 
+#include "population/population.h"
 #include "tagd/emit.h"
 #include "tagd/engine.h"
 #include "tagd/port.h"
@@ -66,6 +67,7 @@ struct tagd_shard_context {
     struct tagd_profile *profile;
     struct tagd_emit emit;
     struct tagd_worker_stats *stats;
+    struct tagd_flow *flow; /* NULL: nobody asks */
 };
 
 #define TAGD_COUNT(stats, field, by)                                                                                   \
@@ -135,7 +137,9 @@ struct tagd_batch {
     /* while it is applied */
     struct tagd_str subject;
     struct tagd_batch_told_of n;
-    uint64_t n_begun; /* customers that were not there before */
+    uint64_t n_begun;        /* customers that were not there before */
+    struct tagd_tally tally; /* what all of it makes of the population */
+    struct tagd_population_write population;
     struct tagd_shard_context *context;
 };
 
@@ -225,6 +229,14 @@ void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t o
 /* Views point into bytes and the arena. False: damaged, or of another version. */
 bool tagd_outbox_read(struct tagd_str bytes, struct tagd_arena *arena, struct tagd_outbox_content *content);
 
+/* ---- the population (population.c) ---- */
+
+/* What the batch's customers change in it, once all are tallied. Memory: arena. */
+void tagd_batch_population(struct tagd_batch *batch, const struct tagd_catalog *catalog, struct tagd_arena *arena);
+/* Of writes that make the shard's first head: its population begins with nothing. */
+void tagd_population_begin(const struct tagd_catalog *catalog, struct tagd_arena *arena,
+                           struct tagd_population_write *population);
+
 /* ---- taking over (takeover.c) ---- */
 
 enum tagd_takeover_verdict {
@@ -279,6 +291,9 @@ enum tagd_takeover_step {
     TAGD_TAKEOVER_REPAIR_TELL,
     TAGD_TAKEOVER_REPAIR_LETTERS,
     TAGD_TAKEOVER_REPAIR_REPLAY,
+    TAGD_TAKEOVER_UNCOUNT, /* these are population.c's */
+    TAGD_TAKEOVER_COUNT,
+    TAGD_TAKEOVER_COUNTED,
     TAGD_TAKEOVER_START,
     TAGD_TAKEOVER_DONE
 };
@@ -311,6 +326,10 @@ struct tagd_takeover {
     size_t n_changes, cap_changes;
     int64_t outputs_next; /* the chunk after this one begins here */
     bool outputs_over;    /* there is none */
+    /* while its customers are counted */
+    struct tagd_str population_form; /* as FENCE found it */
+    struct tagd_counts counts;       /* memory that outlives the take-over */
+    size_t n_counted;                /* customers; then counts that are written */
 };
 
 enum tagd_takeover_result {
@@ -319,7 +338,8 @@ enum tagd_takeover_result {
     TAGD_TAKEOVER_STOP,   /* refused, or a right is missing: *error says what was found and what can be done */
     TAGD_TAKEOVER_RUNNING /* the shard runs */
 };
-/* Fills op (arena set by the caller, who doesn't reset it until the take-over is over) for the first step. */
+/* Fills op (arena set by the caller, who doesn't reset it until the take-over is over) for the first step. *takeover is
+ * zeroed, or was one before. */
 void tagd_takeover_begin(struct tagd_takeover *takeover, struct tagd_shard *shard, struct tagd_op *op);
 /* op is completed. */
 enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, const struct tagd_worker_config *config,

@@ -6,6 +6,7 @@
  *   COMMITTED  Kafka's offsets and their metadata
  *   TAIL       the last batch on the output partitions
  *   ...        the table below decides
+ *   UNCOUNT, COUNT, COUNTED   if the population isn't that of this catalog: see population.c; then all of it again
  *   MARK       if "delivery" has changed to at_least_once: head says so, before anything is sent that way
  *   REFETCH, PUBLISH   batches of the outbox that Kafka doesn't have, in order
  *   LEVEL_OFFSETS, MARK   if "delivery" has changed to exactly_once: Kafka's batch is head's, and head says so
@@ -432,7 +433,7 @@ enum tagd_takeover_result tagd_takeover_submit(struct tagd_takeover *takeover, s
 void tagd_takeover_begin(struct tagd_takeover *takeover, struct tagd_shard *shard, struct tagd_op *op)
 {
     uint64_t at_least = shard->fence;
-    *takeover = (struct tagd_takeover){.shard = shard};
+    *takeover = (struct tagd_takeover){.shard = shard, .counts = takeover->counts};
     shard->status = TAGD_SHARD_RECOVERING;
     op->u.fence.at_least = at_least;
     tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_FENCE, TAGD_OP_FENCE);
@@ -482,6 +483,7 @@ static enum tagd_takeover_result fenced(struct tagd_takeover *takeover, const st
     takeover->outbox = op->u.fence.outbox;
     takeover->n_outbox = op->u.fence.n_outbox;
     takeover->next_due_ms = op->u.fence.next_due_ms;
+    takeover->population_form = op->u.fence.population_form;
     bool ours = strcmp(takeover->head.owner, config->owner) == 0;
     if (!takeover->head.exists || tagd_head_importing(&takeover->head) || (ours && !config->at_least_once))
         return ask_committed(takeover, op);
@@ -631,6 +633,8 @@ static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const s
     takeover->repeats = takeover->head.at_least_once;
     takeover->shard->published = takeover->head.batch;
     takeover->shard->repair_level = takeover->decision.repair_level;
+    if (takeover->decision.verdict != TAGD_TAKEOVER_REFUSE && !tagd_population_is_counted(takeover, config->catalog))
+        return tagd_population_count(takeover, config, op);
     switch (takeover->decision.verdict) {
     case TAGD_TAKEOVER_REFUSE: return tagd_takeover_refused(takeover, stats);
     case TAGD_TAKEOVER_REPAIR: return tagd_repair_begin(takeover, config, stats, op, error);
@@ -715,6 +719,9 @@ enum tagd_takeover_result tagd_takeover_next(struct tagd_takeover *takeover, con
     case TAGD_TAKEOVER_REPAIR_TELL:
     case TAGD_TAKEOVER_REPAIR_LETTERS:
     case TAGD_TAKEOVER_REPAIR_REPLAY: return tagd_repair_next(takeover, config, stats, op, error);
+    case TAGD_TAKEOVER_UNCOUNT:
+    case TAGD_TAKEOVER_COUNT:
+    case TAGD_TAKEOVER_COUNTED: return tagd_population_next(takeover, config, stats, op, error);
     case TAGD_TAKEOVER_START: return started(takeover, config, stats);
     case TAGD_TAKEOVER_DONE: break;
     }

@@ -451,22 +451,27 @@ static bool follow_tag(struct tagd_told_tag *of, const struct tagd_told_change *
     return true;
 }
 
+/* A goal that begins as churn.level changes is told to begin on one topic and to end on another, which are read one after
+ * the other. So what is told of a goal doesn't depend on their order: starts grow, and what began no later than one that
+ * has ended has ended too. */
 static void follow_goal_begun(struct tagd_told *told, const struct tagd_told_change *change)
 {
     if (change->goal < 0)
         return;
-    told->goals[change->goal].running = true;
-    told->goals[change->goal].started = change->goal_started_ms;
+    struct tagd_goal_state *goal = &told->goals[change->goal];
+    if (goal->outcome != TAGD_GOAL_NONE && change->goal_started_ms <= goal->ended_started)
+        return;
+    goal->running = true;
+    goal->started = change->goal_started_ms;
 }
 
-static bool follow_goal_ended(struct tagd_goal_state *goal, const struct tagd_told_change *change)
+static void follow_goal_ended(struct tagd_goal_state *goal, const struct tagd_told_change *change)
 {
-    bool follows = goal->running && goal->started == change->goal_started_ms;
-    *goal = (struct tagd_goal_state){.outcome = change->outcome,
-                                     .ended_started = change->goal_started_ms,
-                                     .ended = change->time_ms,
-                                     .revision = change->revision};
-    return follows;
+    goal->running = goal->running && goal->started > change->goal_started_ms;
+    goal->outcome = change->outcome;
+    goal->ended_started = change->goal_started_ms;
+    goal->ended = change->time_ms;
+    goal->revision = change->revision;
 }
 
 /* What the event says follows what is told of its kind. */
@@ -475,7 +480,7 @@ static bool follow(struct tagd_told *told, const struct tagd_catalog *catalog, c
     struct tagd_told_tag *of = &told->tags[change->dimension];
     switch (change->kind) {
     case TAGD_KIND_PROPOSAL: return follow_proposal(&of->review, catalog, change);
-    case TAGD_KIND_GOAL: return follow_goal_ended(&told->goals[change->goal], change);
+    case TAGD_KIND_GOAL: follow_goal_ended(&told->goals[change->goal], change); return true;
     default: return follow_tag(of, change);
     }
 }
@@ -534,12 +539,10 @@ static bool take_back_proposal(struct tagd_review *review, const struct tagd_cat
     return last;
 }
 
-/* How the one before it ended isn't known any more. */
-static bool take_back_goal_ended(struct tagd_goal_state *goal, const struct tagd_told_change *change)
+/* It runs again; how the one before it ended isn't known any more. */
+static void take_back_goal_ended(struct tagd_goal_state *goal, const struct tagd_told_change *change)
 {
-    bool last = goal->outcome == change->outcome && goal->ended_started == change->goal_started_ms;
     *goal = (struct tagd_goal_state){.running = true, .started = change->goal_started_ms};
-    return last;
 }
 
 static bool take_back(struct tagd_told *told, const struct tagd_catalog *catalog, const struct tagd_told_change *change)
@@ -547,7 +550,7 @@ static bool take_back(struct tagd_told *told, const struct tagd_catalog *catalog
     struct tagd_told_tag *of = &told->tags[change->dimension];
     switch (change->kind) {
     case TAGD_KIND_PROPOSAL: return take_back_proposal(&of->review, catalog, change);
-    case TAGD_KIND_GOAL: return take_back_goal_ended(&told->goals[change->goal], change);
+    case TAGD_KIND_GOAL: take_back_goal_ended(&told->goals[change->goal], change); return true;
     default: break;
     }
     if (change->goal >= 0 && change->goal_started_ms == change->time_ms) /* it began with this very change */

@@ -181,6 +181,8 @@ enum tagd_import_result tagd_import_begin(struct tagd_import *import, const stru
             write_head(lane, &import->writes[n++]);
         }
     }
+    for (size_t i = 0; i < n; i++)
+        tagd_population_begin(import->config.catalog, &import->arena, &import->writes[i].population);
     enum tagd_import_result result = commit(import, n, error);
     for (uint32_t number = 0; number < import->config.partitions && result == TAGD_IMPORT_OK; number++) {
         struct lane *lane = &import->lanes[number];
@@ -252,6 +254,7 @@ static enum tagd_import_result step(struct tagd_import *import, struct lane *lan
     writes->head.latest_ms = batch->latest_ms;
     writes->profiles = batch->writes;
     writes->n_profiles = batch->n_writes;
+    writes->population = batch->population;
     baseline->lines = import->n_lines;
     baseline->events += import->stats.events - before.events;
     baseline->duplicates += import->stats.duplicates - before.duplicates;

@@ -24,6 +24,7 @@ struct tagd_catalog;
 #define TAGD_ALIASES_MAX 10000
 #define TAGD_GOALS_MAX 100
 #define TAGD_DRIVERS_MAX 20
+#define TAGD_BREAKDOWNS_MAX 100
 
 /* Compiles the text (of n bytes; `name` is the file's name for messages). NULL: *error says file, JSON Pointer, line,
  * column, what was found and expected, with the source line and a caret on lines of their own. The catalog owns all it
@@ -85,6 +86,9 @@ int32_t tagd_catalog_dimension_find(const struct tagd_catalog *catalog, struct t
 bool tagd_catalog_is_value(const struct tagd_catalog *catalog, size_t dimension);
 size_t tagd_catalog_n_tags(const struct tagd_catalog *catalog, size_t dimension);
 const char *tagd_catalog_tag(const struct tagd_catalog *catalog, size_t dimension, size_t tag);
+/* What people read of a dimension or an alert, and of a tag: JSON, a text or texts by language. NULL: none. */
+const char *tagd_catalog_label(const struct tagd_catalog *catalog, size_t dimension);
+const char *tagd_catalog_tag_label(const struct tagd_catalog *catalog, size_t dimension, size_t tag);
 /* Goals: entering a tag starts one, an event within a time reaches it, else it is missed. */
 struct tagd_goal {
     const char *name;

@@ -71,6 +71,10 @@ const struct tagd_limits *tagd_engine_limits(const struct tagd_engine *engine);
  * that they had. TOLD at first. */
 enum tagd_telling { TAGD_TOLD, TAGD_BASELINE, TAGD_REPLAY };
 void tagd_engine_telling(struct tagd_engine *engine, enum tagd_telling telling);
+/* Called at every change of a tag or an alert, told or not, several of one dimension one after the other; not for what
+ * is told of a repair's differences, where no tag changes. `from` and `to` live until it returns. */
+typedef void (*tagd_moved)(void *to, size_t dimension, struct tagd_tag from, struct tagd_tag into, int64_t at_ms);
+void tagd_engine_watch(struct tagd_engine *engine, tagd_moved moved, void *to); /* moved NULL: nobody is called */
 /* How many times anything changed untold, ever: whether a customer's did is seen by looking before and after. */
 uint64_t tagd_engine_untold(const struct tagd_engine *engine);
 

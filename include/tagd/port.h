@@ -147,6 +147,20 @@ struct tagd_told_write {             /* during a repair: what the outputs tell o
     struct tagd_str customer, bytes; /* bytes.n = 0: it goes */
 };
 
+/* The population: named sets of counts, which stand beside the profiles and change with them. A count that comes to 0 is
+ * gone. Beside them stands their form, a text that says what is counted. */
+struct tagd_count_write { /* it becomes larger by so much */
+    struct tagd_str set, member;
+    int64_t by;
+};
+struct tagd_population_write {
+    const struct tagd_str *drops; /* these sets go, before anything is counted */
+    size_t n_drops;
+    const struct tagd_count_write *counts; /* those of one set one after the other */
+    size_t n_counts;
+    struct tagd_str form; /* empty: it stays */
+};
+
 struct tagd_shard_writes { /* COMMIT: one shard's share of a batch */
     uint32_t shard;
     uint64_t fence;                  /* ours */
@@ -156,8 +170,9 @@ struct tagd_shard_writes { /* COMMIT: one shard's share of a batch */
     size_t n_profiles;
     const struct tagd_told_write *told;
     size_t n_told;
-    struct tagd_str outbox;     /* entry of head.batch; empty: none */
-    uint64_t outbox_drop_to;    /* entries of batches <= this go; 0: none */
+    struct tagd_str outbox;  /* entry of head.batch; empty: none */
+    uint64_t outbox_drop_to; /* entries of batches <= this go; 0: none */
+    struct tagd_population_write population;
     enum tagd_op_status status; /* result: DONE or FENCED, or the operation's */
 };
 
@@ -195,7 +210,8 @@ struct tagd_op {
             struct tagd_head head;
             struct tagd_outbox_entry *outbox; /* ascending by batch */
             size_t n_outbox;
-            int64_t next_due_ms; /* TAGD_NEVER: none */
+            int64_t next_due_ms;             /* TAGD_NEVER: none */
+            struct tagd_str population_form; /* empty: none */
         } fence;
         struct {
             struct tagd_committed_topic *topics;    /* by topic */
@@ -226,6 +242,10 @@ struct tagd_op {
             size_t settle_max;             /* and up to so many customers of whom something is told; 0: don't ask */
             struct tagd_load_item *settle; /* results: with profile and told, in any order */
             size_t n_settle;
+            size_t walk_max;             /* and up to so many of all customers, from the walk_from-th on, in an order */
+            size_t walk_from;            /* that stays while nothing is written; 0: don't ask */
+            struct tagd_load_item *walk; /* results: with their profiles */
+            size_t n_walk;
         } load;
         struct {
             struct tagd_shard_writes *shards;

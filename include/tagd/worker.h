@@ -49,6 +49,7 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
         data_gaps;
     uint64_t repairs_begun, repairs, repair_records, repair_told, repair_changes; /* begun; ended; records replayed;
                                      customers that the outputs tell of; differences published */
+    uint64_t populations_counted;      /* shards whose customers were counted anew */
     uint64_t audits, audit_mismatches; /* comparisons of a running shard with Kafka's committed batch and the store's */
     uint64_t trials;                   /* records tried out first, since an earlier owner died */
     uint64_t undeclared_attributes;
@@ -76,6 +77,9 @@ bool tagd_worker_step(struct tagd_worker *worker, int timeout_ms, struct tagd_er
 /* Asks for a stop: what is in flight is finished, heads are marked as left cleanly, nothing stays open. */
 void tagd_worker_stop(struct tagd_worker *worker);
 const struct tagd_worker_stats *tagd_worker_stats(const struct tagd_worker *worker);
+/* How often tags were come to and left, since start, without what a repair replays; it lives as long as the worker. */
+struct tagd_flow;
+const struct tagd_flow *tagd_worker_flow(const struct tagd_worker *worker);
 size_t tagd_worker_shards(const struct tagd_worker *worker, struct tagd_shard_stats *out, size_t max);
 
 #endif

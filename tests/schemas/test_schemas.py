@@ -204,6 +204,7 @@ def test_limits_of_catalog_and_event_are_those_of_the_headers():
     assert defs["event"]["properties"]["fields"]["maxProperties"] == c["TAGD_FIELDS_MAX"]
     assert catalog["attributes"]["maxProperties"] == c["TAGD_ATTRIBUTES_MAX"]
     assert catalog["dimensions"]["maxProperties"] == c["TAGD_DIMENSIONS_MAX"]
+    assert catalog["breakdowns"]["maxItems"] == c["TAGD_BREAKDOWNS_MAX"]
     assert defs["dimension"]["properties"]["tags"]["maxItems"] == c["TAGD_TAGS_MAX"]
     assert catalog["alerts"]["maxProperties"] == c["TAGD_ALERTS_MAX"]
     assert catalog["aliases"]["maxProperties"] == c["TAGD_ALIASES_MAX"]

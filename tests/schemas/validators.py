@@ -49,6 +49,7 @@ BY_SCHEMA = {name: validator(name, closed=True) for _, name in OUTPUTS.values()}
 CUSTOMER = validator("customer", closed=True)
 DEAD_LETTER = validator("dead-letter-headers")
 EVENT = validator("event-in")
+POPULATION = validator("population", closed=True)
 CATALOG = validator("catalog")
 CONFIG = validator("config")
 
@@ -98,6 +99,21 @@ def check_change_message(message):
     event = event_of(message)
     check_change(event)
     assert message.key().decode() == event["subject"]
+
+
+def check_population(document):
+    """The schema, and what a schema can't say."""
+    wrong = fault(POPULATION, document)
+    assert wrong is None, f"{wrong} in {json.dumps(document)[:2000]}"
+    for name, of in document["dimensions"].items():
+        assert of["customers"] + of["none"] == document["customers"], name
+        assert sum(t["customers"] for t in of["tags"]) + of["others"] == of["customers"], name
+    for of in document.get("breakdowns", []):
+        assert sum(c["customers"] for c in of["counts"]) + of["others"] == of["customers"], of["dimensions"]
+    for day in document.get("days", []):
+        for name, of in day["dimensions"].items():
+            for which in ("entries", "exits"):
+                assert "tags" not in of or sum(t[which] for t in of["tags"]) == of[which], (day["day"], name)
 
 
 def check_dead_letter_message(message):

@@ -72,7 +72,11 @@ static struct tagd_str header_text(const struct tagd_record *record, const char 
 /* The kind of an event, and its type: of the headers in binary mode. */
 static bool read_kind(const struct tagd_record *record, enum tagd_kind *kind, struct tagd_str *type)
 {
-    static const char *const prefixes[TAGD_KINDS] = {"tag:", "alert:", "proposal:", "churn:"};
+    static const char *const prefixes[TAGD_KINDS] = {[TAGD_KIND_TAG] = "tag:",
+                                                     [TAGD_KIND_ALERT] = "alert:",
+                                                     [TAGD_KIND_PROPOSAL] = "proposal:",
+                                                     [TAGD_KIND_GOAL] = "goal:",
+                                                     [TAGD_KIND_CHURN] = "churn:"};
     struct tagd_str id = header_text(record, "ce_id");
     *type = header_text(record, "ce_type");
     if (id.p == NULL) {
@@ -135,18 +139,76 @@ static bool follow_tag(struct tagd_str *tag, const struct tagd_record *record, e
     return follows;
 }
 
+static size_t find_goal(const struct sim *sim, struct tagd_str name)
+{
+    size_t g = 0;
+    while (g < tagd_catalog_n_goals(sim->plan.catalog) &&
+           !tagd_str_eq(name, tagd_str_of(tagd_catalog_goal(sim->plan.catalog, g)->name)))
+        g++;
+    return g;
+}
+
+/* It begins on another topic than it ends on, and nobody knows in which order the two are seen. */
+static bool is_split(const struct sim *sim, size_t goal)
+{
+    size_t dimension = tagd_catalog_goal(sim->plan.catalog, goal)->dimension;
+    return tagd_catalog_kind(sim->plan.catalog, dimension) == TAGD_KIND_CHURN;
+}
+
+/* What ends is what ran, by its deadline. */
+static void check_goal(struct sim *sim, struct sim_customer_truth *truth, const struct tagd_record *record)
+{
+    size_t g = find_goal(sim, tag_at(find(record->value, "{\"goal\":")));
+    struct tagd_str deadline = tag_at(find(record->value, "\"deadline\":"));
+    if (g < tagd_catalog_n_goals(sim->plan.catalog) && is_split(sim, g))
+        return;
+    if (g == tagd_catalog_n_goals(sim->plan.catalog) || !same_tag(deadline, truth->deadline[g]) || deadline.p == NULL)
+        sim_fail(sim, "a goal ends that doesn't run: %.*s", (int)record->value.n, record->value.p);
+    else
+        truth->deadline[g].p = NULL;
+}
+
+/* A change that enters a goal's tag names the goal, which begins, or runs already. */
+static void follow_goal(struct sim *sim, struct sim_customer_truth *truth, const struct tagd_record *record,
+                        enum tagd_kind kind, size_t dimension)
+{
+    const char *at = find(record->value, "\"goal\":{\"name\":");
+    struct tagd_str tag = truth->tags[dimension];
+    size_t g = 0, n = tagd_catalog_n_goals(sim->plan.catalog);
+    for (; g < n; g++) {
+        const struct tagd_goal *goal = tagd_catalog_goal(sim->plan.catalog, g);
+        if (goal->dimension == dimension && tag.p != NULL &&
+            tagd_str_eq(tag, tagd_str_of(tagd_catalog_tag(sim->plan.catalog, dimension, goal->tag))))
+            break;
+    }
+    bool names = at != NULL && find_goal(sim, tag_at(at)) == g;
+    if (kind == TAGD_KIND_ALERT || (g == n && at == NULL) || (g < n && names && is_split(sim, g)))
+        return;
+    struct tagd_str deadline = tag_at(find(record->value, "\"deadline\":"));
+    if (g == n || !names || (truth->deadline[g].p != NULL && !same_tag(deadline, truth->deadline[g])))
+        sim_fail(sim, "another goal than begins: %.*s", (int)record->value.n, record->value.p);
+    else
+        truth->deadline[g] = deadline;
+}
+
 /* Without knowing what is right: it builds on what was told before. */
 static void check_chain(struct sim *sim, struct sim_customer_truth *truth, const struct tagd_record *record,
                         enum tagd_kind kind, struct tagd_str type, uint64_t revision)
 {
     struct tagd_str name = tag_at(find(record->value, kind == TAGD_KIND_ALERT ? "{\"alert\":" : "{\"dimension\":"));
     size_t d;
+    if (kind == TAGD_KIND_GOAL) {
+        check_goal(sim, truth, record);
+        return;
+    }
     if (!find_dimension(sim, name, &d) ||
         (kind != TAGD_KIND_PROPOSAL && tagd_catalog_kind(sim->plan.catalog, d) != kind))
         sim_fail(sim, "an event of no dimension: %.*s", (int)record->value.n, record->value.p);
     else if (!(kind == TAGD_KIND_PROPOSAL ? follow_proposal(sim, &truth->open[d], record, type, revision)
                                           : follow_tag(&truth->tags[d], record, kind, type)))
         sim_fail(sim, "a change doesn't build on the one before: %.*s", (int)record->value.n, record->value.p);
+    else if (kind != TAGD_KIND_PROPOSAL)
+        follow_goal(sim, truth, record, kind, d);
 }
 
 /* As it should be, where that is known. */
@@ -418,6 +480,9 @@ bool sim_check_rest(struct sim *sim, char *why, size_t size)
             return false;
     for (uint32_t i = 0; i < sim->plan.n_customers && sim_exact(sim); i++)
         if (!all_published(sim, i, why, size))
+            return false;
+    for (uint32_t shard = 0; shard < sim->plan.n_shards; shard++)
+        if (!sim_population_rests(sim, shard, why, size))
             return false;
     return true;
 }

@@ -450,6 +450,8 @@ static struct tagd_worker_config config_of(struct sim_node *node)
     const struct sim_plan *plan = &node->sim->plan;
     enum sim_wrong wrong = node->sim->processes[node->process].wrong;
     const struct tagd_catalog *catalog = wrong == SIM_OTHER_CATALOG ? sim_other_catalog(plan->catalog) : plan->catalog;
+    if (plan->rolling && wrong != SIM_OTHER_CATALOG)
+        catalog = sim_variant(plan->catalog, node->sim->starts++ % 3 == 1);
     bool at_least_once = wrong == SIM_OTHER_DELIVERY ? !plan->at_least_once : plan->at_least_once;
     return (struct tagd_worker_config){
         .catalog = catalog,
@@ -512,6 +514,7 @@ static void count(struct sim *sim, const struct sim_node *node)
     const struct tagd_worker_stats *stats = tagd_worker_stats(node->worker);
     struct sim_coverage *coverage = sim->coverage;
     coverage->rows_new += stats->takeover_new;
+    coverage->counts_anew += stats->populations_counted;
     coverage->rows_level += stats->takeover_level;
     coverage->rows_outbox += stats->takeover_outbox;
     coverage->outbox_batches += stats->takeover_outbox_batches;

@@ -207,6 +207,22 @@ static const struct tagd_profile_write *copy_profiles(struct sim *sim, const str
     return copies;
 }
 
+static struct tagd_population_write copy_population(struct sim *sim, const struct tagd_population_write *writes)
+{
+    struct tagd_population_write copy = *writes;
+    struct tagd_str *drops = tagd_arena_alloc(&sim->memory, (writes->n_drops + 1) * sizeof(*drops));
+    struct tagd_count_write *counts = tagd_arena_alloc(&sim->memory, (writes->n_counts + 1) * sizeof(*counts));
+    for (size_t i = 0; i < writes->n_drops; i++)
+        drops[i] = sim_keep(sim, writes->drops[i]);
+    for (size_t i = 0; i < writes->n_counts; i++)
+        counts[i] = (struct tagd_count_write){sim_keep(sim, writes->counts[i].set),
+                                              sim_keep(sim, writes->counts[i].member), writes->counts[i].by};
+    copy.drops = drops;
+    copy.counts = counts;
+    copy.form = sim_keep(sim, writes->form);
+    return copy;
+}
+
 /* An EXEC that the server reads only after its sender has given up. */
 void sim_op_exec_late(struct sim_node *node, const struct sim_task *task)
 {
@@ -223,6 +239,7 @@ void sim_op_exec_late(struct sim_node *node, const struct sim_task *task)
         *writes = op->u.commit.shards[i];
         writes->profiles = copy_profiles(sim, writes);
         writes->outbox = sim_keep(sim, writes->outbox);
+        writes->population = copy_population(sim, &writes->population);
         struct tagd_told_write *told = tagd_arena_alloc(&sim->memory, (writes->n_told + 1) * sizeof(*told));
         for (size_t k = 0; k < writes->n_told; k++)
             told[k] =

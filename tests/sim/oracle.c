@@ -99,7 +99,9 @@ static void run_customer(struct sim *sim, struct tagd_engine *engine, struct tag
     struct sim_customer_truth *truth = &sim->truth[customer];
     struct telling telling = {sim, truth, tagd_str_of(tagd_arena_printf(&sim->memory, "c%d", customer)), {0}};
     struct tagd_sink sink = {&telling, on_change};
+    struct tagd_tally *tally = &sim->tallies[plan->customer_shard[customer]];
     tagd_profile_clear(profile);
+    tagd_engine_watch(engine, tagd_tally_move, tally);
     for (size_t i = 0; i < plan->n_events; i++) {
         if (plan->events[i].customer != customer || plan->events[i].dropped || plan->events[i].marker ||
             plan->events[i].bad || events[i].type == TAGD_TYPE_UNDECLARED)
@@ -109,6 +111,8 @@ static void run_customer(struct sim *sim, struct tagd_engine *engine, struct tag
         note_view(sim, truth, profile);
     }
     run_time(sim, engine, profile, truth, sim->rest_ms, sink);
+    if (tagd_profile_exists(profile))
+        tagd_tally_customer(tally, profile, true);
 }
 
 struct tagd_event_rules sim_event_rules(const struct sim *sim)
@@ -143,6 +147,8 @@ void sim_oracle_run(struct sim *sim)
         return;
     struct tagd_engine *engine = tagd_engine_new(plan->catalog, 100000);
     struct tagd_profile *profile = tagd_profile_new(plan->catalog);
+    for (uint32_t shard = 0; shard < SIM_SHARDS; shard++)
+        tagd_tally_begin(&sim->tallies[shard], plan->catalog);
     for (int customer = 0; customer < (int)plan->n_customers; customer++)
         run_customer(sim, engine, profile, customer, events);
     tagd_profile_free(profile);

@@ -75,7 +75,12 @@ static const char *const catalog_texts[CATALOGS] = {
     "2\",\"min_dwell\":\"1s\"},{\"tag\":\"stable\",\"when\":\"true\"}]},"
     "\"need.category\":{\"for\":\"400ms\",\"value\":\"top(category, buy[4s])\"}},"
     "\"alerts\":{\"key-loss\":{\"when\":\"behaviour.activity == 'dormant' and churn.level != 'stable'\"},"
-    "\"burst\":{\"when\":\"count(buy[3s]) >= 2\",\"for\":\"300ms\",\"min_dwell\":\"1s\"}}}",
+    "\"burst\":{\"when\":\"count(buy[3s]) >= 2\",\"for\":\"300ms\",\"min_dwell\":\"1s\"}},"
+    "\"churn\":{\"model\":\"mbg-nbd\",\"event\":\"buy\",\"activity\":\"interaction\",\"r\":300,\"alpha\":0.001,\"a\":0."
+    "8,\"b\":2.4},"
+    "\"goals\":{\"back\":{\"start\":\"behaviour.activity.dormant\",\"reach\":\"buy\",\"within\":\"2s\",\"holdout\":0.5}"
+    ","
+    "\"kept\":{\"start\":\"churn.level.watch\",\"reach\":\"interaction\",\"within\":\"1500ms\"}}}",
     /* reviewed and manual tags, and rules that look back */
     "{\"catalog\":\"e\",\"version\":\"1\"," EVENTS ",\"dimensions\":{"
     "\"behaviour.activity\":{\"tags\":[{\"tag\":\"active\",\"when\":\"since(interaction) < 2s\"},{\"tag\":\"dormant\","
@@ -89,7 +94,9 @@ static const char *const catalog_texts[CATALOGS] = {
     "was(care.plan) == 'back' and held(care.plan) < "
     "1500ms\"},{\"tag\":\"again\",\"when\":\"previous(behaviour.activity) == "
     "'dormant' and held(behaviour.activity) < 1s\"},{\"tag\":\"vip\",\"when\":\"value.level == 'high'\"}]},"
-    "\"need.type\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"silk\"},{\"tag\":\"tea\"}]}}}",
+    "\"need.type\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"silk\"},{\"tag\":\"tea\"}]}},"
+    "\"goals\":{\"more\":{\"start\":\"value.level.high\",\"reach\":\"buy\",\"within\":\"1s\"},"
+    "\"asked\":{\"start\":\"need.type.tea\",\"reach\":\"chat{direction=\\\"inbound\\\"}\",\"within\":\"2s\"}}}",
     /* all of it */
     "{\"catalog\":\"f\",\"version\":\"1\"," EVENTS ",\"dimensions\":{"
     "\"churn.level\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"churned\",\"when\":\"since(interaction) > 4s\"},"
@@ -102,19 +109,51 @@ static const char *const catalog_texts[CATALOGS] = {
     "{\"tag\":\"cooling\",\"when\":\"was(mood.state) == 'keen' or was(mood.state) == 'cooling' and held(mood.state) < "
     "2s\"}]}},"
     "\"alerts\":{\"key-loss\":{\"when\":\"value.level == 'high' and since(buy) > 2s\",\"for\":\"200ms\"},"
-    "\"moved\":{\"when\":\"held(place.region) < 1s and previous(place.region) is not null\"}}}"};
+    "\"moved\":{\"when\":\"held(place.region) < 1s and previous(place.region) is not null\"}},"
+    "\"goals\":{\"again\":{\"start\":\"mood.state.cooling\",\"reach\":\"interaction\",\"within\":\"900ms\",\"holdout\":"
+    "0.3},"
+    "\"won\":{\"start\":\"churn.level.churned\",\"reach\":\"buy\",\"within\":\"2500ms\"}}}"};
 
-static const struct tagd_catalog *catalog_of(size_t i)
+/* By catalog and variant; a day of the first one's time zone ends within the run. */
+static const char *const breakdowns[CATALOGS][SIM_VARIANTS] = {
+    {"\"timezone\":\"+01:46\",\"breakdowns\":[[\"behaviour.activity\",\"value.level\"],[\"need.category\","
+     "\"behaviour.activity\"],[\"place.region\"]]",
+     "\"timezone\":\"+01:46\",\"breakdowns\":[[\"place.region\",\"value.level\"]]"},
+    {"\"breakdowns\":[[\"behaviour.activity\",\"mood.state\"]]", "\"breakdowns\":[]"},
+    {"\"breakdowns\":[]", "\"breakdowns\":[[\"need.category\",\"count.all\"]]"},
+    {"\"breakdowns\":[[\"churn.level\",\"need.category\"]]", "\"breakdowns\":[[\"need.category\"]]"},
+    {"\"breakdowns\":[[\"value.level\",\"care.plan\"],[\"need.type\",\"buys.often\"]]", "\"breakdowns\":[]"},
+    {"\"breakdowns\":[]", "\"breakdowns\":[[\"churn.level\",\"value.level\"]]"}};
+
+static const struct tagd_catalog *variant_of(size_t i, unsigned variant)
 {
-    static struct tagd_catalog *catalogs[CATALOGS]; /* one process, one thread: compiled once */
+    static struct tagd_catalog *catalogs[CATALOGS][SIM_VARIANTS]; /* one process, one thread: compiled once */
+    struct tagd_catalog **catalog = &catalogs[i][variant];
+    struct tagd_buf text = {0};
     struct tagd_error error;
-    if (catalogs[i] == NULL)
-        catalogs[i] = tagd_catalog_load("sim.json", catalog_texts[i], strlen(catalog_texts[i]), &error);
-    if (catalogs[i] == NULL) {
+    if (*catalog != NULL)
+        return *catalog;
+    tagd_buf_printf(&text, "{%s,%s", breakdowns[i][variant], catalog_texts[i] + 1);
+    *catalog = tagd_catalog_load("sim.json", text.p, text.n, &error);
+    tagd_buf_free(&text);
+    if (*catalog == NULL) {
         fprintf(stderr, "%s\n", error.text);
         exit(70);
     }
-    return catalogs[i];
+    return *catalog;
+}
+
+static const struct tagd_catalog *catalog_of(size_t i)
+{
+    return variant_of(i, 0);
+}
+
+const struct tagd_catalog *sim_variant(const struct tagd_catalog *catalog, unsigned variant)
+{
+    size_t i = 0;
+    while (catalog_of(i) != catalog)
+        i++;
+    return variant_of(i, variant);
 }
 
 const struct tagd_catalog *sim_other_catalog(const struct tagd_catalog *catalog)
@@ -498,6 +537,7 @@ void sim_plan_make(struct sim *sim)
     plan->n_processes = (uint32_t)sim_between(&random, 1, SIM_PROCESSES);
     plan->n_workers = (uint32_t)sim_between(&random, 1, 2);
     plan->catalog = catalog_of((size_t)sim_between(&random, 0, CATALOGS - 1));
+    plan->rolling = sim->options.seed % 5 == 4;
     plan->at_least_once = sim_percent(&random, 15);
     plan->content_binary = sim_percent(&random, 25);
     plan->overlapped = sim_percent(&random, 35);

@@ -43,8 +43,11 @@ void report_add(struct sim_coverage *to, const struct sim_coverage *from)
         sum[i] += more[i];
 }
 
-static const char *const kind_names[TAGD_KINDS] = {"changes of tags", "alerts", "proposals and their ends",
-                                                   "changes of churn"};
+static const char *const kind_names[TAGD_KINDS] = {[TAGD_KIND_TAG] = "changes of tags",
+                                                   [TAGD_KIND_ALERT] = "alerts",
+                                                   [TAGD_KIND_PROPOSAL] = "proposals and their ends",
+                                                   [TAGD_KIND_GOAL] = "goals",
+                                                   [TAGD_KIND_CHURN] = "changes of churn"};
 static const char *const poison_names[] = {"harmless", "kills decoding", "kills applying", "kills sometimes"};
 
 struct least {
@@ -90,6 +93,7 @@ static void report_rows(const struct sim_coverage *coverage, struct least *least
     must(least, "take-over", "gap passed over", coverage->gaps);
     must(least, "take-over", "repairs begun", coverage->repairs_begun);
     must(least, "take-over", "repairs ended", coverage->repairs);
+    must(least, "take-over", "customers counted anew", coverage->counts_anew);
     printf("  refused, each for a fault of its own\n");
     for (unsigned i = 0; i < SIM_REASONS; i++)
         must(least, "refused", sim_reasons[i], coverage->refusals[i]);
@@ -140,6 +144,7 @@ bool report_coverage(const struct sim_coverage *coverage)
     printf("  proposals\n");
     for (unsigned status = TAGD_PROPOSAL_OPEN + 1; status <= TAGD_PROPOSAL_EXPIRED; status++)
         must(&least, "proposals", tagd_emit_status((enum tagd_proposal_status)status), coverage->ends[status]);
+    must(&least, "compared", "populations", coverage->population_checks);
     printf("  %" PRIu64 " operations, %" PRIu64 " stages, %" PRIu64 " steps of workers; audits %" PRIu64
            ", mismatches %" PRIu64 "\n",
            coverage->submits, coverage->stages, coverage->steps, coverage->audits, coverage->audit_mismatches);

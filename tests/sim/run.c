@@ -700,6 +700,9 @@ static void close_run(struct sim *sim)
     for (size_t i = 0; i < sim->n_nodes; i++)
         sim_node_kill(sim, &sim->nodes[i]);
     tagd_profile_free(sim->profile);
+    tagd_counts_free(&sim->recount);
+    for (uint32_t shard = 0; shard < SIM_SHARDS; shard++)
+        tagd_tally_free(&sim->tallies[shard]);
 }
 
 enum sim_result sim_run(struct sim *sim, const struct sim_options *options, struct sim_coverage *coverage)

@@ -110,6 +110,7 @@ struct sim_plan {
     uint32_t n_topics, n_shards, n_customers, n_processes, n_workers; /* workers a process */
     const struct tagd_catalog *catalog;
     bool at_least_once, content_binary, overlapped, stable_reads, continue_on_data_gap, rebuild, poison;
+    bool rolling;            /* processes run with either of two catalogs that differ in their breakdowns */
     bool forgets;            /* the first poison's dead letter goes, and the store to before it */
     bool wrong_delivery;     /* what is wrong of a configuration is the delivery */
     int64_t import_until_ms; /* an import goes on up to then; 0: there is none */
@@ -220,10 +221,21 @@ struct sim_customer {
     uint64_t view_revision; /* of the view; */
     struct tagd_str view;   /* as text */
 };
+struct sim_count {
+    struct tagd_str set, member;
+    int64_t n;
+};
+#define SIM_COUNTS 192
+struct sim_population { /* never changed in place */
+    struct sim_count counts[SIM_COUNTS];
+    size_t n;
+};
 struct sim_store_shard {
     uint64_t fence;
     uint64_t version; /* of fence and head: what WATCH sees */
     struct tagd_head head;
+    struct sim_population *population; /* NULL: nothing */
+    struct tagd_str form;
     struct sim_customer customers[SIM_CUSTOMERS];
     struct tagd_outbox_entry outbox[SIM_OUTBOX];
     size_t n_outbox;
@@ -264,6 +276,12 @@ void sim_store_go_back(struct sim *sim, uint32_t snapshots);
 void sim_store_fail_over(struct sim *sim, uint32_t snapshots, int64_t back_ms);
 void sim_store_tick(struct sim *sim);
 int sim_node_of(const struct sim *sim, struct tagd_str owner); /* -1: none */
+/* population.c */
+void sim_population_write(struct sim *sim, struct sim_store_shard *shard, const struct tagd_population_write *writes);
+/* At every write: it is what the stored profiles add up to. */
+void sim_check_population(struct sim *sim, uint32_t shard);
+/* At rest it is counted, and what the events make of it; *why says what isn't. */
+bool sim_population_rests(struct sim *sim, uint32_t shard, char *why, size_t size);
 void sim_store_empty(struct sim *sim);
 
 /* ---- a worker and its port (node.c, ops.c) ---- */
@@ -408,6 +426,7 @@ struct sim_stream { /* a customer's events of one topic, in order */
 };
 #define SIM_EVENTS_OUT_MAX 512 /* of a customer and kind */
 #define SIM_DIMENSIONS_MAX 8   /* with alerts */
+#define SIM_GOALS_MAX 2
 struct sim_customer_truth {
     struct sim_stream streams[TAGD_OUTPUT_KINDS]; /* of dead letters: none */
     struct tagd_str *views;                       /* each that there may be, in order */
@@ -417,6 +436,7 @@ struct sim_customer_truth {
     struct tagd_str copies[TAGD_KINDS][SIM_EVENTS_OUT_MAX]; /* as they were first published */
     struct tagd_str tags[SIM_DIMENSIONS_MAX];               /* by dimension; p NULL: none */
     uint64_t open[SIM_DIMENSIONS_MAX];                      /* the open proposal's revision; 0: none */
+    struct tagd_str deadline[SIM_GOALS_MAX];                /* of a goal that runs; p NULL: it doesn't */
 };
 void sim_oracle_run(struct sim *sim);
 struct tagd_event_rules sim_event_rules(const struct sim *sim);
@@ -444,6 +464,7 @@ struct sim_coverage {
     uint64_t gaps, repairs_begun, repairs, audits, audit_mismatches, trials;
     uint64_t changes[TAGD_KINDS], differences[TAGD_KINDS], ends[TAGD_PROPOSAL_EXPIRED + 1];
     uint64_t letters, view_checks, commits, submits, steps, stages, lost, revoked, assigned, timeouts, taints;
+    uint64_t counts_anew, population_checks;
 };
 
 /* ---- a run (run.c) ---- */
@@ -476,6 +497,9 @@ struct sim {
     struct sim_late lates[SIM_LATES];
     struct sim_customer_truth truth[SIM_CUSTOMERS];
     struct tagd_profile *profile; /* for a look into stored ones */
+    struct tagd_counts recount;
+    struct tagd_tally tallies[SIM_SHARDS]; /* what is right, by shard */
+    uint64_t starts;                       /* of workers */
     bool happened[SIM_FAULTS];
     bool forgetting;        /* now */
     bool imported;          /* an import came before the first batch */
@@ -505,6 +529,9 @@ void sim_process_stop(struct sim *sim, uint32_t process);
 /* Whether somebody puts right what a worker stopped for, and the process is started again. */
 bool sim_is_mended(struct sim *sim, const struct sim_node *node, const char *text);
 const struct tagd_catalog *sim_other_catalog(const struct tagd_catalog *catalog);
+#define SIM_VARIANTS 2
+/* The same catalog with its breakdowns (0), or with others (1). */
+const struct tagd_catalog *sim_variant(const struct tagd_catalog *catalog, unsigned variant);
 
 void sim_fail(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_trace(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

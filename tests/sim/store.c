@@ -62,6 +62,7 @@ void sim_store_read_shard(struct sim *sim, struct tagd_op *op)
     op->u.fence.outbox = tagd_arena_alloc(op->arena, (n + 1) * sizeof(*op->u.fence.outbox));
     memcpy(op->u.fence.outbox, shard->outbox, n * sizeof(*op->u.fence.outbox));
     op->u.fence.n_outbox = n;
+    op->u.fence.population_form = shard->form;
     op->u.fence.next_due_ms = TAGD_NEVER;
     for (uint32_t i = 0; i < SIM_CUSTOMERS; i++)
         if (shard->customers[i].due_ms < op->u.fence.next_due_ms)
@@ -95,6 +96,21 @@ static void load_due(struct sim *sim, const struct sim_store_shard *shard, struc
     }
 }
 
+static void load_walk(struct sim *sim, const struct sim_store_shard *shard, struct tagd_op *op)
+{
+    size_t left = op->u.load.walk_from;
+    op->u.load.walk = tagd_arena_zalloc(op->arena, (SIM_CUSTOMERS + 1) * sizeof(*op->u.load.walk));
+    op->u.load.n_walk = 0;
+    for (uint32_t i = 0; i < SIM_CUSTOMERS && op->u.load.n_walk < op->u.load.walk_max; i++) {
+        if (shard->customers[i].bytes.n == 0)
+            continue;
+        if (left > 0)
+            left--;
+        else
+            op->u.load.walk[op->u.load.n_walk++] = item_of(sim, shard, i, false);
+    }
+}
+
 void sim_store_load(struct sim *sim, struct tagd_op *op)
 {
     const struct sim_store_shard *shard = &sim->store.shards[op->shard];
@@ -109,6 +125,7 @@ void sim_store_load(struct sim *sim, struct tagd_op *op)
     op->u.load.next_due_ms = TAGD_NEVER;
     if (op->u.load.due_to_ms != INT64_MIN)
         load_due(sim, shard, op);
+    load_walk(sim, shard, op);
     op->u.load.settle = tagd_arena_zalloc(op->arena, (SIM_CUSTOMERS + 1) * sizeof(*op->u.load.settle));
     op->u.load.n_settle = 0;
     for (uint32_t i = 0; i < SIM_CUSTOMERS && op->u.load.n_settle < op->u.load.settle_max; i++)
@@ -213,6 +230,8 @@ void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, ui
     shard->n_outbox = n;
     look_for_race(sim, writes);
     shard->head = writes->head;
+    sim_population_write(sim, shard, &writes->population);
+    sim_check_population(sim, writes->shard);
     keep_snapshot(sim);
 }
 

@@ -185,6 +185,71 @@ static void a_catalog_has_at_most_500_attributes(void)
     }
 }
 
+static void a_breakdown_is_of_two_dimensions_or_of_a_value_and_is_not_meaning(void)
+{
+    static const char dimensions[] =
+        "\"a.b\":{\"label\":{\"en\":\"A\"},\"tags\":[{\"tag\":\"x\",\"label\":\"X\",\"when\":"
+        "\"true\"},{\"tag\":\"y\",\"when\":\"false\"}]},\"a.c\":{\"value\":\"attr.region\"}";
+    static const struct {
+        const char *breakdowns, *at, *words;
+    } wrong_ones[] = {
+        {"{}", "/breakdowns: ", "expected an array of breakdowns, found an object"},
+        {"[\"a.b\"]", "/breakdowns/0: ", "expected an array of two dimensions, or of one, found a string"},
+        {"[[]]", "/breakdowns/0: ", "found an empty array"},
+        {"[[\"a.b\",\"a.c\",\"a.b\"]]", "/breakdowns/0: ", "expected an array of two dimensions, or of one"},
+        {"[[\"a.b\",1]]", "/breakdowns/0/1: ", "expected the name of a dimension, found a number"},
+        {"[[\"a.b\",\"a.d\"]]", "/breakdowns/0/1: ", "'a.d' is no dimension of this catalog"},
+        {"[[\"a.c\",\"loss\"]]", "/breakdowns/0/1: ", "'loss' is no dimension of this catalog"},
+        {"[[\"a.b\"]]", "/breakdowns/0: ", "'a.b' has 'tags', which are always counted: expected a second dimension"},
+        {"[[\"a.b\",\"a.b\"]]", "/breakdowns/0: ", "expected two different dimensions"},
+        {"[[\"a.b\",\"a.c\"],[\"a.c\"],[\"a.c\",\"a.b\"]]", "/breakdowns/2: ", "stand in \"breakdowns\" already"},
+    };
+    struct tagd_error error;
+    struct tagd_buf text = {0};
+    for (size_t i = 0; i < sizeof wrong_ones / sizeof *wrong_ones; i++) {
+        text.n = 0;
+        tagd_buf_printf(&text, "\"alerts\":{\"loss\":{\"when\":\"true\"}},\"breakdowns\":%s,%c",
+                        wrong_ones[i].breakdowns, 0);
+        CHECK(!shop_catalog(text.p, dimensions, &error));
+        if (!strstr(error.text, wrong_ones[i].at) || !strstr(error.text, wrong_ones[i].words))
+            fprintf(stderr, "%s: %s\n", wrong_ones[i].breakdowns, error.text);
+        CHECK(strstr(error.text, wrong_ones[i].at) && strstr(error.text, wrong_ones[i].words));
+    }
+    struct tagd_catalog *with = shop_catalog("\"breakdowns\":[[\"a.c\",\"a.b\"],[\"a.c\"]],", dimensions, &error),
+                        *without = shop_catalog("", dimensions, &error);
+    CHECK(with && without && strcmp(tagd_catalog_hash(with), tagd_catalog_hash(without)) == 0);
+    text.n = 0;
+    tagd_catalog_describe(with, &text);
+    tagd_buf_add_byte(&text, 0);
+    CHECK(strstr(text.p, "\ncounted by both a.b and a.c\n"));
+    CHECK(strcmp(tagd_catalog_label(with, 0), "{\"en\":\"A\"}") == 0 && tagd_catalog_label(with, 1) == NULL);
+    CHECK(strcmp(tagd_catalog_tag_label(with, 0, 0), "\"X\"") == 0 && tagd_catalog_tag_label(with, 0, 1) == NULL);
+    tagd_buf_free(&text);
+    tagd_catalog_free(with);
+    tagd_catalog_free(without);
+}
+
+static void a_catalog_has_at_most_100_breakdowns(void)
+{
+    for (int n = TAGD_BREAKDOWNS_MAX; n <= TAGD_BREAKDOWNS_MAX + 1; n++) {
+        struct tagd_buf breakdowns = {0}, dimensions = {0};
+        struct tagd_error error = {0};
+        for (int i = 0; i <= n; i++)
+            tagd_buf_printf(&dimensions, "%s\"a.d%d\":{\"value\":\"attr.region\"}", i ? "," : "", i);
+        tagd_buf_add_byte(&dimensions, 0);
+        tagd_buf_add_z(&breakdowns, "\"breakdowns\":[");
+        for (int i = 0; i < n; i++)
+            tagd_buf_printf(&breakdowns, "%s[\"a.d0\",\"a.d%d\"]", i ? "," : "", i + 1);
+        tagd_buf_printf(&breakdowns, "],%c", 0);
+        struct tagd_catalog *catalog = shop_catalog(breakdowns.p, dimensions.p, &error);
+        CHECK((catalog != NULL) == (n == TAGD_BREAKDOWNS_MAX));
+        CHECK(catalog || strstr(error.text, "101 breakdowns: a catalog has at most 100"));
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&breakdowns);
+        tagd_buf_free(&dimensions);
+    }
+}
+
 static void labels_plans_and_layout_are_not_meaning(void)
 {
     struct tagd_error error;
@@ -533,6 +598,8 @@ int main(void)
     RUN(a_value_that_can_be_no_tag_is_refused);
     RUN(a_value_may_be_anything_exact);
     RUN(a_catalog_has_at_most_500_attributes);
+    RUN(a_breakdown_is_of_two_dimensions_or_of_a_value_and_is_not_meaning);
+    RUN(a_catalog_has_at_most_100_breakdowns);
     RUN(labels_plans_and_layout_are_not_meaning);
     RUN(the_order_of_events_fields_and_attributes_is_not_meaning);
     RUN(metrics_nest_64_deep_in_whatever_order_they_stand);

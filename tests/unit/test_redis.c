@@ -347,8 +347,182 @@ static void a_fence_is_larger_than_any_and_of_its_own_moment(void)
     bench_close(&bench);
 }
 
+/* ---- the population ---- */
+
+static struct tagd_count_write count(const char *set, const char *member, int64_t by)
+{
+    return (struct tagd_count_write){tagd_str_of(set), tagd_str_of(member), by};
+}
+
+static void write_counts(struct bench *bench, const struct tagd_count_write *counts, size_t n, const char *form)
+{
+    struct tagd_shard_writes writes = {.population = {.counts = counts, .n_counts = n, .form = tagd_str_of(form)}};
+    CHECK(commit(bench, bench->head.batch + 1, writes) == TAGD_DONE);
+}
+
+/* "member count;" of the set, the largest first. */
+static bool set_is(struct bench *bench, const char *name, size_t most, const char *expected)
+{
+    struct tagd_io_set set = {.name = tagd_str_of(name), .most = most};
+    struct tagd_io_shard of;
+    struct tagd_error error = {""};
+    struct tagd_buf text = {0};
+    CHECK(tagd_redis_read_counts(bench->redis, 1, &set, 1, &bench->arena, &of, &error) == TAGD_IO_OK);
+    for (size_t i = 0; i < set.n; i++)
+        tagd_buf_printf(&text, "%.*s %" PRId64 ";", (int)set.members[i].n, set.members[i].p, set.counts[i]);
+    tagd_buf_printf(&text, "%s", set.more ? "more" : "");
+    bool same = tagd_str_eq((struct tagd_str){text.p ? text.p : "", text.n}, tagd_str_of(expected));
+    if (!same)
+        fprintf(stderr, "saw      %.*s\nexpected %s\n", (int)text.n, text.p, expected);
+    tagd_buf_free(&text);
+    return same && of.head.batch == bench->head.batch;
+}
+
+static void counts_add_up_and_those_that_come_to_nothing_are_gone(void)
+{
+    struct bench bench;
+    bench_open(&bench);
+    struct tagd_op op = take(&bench);
+    CHECK(op.u.fence.population_form.n == 0);
+    struct tagd_count_write first[] = {count("v.level", "high", 2), count("v.level", "low", 1), count("v.level", "", 1),
+                                       count("all", "customers", 9007199254740990)};
+    write_counts(&bench, first, 4, "1\na|b");
+    op = take(&bench);
+    CHECK(tagd_str_eq(op.u.fence.population_form, TAGD_STR("1\na|b")));
+    CHECK(set_is(&bench, "v.level", 9, "high 2;low 1; 1;") && set_is(&bench, "v.level", 3, "high 2;low 1; 1;"));
+    CHECK(set_is(&bench, "v.level", 2, "high 2;low 1;more") && set_is(&bench, "none", 9, ""));
+    struct tagd_count_write second[] = {count("v.level", "low", -1), count("v.level", "high", 1),
+                                        count("v.level", "", -1), count("all", "customers", 1)};
+    write_counts(&bench, second, 4, "");
+    CHECK(set_is(&bench, "v.level", 9, "high 3;") && set_is(&bench, "all", 9, "customers 9007199254740991;"));
+    op = take(&bench);
+    CHECK(tagd_str_eq(op.u.fence.population_form, TAGD_STR("1\na|b")));
+    struct tagd_count_write last = count("v.level", "high", -3);
+    write_counts(&bench, &last, 1, "2");
+    redisContext *other = redisConnectUnix(bench.socket);
+    redisReply *reply = redisCommand(other, "EXISTS t:{g:1}:pop:v.level");
+    CHECK(reply->integer == 0);
+    freeReplyObject(reply);
+    redisFree(other);
+    bench_close(&bench);
+}
+
+static void sets_that_are_dropped_go_before_anything_is_counted(void)
+{
+    struct bench bench;
+    bench_open(&bench);
+    take(&bench);
+    struct tagd_count_write counts[] = {count("a", "x", 4), count("b", "x", 5)};
+    struct tagd_str drops[] = {TAGD_STR("a"), TAGD_STR("nothing")};
+    write_counts(&bench, counts, 2, "1");
+    struct tagd_shard_writes writes = {
+        .population = {.drops = drops, .n_drops = 2, .counts = counts, .n_counts = 1, .form = {NULL, 0}}};
+    CHECK(commit(&bench, bench.head.batch + 1, writes) == TAGD_DONE);
+    CHECK(set_is(&bench, "a", 9, "x 4;") && set_is(&bench, "b", 9, "x 5;"));
+    bench_close(&bench);
+}
+
+static void a_fenced_commit_counts_nothing(void)
+{
+    struct bench bench;
+    bench_open(&bench);
+    take(&bench);
+    struct tagd_count_write one = count("a", "x", 4);
+    write_counts(&bench, &one, 1, "1");
+    redisContext *other = redisConnectUnix(bench.socket);
+    freeReplyObject(redisCommand(other, "SET t:{g:1}:fence 99999999"));
+    redisFree(other);
+    struct tagd_shard_writes writes = {.population = {.counts = &one, .n_counts = 1}};
+    CHECK(commit(&bench, bench.head.batch + 1, writes) == TAGD_FENCED && set_is(&bench, "a", 9, "x 4;"));
+    bench_close(&bench);
+}
+
+static void members_are_found_however_many_and_those_that_arent_there_are_0(void)
+{
+    struct bench bench;
+    struct tagd_error error;
+    bench_open(&bench);
+    take(&bench);
+    struct tagd_count_write *counts = tagd_arena_alloc(&bench.arena, MANY * sizeof(*counts));
+    struct tagd_str *members = tagd_arena_alloc(&bench.arena, (MANY + 1) * sizeof(*members));
+    int64_t *found = tagd_arena_alloc(&bench.arena, (MANY + 1) * sizeof(*found));
+    for (int i = 0; i < MANY; i++) {
+        members[i] = customer_name(&bench, i);
+        counts[i] = (struct tagd_count_write){TAGD_STR("a"), members[i], i + 1};
+    }
+    members[MANY] = TAGD_STR("nobody");
+    write_counts(&bench, counts, MANY, "1");
+    CHECK(tagd_redis_read_members(bench.redis, 1, TAGD_STR("a"), members, MANY + 1, found, &error) == TAGD_IO_OK);
+    for (int i = 0; i < MANY; i++)
+        CHECK(found[i] == i + 1);
+    CHECK(found[MANY] == 0);
+    bench_close(&bench);
+}
+
+/* A chunk at a time, as a shard that counts its customers reads them; and as a reader does. */
+static void a_walk_meets_every_customer_once(void)
+{
+    struct bench bench;
+    static bool met[MANY];
+    struct tagd_error error;
+    size_t n = 0, some = 1;
+    bench_open(&bench);
+    take(&bench);
+    tell(&bench, MANY, false); /* every second one has a profile */
+    for (; some > 0; n += some) {
+        struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = 1};
+        op.u.load.due_to_ms = INT64_MIN;
+        op.u.load.walk_max = 701;
+        op.u.load.walk_from = n;
+        carry_out(&bench, &op);
+        CHECK(op.status == TAGD_DONE);
+        some = op.u.load.n_walk;
+        struct tagd_load_item *items;
+        size_t n_items;
+        CHECK(tagd_redis_read_customers(bench.redis, 1, n, 701, &bench.arena, &items, &n_items, &error) == TAGD_IO_OK);
+        CHECK(n_items == some);
+        for (size_t i = 0; i < some; i++) {
+            int number = atoi(op.u.load.walk[i].customer.p + 1);
+            CHECK(!met[number] && tagd_str_eq(op.u.load.walk[i].bytes, op.u.load.walk[i].customer));
+            CHECK(tagd_str_eq(items[i].customer, op.u.load.walk[i].customer));
+            CHECK(tagd_str_eq(items[i].bytes, op.u.load.walk[i].bytes));
+            met[number] = true;
+        }
+    }
+    CHECK(n == MANY / 2);
+    bench_close(&bench);
+}
+
+static void what_is_no_set_of_counts_is_told(void)
+{
+    struct bench bench;
+    struct tagd_error error;
+    struct tagd_io_set set = {.name = TAGD_STR("a"), .most = 9};
+    struct tagd_io_shard of;
+    uint32_t shards = 9;
+    bench_open(&bench);
+    CHECK(tagd_redis_read_shards(bench.redis, &shards, &error) == TAGD_IO_OK && shards == 2);
+    redisContext *other = redisConnectUnix(bench.socket);
+    freeReplyObject(redisCommand(other, "SET t:{g:1}:pop:a x"));
+    CHECK(tagd_redis_read_counts(bench.redis, 1, &set, 1, &bench.arena, &of, &error) == TAGD_IO_CONFIG);
+    CHECK(strstr(error.text, "WRONGTYPE"));
+    freeReplyObject(redisCommand(other, "SET t:{g:1}:head x"));
+    freeReplyObject(redisCommand(other, "DEL t:{g:1}:pop:a"));
+    CHECK(tagd_redis_read_counts(bench.redis, 1, &set, 1, &bench.arena, &of, &error) == TAGD_IO_CONFIG);
+    CHECK(strstr(error.text, "its head in Redis can't be read"));
+    redisFree(other);
+    bench_close(&bench);
+}
+
 int main(void)
 {
+    RUN(counts_add_up_and_those_that_come_to_nothing_are_gone);
+    RUN(sets_that_are_dropped_go_before_anything_is_counted);
+    RUN(a_fenced_commit_counts_nothing);
+    RUN(members_are_found_however_many_and_those_that_arent_there_are_0);
+    RUN(a_walk_meets_every_customer_once);
+    RUN(what_is_no_set_of_counts_is_told);
+
     RUN(a_fence_is_larger_than_any_and_of_its_own_moment);
     RUN(what_is_told_comes_with_the_profiles_and_goes);
     RUN(all_that_are_told_of_are_met_once_each);

@@ -1393,7 +1393,8 @@ static void what_is_told_reads_back_and_a_cut_one_does_not(void)
     CHECK(!tagd_told_follow(&told, world.catalog, &changes[0]) || told.revision[TAGD_KIND_TAG] == 2);
     tagd_told_write(&told, world.catalog, &bytes);
     CHECK(tagd_told_read((struct tagd_str){bytes.p, bytes.n}, world.catalog, &arena, &back));
-    CHECK(back.revision[TAGD_KIND_TAG] == 2 && tagd_str_eq(back.tags[0].history.tag, TAGD_STR("busy")) && !back.tags[0].known);
+    CHECK(back.revision[TAGD_KIND_TAG] == 2 && tagd_str_eq(back.tags[0].history.tag, TAGD_STR("busy")) &&
+          !back.tags[0].known);
     CHECK(back.tags[2].history.tag.p != NULL && back.tags[2].history.tag.n == 0 && back.tags[2].known &&
           back.tags[2].history.since_ms == -7 && back.tags[2].history.before.p == NULL);
     CHECK(!back.tags[1].history.changed && back.tags[1].history.tag.p == NULL);

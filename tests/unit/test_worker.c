@@ -30,6 +30,53 @@ static void an_event_becomes_a_change_a_view_a_timer_and_an_offset(void)
     world_close(&world);
 }
 
+static void said(struct world *world, const char *type, int64_t time_ms, const char *data)
+{
+    char time[TAGD_TIME_TEXT];
+    tagd_time_format(time_ms, time);
+    world_append(world, 0, 0,
+                 tagd_arena_printf(&world->memory,
+                                   "{\"specversion\":\"1.0\",\"id\":\"e%u\",\"source\":\"test\",\"type\":\"%s\","
+                                   "\"subject\":\"c\",\"time\":\"%s\",\"data\":%s}",
+                                   world->n_events++, type, time, data));
+}
+
+static void each_kind_of_event_out_is_counted_by_itself_and_views_have_tags_alone(void)
+{
+    struct world world;
+    world_open(&world, "\"b.r\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"once\",\"when\":\"count(login) == 1\"},"
+                       "{\"tag\":\"twice\",\"when\":\"count(login) == 2\"}]},"
+                       "\"b.m\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"vip\"}]}},"
+                       "\"alerts\":{\"here\":{\"when\":\"since(login) < 10s\"}");
+    said(&world, "login", T0, "{}");
+    said(&world, "tag.reviewed", T0 + 1, "{\"proposal\":\"proposal:c:1\",\"decision\":\"approved\",\"by\":\"li\"}");
+    said(&world, "tag.assigned", T0 + 2,
+         "{\"dimension\":\"b.m\",\"tag\":\"vip\",\"by\":\"li\",\"reason\":\"r\",\"until\":\"2023-11-14T22:13:25Z\"}");
+    said(&world, "login", T0 + 3, "{}");
+    said(&world, "login", T0 + 4, "{}");
+    said(&world, "tag.reviewed", T0 + 5, "{\"proposal\":\"proposal:c:5\",\"decision\":\"rejected\",\"by\":\"li\"}");
+    said(&world, "tag.reviewed", T0 + 6, "{\"proposal\":\"proposal:c:5\",\"decision\":\"approved\",\"by\":\"li\"}");
+    world_event(&world, 0, 0, "unheard.of", "d", T0 + 60000);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    config.content_binary = true;
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 60);
+    const struct tagd_worker_stats *stats = tagd_worker_stats(worker);
+    CHECK(world_saw(&world.published,
+                    "proposal:c:1;alert:c:1;proposal:c:2;tag:c:1;tag:c:2;proposal:c:3;proposal:c:4;proposal:c:5;"
+                    "proposal:c:6;tag:c:3;alert:c:2;"));
+    CHECK(stats->changes_review == 1 && stats->changes_manual == 1 && stats->changes_time == 1 &&
+          stats->changes_event == 0);
+    CHECK(stats->alerts_raised == 1 && stats->alerts_cleared == 1 && stats->stale_reviews == 1 &&
+          stats->limit_chases == 0);
+    CHECK(stats->proposals[TAGD_PROPOSAL_OPEN] == 3 && stats->proposals[TAGD_PROPOSAL_APPROVED] == 1 &&
+          stats->proposals[TAGD_PROPOSAL_REJECTED] == 1 && stats->proposals[TAGD_PROPOSAL_WITHDRAWN] == 1 &&
+          stats->proposals[TAGD_PROPOSAL_EXPIRED] == 0);
+    CHECK(strcmp(world.shards[0].customers[0].view, "b.r=once _revision=3 _at=1700000005000 ") == 0);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void a_timer_fires_though_batches_since_had_none_due(void)
 {
     struct world world;
@@ -557,6 +604,7 @@ int main(void)
     RUN(a_shard_without_a_batch_whose_first_records_are_deleted_is_a_gap);
     RUN(after_a_stall_an_old_end_of_one_topic_holds_the_time_of_another);
     RUN(an_event_becomes_a_change_a_view_a_timer_and_an_offset);
+    RUN(each_kind_of_event_out_is_counted_by_itself_and_views_have_tags_alone);
     RUN(a_timer_fires_though_batches_since_had_none_due);
     RUN(a_timer_that_fires_arms_the_next_one);
     RUN(records_that_come_with_the_completion_of_START_are_kept);

@@ -21,6 +21,7 @@
 #define WORLD_SENDS 128
 #define WORLD_IDS 64
 #define WORLD_OUTPUTS 512
+#define WORLD_COUNTS 256
 #define WORLD_MARKER (-1) /* partition of what takes up an offset and is no record: the end of a transaction */
 
 struct world_partition {
@@ -39,6 +40,15 @@ struct world_outputs {                       /* an output partition */
     struct tagd_published at[WORLD_OUTPUTS]; /* by offset */
     int64_t end, low;
 };
+struct world_count {
+    struct tagd_str set, member;
+    int64_t n;
+};
+struct world_population {
+    struct tagd_str form;
+    struct world_count counts[WORLD_COUNTS];
+    size_t n_counts;
+};
 /* What the store has of a shard. A copy can be taken and brought back: what it points to lives as long as the world. */
 struct world_store {
     uint64_t fence;
@@ -47,6 +57,7 @@ struct world_store {
     size_t n_customers;
     struct tagd_outbox_entry outbox[WORLD_RECORDS];
     size_t n_outbox;
+    struct world_population population;
 };
 struct world_shard {
     struct world_partition topics[WORLD_TOPICS];
@@ -57,6 +68,7 @@ struct world_shard {
     size_t n_customers;
     struct tagd_outbox_entry outbox[WORLD_RECORDS];
     size_t n_outbox;
+    struct world_population population;
     bool running;
     struct tagd_position tail;
     struct tagd_str first_copy[WORLD_IDS]; /* of the changes seen: a repeat must be the same bytes */
@@ -137,6 +149,7 @@ static inline void world_fence(struct world_shard *shard, struct tagd_op *op)
     op->u.fence.outbox = shard->outbox;
     op->u.fence.n_outbox = shard->n_outbox;
     op->u.fence.next_due_ms = TAGD_NEVER;
+    op->u.fence.population_form = shard->population.form;
     for (size_t i = 0; i < shard->n_customers; i++)
         if (shard->customers[i].due_ms < op->u.fence.next_due_ms)
             op->u.fence.next_due_ms = shard->customers[i].due_ms;
@@ -146,8 +159,11 @@ static inline void world_fence(struct world_shard *shard, struct tagd_op *op)
 
 static inline struct world_store world_copy(const struct world_shard *shard)
 {
-    struct world_store store = {
-        .fence = shard->fence, .head = shard->head, .n_customers = shard->n_customers, .n_outbox = shard->n_outbox};
+    struct world_store store = {.fence = shard->fence,
+                                .head = shard->head,
+                                .n_customers = shard->n_customers,
+                                .n_outbox = shard->n_outbox,
+                                .population = shard->population};
     memcpy(store.customers, shard->customers, sizeof(store.customers));
     memcpy(store.outbox, shard->outbox, sizeof(store.outbox));
     return store;
@@ -159,6 +175,7 @@ static inline void world_bring_back(struct world_shard *shard, const struct worl
     shard->head = store->head;
     shard->n_customers = store->n_customers;
     shard->n_outbox = store->n_outbox;
+    shard->population = store->population;
     memcpy(shard->customers, store->customers, sizeof(store->customers));
     memcpy(shard->outbox, store->outbox, sizeof(store->outbox));
 }
@@ -189,6 +206,16 @@ static inline void world_load_told(const struct world *world, struct world_shard
             op->u.load.settle[op->u.load.n_settle++] =
                 (struct tagd_load_item){customer->id, customer->bytes, customer->told};
     }
+}
+
+static inline void world_load_walk(struct world_shard *shard, struct tagd_op *op)
+{
+    size_t from = op->u.load.walk_from, n = shard->n_customers > from ? shard->n_customers - from : 0;
+    op->u.load.n_walk = n < op->u.load.walk_max ? n : op->u.load.walk_max;
+    op->u.load.walk = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.load.walk));
+    for (size_t i = 0; i < op->u.load.n_walk; i++)
+        op->u.load.walk[i] = (struct tagd_load_item){.customer = shard->customers[from + i].id,
+                                                     .bytes = shard->customers[from + i].bytes};
 }
 
 static inline void world_load(const struct world *world, struct world_shard *shard, struct tagd_op *op)
@@ -233,11 +260,91 @@ static inline void world_write_told(struct world *world, struct world_shard *sha
     }
 }
 
+/* ---- the population ---- */
+
+static inline struct world_count *world_count(struct world_population *population, struct tagd_str set,
+                                              struct tagd_str member)
+{
+    for (size_t i = 0; i < population->n_counts; i++)
+        if (tagd_str_eq(population->counts[i].set, set) && tagd_str_eq(population->counts[i].member, member))
+            return &population->counts[i];
+    return NULL;
+}
+
+/* How many are in that count; 0: it isn't there. */
+static inline int64_t world_counted(struct world_shard *shard, const char *set, const char *member)
+{
+    const struct world_count *count = world_count(&shard->population, tagd_str_of(set), tagd_str_of(member));
+    return count == NULL ? 0 : count->n;
+}
+
+static inline void world_write_population(struct world *world, struct world_population *population,
+                                          const struct tagd_population_write *writes)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < population->n_counts; i++) {
+        bool drops = false;
+        for (size_t k = 0; k < writes->n_drops; k++)
+            drops = drops || tagd_str_eq(population->counts[i].set, writes->drops[k]);
+        if (!drops)
+            population->counts[kept++] = population->counts[i];
+    }
+    population->n_counts = kept;
+    for (size_t i = 0; i < writes->n_counts; i++) {
+        const struct tagd_count_write *write = &writes->counts[i];
+        struct world_count *count = world_count(population, write->set, write->member);
+        CHECK(write->by != 0);
+        if (count == NULL) {
+            CHECK(population->n_counts < WORLD_COUNTS);
+            count = &population->counts[population->n_counts++];
+            *count = (struct world_count){world_keep(world, write->set), world_keep(world, write->member), 0};
+        }
+        count->n += write->by;
+        CHECK(count->n >= 0);
+        if (count->n == 0)
+            *count = population->counts[--population->n_counts];
+    }
+    if (writes->form.n > 0)
+        population->form = world_keep(world, writes->form);
+}
+
+/* Once it is counted it is what the stored profiles add up to, whatever happened. */
+static inline void world_check_population(const struct world *world, struct world_shard *shard)
+{
+    struct tagd_counts counts = {0};
+    struct tagd_profile *profile = tagd_profile_new(world->catalog);
+    struct tagd_buf name = {0};
+    struct tagd_error error;
+    size_t n = 0;
+    tagd_population_form(world->catalog, true, &name);
+    bool counted = tagd_str_eq(shard->population.form, (struct tagd_str){name.p, name.n});
+    for (size_t i = 0; i < shard->n_customers && counted; i++) {
+        if (shard->customers[i].bytes.n == 0)
+            continue;
+        CHECK(tagd_profile_decode(profile, shard->customers[i].bytes, &error));
+        tagd_counts_profile(&counts, profile, world->catalog);
+    }
+    for (size_t i = 0; i < counts.n && counted; i++) {
+        name.n = 0;
+        tagd_set_name(world->catalog, counts.at[i].set, &name);
+        const struct world_count *count =
+            world_count(&shard->population, (struct tagd_str){name.p, name.n}, tagd_counts_member(&counts, i));
+        CHECK(count != NULL && count->n == counts.at[i].value);
+    }
+    for (size_t i = 0; i < shard->population.n_counts; i++)
+        n += shard->population.counts[i].set.p[0] < '0' || shard->population.counts[i].set.p[0] > '9'; /* days */
+    CHECK(!counted || n == counts.n);
+    tagd_buf_free(&name);
+    tagd_profile_free(profile);
+    tagd_counts_free(&counts);
+}
+
 static inline void world_write(struct world *world, struct world_shard *shard, const struct tagd_shard_writes *writes)
 {
     size_t kept = 0, n_views = 0, n_untold = 0;
     if (!writes->head.exists) { /* only compared */
         CHECK(writes->n_profiles == 0 && writes->n_told == 0 && writes->outbox.n == 0);
+        CHECK(writes->population.n_counts == 0 && writes->population.form.n == 0);
         return;
     }
     for (size_t i = 0; i < writes->n_profiles; i++)
@@ -272,6 +379,8 @@ static inline void world_write(struct world *world, struct world_shard *shard, c
                                    (int)write->view[2 * k].n, write->view[2 * k].p, (int)write->view[2 * k + 1].n,
                                    write->view[2 * k + 1].p);
     }
+    world_write_population(world, &shard->population, &writes->population);
+    world_check_population(world, shard);
 }
 
 static inline void world_commit(struct world *world, struct tagd_op *op, bool effect)
@@ -550,6 +659,7 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
         case TAGD_OP_START: world_start(world, shard, op); break;
         case TAGD_OP_LOAD:
             world_load_told(world, shard, op);
+            world_load_walk(shard, op);
             world_load(world, shard, op);
             break;
         case TAGD_OP_OFFSETS:

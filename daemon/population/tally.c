@@ -1,0 +1,198 @@
+/* Standing counts change by what a customer had before a batch and has after it, however often they changed in it; the
+ * counts of days by every change. */
+#include "population/population.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "catalog/compiled.h"
+
+static void tally_of(struct tagd_tally *tally, const struct tagd_catalog *catalog)
+{
+    if (tally->catalog == catalog)
+        return;
+    free(tally->left);
+    free(tally->place);
+    tally->catalog = catalog;
+    tally->left = tagd_xcalloc(catalog->n_dimensions + 1, sizeof(*tally->left));
+    tally->place = tagd_xcalloc(catalog->n_dimensions + 1, sizeof(*tally->place));
+    tally->n_left = 0;
+}
+
+static void forget_customer(struct tagd_tally *tally)
+{
+    for (size_t i = 0; i < tally->n_left; i++)
+        tally->place[tally->left[i].dimension] = 0;
+    tally->n_left = tally->text.n = 0;
+}
+
+void tagd_tally_begin(struct tagd_tally *tally, const struct tagd_catalog *catalog)
+{
+    tally_of(tally, catalog);
+    forget_customer(tally);
+    tagd_counts_clear(&tally->counts);
+    tally->n_moves = 0;
+}
+
+/* ---- moves ---- */
+
+/* Came to the tag, or left it, on that day. */
+static void count_day(struct tagd_tally *tally, size_t dimension, struct tagd_str tag, bool came, int64_t day)
+{
+    const struct tagd_dimension *of = &tally->catalog->dimensions[dimension];
+    struct tagd_buf *member = &tally->counts.member;
+    if (tag.p == NULL)
+        return;
+    member->n = 0;
+    tagd_buf_add_byte(member, came ? '+' : '-');
+    tagd_set_dimension_name(tally->catalog, dimension, member);
+    if (of->by_day && of->kind != TAGD_KIND_ALERT) {
+        tagd_buf_add_byte(member, '|');
+        tagd_buf_add_str(member, tag);
+    }
+    tagd_counts_add(&tally->counts, tagd_set_day(day), (struct tagd_str){member->p, member->n}, 1);
+}
+
+static void keep_move(struct tagd_tally *tally, struct tagd_move move)
+{
+    if (tally->n_moves == tally->cap_moves) {
+        tally->cap_moves = tally->cap_moves > 0 ? tally->cap_moves * 2 : 256;
+        tally->moves = tagd_xrealloc(tally->moves, tally->cap_moves * sizeof(*tally->moves));
+    }
+    tally->moves[tally->n_moves++] = move;
+}
+
+void tagd_tally_move(void *to, size_t dimension, struct tagd_tag from, struct tagd_tag into, int64_t at_ms)
+{
+    struct tagd_tally *tally = to;
+    int64_t day = tagd_local_day(tally->catalog, at_ms);
+    keep_move(tally, (struct tagd_move){(uint32_t)dimension, from.index, into.index});
+    count_day(tally, dimension, from.text, false, day);
+    count_day(tally, dimension, into.text, true, day);
+    if (tally->place[dimension] != 0)
+        return;
+    tally->left[tally->n_left] = (struct tagd_left){(uint32_t)dimension, from.index, tally->text.n, from.text.n};
+    tally->place[dimension] = (uint32_t)++tally->n_left;
+    tagd_buf_reserve(&tally->text, from.text.n + 1); /* never NULL */
+    tagd_buf_add_str(&tally->text, from.text);
+}
+
+/* ---- a customer ---- */
+
+static struct tagd_tag tag_now(const struct tagd_profile *profile, size_t dimension)
+{
+    return (struct tagd_tag){tagd_profile_tag(profile, dimension), tagd_profile_tag_text(profile, dimension)};
+}
+
+static struct tagd_tag tag_before(const struct tagd_tally *tally, const struct tagd_profile *profile, size_t dimension)
+{
+    if (tally->place[dimension] == 0)
+        return tag_now(profile, dimension);
+    const struct tagd_left *left = &tally->left[tally->place[dimension] - 1];
+    if (left->tag < 0)
+        return (struct tagd_tag){-1, {NULL, 0}};
+    return (struct tagd_tag){left->tag, {tally->text.p + left->at, left->n}};
+}
+
+static bool same_tag(struct tagd_tag a, struct tagd_tag b)
+{
+    return a.index == b.index && (a.index < 0 || tagd_str_eq(a.text, b.text));
+}
+
+static void count_tag(struct tagd_tally *tally, size_t dimension, struct tagd_tag tag, int64_t by)
+{
+    if (tag.index >= 0)
+        tagd_counts_add_tag(&tally->counts, tally->catalog, dimension, tag.text, by);
+}
+
+static void count_pair(struct tagd_tally *tally, size_t i, struct tagd_tag a, struct tagd_tag b, int64_t by)
+{
+    if (a.index >= 0 && b.index >= 0)
+        tagd_counts_add_pair(&tally->counts, tally->catalog, i, a.text, b.text, by);
+}
+
+static void count_pairs(struct tagd_tally *tally, const struct tagd_profile *profile)
+{
+    for (size_t i = 0; i < tally->catalog->n_breakdowns; i++) {
+        const struct tagd_breakdown *pair = &tally->catalog->breakdowns[i];
+        if (tally->place[pair->a] == 0 && tally->place[pair->b] == 0)
+            continue;
+        struct tagd_tag was_a = tag_before(tally, profile, pair->a), was_b = tag_before(tally, profile, pair->b);
+        struct tagd_tag a = tag_now(profile, pair->a), b = tag_now(profile, pair->b);
+        if (same_tag(a, was_a) && same_tag(b, was_b))
+            continue;
+        count_pair(tally, i, was_a, was_b, -1);
+        count_pair(tally, i, a, b, 1);
+    }
+}
+
+void tagd_tally_customer(struct tagd_tally *tally, const struct tagd_profile *profile, bool began)
+{
+    if (began)
+        tagd_counts_add(&tally->counts, TAGD_SET_ALL, TAGD_STR("customers"), 1);
+    for (size_t i = 0; i < tally->n_left; i++) {
+        size_t dimension = tally->left[i].dimension;
+        struct tagd_tag before = tag_before(tally, profile, dimension), now = tag_now(profile, dimension);
+        if (same_tag(before, now))
+            continue;
+        count_tag(tally, dimension, before, -1);
+        count_tag(tally, dimension, now, 1);
+    }
+    if (tally->n_left > 0)
+        count_pairs(tally, profile);
+    forget_customer(tally);
+}
+
+void tagd_tally_free(struct tagd_tally *tally)
+{
+    tagd_counts_free(&tally->counts);
+    free(tally->moves);
+    free(tally->left);
+    free(tally->place);
+    tagd_buf_free(&tally->text);
+    *tally = (struct tagd_tally){0};
+}
+
+/* ---- since the process began ---- */
+
+struct tagd_flow *tagd_flow_new(const struct tagd_catalog *catalog)
+{
+    struct tagd_flow *flow = tagd_xcalloc(1, sizeof(*flow));
+    uint32_t n = 0;
+    flow->base = tagd_xcalloc(catalog->n_dimensions + 1, sizeof(*flow->base));
+    for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
+        flow->base[d] = n;
+        n += catalog->dimensions[d].n_rules;
+    }
+    flow->base[catalog->n_dimensions] = n;
+    flow->entries = tagd_xcalloc(n + 1, sizeof(*flow->entries));
+    flow->exits = tagd_xcalloc(n + 1, sizeof(*flow->exits));
+    return flow;
+}
+
+static void count_one(uint64_t *count)
+{
+    __atomic_store_n(count, *count + 1, __ATOMIC_RELAXED);
+}
+
+void tagd_flow_add(struct tagd_flow *flow, const struct tagd_move *moves, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t base = flow->base[moves[i].dimension];
+        assert(moves[i].from < 0 || base + (uint32_t)moves[i].from < flow->base[moves[i].dimension + 1]);
+        if (moves[i].from >= 0)
+            count_one(&flow->exits[base + (uint32_t)moves[i].from]);
+        if (moves[i].into >= 0)
+            count_one(&flow->entries[base + (uint32_t)moves[i].into]);
+    }
+}
+
+void tagd_flow_free(struct tagd_flow *flow)
+{
+    if (flow == NULL)
+        return;
+    free(flow->base);
+    free(flow->entries);
+    free(flow->exits);
+    free(flow);
+}
