@@ -1050,6 +1050,10 @@ static bool load_breakdown(struct load *load, const cJSON *node, const char *poi
     if (n == 1 && !catalog->dimensions[of[0]].is_value)
         return fail_at(load, pointer, false, "'%s' has 'tags', which are always counted: expected a second dimension",
                        catalog->dimensions[of[0]].name);
+    for (const cJSON *before = node->prev; n == 1 && before->next; before = before->prev) {
+        if (cJSON_Compare(before, node, true))
+            return fail_at(load, pointer, false, "this one stands in \"breakdowns\" already");
+    }
     if (n == 1)
         return true;
     struct tagd_breakdown pair = {of[0] < of[1] ? of[0] : of[1], of[0] < of[1] ? of[1] : of[0]};

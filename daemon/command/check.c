@@ -77,8 +77,8 @@ static int check_config(const char *path)
            config->time_events ? "events" : "live", (long long)config->grace_ms);
     for (size_t i = 0; i < config->n_sources; i++)
         print_source(&config->sources[i]);
-    printf("outputs %s, %s, %s%s\n", config->tag_changes, config->churn_risk, config->dead_letter,
-           config->content_binary ? ", in binary mode" : "");
+    printf("outputs %s, %s%s%s%s\n", config->tag_changes, config->has_churn ? config->churn_risk : "",
+           config->has_churn ? ", " : "", config->dead_letter, config->content_binary ? ", in binary mode" : "");
     print_catalog(catalog);
     tagd_catalog_free(catalog);
     tagd_config_free(config);

@@ -53,8 +53,8 @@ const struct tagd_command tagd_commands[] = {
      "  --catalog FILE   the catalog\n"
      "  --until TIME     lets time run until then (RFC 3339), included; default: the latest event's time\n"
      "  --population FILE\n"
-     "                   writes there how many customers carry which tag in the end, and how many came to it\n"
-     "                   and left it by day, as one JSON document\n"
+     "                   writes there how many customers carry which tag in the end, and how many came to\n"
+     "                   it and left it by day, as one JSON document\n"
      "  EVENTS.jsonl     CloudEvents, one a line, each with its \"time\"; \"-\" or none: standard input\n"
      "  --help, --version\n"
      "\n"
@@ -92,7 +92,8 @@ const struct tagd_command tagd_commands[] = {
      tagd_command_import},
 #endif
     {"population", "how many customers carry which tag, and whether that is what their profiles say",
-     "usage: tagd population --config FILE [--dimension D] [--breakdown A,B] [--days N] [--tags N] [--json]\n"
+     "usage: tagd population --config FILE [--dimension D] [--breakdown A,B] [--days N] [--tags N]\n"
+     "                       [--json]\n"
      "       tagd population --config FILE --recount\n"
      "\n"
      "Reads what the daemons have counted in Redis and changes nothing, whether they run or not.\n"

@@ -229,7 +229,7 @@ static void simulation_free(struct simulation *sim)
 }
 
 /* Of the one shard that there is, with all that is listed anywhere. */
-static int write_population(struct simulation *sim, const char *path, const int64_t *until)
+static int write_population(struct simulation *sim, FILE *file, const int64_t *until)
 {
     struct tagd_population_query query = {
         .dimension = -1, .breakdown = TAGD_ALL_BREAKDOWNS, .days = TAGD_POPULATION_DAYS, .tags_max = SIZE_MAX};
@@ -239,16 +239,13 @@ static int write_population(struct simulation *sim, const char *path, const int6
         info.as_of_ms = *until;
     tagd_population_report(sim->catalog, &sim->tally.counts, &query, &info, &out);
     tagd_buf_add_byte(&out, '\n');
-    FILE *file = fopen(path, "w");
-    bool written = file && fwrite(out.p, 1, out.n, file) == out.n;
-    written = file && fclose(file) == 0 && written;
+    bool written = fwrite(out.p, 1, out.n, file) == out.n && fflush(file) == 0;
     tagd_buf_free(&out);
     return written ? TAGD_EXIT_OK
-                   : tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write the population to %s: %s", path,
-                                        strerror(errno));
+                   : tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write the population: %s", strerror(errno));
 }
 
-static int simulate(struct simulation *sim, const char *events, const int64_t *until, const char *population)
+static int simulate(struct simulation *sim, const char *events, const int64_t *until, FILE *population)
 {
     struct tagd_lines lines;
     if (!tagd_lines_open(&lines, events))
@@ -302,7 +299,13 @@ int tagd_command_simulate(int argc, char **argv)
         tagd_engine_watch(sim.engine, tagd_tally_move, &sim.tally);
     sim.rules = tagd_line_rules(sim.catalog);
     sim.emit = (struct tagd_emit){.catalog = sim.catalog, .group = "tagd", .recorded_ms = -1, .caught_up = true};
-    int code = simulate(&sim, events ? events : "-", until_text ? &until : NULL, population);
+    FILE *file = population ? fopen(population, "w") : NULL;
+    int code = population && !file
+                   ? tagd_command_error(TAGD_EXIT_UNAVAILABLE, "%s: %s; --population wants a file that can be written",
+                                        population, strerror(errno))
+                   : simulate(&sim, events ? events : "-", until_text ? &until : NULL, file);
+    if (file)
+        fclose(file);
     simulation_free(&sim);
     return code;
 }

@@ -261,7 +261,7 @@ static struct row *rows_of(const struct report *report, int64_t last, size_t *n)
 {
     struct row *rows = tagd_xmalloc((report->n_ranked + 1) * sizeof(*rows));
     size_t n_all = 0;
-    for (size_t i = 0; i < report->n_ranked; i++) {
+    for (size_t i = 0; i < report->n_ranked && last != INT64_MIN; i++) {
         const struct tagd_ranked *from = &report->ranked[i];
         struct row *row = &rows[n_all];
         bool came;

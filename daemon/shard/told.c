@@ -426,16 +426,14 @@ static bool follow_proposal(struct tagd_review *review, const struct tagd_catalo
                             const struct tagd_told_change *change)
 {
     int32_t from = tag_number(catalog, change, change->from), to = tag_number(catalog, change, change->to);
-    if (review->approved != from)
+    bool made = change->status == TAGD_PROPOSAL_OPEN;
+    if (review->approved != from || !(made ? review->open == 0 : is_open(review, change->proposal, to)))
         return false;
-    if (change->status == TAGD_PROPOSAL_OPEN) {
-        bool follows = review->open == 0;
+    if (made) {
         *review = (struct tagd_review){
             .approved = from, .open = change->revision, .proposed = to, .proposed_at = change->time_ms};
-        return follows;
+        return true;
     }
-    if (!is_open(review, change->proposal, to))
-        return false;
     bool approved = change->status == TAGD_PROPOSAL_APPROVED;
     bool declined = change->status == TAGD_PROPOSAL_REJECTED || change->status == TAGD_PROPOSAL_EXPIRED;
     *review = (struct tagd_review){.approved = approved ? to : from, .declined = declined, .declined_tag = to};
@@ -528,15 +526,16 @@ static bool take_back_proposal(struct tagd_review *review, const struct tagd_cat
                                const struct tagd_told_change *change)
 {
     int32_t from = tag_number(catalog, change, change->from), to = tag_number(catalog, change, change->to);
-    if (change->status == TAGD_PROPOSAL_OPEN) {
-        bool last = is_open(review, change->revision, to);
-        *review = (struct tagd_review){.approved = from};
-        return last;
-    }
-    bool last = review->open == 0;
-    *review = (struct tagd_review){
-        .approved = from, .open = change->proposal, .proposed = to, .proposed_at = TAGD_TOLD_NO_TIME};
-    return last;
+    bool made = change->status == TAGD_PROPOSAL_OPEN;
+    if (!(made ? is_open(review, change->revision, to) : review->open == 0))
+        return false;
+    *review = (struct tagd_review){.approved = from};
+    if (made)
+        return true;
+    review->open = change->proposal;
+    review->proposed = to;
+    review->proposed_at = TAGD_TOLD_NO_TIME;
+    return true;
 }
 
 /* It runs again; how the one before it ended isn't known any more. */

@@ -125,6 +125,11 @@ def test_the_configurations_examples_are_checked(tmp_path):
     assert done["commands"] >= 2 and done["outputs"] >= 2
 
 
+def test_the_populations_example_gives_what_it_shows(tmp_path):
+    done = runner.Runner(tmp_path).document(os.path.join(ROOT, "deploy/population.md"))
+    assert done["commands"] == 1 and done["outputs"] == 1
+
+
 # ---- churn ----
 
 def test_every_command_of_the_churn_document(tmp_path):
@@ -179,6 +184,10 @@ TOLD = [("deploy/guarantees.md", r"compares one of its running shards every (\d+
         ("deploy/guarantees.md", r"s a record, (\d+) GiB more", MEMORY, 2**30),
         ("README.md", r"one shard of a worker is compared every (\d+) s", AUDIT, 1000),
         ("README.md", r"session timeout \((\d+) s\)", SESSION, 1000),
+        ("deploy/population.md", r"\(at most (\d+)\) on which", ("daemon/population/population.h", "TAGD_POPULATION_DAYS"), 1),
+        ("deploy/population.md", r"of a `value` the (\d+) most", ("daemon/metrics/metrics.h", "TAGD_METRICS_TAGS_MAX"), 1),
+        ("deploy/population.md", r"every (\d+) seconds, less", ("daemon/command/census.c", "EVERY_MS"), 1000),
+        ("deploy/population.md", r"counted again, (\d+) times", ("daemon/command/population.c", "TRIES"), 1),
         ("schemas/events-in.md", r"each record with (\d+) s and", TRIAL, 1000),
         ("schemas/events-in.md", r"all together with (\d+) GiB", MEMORY, 2**30),
         ("schemas/events-in.md", r"no end within (\d+) ms", TRIAL, 1),

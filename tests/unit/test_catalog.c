@@ -34,7 +34,7 @@ static const struct {
     {"b.nothing == 'on'", "'b.nothing' is not known", 0},
     {"b.here == 'yes'", "depends on itself", -1},
     {"nosuch(login) > 1", "no function is named 'nosuch'", 0},
-    {"p_alive() > 0.5", "not supported by this version", 0},
+    {"p_alive() > 0.5", "expected a \"churn\" section", 0},
     {"attr.none == 'x'", "'attr.none' is not declared", 0},
     {"attr.born == 5", "a date can't be compared with a number", 10},
     {"days_until(attr.born)", "expected a condition", -1},
@@ -202,6 +202,7 @@ static void a_breakdown_is_of_two_dimensions_or_of_a_value_and_is_not_meaning(vo
         {"[[\"a.c\",\"loss\"]]", "/breakdowns/0/1: ", "'loss' is no dimension of this catalog"},
         {"[[\"a.b\"]]", "/breakdowns/0: ", "'a.b' has 'tags', which are always counted: expected a second dimension"},
         {"[[\"a.b\",\"a.b\"]]", "/breakdowns/0: ", "expected two different dimensions"},
+        {"[[\"a.c\"],[\"a.b\",\"a.c\"],[\"a.c\"]]", "/breakdowns/2: ", "this one stands in \"breakdowns\" already"},
         {"[[\"a.b\",\"a.c\"],[\"a.c\"],[\"a.c\",\"a.b\"]]", "/breakdowns/2: ", "stand in \"breakdowns\" already"},
     };
     struct tagd_error error;

@@ -15,7 +15,7 @@
 /* ---- scripts ---- */
 
 struct script {
-    const char *name, *dimensions;
+    const char *name, *more, *dimensions;
     bool time_events, binary;
     int n;
     void (*feed)(struct world *world, int step);
@@ -72,10 +72,84 @@ static void feed_shop(struct world *world, int step)
                      "\"subject\":\"c\",\"time\":\"2023-11-14T22:13:20Z\",\"data\":{\"category\":\"tea\"}}");
 }
 
+/* Every kind of events, and all that stands between a rule's outcome and a tag. */
+#define ALERTS                                                                                                         \
+    "\"alerts\":{\"loss\":{\"when\":\"b.activity != 'busy' and churn.level == 'gone'\",\"for\":\"1s\"},"               \
+    "\"hot\":{\"when\":\"b.hot == 'hot'\"}},"
+#define KINDS                                                                                                          \
+    "\"b.activity\":{\"tags\":[{\"tag\":\"lost\",\"when\":\"since(interaction) > 25s\"},"                              \
+    "{\"tag\":\"silent\",\"when\":\"since(interaction) >= 7s\"},{\"tag\":\"busy\",\"when\":\"true\"}]},"               \
+    "\"churn.level\":{\"tags\":[{\"tag\":\"gone\",\"when\":\"since(interaction) > 15s\"},"                             \
+    "{\"tag\":\"here\",\"when\":\"true\"}]},"                                                                          \
+    "\"b.category\":{\"for\":\"2s\",\"value\":\"top(category, order.paid)\"},"                                         \
+    "\"b.level\":{\"assign\":\"review\",\"expires\":\"25s\",\"tags\":[{\"tag\":\"high\",\"when\":"                     \
+    "\"count(order.paid) >= 3\"},{\"tag\":\"low\",\"when\":\"true\"}]},"                                               \
+    "\"b.hot\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"hot\",\"when\":\"count(order.paid[12s:1s]) >= 2\"}]},"      \
+    "\"b.steady\":{\"min_dwell\":\"12s\",\"tags\":[{\"tag\":\"on\",\"when\":\"count(interaction[9s:1s]) >= 2\"},"      \
+    "{\"tag\":\"off\",\"when\":\"count(interaction[9s:1s]) == 0\"}]},"                                                 \
+    "\"b.back\":{\"tags\":[{\"tag\":\"back\",\"when\":\"was(b.activity) == 'silent' and since(order.paid) < 5s or "    \
+    "was(b.back) == 'back' and held(b.back) < 4s\"}]},"                                                                \
+    "\"b.type\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"x\"},{\"tag\":\"y\"}]}"
+
+static void say(struct world *world, uint32_t topic, const char *type, const char *customer, int64_t time_ms,
+                const char *data)
+{
+    char time[TAGD_TIME_TEXT];
+    tagd_time_format(time_ms, time);
+    world_append(world, 0, topic,
+                 tagd_arena_printf(&world->memory,
+                                   "{\"specversion\":\"1.0\",\"id\":\"s%u\",\"source\":\"test\",\"type\":\"%s\","
+                                   "\"subject\":\"%s\",\"time\":\"%s\",\"data\":%s}",
+                                   world->n_events++, type, customer, time, data));
+}
+
+static void decide(struct world *world, const char *customer, int number, const char *decision, int64_t time_ms)
+{
+    say(world, 0, "tag.reviewed", customer, time_ms,
+        tagd_arena_printf(&world->memory, "{\"proposal\":\"proposal:%s:%d\",\"decision\":\"%s\",\"by\":\"ann\"}",
+                          customer, number, decision));
+}
+
+/* The same shop, with people who decide and assign. */
+static void feed_people(struct world *world, int step)
+{
+    int64_t at = T0 + (int64_t)step * STEP_MS;
+    char until[TAGD_TIME_TEXT];
+    tagd_time_format(at + 4500, until);
+    feed_shop(world, step);
+    switch (step) {
+    case 1:
+        decide(world, "c", 1, "approved", at + 100);
+        decide(world, "c", 2, "approved", at + 101);
+        break;
+    case 2:
+        decide(world, "e", 1, "rejected", at + 100);
+        say(world, 1, "tag.assigned", "d", at + 101,
+            "{\"dimension\":\"b.type\",\"tag\":\"x\",\"by\":\"bob\",\"reason\":\"call\"}");
+        break;
+    case 3:
+        decide(world, "c", 7, "approved", at + 100);
+        say(world, 0, "tag.assigned", "e", at + 101,
+            tagd_arena_printf(&world->memory,
+                              "{\"dimension\":\"b.activity\",\"tag\":\"busy\",\"by\":\"bob\",\"reason\":\"met\","
+                              "\"until\":\"%s\"}",
+                              until));
+        break;
+    case 5:
+        decide(world, "c", 9, "rejected", at + 100);
+        say(world, 1, "tag.cleared", "d", at + 101, "{\"dimension\":\"b.type\",\"by\":\"bob\"}");
+        break;
+    case 6: decide(world, "e", 2, "approved", at + 100); break;
+    default: break;
+    }
+}
+
 static const struct script scripts[] = {
-    {"events", DIMENSIONS, true, false, 8, feed_shop},
-    {"events, binary", DIMENSIONS, true, true, 8, feed_shop},
-    {"live", DIMENSIONS, false, false, 8, feed_shop},
+    {"events", "", DIMENSIONS, true, false, 8, feed_shop},
+    {"events, binary", "", DIMENSIONS, true, true, 8, feed_shop},
+    {"live", "", DIMENSIONS, false, false, 8, feed_shop},
+    {"kinds, binary", ALERTS, KINDS, true, true, 8, feed_people},
+    {"kinds, live", ALERTS, KINDS, false, false, 8, feed_people},
 };
 
 /* ---- a run ---- */
@@ -97,7 +171,7 @@ static void start(struct run *run)
 static void open_run(struct run *run, const struct script *script)
 {
     memset(run, 0, sizeof(*run));
-    world_open(&run->world, script->dimensions);
+    world_open_with(&run->world, script->more, script->dimensions);
     run->script = script;
     run->config = world_config(&run->world, "a", script->time_events);
     run->config.content_binary = script->binary;
@@ -190,19 +264,19 @@ static int by_text(const void *left, const void *right)
     return tagd_str_cmp(*a, *b);
 }
 
-/* Customer by customer, each in its own order; dead letters in the order of what they say. */
+/* Customer by customer and topic by topic, each in its own order; dead letters in the order of what they say. */
 static struct tagd_buf outputs_of(struct world *world)
 {
     static const char *const customers[] = {"c", "d", "e", "late", "f"};
     struct tagd_buf text = {0}, letter = {0};
     struct tagd_str letters[WORLD_OUTPUTS];
     struct world_shard *shard = &world->shards[0];
-    for (size_t c = 0; c < sizeof(customers) / sizeof(customers[0]); c++)
-        for (int64_t i = 0; i < shard->outputs[TAGD_OUT_CHANGE].end; i++) {
-            const struct tagd_record *record = &shard->outputs[TAGD_OUT_CHANGE].at[i].record;
-            if (tagd_str_eq(record->key, tagd_str_of(customers[c])))
-                add_output(&text, record);
-        }
+    for (size_t c = 0; c < 2 * sizeof(customers) / sizeof(customers[0]); c++) {
+        const struct world_outputs *outputs = &shard->outputs[c % 2 == 0 ? TAGD_OUT_CHANGE : TAGD_OUT_CHURN];
+        for (int64_t i = 0; i < outputs->end; i++)
+            if (tagd_str_eq(outputs->at[i].record.key, tagd_str_of(customers[c / 2])))
+                add_output(&text, &outputs->at[i].record);
+    }
     size_t n = (size_t)shard->outputs[TAGD_OUT_DEAD_LETTER].end;
     for (size_t i = 0; i < n; i++) {
         letter.n = 0;
@@ -235,6 +309,8 @@ static struct tagd_buf state_of(struct world *world)
             tagd_profile_check(profile);
             CHECK(customer->due_ms <= tagd_profile_due(profile));
             profile->clock = profile->last;
+            if (profile->chase.n == 0)
+                profile->chase.at = 0; /* of a row of changes that is over */
             tagd_buf_printf(&text, "%s: %s", ids[k], customer->view);
             size_t at = text.n;
             tagd_profile_encode(profile, &text);
@@ -276,32 +352,89 @@ static bool same_text(const char *what, struct tagd_buf is, struct tagd_buf expe
     return same;
 }
 
-/* Each customer's revisions have no gap, and each change comes from the one before in its dimension. */
+struct known { /* of a customer, as what is published tells it */
+    struct tagd_str customer;
+    uint64_t revision[TAGD_KINDS];
+    struct tagd_str tags[16];
+    uint64_t open[16];
+};
+
+static void follow(struct known *known, const struct tagd_told_change *change)
+{
+    struct tagd_str *tag = &known->tags[change->dimension];
+    uint64_t *open = &known->open[change->dimension];
+    CHECK(change->revision == ++known->revision[change->kind]);
+    if (change->kind == TAGD_KIND_PROPOSAL) {
+        CHECK(change->status == TAGD_PROPOSAL_OPEN ? *open == 0 : *open == change->proposal);
+        *open = change->status == TAGD_PROPOSAL_OPEN ? change->revision : 0;
+        return;
+    }
+    CHECK((tag->p == NULL) == (change->from.p == NULL) && (tag->p == NULL || tagd_str_eq(*tag, change->from)));
+    *tag = change->to;
+}
+
+/* Each customer's revisions of each kind have no gap, each change comes from the one before in its dimension, and only what
+ * is open is closed. What has become of one customer. */
+static struct known check_chain_of(struct world *world, const char *customer)
+{
+    struct known known[8] = {0}, found = {0};
+    for (int kind = 0; kind < TAGD_OUTPUT_KINDS; kind++) {
+        struct world_outputs *outputs = &world->shards[0].outputs[kind];
+        for (int64_t i = 0; i < outputs->end && kind != TAGD_OUT_DEAD_LETTER; i++) {
+            const struct tagd_record *record = &outputs->at[i].record;
+            struct tagd_told_change change;
+            size_t k = 0;
+            CHECK(tagd_told_change_read(world->catalog, record->key, record->value, record->headers, record->n_headers,
+                                        &world->memory, &change));
+            while (known[k].customer.p != NULL && !tagd_str_eq(known[k].customer, change.customer))
+                k++;
+            known[k].customer = change.customer;
+            follow(&known[k], &change);
+            if (tagd_str_eq(change.customer, tagd_str_of(customer)))
+                found = known[k];
+        }
+    }
+    return found;
+}
+
 static void check_chain(struct world *world)
 {
-    struct {
-        uint64_t revision;
-        struct tagd_str tags[3];
-        struct tagd_str customer;
-    } known[8] = {0};
-    struct world_outputs *outputs = &world->shards[0].outputs[TAGD_OUT_CHANGE];
-    struct tagd_arena arena = {0};
-    for (int64_t i = 0; i < outputs->end; i++) {
-        const struct tagd_record *record = &outputs->at[i].record;
-        struct tagd_told_change change;
-        size_t k = 0;
-        CHECK(tagd_told_change_read(world->catalog, record->key, record->value, record->headers, record->n_headers,
-                                    &arena, &change));
-        while (known[k].revision > 0 && !tagd_str_eq(known[k].customer, change.customer))
-            k++;
-        known[k].customer = change.customer;
-        struct tagd_str *tag = &known[k].tags[change.dimension];
-        CHECK(change.revision == known[k].revision + 1);
-        CHECK((tag->p == NULL) == (change.from.p == NULL) && (tag->p == NULL || tagd_str_eq(*tag, change.from)));
-        known[k].revision = change.revision;
-        *tag = change.to;
+    check_chain_of(world, "");
+}
+
+/* A view shows what is published, but for alerts. */
+static void check_views(struct world *world)
+{
+    const struct world_shard *shard = &world->shards[0];
+    for (size_t i = 0; i < shard->n_customers; i++) {
+        char id[TAGD_SUBJECT_MAX + 1], shown[128], view[300];
+        snprintf(view, sizeof(view), " %s", shard->customers[i].view);
+        snprintf(id, sizeof(id), "%.*s", (int)shard->customers[i].id.n, shard->customers[i].id.p);
+        struct known known = check_chain_of(world, id);
+        for (size_t d = 0; d < tagd_catalog_n_dimensions(world->catalog); d++) {
+            const char *name = tagd_catalog_dimension(world->catalog, d);
+            bool may = tagd_catalog_kind(world->catalog, d) != TAGD_KIND_ALERT && known.tags[d].p != NULL;
+            snprintf(shown, sizeof(shown), may ? " %s=%.*s " : " %s=", name, (int)known.tags[d].n, known.tags[d].p);
+            CHECK((strstr(view, shown) != NULL) == may);
+        }
     }
-    tagd_arena_free(&arena);
+}
+
+/* Everything that may be published, was. */
+static void check_all_kinds(struct world *world)
+{
+    static const char *const said[] = {"tagd.tag.changed",        "tagd.churn.changed",       "tagd.alert.raised",
+                                       "tagd.alert.cleared",      "tagd.tag.proposed",        "\"status\":\"approved\"",
+                                       "\"status\":\"rejected\"", "\"status\":\"withdrawn\"", "tagd.proposal.closed",
+                                       "\"status\":\"expired\"",  "\"origin\":\"review\"",    "\"origin\":\"manual\""};
+    struct tagd_buf text = outputs_of(world);
+    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+        if (strstr(text.p, said[i]) == NULL)
+            fprintf(stderr, "no %s\n%s\n", said[i], text.p);
+        CHECK(strstr(text.p, said[i]) != NULL);
+    }
+    tagd_buf_free(&text);
+    check_views(world);
 }
 
 /* The undisturbed run of a script, made once. */
@@ -313,6 +446,8 @@ static struct run *undisturbed(const struct script *script)
         open_run(run, script);
         play(run, 0, script->n);
         CHECK(run->world.shards[0].outputs[TAGD_OUT_CHANGE].end > script->n);
+        if (script->more[0] != '\0')
+            check_all_kinds(&run->world);
     }
     return run;
 }
@@ -406,7 +541,7 @@ static void a_death_at_any_operation_of_a_repair_changes_nothing(void)
 {
     size_t n_deaths = 0;
     for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s++)
-        for (size_t fall = 0; fall < (scripts[s].binary ? 1 : sizeof(falls) / sizeof(falls[0])); fall++)
+        for (size_t fall = 0; fall < (s == 1 || s == 4 ? 1 : sizeof(falls) / sizeof(falls[0])); fall++)
             for (int after = 0; after < 2; after++)
                 for (size_t n = 1, died = true; died; n++) {
                     struct run run;
@@ -423,7 +558,7 @@ static void a_death_at_any_operation_of_a_repair_changes_nothing(void)
 
 static void a_store_that_goes_back_again_in_the_middle_of_a_repair_changes_nothing(void)
 {
-    for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s += 2)
+    for (size_t s = 2; s <= 3; s++)
         for (size_t fall = 0; fall < 2; fall++)
             for (int again = 0; again <= falls[fall].at; again++)
                 for (size_t n = 1 + (size_t)again % 3, died = true; died; n += 3) {
@@ -438,7 +573,7 @@ static void a_store_that_goes_back_again_in_the_middle_of_a_repair_changes_nothi
 /* A copy that was made in the middle of a repair, and comes back when more was published since. */
 static void a_repair_that_was_overtaken_begins_again_from_its_own_state(void)
 {
-    for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s++)
+    for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s += 2)
         for (size_t fall = 0; fall < 2; fall++)
             for (size_t n = 1, died = true; died; n++) {
                 struct run run;
@@ -766,12 +901,13 @@ static void suffer(struct run *run, struct chance *chance)
 
 static void whatever_happens_in_whatever_order_is_as_if_nothing_had_happened(void)
 {
+    static const size_t in_events[] = {0, 1, 3};
     static struct chance chance;
     size_t deaths = 0;
     for (uint64_t seed = 1; seed <= 150; seed++) {
         struct run run;
         chance = (struct chance){.state = seed};
-        open_run(&run, &scripts[seed % 2]);
+        open_run(&run, &scripts[in_events[seed % 3]]);
         for (int step = 0; step < run.script->n; step++) {
             set_clocks(&run, (int64_t)step * STEP_MS + 40);
             go(&run, 10);
@@ -868,7 +1004,7 @@ static void interfere(struct run *run, struct chance *chance)
 
 static void whatever_comes_in_between_while_both_shards_are_repaired_changes_nothing(void)
 {
-    static const struct script script = {"both", DIMENSIONS, true, false, 6, feed_both};
+    static const struct script script = {"both", ALERTS, KINDS, true, false, 6, feed_both};
     static struct run expected;
     static struct world_store second[STEPS_MAX + 1];
     open_run(&expected, &script);
@@ -912,9 +1048,9 @@ static void whatever_comes_in_between_while_both_shards_are_repaired_changes_not
 /* ---- differences ---- */
 
 /* The last published change with this text says another one instead. */
-static void falsify(struct world *world, const char *is, const char *becomes)
+static void falsify_of(struct world *world, enum tagd_output_kind kind, const char *is, const char *becomes)
 {
-    struct world_outputs *outputs = &world->shards[0].outputs[TAGD_OUT_CHANGE];
+    struct world_outputs *outputs = &world->shards[0].outputs[kind];
     for (int64_t i = outputs->end; i-- > 0;) {
         struct tagd_record *record = &outputs->at[i].record;
         const char *at = strstr(record->value.p, is);
@@ -925,6 +1061,11 @@ static void falsify(struct world *world, const char *is, const char *becomes)
         return;
     }
     CHECK(false);
+}
+
+static void falsify(struct world *world, const char *is, const char *becomes)
+{
+    falsify_of(world, TAGD_OUT_CHANGE, is, becomes);
 }
 
 static const char *last_change(struct world *world)
@@ -1000,6 +1141,267 @@ static void differences_are_published_once_whatever_dies(void)
         }
 }
 
+/* ---- differences, of every kind ---- */
+
+static const struct script people = {"kinds", ALERTS, KINDS, true, false, 8, feed_people};
+
+/* The last record but so many of an output says this. */
+static bool published(struct world *world, enum tagd_output_kind kind, int64_t back, const char *what)
+{
+    const struct world_outputs *outputs = &world->shards[0].outputs[kind];
+    const char *value = outputs->at[outputs->end - 1 - back].record.value.p;
+    bool is = strstr(value, what) != NULL;
+    if (!is)
+        fprintf(stderr, "no %s in\n%s\n", what, value);
+    return is;
+}
+
+/* The state goes back, and then again: what the first repair has published is known to the second. */
+static void repaired(struct run *run, int to, uint64_t differences)
+{
+    go_back(run, to);
+    recover(run);
+    if (tagd_worker_stats(run->worker)->repair_changes != differences)
+        fprintf(stderr, "%.*s", (int)run->world.notes.n, run->world.notes.p);
+    CHECK(tagd_worker_stats(run->worker)->repairs == 1);
+    CHECK(tagd_worker_stats(run->worker)->repair_changes == differences);
+    go_back(run, to);
+    recover(run);
+    CHECK(tagd_worker_stats(run->worker)->repairs == 1 && tagd_worker_stats(run->worker)->repair_changes == 0);
+    check_chain(&run->world);
+}
+
+static void a_proposal_that_was_published_otherwise_is_closed_and_made_anew(void)
+{
+    for (int to = 0; to < 3; to++) {
+        struct run run;
+        open_run(&run, &people);
+        play(&run, 0, 4);
+        int64_t end = run.world.shards[0].outputs[TAGD_OUT_CHANGE].end;
+        falsify(&run.world, "\"from\":null,\"to\":\"high\",\"revision\":4,",
+                "\"from\":null,\"to\":\"low\",\"revision\":4,");
+        repaired(&run, to, to < 2 ? 2 : 0); /* to 2: it was not read again */
+        CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end + (to < 2 ? 2 : 0));
+        if (to == 2) {
+            close_run(&run);
+            continue;
+        }
+        CHECK(published(&run.world, TAGD_OUT_CHANGE, 1,
+                        "{\"dimension\":\"b.level\",\"from\":null,\"to\":\"low\",\"revision\":8,\"catalog\":\"shop@1\","
+                        "\"origin\":\"repair\",\"proposal\":\"proposal:c:4\",\"status\":\"withdrawn\",\"by\":null"));
+        CHECK(published(&run.world, TAGD_OUT_CHANGE, 1, "\"id\":\"proposal:c:8\""));
+        CHECK(
+            published(&run.world, TAGD_OUT_CHANGE, 0,
+                      "{\"dimension\":\"b.level\",\"from\":null,\"to\":\"high\",\"revision\":9,\"catalog\":\"shop@1\","
+                      "\"origin\":\"repair\",\"because\":{\"rule\":\"count(order.paid) >= 3\""));
+        CHECK(published(&run.world, TAGD_OUT_CHANGE, 0, "\"id\":\"proposal:c:9\""));
+        int64_t at = run.world.shards[0].head.latest_ms;
+        decide(&run.world, "c", 4, "approved", at + 1); /* it is closed */
+        go(&run, 20);
+        CHECK(check_chain_of(&run.world, "c").revision[TAGD_KIND_PROPOSAL] == 9);
+        decide(&run.world, "c", 9, "approved", at + 2);
+        go(&run, 20);
+        CHECK(strstr(world_customer(&run.world.shards[0], TAGD_STR("c"))->view, "b.level=high "));
+        close_run(&run);
+    }
+}
+
+/* Published is that the proposal was rejected, and so it was, whatever the records say by now; an alert that stands on the
+ * decision is put right. */
+static void what_people_decided_is_not_decided_again(void)
+{
+    for (int to = 0; to < 2; to++) {
+        struct run run;
+        open_run(&run, &people);
+        play(&run, 0, 2);
+        falsify(&run.world, "\"proposal\":\"proposal:c:2\",\"status\":\"approved\"",
+                "\"proposal\":\"proposal:c:2\",\"status\":\"rejected\"");
+        falsify(&run.world, "\"b.hot\",\"from\":null,\"to\":\"hot\",\"revision\":7",
+                "\"b.hot\",\"from\":null,\"to\":null,\"revision\":7");
+        repaired(&run, to, 1);
+        CHECK(published(&run.world, TAGD_OUT_CHANGE, 0, "\"type\":\"tagd.alert.cleared\""));
+        CHECK(published(&run.world, TAGD_OUT_CHANGE, 0,
+                        "{\"alert\":\"hot\",\"revision\":2,\"catalog\":\"shop@1\",\"origin\":\"repair\""));
+        CHECK(published(&run.world, TAGD_OUT_CHANGE, 0, "\"id\":\"alert:c:2\""));
+        struct known c = check_chain_of(&run.world, "c");
+        CHECK(c.revision[TAGD_KIND_PROPOSAL] == 5 && c.open[3] == 4 && c.open[4] == 0 && c.tags[4].p == NULL);
+        CHECK(!strstr(world_customer(&run.world.shards[0], TAGD_STR("c"))->view, "b.hot="));
+        play(&run, 2, 8); /* it is proposed again when the rules have said something else in between */
+        CHECK(check_chain_of(&run.world, "c").revision[TAGD_KIND_PROPOSAL] > 6);
+        close_run(&run);
+    }
+}
+
+static void a_change_of_churn_that_was_published_otherwise_is_put_right_in_its_topic(void)
+{
+    for (int to = 0; to < 3; to++) {
+        struct run run;
+        open_run(&run, &people);
+        play(&run, 0, 4);
+        const struct world_outputs *outputs = run.world.shards[0].outputs;
+        int64_t end = outputs[TAGD_OUT_CHANGE].end, churn = outputs[TAGD_OUT_CHURN].end;
+        falsify_of(&run.world, TAGD_OUT_CHURN, "\"from\":null,\"to\":\"here\"", "\"from\":null,\"to\":\"gone\"");
+        repaired(&run, to, 1);
+        CHECK(outputs[TAGD_OUT_CHANGE].end == end && outputs[TAGD_OUT_CHURN].end == churn + 1);
+        CHECK(published(&run.world, TAGD_OUT_CHURN, 0, "\"id\":\"churn:e:2\""));
+        CHECK(published(
+            &run.world, TAGD_OUT_CHURN, 0,
+            "{\"dimension\":\"churn.level\",\"from\":\"gone\",\"to\":\"here\",\"revision\":2,\"catalog\":\"shop@1\","
+            "\"origin\":\"repair\","));
+        CHECK(strstr(world_customer(&run.world.shards[0], TAGD_STR("e"))->view, "churn.level=here "));
+        close_run(&run);
+    }
+}
+
+/* Both topics of changes; the change of a tag among those of churn is nobody's. */
+static void what_a_repair_lacks_of_churn_is_said(void)
+{
+    struct run run;
+    open_run(&run, &people);
+    play(&run, 0, 5);
+    run.world.shards[0].outputs[TAGD_OUT_CHURN].low = 1;
+    go_back(&run, 0);
+    stops_with(&run, "the topic of churn risk begins at offset 1 of the shard's partition, so that outputs of batch 1");
+    open_run(&run, &people);
+    play(&run, 0, 5);
+    go_back(&run, 0);
+    while (run.world.shards[0].head.repair.phase != TAGD_REPAIR_TELLING)
+        go(&run, 1);
+    world_kill(&run.world, run.worker);
+    run.world.shards[0].outputs[TAGD_OUT_CHURN].low = 1;
+    start(&run);
+    stops_with(&run, "the topic of churn risk begins at offset 1 of the shard's partition by now, and the repair needs "
+                     "it from 0");
+    open_run(&run, &people);
+    play(&run, 0, 5);
+    struct world_outputs *outputs = run.world.shards[0].outputs;
+    outputs[TAGD_OUT_CHURN].at[0].record.value = outputs[TAGD_OUT_CHANGE].at[0].record.value;
+    go_back(&run, 0);
+    stops_with(&run, "the record at offset 0 of the shard's partition of churn risk can't be read as a change of this "
+                     "catalog");
+    open_run(&run, &people);
+    play(&run, 0, 5);
+    falsify(&run.world, "\"type\":\"tagd.alert.raised\"", "\"type\":\"tagd.alert.cleared\"");
+    go_back(&run, 0);
+    stops_with(&run, "of \"loss\": outputs are missing");
+    open_run(&run, &people);
+    play(&run, 0, 5);
+    falsify(&run.world, "\"proposal\":\"proposal:c:2\",\"status\"", "\"proposal\":\"proposal:c:1\",\"status\"");
+    go_back(&run, 0);
+    stops_with(&run,
+               "customer \"c\" is known up to revision 4, and the next published proposal is revision 5 of \"b.hot\"");
+}
+
+/* ---- how long a tag has been held ---- */
+
+/* At 5 s it is published otherwise, and settled; the tag was taken as the first order came, at 0. */
+static struct shop held_for(const char *tag, int64_t since_ms)
+{
+    struct shop shop =
+        shop_open("", "\"b.steady\":{\"min_dwell\":\"20s\",\"tags\":[{\"tag\":\"on\",\"when\":"
+                      "\"count(order.paid[10s:1s]) >= 1\"},{\"tag\":\"off\",\"when\":\"true\"}]},"
+                      "\"b.held\":{\"tags\":[{\"tag\":\"long\",\"when\":\"held(b.steady) >= 15s\"}]},"
+                      "\"b.before\":{\"tags\":[{\"tag\":\"off\",\"when\":\"previous(b.steady) == 'off'\"}]}");
+    struct tagd_worker_config config = {.catalog = shop.catalog};
+    struct tagd_shard_context context = {.config = &config, .engine = shop.engine, .profile = shop.profile};
+    struct tagd_arena arena = {0};
+    struct tagd_told told;
+    shop_event(&shop, "order.paid", 0, "{}");
+    shop_time(&shop, 5000);
+    CHECK(shop_saw(&shop, "b.steady ->on@0;"));
+    tagd_told_of_profile(&told, shop.catalog, shop.profile, &arena);
+    told.tags[0].history.tag = tagd_str_of(tag);
+    told.tags[0].history.since_ms = since_ms;
+    tagd_told_settle(&told, &context, (struct tagd_sink){&shop, shop_change});
+    tagd_profile_check(shop.profile);
+    tagd_arena_free(&arena);
+    return shop;
+}
+
+static void min_dwell_and_held_count_from_when_the_tag_was_published(void)
+{
+    struct shop shop = held_for("on", 0);
+    shop_time(&shop, 40000);
+    CHECK(shop_saw(&shop, "b.held ->long@15000;b.steady on>off@20000;b.held long>-@20001;b.held ->long@35000;"));
+    shop_close(&shop);
+    shop = held_for("on", 4000);
+    CHECK(shop_saw(&shop, "")); /* no tag is another */
+    shop_time(&shop, 23999);
+    CHECK(shop_saw(&shop, "b.held ->long@19000;"));
+    shop_time(&shop, 24001);
+    CHECK(shop_saw(&shop, "b.steady on>off@24000;b.held long>-@24001;"));
+    shop_close(&shop);
+    shop = held_for("off", 1000); /* by what was published the rules' tag was taken only now */
+    CHECK(shop_saw(&shop, "b.steady off>on@5000;"));
+    shop_time(&shop, 24999);
+    CHECK(shop_saw(&shop, "b.before ->off@5001;b.held ->long@20000;"));
+    shop_time(&shop, 25001);
+    CHECK(shop_saw(&shop, "b.steady on>off@25000;b.held long>-@25001;b.before off>-@25001;"));
+    shop_close(&shop);
+}
+
+/* A tag that a person gave ends as it was to, and the rules' tag beneath counts from its own beginning. */
+static void min_dwell_beneath_an_assignment_is_left_alone(void)
+{
+    struct shop shop = shop_open("", "\"b.steady\":{\"min_dwell\":\"20s\",\"tags\":[{\"tag\":\"on\",\"when\":"
+                                     "\"count(order.paid[10s:1s]) >= 1\"},{\"tag\":\"off\",\"when\":\"true\"}]}");
+    struct tagd_worker_config config = {.catalog = shop.catalog};
+    struct tagd_shard_context context = {.config = &config, .engine = shop.engine, .profile = shop.profile};
+    struct tagd_arena arena = {0};
+    struct tagd_told told;
+    shop_event(&shop, "order.paid", 0, "{}");
+    shop_event(&shop, "tag.assigned", 1000,
+               "{\"dimension\":\"b.steady\",\"tag\":\"off\",\"by\":\"ann\",\"reason\":\"x\",\"until\":\"1970-01-01T00:"
+               "00:12Z\"}");
+    CHECK(shop_saw(&shop, "b.steady ->on@0;b.steady on>off@1000 manual;"));
+    tagd_told_of_profile(&told, shop.catalog, shop.profile, &arena);
+    told.tags[0].history.tag = TAGD_STR("on"); /* the assignment was not known of */
+    told.tags[0].history.since_ms = 500;
+    tagd_told_settle(&told, &context, (struct tagd_sink){&shop, shop_change});
+    tagd_profile_check(shop.profile);
+    shop_time(&shop, 30000);
+    CHECK(shop_saw(&shop, "b.steady on>off@1000;b.steady off>on@12000;b.steady on>off@20000;"));
+    tagd_arena_free(&arena);
+    shop_close(&shop);
+}
+
+/* The end of a proposal was taken back, and of one that was not published again nobody knows since when it was open. */
+static void a_proposal_that_is_open_again_expires_from_now_on(void)
+{
+    struct shop shop =
+        shop_open("", "\"b.level\":{\"assign\":\"review\",\"expires\":\"20s\",\"tags\":[{\"tag\":\"high\","
+                      "\"when\":\"count(order.paid) >= 1\"}]}");
+    struct tagd_worker_config config = {.catalog = shop.catalog};
+    struct tagd_shard_context context = {.config = &config, .engine = shop.engine, .profile = shop.profile};
+    struct tagd_arena arena = {0};
+    struct tagd_told told;
+    struct tagd_proposal proposal;
+    shop_event(&shop, "order.paid", 1000, "{}");
+    shop_event(&shop, "tag.reviewed", 2000, "{\"proposal\":\"proposal:c:1\",\"decision\":\"rejected\",\"by\":\"ann\"}");
+    shop_time(&shop, 7000);
+    CHECK(!tagd_profile_proposal(shop.profile, 0, &proposal));
+    tagd_told_of_profile(&told, shop.catalog, shop.profile, &arena);
+    CHECK(told.tags[0].review.declined);
+    struct tagd_told_change end = {.kind = TAGD_KIND_PROPOSAL,
+                                   .to = TAGD_STR("high"),
+                                   .revision = 2,
+                                   .status = TAGD_PROPOSAL_REJECTED,
+                                   .proposal = 1};
+    CHECK(tagd_told_take_back(&told, shop.catalog, &end));
+    shop.seen.n = 0;
+    tagd_told_settle(&told, &context, (struct tagd_sink){&shop, shop_change});
+    tagd_profile_check(shop.profile);
+    CHECK(shop_saw(&shop, "") && tagd_profile_proposal(shop.profile, 0, &proposal));
+    CHECK(proposal.revision == 1 && proposal.tag == 0 && proposal.at_ms == 7000 && proposal.expires_ms == 27000);
+    shop_time(&shop, 26999);
+    CHECK(shop_saw(&shop, ""));
+    shop_time(&shop, 27000);
+    CHECK(shop_saw(&shop, "b.level expired ->high@27000 #2 of #1;")); /* its end */
+    CHECK(tagd_profile_revision(shop.profile, TAGD_KIND_PROPOSAL) == 2);
+    tagd_arena_free(&arena);
+    shop_close(&shop);
+}
+
 /* ---- what history alone decides ---- */
 
 static void an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come(void)
@@ -1049,7 +1451,7 @@ static void feed_nonsense(struct world *world, int step)
 /* There may be far more of them than there is memory. */
 static void outputs_that_were_read_are_not_kept(void)
 {
-    static const struct script script = {"nonsense", DIMENSIONS, true, false, 6, feed_nonsense};
+    static const struct script script = {"nonsense", "", DIMENSIONS, true, false, 6, feed_nonsense};
     for (int to = 0; to < 2; to++) {
         struct run run;
         open_run(&run, &script);
@@ -1418,9 +1820,158 @@ static void what_is_told_reads_back_and_a_cut_one_does_not(void)
     world_close(&world);
 }
 
+/* A record's value in structured mode, with the data. */
+static bool change_is_read(const struct world *world, const char *type, const char *data,
+                           struct tagd_told_change *change)
+{
+    static struct tagd_arena arena;
+    const char *text = tagd_arena_printf(
+        &arena, "{\"type\":\"%s\",\"time\":\"2023-11-14T22:13:20.005Z\",\"data\":{\"revision\":7,%s}}", type, data);
+    return tagd_told_change_read(world->catalog, TAGD_STR("c"), tagd_str_of(text), NULL, 0, &arena, change);
+}
+
+static void every_kind_of_events_is_read_and_nothing_else(void)
+{
+    static const struct {
+        const char *type, *data;
+    } wrong[] = {
+        {"tagd.tag.changed", "\"dimension\":\"churn.level\",\"from\":null,\"to\":\"here\""}, /* another kind's */
+        {"tagd.churn.changed", "\"dimension\":\"b.activity\",\"from\":null,\"to\":\"busy\""},
+        {"tagd.churn.changed", "\"dimension\":\"churn.level\",\"from\":null,\"to\":\"gone-for-ever\""},
+        {"tagd.tag.changed", "\"dimension\":\"loss\",\"from\":null,\"to\":\"raised\""},
+        {"tagd.alert.raised", "\"alert\":\"b.activity\""},
+        {"tagd.alert.raised", "\"alert\":\"lost\""},
+        {"tagd.alert.raised", "\"dimension\":\"loss\""},
+        {"tagd.tag.proposed", "\"dimension\":\"b.activity\",\"from\":null,\"to\":\"busy\""}, /* not reviewed */
+        {"tagd.tag.proposed", "\"dimension\":\"b.level\",\"from\":null,\"to\":\"middle\""},
+        {"tagd.proposal.closed", "\"dimension\":\"b.level\",\"from\":null,\"to\":\"low\""},
+        {"tagd.proposal.closed", "\"dimension\":\"b.level\",\"from\":null,\"to\":\"low\",\"proposal\":\"proposal:c:3\","
+                                 "\"status\":\"open\""},
+        {"tagd.proposal.closed", "\"dimension\":\"b.level\",\"from\":null,\"to\":\"low\",\"proposal\":\"proposal:d:3\","
+                                 "\"status\":\"expired\""},
+        {"tagd.proposal.closed", "\"dimension\":\"b.level\",\"from\":null,\"to\":\"low\",\"proposal\":\"proposal:c:\","
+                                 "\"status\":\"expired\""},
+        {"tagd.proposal.closed", "\"dimension\":\"b.level\",\"from\":null,\"to\":\"low\",\"proposal\":\"proposal:c:0\","
+                                 "\"status\":\"expired\""},
+        {"tagd.proposal.closed",
+         "\"dimension\":\"b.level\",\"from\":null,\"to\":\"low\",\"proposal\":\"proposal:c:3x\","
+         "\"status\":\"expired\""},
+        {"tagd.tag.told", "\"dimension\":\"b.activity\",\"from\":null,\"to\":\"busy\""},
+    };
+    struct world world;
+    struct tagd_told_change change;
+    world_open_with(&world, ALERTS, KINDS);
+    CHECK(change_is_read(&world, "tagd.churn.changed", "\"dimension\":\"churn.level\",\"from\":null,\"to\":\"gone\"",
+                         &change));
+    CHECK(change.kind == TAGD_KIND_CHURN && change.dimension == 1 && change.from.p == NULL && change.revision == 7 &&
+          tagd_str_eq(change.to, TAGD_STR("gone")) && change.time_ms == T0 + 5 &&
+          tagd_str_eq(change.customer, TAGD_STR("c")));
+    CHECK(change_is_read(&world, "tagd.alert.raised", "\"alert\":\"hot\"", &change));
+    CHECK(change.kind == TAGD_KIND_ALERT && change.dimension == 9 && change.from.p == NULL && change.to.p != NULL);
+    CHECK(change_is_read(&world, "tagd.alert.cleared", "\"alert\":\"loss\"", &change));
+    CHECK(change.dimension == 8 && change.from.p != NULL && change.to.p == NULL);
+    CHECK(
+        change_is_read(&world, "tagd.tag.proposed", "\"dimension\":\"b.level\",\"from\":\"low\",\"to\":null", &change));
+    CHECK(change.kind == TAGD_KIND_PROPOSAL && change.dimension == 3 && change.status == TAGD_PROPOSAL_OPEN &&
+          tagd_str_eq(change.from, TAGD_STR("low")) && change.to.p == NULL);
+    CHECK(change_is_read(&world, "tagd.proposal.closed",
+                         "\"dimension\":\"b.level\",\"from\":null,\"to\":\"low\",\"proposal\":\"proposal:c:103\","
+                         "\"status\":\"expired\"",
+                         &change));
+    CHECK(change.kind == TAGD_KIND_PROPOSAL && change.status == TAGD_PROPOSAL_EXPIRED && change.proposal == 103);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        CHECK(!change_is_read(&world, wrong[i].type, wrong[i].data, &change));
+    world_close(&world);
+}
+
+static bool reviewed_as(const struct tagd_review *review, int32_t approved, uint64_t open, int32_t proposed,
+                        int32_t declined)
+{
+    return review->approved == approved && review->open == open && (open == 0 || review->proposed == proposed) &&
+           (review->declined ? review->declined_tag : -2) == declined;
+}
+
+/* Of b.hot, tag 0; b.level beside it, tags 0 and 1. -1: none. */
+static void what_is_told_of_proposals_follows_them_and_goes_back(void)
+{
+    struct world world;
+    struct tagd_arena arena = {0};
+    struct tagd_buf bytes = {0};
+    struct tagd_told told, back;
+    const struct tagd_str hot = TAGD_STR("hot"), high = TAGD_STR("high"), none = {NULL, 0};
+    struct tagd_told_change events[] = {
+        {.dimension = 4, .to = hot, .revision = 1, .time_ms = 11},
+        {.dimension = 3, .to = high, .revision = 2, .time_ms = 12},
+        {.dimension = 4, .to = hot, .revision = 3, .time_ms = 13, .status = TAGD_PROPOSAL_APPROVED, .proposal = 1},
+        {.dimension = 3, .to = high, .revision = 4, .time_ms = 14, .status = TAGD_PROPOSAL_REJECTED, .proposal = 2},
+        {.dimension = 4, .from = hot, .to = none, .revision = 5, .time_ms = 15},
+        {.dimension = 4, .from = hot, .revision = 6, .time_ms = 16, .status = TAGD_PROPOSAL_EXPIRED, .proposal = 5},
+        {.dimension = 4, .from = hot, .revision = 7, .time_ms = 17},
+        {.dimension = 4, .from = hot, .revision = 8, .time_ms = 18, .status = TAGD_PROPOSAL_WITHDRAWN, .proposal = 7},
+    };
+    const size_t n = sizeof(events) / sizeof(events[0]);
+    world_open_with(&world, ALERTS, KINDS);
+    struct tagd_profile *profile = tagd_profile_new(world.catalog);
+    tagd_told_of_profile(&told, world.catalog, profile, &arena);
+    const struct tagd_review *is = &told.tags[4].review, *level = &told.tags[3].review;
+    for (size_t i = 0; i < n; i++) {
+        struct tagd_told_change other = events[i];
+        events[i].kind = other.kind = TAGD_KIND_PROPOSAL;
+        other.from = events[i].from.p == NULL ? hot : none; /* another tag was approved */
+        other.dimension = 4;
+        CHECK(!tagd_told_follow(&told, world.catalog, &other));
+        other = events[i];
+        other.proposal++;
+        CHECK(other.status == TAGD_PROPOSAL_OPEN || !tagd_told_follow(&told, world.catalog, &other));
+        CHECK(tagd_told_follow(&told, world.catalog, &events[i]) && told.revision[TAGD_KIND_PROPOSAL] == i + 1);
+        other = events[i];
+        other.revision++; /* one is open, or none is by now */
+        CHECK(!tagd_told_follow(&told, world.catalog, &other) && told.revision[TAGD_KIND_PROPOSAL] == i + 1);
+        bytes.n = 0;
+        tagd_told_write(&told, world.catalog, &bytes);
+        CHECK(tagd_told_read((struct tagd_str){bytes.p, bytes.n}, world.catalog, &arena, &back));
+        for (size_t d = 3; d <= 4; d++)
+            CHECK(reviewed_as(&back.tags[d].review, told.tags[d].review.approved, told.tags[d].review.open,
+                              told.tags[d].review.proposed,
+                              told.tags[d].review.declined ? told.tags[d].review.declined_tag : -2) &&
+                  (is->open == 0 || back.tags[4].review.proposed_at == is->proposed_at));
+        for (size_t cut = 0; cut < bytes.n; cut++)
+            CHECK(!tagd_told_read((struct tagd_str){bytes.p, cut}, world.catalog, &arena, &back));
+        if (i == 3)
+            CHECK(reviewed_as(is, 0, 0, 0, -2) && reviewed_as(level, -1, 0, 0, 0));
+        if (i == 4)
+            CHECK(reviewed_as(is, 0, 5, -1, -2) && is->proposed_at == 15);
+        if (i == 5)
+            CHECK(reviewed_as(is, 0, 0, 0, -1));
+        if (i == 6)
+            CHECK(reviewed_as(is, 0, 7, -1, -2));
+    }
+    CHECK(reviewed_as(is, 0, 0, 0, -2) && told.changed_at_ms == 0 && told.revision[TAGD_KIND_TAG] == 0);
+    CHECK(tagd_told_follow(&told, world.catalog, &events[2]) && reviewed_as(is, 0, 0, 0, -2)); /* told already */
+    CHECK(!tagd_told_take_back(&told, world.catalog, &events[6]));                             /* not the last one */
+    CHECK(tagd_told_take_back(&told, world.catalog, &events[7]) && reviewed_as(is, 0, 7, -1, -2) &&
+          is->proposed_at == TAGD_TOLD_NO_TIME);
+    CHECK(tagd_told_take_back(&told, world.catalog, &events[6]) && reviewed_as(is, 0, 0, 0, -2));
+    CHECK(tagd_told_take_back(&told, world.catalog, &events[5]) && reviewed_as(is, 0, 5, -1, -2));
+    CHECK(tagd_told_take_back(&told, world.catalog, &events[4]) && reviewed_as(is, 0, 0, 0, -2));
+    CHECK(tagd_told_take_back(&told, world.catalog, &events[3]) && reviewed_as(level, -1, 2, 0, -2));
+    CHECK(tagd_told_take_back(&told, world.catalog, &events[2]) && reviewed_as(is, -1, 1, 0, -2));
+    CHECK(tagd_told_take_back(&told, world.catalog, &events[1]) && reviewed_as(level, -1, 0, 0, -2));
+    CHECK(tagd_told_take_back(&told, world.catalog, &events[0]) && told.revision[TAGD_KIND_PROPOSAL] == 0);
+    tagd_profile_free(profile);
+    tagd_buf_free(&bytes);
+    tagd_arena_free(&arena);
+    world_close(&world);
+}
+
 int main(void)
 {
     RUN(what_is_told_reads_back_and_a_cut_one_does_not);
+    RUN(every_kind_of_events_is_read_and_nothing_else);
+    RUN(what_is_told_of_proposals_follows_them_and_goes_back);
+    RUN(min_dwell_and_held_count_from_when_the_tag_was_published);
+    RUN(min_dwell_beneath_an_assignment_is_left_alone);
+    RUN(a_proposal_that_is_open_again_expires_from_now_on);
     RUN(a_lane_replays_up_to_its_offsets_and_no_further_than_its_watermark);
     RUN(a_store_that_went_back_anywhere_is_as_if_nothing_had_happened);
     RUN(a_death_at_any_operation_of_a_repair_changes_nothing);
@@ -1436,6 +1987,10 @@ int main(void)
     RUN(whatever_comes_in_between_while_both_shards_are_repaired_changes_nothing);
     RUN(what_was_published_otherwise_is_put_right);
     RUN(differences_are_published_once_whatever_dies);
+    RUN(a_proposal_that_was_published_otherwise_is_closed_and_made_anew);
+    RUN(what_people_decided_is_not_decided_again);
+    RUN(a_change_of_churn_that_was_published_otherwise_is_put_right_in_its_topic);
+    RUN(what_a_repair_lacks_of_churn_is_said);
     RUN(an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come);
     RUN(outputs_that_were_read_are_not_kept);
     RUN(records_that_came_since_are_read_after_the_repair);

@@ -19,9 +19,8 @@
 #define WORLD_CUSTOMERS 16
 #define WORLD_OPS 8
 #define WORLD_SENDS 128
-#define WORLD_IDS 64
+#define WORLD_IDS 256
 #define WORLD_OUTPUTS 512
-#define WORLD_COUNTS 256
 #define WORLD_MARKER (-1) /* partition of what takes up an offset and is no record: the end of a transaction */
 
 struct world_partition {
@@ -46,7 +45,7 @@ struct world_count {
 };
 struct world_population {
     struct tagd_str form;
-    struct world_count counts[WORLD_COUNTS];
+    struct world_count *counts; /* never changed in place: a copy of the store has those of its moment */
     size_t n_counts;
 };
 /* What the store has of a shard. A copy can be taken and brought back: what it points to lives as long as the world. */
@@ -281,21 +280,22 @@ static inline int64_t world_counted(struct world_shard *shard, const char *set, 
 static inline void world_write_population(struct world *world, struct world_population *population,
                                           const struct tagd_population_write *writes)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < population->n_counts; i++) {
+    const struct world_count *before = population->counts;
+    size_t n_before = population->n_counts, n = n_before + writes->n_counts + 1;
+    population->counts = tagd_arena_alloc(&world->memory, n * sizeof(*before));
+    population->n_counts = 0;
+    for (size_t i = 0; i < n_before; i++) {
         bool drops = false;
         for (size_t k = 0; k < writes->n_drops; k++)
-            drops = drops || tagd_str_eq(population->counts[i].set, writes->drops[k]);
+            drops = drops || tagd_str_eq(before[i].set, writes->drops[k]);
         if (!drops)
-            population->counts[kept++] = population->counts[i];
+            population->counts[population->n_counts++] = before[i];
     }
-    population->n_counts = kept;
     for (size_t i = 0; i < writes->n_counts; i++) {
         const struct tagd_count_write *write = &writes->counts[i];
         struct world_count *count = world_count(population, write->set, write->member);
         CHECK(write->by != 0);
         if (count == NULL) {
-            CHECK(population->n_counts < WORLD_COUNTS);
             count = &population->counts[population->n_counts++];
             *count = (struct world_count){world_keep(world, write->set), world_keep(world, write->member), 0};
         }
@@ -419,11 +419,16 @@ static inline void world_see_change(struct world *world, struct world_shard *sha
         tagd_buf_printf(&world->published, "%.*s;", (int)output->headers[1].value.n, output->headers[1].value.p);
         return;
     }
-    static const char *const names[] = {"\"id\":\"", "\"dimension\":\"", "\"to\":"};
+    static const char *const names[] = {"\"id\":\"", "\"dimension\":\"", "\"to\":"}, alert[] = "\"alert\":\"";
     const char *text = tagd_arena_copy(&world->memory, value.p, value.n).p;
     world_see_id(shard, (struct tagd_str){text, value.n});
     for (size_t i = 0; i < 3; i++) {
         const char *at = strstr(text, names[i]);
+        if (i > 0 && strstr(text, alert) != NULL) { /* raised or cleared */
+            at = strstr(text, alert) + strlen(alert);
+            tagd_buf_printf(&world->published, " %.*s", (int)strcspn(at, "\""), at);
+            break;
+        }
         CHECK(at != NULL);
         at += strlen(names[i]);
         at += i == 2 && *at == '"'; /* or null */
@@ -460,6 +465,7 @@ static inline void world_put_output(struct world *world, struct world_shard *sha
                                     struct tagd_position at)
 {
     struct world_outputs *outputs = &shard->outputs[output->kind];
+    CHECK((int)output->kind < tagd_output_kinds(world->catalog));
     struct tagd_header *headers =
         tagd_arena_alloc(&world->memory, (output->n_headers + 2) * sizeof(struct tagd_header));
     for (size_t i = 0; i < output->n_headers; i++)
@@ -510,6 +516,7 @@ static inline void world_lend_record(struct tagd_arena *arena, struct tagd_recor
 static inline void world_read_outputs(struct world *world, struct world_shard *shard, struct tagd_op *op)
 {
     struct world_outputs *outputs = &shard->outputs[op->u.outputs.kind];
+    CHECK((int)op->u.outputs.kind < tagd_output_kinds(world->catalog)); /* else its topic may not even be there */
     size_t most = world->outputs_most != 0 ? world->outputs_most : op->u.outputs.max;
     int64_t from = op->u.outputs.from;
     world->reads_kept += op->arena->used > 0;
@@ -824,13 +831,15 @@ static inline int64_t world_mono(void *self)
 
 /* ---- for the tests ---- */
 
-static inline void world_open(struct world *world, const char *dimensions)
+static inline void world_open_with(struct world *world, const char *more, const char *dimensions)
 {
-    struct tagd_error error;
+    struct tagd_error error = {""};
     *world = (struct world){.wall_ms = INT64_C(1700000000000), .mono_ms = 1000, .assign = true, .ends_confirmed = true};
     world->port = (struct tagd_port){world,         world_submit, world_poll, world_release,
                                      world_revoked, world_trial,  world_wall, world_mono};
-    world->catalog = shop_catalog("", dimensions, &error);
+    world->catalog = shop_catalog(more, dimensions, &error);
+    if (world->catalog == NULL)
+        fprintf(stderr, "%s\n", error.text);
     CHECK(world->catalog != NULL);
     for (size_t i = 0; i < WORLD_SHARDS; i++) {
         world->shards[i].head.watermark_ms = world->shards[i].head.latest_ms = INT64_MIN;
@@ -839,6 +848,11 @@ static inline void world_open(struct world *world, const char *dimensions)
         for (size_t topic = 0; topic < WORLD_TOPICS; topic++)
             world->shards[i].topics[topic].committed = -1;
     }
+}
+
+static inline void world_open(struct world *world, const char *dimensions)
+{
+    world_open_with(world, "", dimensions);
 }
 
 static inline void world_close(struct world *world)
