@@ -21,10 +21,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests/schemas"))
 sys.path.insert(0, os.path.join(ROOT, "tests/reference"))
+import validators  # noqa: E402
 from reference import UNITS, duration, time_ms, time_text  # noqa: E402
 from validators import TAGD, read_jsonc  # noqa: E402
 
-CATALOGS = ("retail", "rfm")
+CATALOGS = ("retail", "rfm", "accounts", "loyalty")
 BEGIN = time_ms("2026-03-02T00:00:00+08:00")
 CUSTOMER = "C1"
 WAYS = ("enters by event", "leaves by event", "enters by time", "leaves by time")
