@@ -173,7 +173,7 @@ def accounts(book):
             for k in range((2 + 3 * quarter, 12 - 3 * quarter, 6)[i]):
                 c.at(25 + 90 * quarter + 7 * k, "login")
                 c.order(26 + 90 * quarter + 7 * k, 900, category="paper")
-    for i in range(8):
+    for i in range(12):
         c = new(f"A{30 + i}").knows(30 + i, industry=("IT", "保险", "工业", "培训")[i % 4], region=("山东", "重庆", "天津", "新疆")[i % 4], scale=("大", "中", "小", "中")[i % 4], employees=60 * (i + 1), revenue=12000000 * (i + 1),
                                     customer_since=f"2024.{i + 1}.{2 * i + 1}")
         c.at(40 + i, "inquiry.made", topic="price").order(50 + 3 * i, 9000 * (i + 1), category=("servers", "tools")[i % 2]).contact(60 + i, ("visit", "phone")[i % 2], "review")
