@@ -75,6 +75,19 @@ int32_t tagd_catalog_attribute_find(const struct tagd_catalog *catalog, struct t
     return -1;
 }
 
+static int by_key(const void *key, const void *row)
+{
+    return tagd_str_cmp(*(const struct tagd_str *)key, ((const struct tagd_table_row *)row)->key);
+}
+
+struct tagd_str tagd_table_find(const struct tagd_table *table, struct tagd_str key)
+{
+    const struct tagd_table_row *row = bsearch(&key, table->rows, table->n_rows, sizeof *table->rows, by_key);
+    if (row)
+        return row->value;
+    return table->keep ? key : table->other;
+}
+
 size_t tagd_catalog_n_dimensions(const struct tagd_catalog *catalog)
 {
     return catalog->n_dimensions;
@@ -240,8 +253,8 @@ static void describe_breakdowns(const struct tagd_catalog *catalog, struct tagd_
 void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *out)
 {
     tagd_buf_printf(out, "catalog %s, version %s, meaning %s\n", catalog->name, catalog->version, catalog->hash);
-    tagd_buf_printf(out, "%u event types, %u groups, %u attributes, %u metrics, %u dimensions", catalog->n_types,
-                    catalog->n_groups, catalog->n_attributes, catalog->n_metrics,
+    tagd_buf_printf(out, "%u event types, %u groups, %u attributes, %u tables, %u metrics, %u dimensions",
+                    catalog->n_types, catalog->n_groups, catalog->n_attributes, catalog->n_tables, catalog->n_metrics,
                     catalog->n_dimensions - catalog->n_alerts);
     if (catalog->n_alerts)
         tagd_buf_printf(out, ", %u alert%s", catalog->n_alerts, catalog->n_alerts == 1 ? "" : "s");

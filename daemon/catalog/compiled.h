@@ -18,6 +18,7 @@ enum tagd_type {
     TAGD_T_TAG
 };
 
+/* Their numbers are part of a catalog's hash, so that a new kind stands at the end. */
 enum tagd_node_kind {
     TAGD_N_LITERAL,
     TAGD_N_COUNT, /* to DAYS: of a window of panes, or of all time; index: the window */
@@ -35,11 +36,7 @@ enum tagd_node_kind {
     TAGD_N_FIRST,
     TAGD_N_DAYS_UNTIL, /* to ATTRIBUTE: index: the attribute */
     TAGD_N_ATTRIBUTE,
-    TAGD_N_DIMENSION, /* to HELD: index: the dimension */
-    TAGD_N_WAS,       /* to HELD: as before this evaluation */
-    TAGD_N_PREVIOUS,
-    TAGD_N_HELD,
-    TAGD_N_P_ALIVE,
+    TAGD_N_DIMENSION, /* index: the dimension */
     TAGD_N_METRIC,
     TAGD_N_AND,
     TAGD_N_OR,
@@ -56,7 +53,15 @@ enum tagd_node_kind {
     TAGD_N_MUL,
     TAGD_N_DIV,
     TAGD_N_IS_NULL,
-    TAGD_N_IS_NOT_NULL
+    TAGD_N_IS_NOT_NULL,
+    TAGD_N_YEARS,            /* of an attribute, as DAYS_UNTIL is */
+    TAGD_N_DAYS_UNTIL_FIRST, /* to YEARS_FIRST: of the local day of the first event; index: the mark */
+    TAGD_N_YEARS_FIRST,
+    TAGD_N_LOOKUP, /* index: the table; a: what is looked up */
+    TAGD_N_WAS,    /* to HELD: of a dimension, as before this evaluation; index: the dimension */
+    TAGD_N_PREVIOUS,
+    TAGD_N_HELD,
+    TAGD_N_P_ALIVE
 };
 
 /* A value at run time. Numbers are exact (decimal, 4 places, in d) or double (in f). */
@@ -96,7 +101,7 @@ struct tagd_node {
     bool exact;           /* a number that is a decimal, never a double */
     struct tagd_str text; /* its source */
     struct tagd_val literal;
-    uint32_t index;                /* window, mark, attribute, dimension or metric */
+    uint32_t index;                /* window, mark, attribute, dimension, metric or table */
     uint32_t column, count_column; /* of the window's store; count_column: AVG */
     struct tagd_node *a, *b;
     struct tagd_node **list; /* IN */
@@ -107,6 +112,35 @@ struct tagd_node {
 static inline bool tagd_node_windowed(const struct tagd_node *node)
 {
     return node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_TOP;
+}
+
+static inline bool tagd_node_of_mark(const struct tagd_node *node)
+{
+    return (node->kind >= TAGD_N_SINCE && node->kind <= TAGD_N_FIRST) || node->kind == TAGD_N_DAYS_UNTIL_FIRST ||
+           node->kind == TAGD_N_YEARS_FIRST;
+}
+
+static inline bool tagd_node_of_attribute(const struct tagd_node *node)
+{
+    return node->kind == TAGD_N_DAYS_UNTIL || node->kind == TAGD_N_YEARS || node->kind == TAGD_N_ATTRIBUTE;
+}
+
+static inline bool tagd_node_years(const struct tagd_node *node)
+{
+    return node->kind == TAGD_N_YEARS || node->kind == TAGD_N_YEARS_FIRST;
+}
+
+/* days_until and years: of a date, by the local calendar. */
+static inline bool tagd_node_calendar(const struct tagd_node *node)
+{
+    return tagd_node_years(node) || node->kind == TAGD_N_DAYS_UNTIL || node->kind == TAGD_N_DAYS_UNTIL_FIRST;
+}
+
+/* What has an index and is shown with its value: functions, attributes, dimensions, metrics, lookups. Every kind behind
+ * IS_NOT_NULL is one. */
+static inline bool tagd_node_named(const struct tagd_node *node)
+{
+    return (node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_METRIC) || node->kind >= TAGD_N_YEARS;
 }
 
 /* A field as an event type sees it: its index among the type's fields, or one of these. */
@@ -204,6 +238,20 @@ struct tagd_attribute_def {
     bool *dimensions;        /* whose tags it may change, through other dimensions too */
 };
 
+/* A value table: keys ascend as bytes. */
+struct tagd_table_row {
+    struct tagd_str key, value;
+};
+struct tagd_table {
+    struct tagd_str name;
+    struct tagd_table_row *rows;
+    uint32_t n_rows;
+    struct tagd_str other; /* for a key that isn't there; p NULL: none */
+    bool keep;             /* such a key stands for itself */
+};
+/* The value of the key, which is looked for by halving; p NULL: none. A view of the catalog's bytes, or of the key's. */
+struct tagd_str tagd_table_find(const struct tagd_table *table, struct tagd_str key);
+
 struct tagd_event_type {
     struct tagd_str name;
     struct tagd_field *fields;
@@ -285,6 +333,8 @@ struct tagd_catalog {
     uint32_t *type_slots, n_type_slots; /* open addressing, index + 1 */
     struct tagd_attribute_def *attributes;
     uint32_t n_attributes;
+    struct tagd_table *tables; /* in order of their names */
+    uint32_t n_tables;
     struct tagd_group {
         struct tagd_str name;
         struct tagd_match *by_type;

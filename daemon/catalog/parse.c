@@ -138,7 +138,8 @@ static size_t start_of(const struct parse *parse, const struct tagd_node *node)
 
 /* ---- literals ---- */
 
-/* A quoted string's content in the arena. Either quote; a backslash takes the next character as it is. */
+/* A quoted string's content in the arena. Either quote; a backslash takes the next character as it is. It may become a
+ * tag, so it is no longer than any string of an event. */
 static bool take_string(struct parse *parse, struct tagd_str *out)
 {
     size_t start = parse->at;
@@ -153,6 +154,8 @@ static bool take_string(struct parse *parse, struct tagd_str *out)
     if (parse->at >= parse->n)
         return fail(parse, start, "this string is not closed: expected %c", quote), false;
     parse->at++;
+    if (n > TAGD_STRING_MAX)
+        return fail(parse, start, "this string has %zu bytes; a string has at most %d", n, TAGD_STRING_MAX), false;
     copy[n] = '\0';
     *out = (struct tagd_str){copy, n};
     return true;
@@ -302,6 +305,8 @@ static bool field_type(struct parse *parse, const struct tagd_match *by_type, st
     return true;
 }
 
+static const char date_forms[] = ": expected a date as " TAGD_DATE_FORMS;
+
 static bool filter_literal(struct parse *parse, struct tagd_term *term)
 {
     skip_space(parse);
@@ -316,7 +321,10 @@ static bool filter_literal(struct parse *parse, struct tagd_term *term)
                   : term->field_type == TAGD_TIME ? tagd_time_parse(text, &term->literal.i)
                   : term->field_type == TAGD_DATE ? tagd_date_parse(text, &term->literal.i)
                                                   : false;
-        return ok ? true : (fail(parse, start, "the field is %s: this string is not one", wanted), false);
+        return ok ? true
+                  : (fail(parse, start, "the field is %s: this string is not one%s", wanted,
+                          term->field_type == TAGD_DATE ? date_forms : ""),
+                     false);
     }
     if (is_digit(c) || c == '-') {
         struct tagd_node *node = parse_number(parse);
@@ -603,6 +611,8 @@ static const struct {
     {"since_first", TAGD_N_SINCE_FIRST, 0, false},
     {"until", TAGD_N_UNTIL, ONLY(TAGD_TIME), false},
     {"days_until", TAGD_N_DAYS_UNTIL, 0, false},
+    {"years", TAGD_N_YEARS, 0, false},
+    {"lookup", TAGD_N_LOOKUP, 0, false},
 };
 /* Of a dimension, as it stood before this evaluation. */
 static const struct {
@@ -648,14 +658,16 @@ static void finish_mark(struct parse *parse, struct tagd_node *node, uint32_t se
                         enum tagd_field_type type)
 {
     enum tagd_node_kind kind = node->kind;
+    bool first = kind == TAGD_N_SINCE_FIRST || tagd_node_calendar(node);
     node->slope = kind == TAGD_N_UNTIL ? -1 : kind == TAGD_N_SINCE || kind == TAGD_N_SINCE_FIRST ? 1 : 0;
-    node->varies = node->timed = node->slope != 0;
+    node->varies = node->slope != 0;
+    node->timed = node->varies || tagd_node_calendar(node);
     node->flat = !node->varies;
     node->index = tagd_state_mark(parse->catalog, selector,
-                                  kind == TAGD_N_SINCE         ? TAGD_MARK_LATEST
-                                  : kind == TAGD_N_SINCE_FIRST ? TAGD_MARK_FIRST
-                                  : kind == TAGD_N_FIRST       ? TAGD_MARK_FIRST_VALUE
-                                                               : TAGD_MARK_VALUE,
+                                  kind == TAGD_N_SINCE   ? TAGD_MARK_LATEST
+                                  : first                ? TAGD_MARK_FIRST
+                                  : kind == TAGD_N_FIRST ? TAGD_MARK_FIRST_VALUE
+                                                         : TAGD_MARK_VALUE,
                                   field, type);
 }
 
@@ -711,42 +723,108 @@ static void *unknown_attribute(struct parse *parse, size_t at, struct tagd_str n
     return fail(parse, at, "'%.*s' is not declared: expected an attribute of \"attributes\"", (int)name.n, name.p);
 }
 
-/* days_until(attr.NAME), after '('. */
-static struct tagd_node *parse_days_until(struct parse *parse, size_t start)
+static bool is_attribute(struct tagd_str name)
+{
+    return name.n > 5 && memcmp(name.p, "attr.", 5) == 0;
+}
+
+/* What stands next: an attribute, or an event type or a group; else false. Nothing is taken. */
+static bool peek_date(struct parse *parse, const char *function, bool *attribute)
 {
     char what[80];
     skip_space(parse);
     size_t at = parse->at;
     struct tagd_str name = take_name(parse);
-    if (name.n <= 5 || memcmp(name.p, "attr.", 5) != 0) {
-        parse->at = at;
-        return fail(parse, at, "expected an attribute of type date, as in days_until(attr.birthday), found %s",
-                    found(parse, what));
-    }
+    parse->at = at;
+    *attribute = is_attribute(name);
+    if (*attribute || tagd_catalog_type_find(parse->catalog, name) >= 0 || find_group(parse->catalog, name) ||
+        tagd_catalog_type_reserved(name))
+        return true;
+    return fail(parse, at,
+                "expected an attribute of type date, as in %s(attr.birthday), or an event type or a group, found %s",
+                function, found(parse, what)),
+           false;
+}
+
+/* days_until(attr.NAME), years(attr.NAME), after '('. */
+static struct tagd_node *parse_of_attribute(struct parse *parse, size_t f, size_t start)
+{
+    skip_space(parse);
+    size_t at = parse->at;
+    struct tagd_str name = take_name(parse);
     int32_t attribute = find_attribute(parse->catalog, name);
     if (attribute < 0)
         return unknown_attribute(parse, at, name);
     enum tagd_field_type type = parse->catalog->attributes[attribute].field.type;
     if (type != TAGD_DATE)
-        return fail(parse, at, "days_until wants an attribute of type date: '%.*s' is %s", (int)name.n, name.p,
-                    field_type_names[type]);
+        return fail(parse, at, "%s wants an attribute of type date: '%.*s' is %s", functions[f].name, (int)name.n,
+                    name.p, field_type_names[type]);
     if (!expect(parse, ")", "after the attribute"))
         return NULL;
-    struct tagd_node *node = node_new(parse, TAGD_N_DAYS_UNTIL, TAGD_T_NUMBER, start);
+    struct tagd_node *node = node_new(parse, functions[f].kind, TAGD_T_NUMBER, start);
     node->index = (uint32_t)attribute;
     node->timed = node->exact = true;
     return node;
 }
 
+static int32_t find_table(const struct tagd_catalog *catalog, struct tagd_str name)
+{
+    for (uint32_t i = 0; i < catalog->n_tables; i++) {
+        if (tagd_str_eq(catalog->tables[i].name, name))
+            return (int32_t)i;
+    }
+    return -1;
+}
+
+/* lookup(TABLE, expression), after '('. */
+static struct tagd_node *parse_lookup(struct parse *parse, size_t start)
+{
+    char what[80];
+    skip_space(parse);
+    size_t at = parse->at;
+    struct tagd_str name = take_name(parse);
+    if (!name.n)
+        return fail(parse, at, "expected the name of a table, found %s", found(parse, what));
+    int32_t table = find_table(parse->catalog, name);
+    if (table < 0)
+        return fail(parse, at, "'%.*s' is not declared: expected a table of \"tables\"", (int)name.n, name.p);
+    if (!expect(parse, ",", "after the table"))
+        return NULL;
+    skip_space(parse);
+    at = parse->at;
+    struct tagd_node *key = parse_or(parse);
+    if (!key)
+        return NULL;
+    if (key->type != TAGD_T_STRING && key->type != TAGD_T_TAG && key->type != TAGD_T_NULL)
+        return fail(parse, at, "lookup wants a string to look up, found %s", type_names[key->type]);
+    if (!expect(parse, ")", "after what is looked up"))
+        return NULL;
+    struct tagd_node *node = node_new(parse, TAGD_N_LOOKUP, TAGD_T_STRING, start);
+    node->index = (uint32_t)table;
+    node->a = key;
+    node->timed = key->timed;
+    return node;
+}
+
+static enum tagd_node_kind of_first(enum tagd_node_kind kind)
+{
+    return kind == TAGD_N_DAYS_UNTIL ? TAGD_N_DAYS_UNTIL_FIRST : kind == TAGD_N_YEARS ? TAGD_N_YEARS_FIRST : kind;
+}
+
 static struct tagd_node *parse_function(struct parse *parse, size_t f, size_t start)
 {
-    enum tagd_node_kind kind = functions[f].kind;
+    enum tagd_node_kind kind = of_first(functions[f].kind);
     struct tagd_str field = {0};
     struct window_range range = {0};
     size_t field_at = 0;
     char types[80];
-    if (kind == TAGD_N_DAYS_UNTIL)
-        return parse_days_until(parse, start);
+    bool attribute = false;
+    if (kind == TAGD_N_LOOKUP)
+        return parse_lookup(parse, start);
+    if (kind != functions[f].kind && !peek_date(parse, functions[f].name, &attribute))
+        return NULL;
+    if (attribute)
+        return parse_of_attribute(parse, f, start);
     if (functions[f].fields && !parse_field(parse, &field, &field_at))
         return NULL;
     struct tagd_match *by_type = parse_events(parse, true);
@@ -861,7 +939,7 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
         collect_needs(parse, node);
         return node;
     }
-    if (name.n > 5 && memcmp(name.p, "attr.", 5) == 0) {
+    if (is_attribute(name)) {
         int32_t attribute = find_attribute(catalog, name);
         if (attribute < 0)
             return unknown_attribute(parse, start, name);
@@ -1073,7 +1151,9 @@ static bool coerce(struct parse *parse, struct tagd_node *node, enum tagd_type t
     int64_t i;
     bool ok = type == TAGD_T_TIME ? tagd_time_parse(node->literal.u.s, &i) : tagd_date_parse(node->literal.u.s, &i);
     if (!ok)
-        return fail(parse, start_of(parse, node), "this string is not %s", type_names[type]), false;
+        return fail(parse, start_of(parse, node), "this string is not %s%s", type_names[type],
+                    type == TAGD_T_DATE ? date_forms : ""),
+               false;
     node->type = type;
     node->literal = (struct tagd_val){.kind = type == TAGD_T_TIME ? TAGD_V_TIME : TAGD_V_DATE, .u.i = i};
     return true;
@@ -1134,7 +1214,7 @@ static bool tag_exists(struct parse *parse, const struct tagd_node *dimension, s
 /* A tag of a dimension that it names, and not one behind a metric. */
 static bool is_tag(const struct tagd_node *node)
 {
-    return node->kind >= TAGD_N_DIMENSION && node->kind <= TAGD_N_PREVIOUS;
+    return node->kind == TAGD_N_DIMENSION || node->kind == TAGD_N_WAS || node->kind == TAGD_N_PREVIOUS;
 }
 
 /* Whether two operands may be compared; makes literals fit. */

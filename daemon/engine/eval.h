@@ -107,6 +107,8 @@ bool tagd_is_clock(const struct tagd_node *node);
 /* The instant at which it is 0; false: it is null. */
 bool tagd_clock_zero(const struct view *view, const struct tagd_node *node, int64_t *zero);
 struct tagd_val tagd_clock_val(const struct view *view, const struct tagd_node *node, int64_t at);
+/* days_until, years: the date they are of, in local days; false: there is none. */
+bool tagd_calendar_date(const struct view *view, const struct tagd_node *node, int64_t *date);
 
 /* What the churn model knows of the customer; false: it has nothing to say. */
 bool tagd_purchases(struct view *view, struct tagd_purchases *purchases);

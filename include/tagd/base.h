@@ -78,12 +78,24 @@ bool tagd_time_parse(struct tagd_str text, int64_t *ms);
 #define TAGD_TIME_TEXT 32 /* bytes that tagd_time_format writes at most, NUL included */
 /* "2026-11-23T02:00:00.123Z": always three digits and Z. Returns the length. */
 size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT]);
-/* "YYYY-MM-DD", a real date of the Gregorian calendar -> days since 1970-01-01. */
+/* A real date of the Gregorian calendar, of a year of four digits that stands first, as people and systems write it:
+ * 2023-10-15, 2023/10/15 or 2023.10.15 (one separator, month and day of one or two digits), 20231015, or 2023年10月15日
+ * (one or two digits) -> days since 1970-01-01, so that the same date is the same value. False: none of these; *days is
+ * left alone. */
 bool tagd_date_parse(struct tagd_str text, int64_t *days);
+#define TAGD_DATE_FORMS "2023-10-15, 2023/10/15, 2023.10.15, 20231015 or 2023年10月15日" /* for messages */
+/* "YYYY-MM-DD" and nothing else. */
+bool tagd_date_parse_iso(struct tagd_str text, int64_t *days);
+/* "YYYY-MM-DD", whatever form it came in. Returns the length. */
 size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT]);
 /* Days from `today` to the next yearly return of `date` (both in days since 1970-01-01), 0 on the day itself, at most
  * 365. 29 February returns on the 28th in years that have none. Proleptic Gregorian calendar. */
 int64_t tagd_days_until_return(int64_t date, int64_t today);
+/* Whole years from `date` to `today`: the yearly returns of the date, as above, that have come since. -1: the date is
+ * still ahead. */
+int64_t tagd_years_since(int64_t date, int64_t today);
+/* The day on which `years` whole years since the date are full: the date itself for 0. years >= 0, at most 20000. */
+int64_t tagd_years_full(int64_t date, int64_t years);
 /* "500ms" "90s" "15m" "2h" "30d" "12w", one number and one unit, digits only, at most 100,000 days. */
 bool tagd_duration_parse(struct tagd_str text, int64_t *ms);
 /* A fixed offset from UTC, "+08:00" or "-03:30", at most 14 hours and 59 minutes -> what local time is ahead by, ms. */

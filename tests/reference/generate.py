@@ -29,12 +29,23 @@ class Maker:
                                                     [-400 * DAY, -DAY, 0, HOUR, DAY, 5 * DAY, 40 * DAY]))
 
     def date(self):
-        """Near the beginning of the history, in its year, another, or on 29 February."""
+        """Near the beginning of the history, in its year, another, or on 29 February; in any form."""
         day = time_text(self.start + self.r.choice([-2, -1, 0, 0, 1, 1, 2, 8, 30, 200]) * DAY)[:10]
         if self.chance(0.08):
             self.use("29 February")
-            return "2000-02-29"
-        return f"{self.r.choice([1987, 2022, 2023, 2024])}{day[4:]}" if day[5:] != "02-29" else day
+            day = "2000-02-29"
+        elif day[5:] != "02-29":
+            day = f"{self.r.choice([1987, 2022, 2023, 2024])}{day[4:]}"
+        return self.written(day)
+
+    def written(self, day):
+        form = self.r.choice(["{}-{}-{}", "{}-{}-{}", "{}/{}/{}", "{}.{}.{}", "{}{}{}", "{}年{}月{}日"])
+        year, month, part = day.split("-")
+        if form != "{}{}{}" and self.chance(0.4):
+            month, part = month.lstrip("0"), part.lstrip("0")
+        self.use("date as " + form.format("Y", "m", "d"))
+        return form.format(year, month, part)
+
     def use(self, *names):
         for name in names:
             self.used[name] = self.used.get(name, 0) + 1
@@ -108,8 +119,8 @@ class Maker:
     def exact_number(self):
         """A number that is a decimal, as `value` wants it."""
         kind = self.r.choice(["count", "count", "sum", "sum", "min", "max", "distinct", "distinct", "days", "days", "top", "latest", "first",
-                              "attribute", "days_until", "days_until"])
-        if kind in ("attribute", "days_until") and not self.attributes:
+                              "attribute", "days_until", "days_until", "years", "days_until of events", "years of events"])
+        if kind in ("attribute", "days_until", "years") and not self.attributes:
             kind = "count"
         self.use(kind if kind not in ("latest", "first", "top", "attribute") else kind + " decimal")
         if kind in ("count", "days"):
@@ -122,8 +133,10 @@ class Maker:
             return f"{kind}(amount, {self.events(True)})"
         if kind == "attribute":
             return "attr.score"
-        if kind == "days_until":
-            return "days_until(attr.birthday)"
+        if kind in ("days_until", "years"):
+            return f"{kind}(attr.birthday)"
+        if kind.endswith(" of events"):
+            return f"{kind.split()[0]}({self.events()})"
         return f"{kind}(amount, {self.events(True)}{self.window()})"
 
     def number(self, depth=0):
@@ -163,8 +176,26 @@ class Maker:
         self.use("until")
         return f"until(due, {self.events(True)})"
 
+    def key(self):
+        """What a table may have: values of the fields, and tags."""
+        return self.r.choice(["web", "store", "app", "beauty", "food", "书", "north", "south", "", "t0", "t1", "rest", "true", "2"])
+
+    def table(self):
+        rest = self.r.choice([{}, {"keep": False}, {"keep": True}, {"keep": True}, {"else": "other"}, {"else": ""}])
+        self.use("table" + "".join(f" with {name}" for name, value in rest.items() if value is not False))
+        return {"values": {self.key(): self.r.choice(["beauty", "web", "store", "t0", "线下", ""]) for _ in range(self.r.randint(1, 6))}, **rest}
+
+    def lookup(self, of):
+        self.use("lookup")
+        return f"lookup({self.r.choice(list(self.tables))}, {of})"
+
     def word(self):
         """A string."""
+        if self.chance(0.25):
+            return self.lookup(self.word())
+        if self.words and self.chance(0.2):
+            self.use("metric that is a string")
+            return self.r.choice(self.words)
         kind = self.r.choice(["latest", "latest", "first", "top", "top", "attribute"])
         if kind == "attribute":
             if self.attributes:
@@ -205,7 +236,8 @@ class Maker:
             kind = "word"
         self.use("value " + kind)
         if kind == "dimension":
-            return self.r.choice(known)[0]
+            name = self.r.choice(known)[0]
+            return self.lookup(name) if self.chance(0.4) else name
         return self.exact_number() if kind == "number" else self.word() if kind == "word" else self.truth() if kind == "truth" else self.point()[0]
 
     def duration(self):
@@ -288,7 +320,7 @@ class Maker:
         kind = self.r.random()
         self.use(op)
         if kind < 0.33:
-            return f"{self.number()} {op} {self.r.choice([0, 1, 2, 3, 5, 10, '20.5', '-3', '0.33333', 364])}"
+            return f"{self.number()} {op} {self.r.choice([0, 1, 2, 3, 5, 10, '20.5', '-3', '0.33333', 364, 36])}"
         if kind < 0.57:
             span = self.text_of(self.span())
             return f"{self.duration()} {op} {'-' if self.chance(0.1) else ''}{span}"
@@ -353,6 +385,9 @@ class Maker:
             name, tags = self.r.choice(known)
             tags = tags or ["beauty", "web", "2", "0", "true", "20.5", time_text(self.start)[:10]]
             name = self.old.get(name, name)
+            if self.chance(0.25):
+                self.use("lookup of a dimension")
+                return f"{self.lookup(name)} {self.r.choice(['==', '!=', '<'])} {self.r.choice(['`beauty`', '`t0`', '`other`', self.word()])}".replace("`", "'")
             return f"{name} {self.r.choice(['==', '!='])} '{self.named(name, tags)}'" if self.chance(0.7) else f"{name} is null"
         if depth < 2 and kind < 0.4:
             word = self.r.choice(["and", "or"])
@@ -363,7 +398,7 @@ class Maker:
             return f"not {self.condition(known, depth + 1)}" if self.chance(0.5) else f"not ({self.condition(known, depth + 1)})"
         if self.conditions and kind < 0.53:
             return f"{self.r.choice(['', 'not '])}{self.r.choice(self.conditions)}"
-        numbers = [name for name in self.metrics if name not in self.conditions]
+        numbers = [name for name in self.metrics if name not in self.conditions + self.words]
         if numbers and kind < 0.6:
             self.use("metric")
             return f"{self.r.choice(numbers)} >= {self.r.choice([1, 2, 15])}"
@@ -380,7 +415,11 @@ class Maker:
             if self.chance(0.5):
                 events["login"]["dedupe"] = "300ms" if self.grid else "6h"
         self.churns = self.churn() if self.chance(0.3) else None
-        self.metrics = {}
+        self.tables = {f"l{i}": self.table() for i in range(self.r.randint(1, 3))}
+        self.metrics, self.words = {}, []
+        if self.chance(0.3):
+            self.metrics["m8"] = self.word()
+            self.words = ["m8"]
         for i in range(self.r.randint(0, 2)):
             self.metrics[f"m{i}"] = self.constant_number(0)
         self.conditions = []
@@ -440,7 +479,7 @@ class Maker:
             dimensions = dict(reversed(dimensions.items()))
         return {"catalog": "random", "version": "1", "timezone": self.zone, "events": events,
                 "groups": {"buying": buying, "any": ["login", 'chat{direction="inbound"}', "order.paid"]},
-                "attributes": self.attributes, "metrics": self.metrics, "dimensions": dimensions,
+                "attributes": self.attributes, "tables": self.tables, "metrics": self.metrics, "dimensions": dimensions,
                 **({"churn": self.churns} if self.churns else {}), **({"goals": goals} if goals else {}), **({"alerts": alerts} if alerts else {}), **({"aliases": self.aliases} if self.aliases else {})}
 
     def holds(self, holding):

@@ -32,7 +32,16 @@ class Time(int):
 
 
 class Date(str):
-    """A date as YYYY-MM-DD."""
+    """A date as YYYY-MM-DD, whatever form it came in."""
+
+
+DATE_FORMS = [re.compile(form, re.A) for form in (r"(\d{4})-(\d{1,2})-(\d{1,2})", r"(\d{4})/(\d{1,2})/(\d{1,2})", r"(\d{4})\.(\d{1,2})\.(\d{1,2})",
+                                                 r"(\d{4})(\d{2})(\d{2})", r"(\d{4})年(\d{1,2})月(\d{1,2})日")]
+
+
+def date(text):
+    year, month, day = next(m.groups() for m in (form.fullmatch(text) for form in DATE_FORMS) if m)
+    return Date(datetime(int(year), int(month), int(day)).date().isoformat())
 
 
 def time_ms(text):
@@ -67,7 +76,7 @@ def typed(value, kind):
     """A JSON value as the declared type has it."""
     if value is None:
         return None
-    return decimal_field(value) if kind == "decimal" else Time(time_ms(value)) if kind == "time" else Date(value) if kind == "date" else value
+    return decimal_field(value) if kind == "decimal" else Time(time_ms(value)) if kind == "time" else date(value) if kind == "date" else value
 
 
 def tag_text(value):
@@ -80,23 +89,31 @@ def tag_text(value):
     return time_text(value) if isinstance(value, Time) else value if value is None else str(value)
 
 
+def in_year(date, year):
+    """The yearly return of a date in a year; 29 February returns on the 28th where there is none."""
+    try:
+        return datetime(year, int(date[5:7]), int(date[8:10]))
+    except ValueError:
+        return datetime(year, 2, 28)
+
+
 def next_return(date, today):
-    """Days to the next yearly return; 29 February returns on the 28th where there is none."""
-    month, day = int(date[5:7]), int(date[8:10])
-    for year in (today.year, today.year + 1):
-        try:
-            at = today.replace(year=year, month=month, day=day)
-        except ValueError:
-            at = today.replace(year=year, month=2, day=28)
-        if at >= today:
-            return (at - today).days
+    """Days to the next yearly return."""
+    return next((at - today).days for at in (in_year(date, today.year), in_year(date, today.year + 1)) if at >= today)
+
+
+def years_of(date, today):
+    """Yearly returns that have come since the date; None before it."""
+    born = in_year(date, int(date[:4]))
+    return None if today < born else sum(in_year(date, year) <= today for year in range(born.year + 1, today.year + 1))
 
 
 # ---- the language: text -> nested tuples (kind, source text, ...) ----
 
 WINDOWED = ("count", "sum", "avg", "min", "max", "distinct", "top", "days")
 PAST = ("was", "previous", "held")  # of a dimension, as it stood before the evaluation
-FUNCTIONS = WINDOWED + ("p_alive", "since", "since_first", "until", "first", "latest", "days_until", "attr") + PAST
+FUNCTIONS = WINDOWED + ("p_alive", "since", "since_first", "until", "first", "latest", "days_until", "years", "attr") + PAST
+CALENDAR = ("days_until", "years")
 TOKEN = re.compile(r"""\s*(?:(?P<num>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:ms|[smhdw])?(?![A-Za-z0-9_]))
     |(?P<str>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)
     |(?P<op>==|!=|<=|>=|[<>=+*/(){}\[\],:-]))""", re.X)
@@ -219,10 +236,16 @@ class Parser:
             name = self.take(self.peek())
             self.need(")")
             return (text, self.text[start:self.tokens[self.i - 1][3]], self.dimension(name), name)
-        if text == "days_until":
+        if text == "lookup":
+            table = self.take(self.peek())
+            self.need(",")
+            key = self.either()
+            self.need(")")
+            return (text, self.text[start:self.tokens[self.i - 1][3]], table, key)
+        if text in CALENDAR and self.peek().startswith("attr."):
             name = self.take(self.peek())
             self.need(")")
-            return (text, self.text[start:self.tokens[self.i - 1][3]], name)
+            return (text, self.text[start:self.tokens[self.i - 1][3]], name, None)
         field = None
         if text in ("sum", "avg", "min", "max", "distinct", "top", "first", "latest", "until"):
             field = self.take(self.peek())
@@ -299,6 +322,7 @@ def load(catalog):
     zone = catalog.get("timezone", "+00:00")
     catalog["zone"] = (-1 if zone[0] == "-" else 1) * (int(zone[1:3]) * 60 + int(zone[4:6])) * 60000
     catalog.setdefault("metrics", {})
+    catalog.setdefault("tables", {})
     groups, catalog["groups"] = catalog.get("groups", {}), {}
     for name, members in groups.items():
         catalog["groups"][name] = [m for text in members for m in Parser(text, {"metrics": {}, "groups": {}}).events()]
@@ -378,6 +402,8 @@ def compare(op, a, b):
         a, b = float(a), float(b)
     if isinstance(a, Time) != isinstance(b, Time):  # a string beside a time is one
         a, b = (x if isinstance(x, Time) else Time(time_ms(x)) for x in (a, b))
+    if isinstance(a, Date) != isinstance(b, Date):  # and so beside a date
+        a, b = (x if isinstance(x, Date) else date(x) for x in (a, b))
     if isinstance(a, str):
         a, b = a.encode(), b.encode()
     return COMPARE[op](a, b)
@@ -460,6 +486,16 @@ class Customer:
         updates = sorted((u for u in self.updates if name in u[1]), key=lambda u: u[0])
         return typed(updates[-1][1][name], self.catalog["attributes"][name]) if updates else None
 
+    def local_day(self, ms):
+        return datetime(1970, 1, 1) + timedelta(days=(ms + self.catalog["zone"]) // DAY)
+
+    def calendar_date(self, node):
+        """The date that days_until or years is of: an attribute, or the local day of the first event."""
+        if node[3] is None:
+            return self.attribute(node[2][5:])
+        times = self.select(node[3])[1]
+        return Date(self.local_day(times[0]).date().isoformat()) if times else None
+
     def field(self, event, name):
         return event["source"] if name == "source" else event["data"].get(name)
 
@@ -516,10 +552,15 @@ class Customer:
             return past.tag if kind == "was" else past.before
         if kind == "attr":
             return self.attribute(node[1][5:])
-        if kind == "days_until":
-            date = self.attribute(node[2][5:])
-            today = datetime(1970, 1, 1) + timedelta(days=(now + self.catalog["zone"]) // DAY)
-            return None if date is None else Fraction(next_return(date, today))
+        if kind in CALENDAR:
+            of, today = self.calendar_date(node), self.local_day(now)
+            n = None if of is None else next_return(of, today) if kind == "days_until" else years_of(of, today)
+            return None if n is None else Fraction(n)
+        if kind == "lookup":
+            table, key = self.catalog["tables"][node[2]], self.value(node[3], now, tags)
+            if key is None or key in table["values"]:
+                return table["values"].get(key)
+            return key if table.get("keep") else table.get("else")
         if kind == "count":
             return Fraction(len(self.window(node[3], node[4], now)))
         if kind == "days":
@@ -637,7 +678,7 @@ class Customer:
         """Starts and ends of panes with events, as windows see them, in (begin, end]."""
         found = set()
         for node in nodes:
-            if node[0] == "days_until" and self.attribute(node[2][5:]) is not None:
+            if node[0] in CALENDAR and self.calendar_date(node) is not None:
                 zone = self.catalog["zone"]
                 found |= {day * DAY - zone for day in range((begin + zone) // DAY + 1, (end + zone) // DAY + 1)}
             if node[0] in WINDOWED and node[4]:
@@ -732,7 +773,7 @@ class Simulation:
     def values(self, customer, rule, now, tags):
         shown = {}
         def visit(node):
-            if node[0] in FUNCTIONS or node[0] in ("metric", "dimension"):
+            if node[0] in FUNCTIONS or node[0] in ("metric", "dimension", "lookup"):
                 shown.setdefault(node[1], show(customer.value(node, now, tags)))
                 return
             for part in node[2:]:

@@ -292,3 +292,38 @@ def test_an_alert_counts_by_itself_and_is_no_tag():
     change, raised = reference.simulate({"catalog": "c", "version": "1", "events": SAID, "dimensions": d, "alerts": {"gone": alerts["gone"]}}, lines, T0 + 9).out
     assert raised["id"] == "alert:c:1" and raised["type"] == "tagd.alert.raised" and raised["data"]["tags"] == {"a.b": "up"} and raised["data"]["plan"] == "call"
     assert raised["data"]["because"] == {"rule": alerts["gone"]["when"], "values": {"a.b": "up", "since(login)": {"ms": 6}}, "failed": None}
+def test_a_date_is_the_same_in_every_form():
+    for text in ("2023-01-05", "2023/1/5", "2023.01.5", "20230105", "2023年1月05日"):
+        assert reference.date(text) == "2023-01-05"
+        update = [("profile.updated", T0, {"attributes": {"born": text}})]
+        assert values("attr.born", update, attributes={"born": "date"}) == [("2023-01-05", 0)]
+        assert run([("yes", f"attr.born == '{text}' and attr.born < '2023/1/6'")], [("profile.updated", T0, {"attributes": {"born": "2023-01-05"}})],
+                   attributes={"born": "date"}) == [(None, "yes", 0)]
+
+
+def test_years_are_full_on_the_day_and_unknown_before_the_date():
+    day = reference.datetime
+    assert [reference.years_of("1990-03-02", day(*d)) for d in ((1990, 3, 1), (1990, 3, 2), (1991, 3, 1), (1991, 3, 2), (2026, 3, 1))] == [None, 0, 0, 1, 35]
+    assert [reference.years_of("2000-02-29", day(*d)) for d in ((2001, 2, 27), (2001, 2, 28), (2004, 2, 28), (2004, 2, 29))] == [0, 1, 3, 4]
+    midnight = reference.time_ms("2026-03-02T00:00:00Z") - T0
+    for born, found in (("1990-03-02", [("35", 0), ("36", midnight)]), ("2026-03-02", [("0", midnight)])):
+        update = [("profile.updated", T0, {"attributes": {"born": born}})]
+        assert values("years(attr.born)", update, T0 + DAY, attributes={"born": "date"}) == found
+
+
+def test_an_anniversary_is_of_the_local_day_of_the_first_event():
+    seen = [("login", T0 + DAY, {}), ("login", T0, {}), ("login", T0 + 2 * DAY, {})]  # 18:30 of 1 March at +08:00
+    assert values("days_until(login)", seen[:1], zone="+08:00") == [("0", DAY)]
+    assert values("days_until(login)", seen[:2], zone="+08:00") == [("0", DAY), ("364", DAY)]
+    year = reference.time_ms("2027-02-28T16:00:00Z") - T0
+    assert values("years(login)", seen, T0 + 366 * DAY, zone="+08:00") == [("0", DAY), ("1", year)]
+
+
+def test_a_key_that_a_table_lacks_gives_null_or_else_or_itself():
+    tables = {"plain": {"values": {"a": "x", "": "y"}}, "other": {"values": {"a": ""}, "else": "z"}, "kept": {"values": {"a": "x"}, "keep": True}}
+    for table, found in (("plain", {"a": "x", "b": None, "": "y", None: None}), ("other", {"a": "", "b": "z", "A": "z", None: None}),
+                         ("kept", {"a": "x", "b": "b", "a ": "a ", None: None})):
+        for key, value in found.items():
+            update = [("profile.updated", T0, {"attributes": {"word": key}})]
+            assert values(f"lookup({table}, attr.word)", update, attributes={"word": "string"}, tables=tables) == ([] if value is None else [(value, 0)])
+    assert values("lookup(other, lookup(plain, 'a'))", [("login", T0, {})], tables=tables) == [("z", 0)]

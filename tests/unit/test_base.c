@@ -231,11 +231,92 @@ static void times_and_dates_read_back_as_written(void)
 
         CHECK(tagd_time_parse((struct tagd_str){out, tagd_time_format(ms, out)}, &back) && back == ms);
     }
-    for (int64_t day = -719528; day <= 2932896; day++)
-        CHECK(tagd_date_parse((struct tagd_str){out, tagd_date_format(day, out)}, &back) && back == day);
+    for (int64_t day = -719528; day <= 2932896; day++) {
+        struct tagd_str text = {out, tagd_date_format(day, out)};
+
+        CHECK(tagd_date_parse(text, &back) && back == day);
+        CHECK(tagd_date_parse_iso(text, &back) && back == day);
+    }
     CHECK(tagd_date_parse(TAGD_STR("2024-02-29"), &back) && back == 19782);
-    CHECK(!tagd_date_parse(TAGD_STR("2023-02-29"), &back) && !tagd_date_parse(TAGD_STR("2024-2-29"), &back));
+    CHECK(!tagd_date_parse(TAGD_STR("2023-02-29"), &back));
     CHECK(!tagd_date_parse(TAGD_STR("2024-02-29T"), &back) && !tagd_date_parse(TAGD_STR(""), &back));
+}
+
+static void a_date_in_any_of_its_forms_is_the_same_day(void)
+{
+    static const char *const forms[] = {"2023-01-05", "2023/01/05", "2023.01.05",   "20230105",     "2023年01月05日",
+                                        "2023-1-5",   "2023/1/5",   "2023.1.5",     "2023年1月5日", "2023-01-5",
+                                        "2023/1/05",  "2023.01.5",  "2023年01月5日"};
+    int64_t day;
+
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        CHECK(tagd_date_parse(tagd_str_of(forms[i]), &day) && day == 19362);
+        CHECK(tagd_date_parse_iso(tagd_str_of(forms[i]), &day) == (i == 0));
+    }
+    CHECK(tagd_date_parse(TAGD_STR("20240229"), &day) && day == 19782);
+    CHECK(tagd_date_parse(TAGD_STR("2024年2月29日"), &day) && day == 19782);
+    CHECK(tagd_date_parse(TAGD_STR("2023/12/31"), &day) && day == 19722);
+}
+
+static void what_is_no_date_with_its_year_first_is_refused(void)
+{
+    static const char *const bad[] = {
+        "10/15/2023",
+        "15.10.2023",
+        "15-10-2023",
+        "23-10-15",
+        "2023-10/15",
+        "2023/10-15",
+        "2023.10-15",
+        "2023/10.15",
+        "2023年10-15",
+        "2023年10月15",
+        "2023-10-15日",
+        "2023年10月15日 ",
+        " 2023-10-15",
+        "2023-10-15 ",
+        "2023-010-15",
+        "2023-10-015",
+        "2023-10",
+        "2023-10-",
+        "2023--15",
+        "2023-10-1x",
+        "202310151",
+        "2023101",
+        "2023-1015",
+        "202310-15",
+        "20231315",
+        "20230229",
+        "2023/2/29",
+        "2023.0.1",
+        "2023/1/0",
+        "2023-13-1",
+        "2023-4-31",
+        "2023年2月30日",
+        "+023-1-5",
+        "-2023-1-5",
+        "12023-1-5",
+        "2023 10 15",
+        "2023_10_15",
+        "2023-1-5T",
+        "2023-10-15T00:00:00Z",
+        "二〇二三年十月一日",
+        "２０２３-10-15",
+        "2023月10年15日",
+    };
+    int64_t day = 7;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK(!tagd_date_parse(tagd_str_of(bad[i]), &day) && day == 7);
+}
+
+/* A time keeps to RFC 3339, whatever a date may look like. */
+static void a_time_has_its_date_in_one_form_only(void)
+{
+    CHECK(time_of("2023-01-05T00:00:00Z") == INT64_C(1672876800000));
+    CHECK(time_of("2023/01/05T00:00:00Z") == TAGD_NEVER && time_of("2023.01.05T00:00:00Z") == TAGD_NEVER);
+    CHECK(time_of("2023-1-5T00:00:00.00Z") == TAGD_NEVER && time_of("20230105T00:00:00.0Z") == TAGD_NEVER);
+    CHECK(time_of("2023-01/05T00:00:00Z") == TAGD_NEVER && time_of("2023年1月5日T00:00:00Z") == TAGD_NEVER);
 }
 
 static int64_t duration_of(const char *z)
@@ -714,6 +795,38 @@ static void a_date_returns_every_year_and_29_february_on_the_28th_where_there_is
     }
 }
 
+static void years_are_full_on_the_day_and_not_before(void)
+{
+    static const struct {
+        const char *date, *today;
+        int64_t years;
+    } rows[] = {
+        {"1990-11-25", "2023-11-24", 32},  {"1990-11-25", "2023-11-25", 33}, {"1990-11-25", "2023-12-31", 33},
+        {"1990-11-25", "2024-01-01", 33},  {"2023-11-25", "2023-11-25", 0},  {"2023-11-25", "2024-11-24", 0},
+        {"2023-11-26", "2023-11-25", -1},  {"2030-01-01", "2023-12-31", -1}, {"2000-02-29", "2001-02-27", 0},
+        {"2000-02-29", "2001-02-28", 1},   {"2000-02-29", "2004-02-28", 3},  {"2000-02-29", "2004-02-29", 4},
+        {"2000-02-29", "2100-02-28", 100}, {"1896-02-29", "1900-02-28", 4},  {"0000-01-01", "2023-01-01", 2023},
+        {"2000-02-28", "2004-02-28", 4},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t date = day(rows[i].date), today = day(rows[i].today), years = tagd_years_since(date, today);
+        if (years != rows[i].years)
+            fprintf(stderr, "%s seen on %s: %lld\n", rows[i].date, rows[i].today, (long long)years);
+        CHECK(years == rows[i].years);
+        if (years >= 0)
+            CHECK(tagd_years_full(date, years) <= today && tagd_years_full(date, years + 1) > today);
+    }
+    for (int64_t date = day("1995-01-01"); date <= day("2005-12-31"); date++) {
+        CHECK(tagd_years_full(date, 0) == date);
+        for (int64_t n = 1; n <= 9; n++) {
+            int64_t full = tagd_years_full(date, n);
+            CHECK(tagd_years_since(date, full) == n && tagd_years_since(date, full - 1) == n - 1);
+            CHECK(tagd_days_until_return(date, full) == 0);
+        }
+    }
+    CHECK(tagd_years_full(day("9999-12-31"), 20000) > tagd_years_full(day("9999-12-31"), 19999));
+}
+
 /* ---- JSON Pointer ---- */
 
 static bool split(const char *text, struct tagd_arena *arena, struct tagd_pointer *pointer,
@@ -824,6 +937,9 @@ int main(void)
     RUN(a_leap_second_is_the_second_after_it);
     RUN(what_is_no_time_is_refused);
     RUN(times_and_dates_read_back_as_written);
+    RUN(a_date_in_any_of_its_forms_is_the_same_day);
+    RUN(what_is_no_date_with_its_year_first_is_refused);
+    RUN(a_time_has_its_date_in_one_form_only);
     RUN(durations_have_one_number_and_one_unit);
     RUN(a_time_zone_is_a_fixed_offset_of_less_than_fifteen_hours);
     RUN(division_rounds_to_minus_infinity);
@@ -843,5 +959,6 @@ int main(void)
     RUN(a_fault_is_shown_where_its_pointer_leads);
     RUN(an_error_is_cut_between_characters);
     RUN(a_date_returns_every_year_and_29_february_on_the_28th_where_there_is_none);
+    RUN(years_are_full_on_the_day_and_not_before);
     return DONE();
 }

@@ -235,6 +235,276 @@ static void a_week_before_a_birthday_ends_the_day_after_it(void)
     shop_close(&shop);
 }
 
+/* T0 is 06:13:20 of 15 November 2023 at +08:00. */
+static void an_age_grows_at_the_birthdays_local_midnight(void)
+{
+    struct shop shop =
+        shop_open("\"timezone\":\"+08:00\",",
+                  "\"v.age\":{\"value\":\"years(attr.born)\"},"
+                  "\"d.adult\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"years(attr.born) >= 18\"},{\"tag\":\"no\","
+                  "\"when\":\"years(attr.born) is not null\"}]}");
+    shop_event(&shop, "profile.updated", T0, "{\"attributes\":{\"born\":\"2006/11/25\"}}");
+    CHECK(shop_saw(&shop, "v.age ->16@1700000000000;d.adult ->no@1700000000000;"));
+    shop_time(&shop, INT64_C(1700841600000) - 1);
+    CHECK(shop_saw(&shop, ""));
+    shop_time(&shop, T0 + 390 * DAY);
+    CHECK(shop_saw(&shop, "v.age 16>17@1700841600000;v.age 17>18@1732464000000;d.adult no>yes@1732464000000;"));
+    shop_event(&shop, "profile.updated", T0 + 390 * DAY, "{\"attributes\":{\"born\":null}}");
+    CHECK(shop_saw(&shop, "v.age 18>-@1733696000000;d.adult yes>-@1733696000000;"));
+    shop_close(&shop);
+}
+
+static void whoever_is_born_on_29_february_is_a_year_older_on_the_28th_where_there_is_none(void)
+{
+    struct shop shop = shop_open("", "\"v.age\":{\"value\":\"years(attr.born)\"}");
+    shop_event(&shop, "profile.updated", T0, "{\"attributes\":{\"born\":\"2004-02-29\"}}");
+    shop_time(&shop, T0 + 500 * DAY);
+    CHECK(shop_saw(&shop, "v.age ->19@1700000000000;v.age 19>20@1709164800000;v.age 20>21@1740700800000;"));
+    shop_close(&shop);
+}
+
+/* How long each rule stands that is seen on 14 November 2023 of a birthday on the 20th of November 2000 and a date to
+ * come, 1 December 2023; 0: for ever. */
+static void a_comparison_of_years_turns_when_the_birthday_of_its_limit_comes(void)
+{
+    static const struct {
+        const char *rule;
+        int64_t until; /* a day since 1970; 0: never */
+    } rows[] = {
+        {"years(attr.born) >= 18", 0},
+        {"years(attr.born) >= 22", 0},
+        {"years(attr.born) > 22", 19681},
+        {"years(attr.born) >= 23", 19681},
+        {"years(attr.born) == 22", 19681},
+        {"years(attr.born) != 22", 19681},
+        {"years(attr.born) == 23", 19681},
+        {"years(attr.born) == 24", 20047},
+        {"years(attr.born) < 60", 33196},
+        {"years(attr.born) <= 60", 33561},
+        {"60 >= years(attr.born)", 33561},
+        {"60 > years(attr.born)", 33196},
+        {"years(attr.born) < 22.5", 19681},
+        {"years(attr.born) >= 22.5", 19681},
+        {"years(attr.born) >= 59.99999", 33196},
+        {"years(attr.born) >= 0", 0},
+        {"years(attr.born) > -5", 0},
+        {"years(attr.born) < 1e30", 0},
+        {"years(attr.born) > -1e30", 0},
+        {"years(attr.born) == null", 0},
+        {"years(attr.born) is null", 0},
+        {"years(attr.born) < 8500", 0},
+        {"years(attr.born) * 2 > 45", 19681},
+    };
+    static const struct {
+        const char *rule;
+        bool never;
+    } ahead[] = {{"years(attr.born) >= 0", false},    {"years(attr.born) < 5", false},
+                 {"years(attr.born) is null", false}, {"years(attr.born) is not null", false},
+                 {"years(attr.born) * 2 < 5", false}, {"days_until(attr.born) is null", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows + sizeof ahead / sizeof *ahead; i++) {
+        bool coming = i >= sizeof rows / sizeof *rows;
+        size_t k = i - (coming ? sizeof rows / sizeof *rows : 0);
+        const char *rule = coming ? ahead[k].rule : rows[k].rule;
+        int64_t until = coming ? (ahead[k].never ? 0 : 19692) : rows[k].until;
+        struct tagd_buf text = {0};
+        tagd_buf_printf(&text, "\"d.x\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"%s\"}]}%c", rule, 0);
+        struct shop shop = shop_open("", text.p);
+        shop_event(&shop, "profile.updated", T0,
+                   coming ? "{\"attributes\":{\"born\":\"2023-12-01\"}}"
+                          : "{\"attributes\":{\"born\":\"2000-11-20\"}}");
+        int64_t due = tagd_profile_due(shop.profile);
+        if (due != (until ? until * DAY : TAGD_NEVER))
+            fprintf(stderr, "%s: until %lld\n", rule, (long long)due);
+        CHECK(due == (until ? until * DAY : TAGD_NEVER));
+        shop_close(&shop);
+        tagd_buf_free(&text);
+    }
+}
+
+static void an_anniversary_is_of_the_local_day_of_the_first_event_by_time(void)
+{
+    struct shop shop = shop_open(
+        "\"timezone\":\"+08:00\",",
+        "\"d.anniversary\":{\"tags\":[{\"tag\":\"today\",\"when\":\"days_until(order.paid) == 0\"},{\"tag\":\"week\","
+        "\"when\":\"days_until(order.paid) <= 7\"}]},\"v.years\":{\"value\":\"years(order.paid)\"}");
+    shop_event(&shop, "login", T0 - DAY, "{}");
+    CHECK(shop_saw(&shop, ""));
+    shop_event(&shop, "order.paid", T0, "{}"); /* the first day itself */
+    CHECK(shop_saw(&shop, "d.anniversary ->today@1700000000000;v.years ->0@1700000000000;"));
+    shop_time(&shop, T0 + 2 * DAY);
+    CHECK(shop_saw(&shop, "d.anniversary today>-@1700064000000;")); /* 2023-11-16T00:00+08:00 */
+    shop_event(&shop, "order.paid", T0 + 3 * DAY, "{}");            /* not the first */
+    shop_time(&shop, T0 + 370 * DAY);
+    CHECK(shop_saw(&shop, "d.anniversary ->week@1730995200000;d.anniversary week>today@1731600000000;"
+                          "v.years 0>1@1731600000000;d.anniversary today>-@1731686400000;"));
+    shop.watermark = T0 + 370 * DAY;
+    shop_event(&shop, "order.paid", T0 - 358 * DAY, "{}"); /* late, and the first: 22 November 2022 */
+    CHECK(shop_saw(&shop, "d.anniversary ->week@1731968000000;"));
+    shop_time(&shop, T0 + 380 * DAY);
+    CHECK(shop_saw(&shop, "d.anniversary week>today@1732204800000;v.years 1>2@1732204800000;"
+                          "d.anniversary today>-@1732291200000;"));
+    shop_close(&shop);
+}
+
+/* On the first day itself it is 0, so that no time is left at which it would begin to be known. */
+static void years_since_an_event_are_known_from_the_event_on(void)
+{
+    struct shop shop = shop_open("", "\"d.x\":{\"tags\":[{\"tag\":\"unknown\",\"when\":\"years(order.paid) is null\"},"
+                                     "{\"tag\":\"known\",\"when\":\"true\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    CHECK(shop_saw(&shop, "d.x ->unknown@1700000000000;") && tagd_profile_due(shop.profile) == TAGD_NEVER);
+    shop_event(&shop, "order.paid", T0 + 1, "{}");
+    CHECK(shop_saw(&shop, "d.x unknown>known@1700000000001;") && tagd_profile_due(shop.profile) == TAGD_NEVER);
+    shop_close(&shop);
+}
+
+static void an_anniversary_counts_the_events_that_its_filter_takes(void)
+{
+    struct shop shop = shop_open("", "\"v.days\":{\"value\":\"days_until(buys{amount>=100})\"},\"v.years\":{\"value\":"
+                                     "\"years(buys{amount>=100})\"}");
+    shop_event(&shop, "order.paid", T0, "{\"amount\":99}");
+    CHECK(shop_saw(&shop, ""));
+    shop_event(&shop, "order.paid", T0 + 5 * DAY, "{\"amount\":100}");
+    CHECK(shop_saw(&shop, "v.days ->0@1700432000000;v.years ->0@1700432000000;"));
+    shop_time(&shop, T0 + 6 * DAY);
+    CHECK(shop_saw(&shop, "v.days 0>365@1700438400000;"));
+    shop_close(&shop);
+}
+
+#define LINES                                                                                                           \
+    "\"tables\":{\"line\":{\"values\":{\"web\":\"online\",\"store\":\"offline\",\"\":\"empty\"}},"                      \
+    "\"other\":{\"values\":{\"web\":\"online\",\"no\":\"\"},\"else\":\"offline\"},\"kept\":{\"values\":{\"互联网\":" \
+    "\"软件开发\"},"                                                                                                \
+    "\"keep\":true}},"
+
+static void a_key_that_a_table_lacks_is_null_or_else_or_itself(void)
+{
+    struct shop shop = shop_open(LINES, "\"v.line\":{\"value\":\"lookup(line, attr.region)\"},"
+                                        "\"v.other\":{\"value\":\"lookup(other, attr.region)\"},"
+                                        "\"v.kept\":{\"value\":\"lookup(kept, attr.region)\"}");
+    shop_event(&shop, "login", T0 - 1, "{}"); /* of null there is nothing to look up */
+    CHECK(shop_saw(&shop, ""));
+    shop_event(&shop, "profile.updated", T0, "{\"attributes\":{\"region\":\"web\"}}");
+    CHECK(shop_saw(&shop, "v.line ->online@1700000000000;v.other ->online@1700000000000;v.kept ->web@1700000000000;"));
+    shop_event(&shop, "profile.updated", T0 + 1, "{\"attributes\":{\"region\":\"互联网\"}}");
+    CHECK(shop_saw(&shop, "v.line online>-@1700000000001;v.other online>offline@1700000000001;"
+                          "v.kept web>软件开发@1700000000001;"));
+    shop_event(&shop, "profile.updated", T0 + 2, "{\"attributes\":{\"region\":\"Web\"}}"); /* exactly, or not at all */
+    CHECK(shop_saw(&shop, "v.kept 软件开发>Web@1700000000002;"));
+    shop_event(&shop, "profile.updated", T0 + 3, "{\"attributes\":{\"region\":\"web \"}}");
+    CHECK(shop_saw(&shop, "v.kept Web>web @1700000000003;"));
+    shop_event(&shop, "profile.updated", T0 + 4, "{\"attributes\":{\"region\":\"\"}}");
+    CHECK(shop_saw(&shop, "v.line ->empty@1700000000004;v.kept web >@1700000000004;"));
+    shop_event(&shop, "profile.updated", T0 + 5,
+               "{\"attributes\":{\"region\":\"no\"}}"); /* a value of no bytes is one */
+    CHECK(shop_saw(&shop, "v.line empty>-@1700000000005;v.other offline>@1700000000005;v.kept >no@1700000000005;"));
+    shop_event(&shop, "profile.updated", T0 + 6, "{\"attributes\":{\"region\":null}}");
+    CHECK(shop_saw(&shop, "v.other >-@1700000000006;v.kept no>-@1700000000006;"));
+    shop_close(&shop);
+}
+
+static void every_key_of_a_large_table_is_found(void)
+{
+    struct tagd_buf tables = {0};
+    for (int i = 0; i < TAGD_TABLE_VALUES_MAX; i++)
+        tagd_buf_printf(&tables, "%s\"k%d\":\"v%d\"", i ? "," : "\"tables\":{\"t\":{\"values\":{", i * 7919 % 10007, i);
+    tagd_buf_printf(&tables, "}}},%c", 0);
+    struct shop shop = shop_open(tables.p, "\"v.x\":{\"value\":\"lookup(t, attr.region)\"}");
+    for (int i = 0; i < TAGD_TABLE_VALUES_MAX; i++) {
+        char data[64], wanted[96], before[16] = "-";
+        if (i)
+            snprintf(before, sizeof before, "v%d", i - 1);
+        snprintf(data, sizeof data, "{\"attributes\":{\"region\":\"k%d\"}}", i * 7919 % 10007);
+        snprintf(wanted, sizeof wanted, "v.x %s>v%d@%lld;", before, i, (long long)T0 + i);
+        shop_event(&shop, "profile.updated", T0 + i, data);
+        CHECK(shop_saw(&shop, wanted));
+    }
+    shop_event(&shop, "profile.updated", T0 + DAY, "{\"attributes\":{\"region\":\"k\"}}");
+    CHECK(shop_saw(&shop, "v.x v9999>-@1700086400000;"));
+    shop_close(&shop);
+    tagd_buf_free(&tables);
+}
+
+static void what_was_looked_up_of_another_dimension_follows_its_tag(void)
+{
+    struct shop shop =
+        shop_open("\"tables\":{\"t\":{\"values\":{\"lost\":\"gone\",\"dormant\":\"gone\"},\"keep\":true}},"
+                  "\"metrics\":{\"kind\":\"lookup(t, b.activity)\"},",
+                  "\"b.kind\":{\"value\":\"kind\"}," ACTIVITY);
+    shop_event(&shop, "login", T0, "{}");
+    CHECK(shop_saw(&shop, "b.kind ->fresh@1700000000000;b.activity ->fresh@1700000000000;"));
+    shop_time(&shop, T0 + 91 * DAY);
+    CHECK(shop_saw(&shop, "b.kind fresh>gone@1702592000000;b.activity fresh>dormant@1702592000000;"
+                          "b.activity dormant>lost@1707776000001;"));
+    shop_close(&shop);
+}
+
+/* What is looked up leaves pane by pane; only the pane with which the value turns counts, and it is found at once. */
+static void a_looked_up_value_turns_with_the_pane_that_turns_it(void)
+{
+    static const char *const rules[] = {
+        "lookup(line, top(category, order.paid[60d:1m])) == 'offline'",
+        "'offline' == lookup(line, category)",
+        "lookup(two, lookup(line, category)) == 'two'",
+        "lookup(line, category) != 'online'",
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        struct tagd_buf text = {0};
+        tagd_buf_printf(&text,
+                        "\"d.x\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"%s\"},{\"tag\":\"no\",\"when\":\"true\"}]}%c",
+                        rules[i], 0);
+        struct shop shop = shop_open("\"tables\":{\"line\":{\"values\":{\"a\":\"offline\",\"b\":\"online\"}},"
+                                     "\"two\":{\"values\":{\"offline\":\"two\"}}},"
+                                     "\"metrics\":{\"category\":\"top(category, order.paid[60d:1m])\"},",
+                                     text.p);
+        int64_t minute = 60000, last = T0 + 510 * minute;
+        for (int j = 0; j <= 510; j++)
+            shop_event(&shop, "order.paid", T0 + j * minute, j < 500 ? "{\"category\":\"a\"}" : "{\"category\":\"b\"}");
+        CHECK(shop_saw(&shop, "d.x ->yes@1700000000000;"));
+        int64_t end = (T0 + 488 * minute) / minute * minute + 60 * DAY, until; /* 11 of each are left, b seen last */
+        struct tagd_tag then;
+        tagd_engine_view(shop.engine, shop.profile, last);
+        tagd_engine_next(shop.engine, shop.profile, 0, last, &until, &then);
+        CHECK(until == end);
+        shop_time(&shop, T0 + 60 * DAY); /* the first pane has left */
+        CHECK(shop_saw(&shop, "") && tagd_profile_due(shop.profile) == end);
+        shop_time(&shop, end);
+        CHECK(shop_saw(&shop, "d.x yes>no@1705213260000;"));
+        shop_close(&shop);
+        tagd_buf_free(&text);
+    }
+}
+
+static void a_change_shows_what_was_looked_up_and_not_what_was_looked_for(void)
+{
+    struct shop shop =
+        shop_open(LINES, "\"d.x\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"lookup(other, top(source, login)) == "
+                         "'offline' and lookup(line, attr.region) is null and years(login) < 3\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    struct tagd_buf out = {0};
+    tagd_engine_view(shop.engine, shop.profile, T0);
+    tagd_engine_rule_values(shop.engine, 0, 0, &out);
+    CHECK(tagd_str_eq((struct tagd_str){out.p, out.n},
+                      TAGD_STR("{\"lookup(other, top(source, login))\":\"offline\",\"lookup(line, attr.region)\":null,"
+                               "\"years(login)\":0}")));
+    tagd_buf_free(&out);
+    shop_close(&shop);
+}
+
+static void dates_written_differently_are_one_value(void)
+{
+    struct shop shop =
+        shop_open("", "\"v.days\":{\"value\":\"distinct(day, order.paid)\"},"
+                      "\"v.top\":{\"value\":\"top(day, order.paid)\"},"
+                      "\"d.x\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"latest(day, order.paid) == '2023.1.5' and "
+                      "count(order.paid{day='2023/01/05'}) == 2\"}]}");
+    shop_event(&shop, "order.paid", T0, "{\"day\":\"2023/1/5\"}");
+    CHECK(shop_saw(&shop, "v.days ->1@1700000000000;v.top ->2023-01-05@1700000000000;"));
+    shop_event(&shop, "order.paid", T0 + 1, "{\"day\":\"2023年1月5日\"}");
+    CHECK(shop_saw(&shop, "d.x ->yes@1700000000001;"));
+    shop_close(&shop);
+}
+
 static void a_pane_across_local_midnight_counts_the_days_it_has_events_on(void)
 {
     const char *rule = "\"v.days\":{\"value\":\"days(login[3h:1h])\"}";
@@ -528,6 +798,18 @@ int main(void)
     RUN(until_falls_to_its_instant_and_below);
     RUN(a_birthday_comes_at_local_midnight_every_year);
     RUN(a_week_before_a_birthday_ends_the_day_after_it);
+    RUN(an_age_grows_at_the_birthdays_local_midnight);
+    RUN(whoever_is_born_on_29_february_is_a_year_older_on_the_28th_where_there_is_none);
+    RUN(a_comparison_of_years_turns_when_the_birthday_of_its_limit_comes);
+    RUN(an_anniversary_is_of_the_local_day_of_the_first_event_by_time);
+    RUN(years_since_an_event_are_known_from_the_event_on);
+    RUN(an_anniversary_counts_the_events_that_its_filter_takes);
+    RUN(a_key_that_a_table_lacks_is_null_or_else_or_itself);
+    RUN(every_key_of_a_large_table_is_found);
+    RUN(what_was_looked_up_of_another_dimension_follows_its_tag);
+    RUN(a_looked_up_value_turns_with_the_pane_that_turns_it);
+    RUN(a_change_shows_what_was_looked_up_and_not_what_was_looked_for);
+    RUN(dates_written_differently_are_one_value);
     RUN(a_pane_across_local_midnight_counts_the_days_it_has_events_on);
     RUN(an_attribute_has_the_value_of_its_latest_update_by_time);
     RUN(the_first_value_is_that_of_the_earliest_event_even_if_it_comes_late);
