@@ -1,0 +1,50 @@
+"""The sample events of each catalog: as the script makes them, and every tag at least once."""
+import filecmp
+import json
+import subprocess
+import sys
+
+import pytest
+
+from timeline import CATALOGS, ROOT, path_of, read_catalog, simulate, time_ms, told, validators
+
+SAMPLES = ROOT + "/deploy/catalogs/samples"
+END = "2026-12-01T00:00:00+08:00"
+
+
+def read_samples(catalog):
+    with open(f"{SAMPLES}/{catalog}.jsonl") as file:
+        return [json.loads(line) for line in file]
+
+
+def test_the_samples_are_as_the_script_makes_them(tmp_path):
+    subprocess.run([sys.executable, SAMPLES + "/make.py", str(tmp_path)], check=True)
+    for catalog in CATALOGS:
+        assert filecmp.cmp(tmp_path / f"{catalog}.jsonl", f"{SAMPLES}/{catalog}.jsonl", shallow=False), f"{catalog}.jsonl: run deploy/catalogs/samples/make.py"
+
+
+@pytest.mark.parametrize("catalog", CATALOGS)
+def test_the_samples_are_valid_and_few(catalog):
+    events = read_samples(catalog)
+    for event in events:
+        assert validators.fault(validators.EVENT, event) is None
+    assert 24 <= len({event["subject"] for event in events}) <= 48
+    assert len({(event["source"], event["id"]) for event in events}) == len(events)
+
+
+@pytest.mark.parametrize("catalog", CATALOGS)
+def test_the_samples_show_every_tag(catalog):
+    shown = set()
+    for event in simulate(path_of(catalog), read_samples(catalog), time_ms(END)):
+        shown |= {(name, value) for name, value in told(event).items() if value}
+    document = read_catalog(catalog)
+    wanted = {(name, tag["tag"]) for name, dimension in document["dimensions"].items() for tag in dimension.get("tags", [])}
+    wanted |= {("churn.level", level) for level in document["churn"]["levels"]}
+    wanted |= {(f"alert.{name}", "raised") for name in document.get("alerts", {})}
+    wanted |= {(f"goal.{name}", end) for name in document.get("goals", {}) for end in ("running", "reached", "missed")}
+    assert not wanted - shown, sorted(wanted - shown)
+    values = {name for name, dimension in document["dimensions"].items() if "value" in dimension}
+    assert not values - {name for name, _ in shown}, sorted(values - {name for name, _ in shown})
+    for name, dimension in document["dimensions"].items():
+        if dimension.get("assign") == "review":
+            assert {(f"proposal.{name}", status) for status in ("open/high", "approved", "rejected", "expired")} <= shown
