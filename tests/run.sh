@@ -70,7 +70,7 @@ step "the reference evaluator"
 $venv/bin/pytest -q tests/reference
 
 step "random pairs: engine against reference"
-python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:2000 --jobs "$(nproc)"
+python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:1000 --jobs "$(nproc)"
 
 step "the churn model: CDNOW's 2,357 customers, against the paper, lifetimes and 50 digits"
 $venv/bin/pytest -q -s tests/model
