@@ -45,21 +45,39 @@ static void civil_of(int64_t days, int64_t *year, unsigned *month, unsigned *day
     *year = yoe + era * 400 + (*month <= 2);
 }
 
-/* "YYYY-MM-DD" at p, ten bytes. */
-static bool date_at(const char *p, int64_t *days)
+static bool is_leap(int64_t year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+/* True and *days set if there is such a day. */
+static bool real_date(unsigned year, unsigned month, unsigned day, int64_t *days)
 {
     static const unsigned char lengths[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    unsigned century = two(p), years = two(p + 2), month = two(p + 5), day = two(p + 8);
-    unsigned year = century * 100 + years;
 
-    if (century > 99 || years > 99 || p[4] != '-' || p[7] != '-' || month < 1 || month > 12)
+    if (month < 1 || month > 12 || day < 1 || day > lengths[month - 1])
         return false;
-    if (day < 1 || day > lengths[month - 1])
-        return false;
-    if (month == 2 && day == 29 && (year % 4 != 0 || (year % 100 == 0 && year % 400 != 0)))
+    if (month == 2 && day == 29 && !is_leap(year))
         return false;
     *days = days_of(year, month, day);
     return true;
+}
+
+/* Four digits at p. */
+static bool year_at(const char *p, unsigned *year)
+{
+    unsigned century = two(p), years = two(p + 2);
+
+    *year = century * 100 + years;
+    return century <= 99 && years <= 99;
+}
+
+/* "YYYY-MM-DD" at p, ten bytes. */
+static bool date_at(const char *p, int64_t *days)
+{
+    unsigned year;
+
+    return year_at(p, &year) && p[4] == '-' && p[7] == '-' && real_date(year, two(p + 5), two(p + 8), days);
 }
 
 /* "Z", "+hh:mm" or "-hh:mm", the whole of the n bytes. */
@@ -166,9 +184,52 @@ size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT])
     return (size_t)(p - out);
 }
 
-bool tagd_date_parse(struct tagd_str text, int64_t *days)
+bool tagd_date_parse_iso(struct tagd_str text, int64_t *days)
 {
     return text.n == 10 && date_at(text.p, days);
+}
+
+static bool skip(struct tagd_str *rest, const char *z)
+{
+    size_t n = strlen(z);
+
+    if (rest->n < n || memcmp(rest->p, z, n) != 0)
+        return false;
+    *rest = (struct tagd_str){rest->p + n, rest->n - n};
+    return true;
+}
+
+/* The number of one or two digits that the text begins with. */
+static bool skip_number(struct tagd_str *rest, unsigned *number)
+{
+    size_t n = 0;
+
+    *number = 0;
+    for (; n < rest->n && n < 2 && rest->p[n] >= '0' && rest->p[n] <= '9'; n++)
+        *number = *number * 10 + (unsigned)(rest->p[n] - '0');
+    *rest = (struct tagd_str){rest->p + n, rest->n - n};
+    return n > 0;
+}
+
+bool tagd_date_parse(struct tagd_str text, int64_t *days)
+{
+    static const struct {
+        const char *year, *month, *day; /* what stands behind each */
+    } forms[] = {{"-", "-", ""}, {"/", "/", ""}, {".", ".", ""}, {"年", "月", "日"}};
+    unsigned year, month, day;
+
+    if (text.n < 8 || !year_at(text.p, &year))
+        return false;
+    if (text.n == 8 && two(text.p + 4) <= 99 && two(text.p + 6) <= 99)
+        return real_date(year, two(text.p + 4), two(text.p + 6), days);
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        struct tagd_str rest = {text.p + 4, text.n - 4};
+
+        if (skip(&rest, forms[i].year) && skip_number(&rest, &month) && skip(&rest, forms[i].month) &&
+            skip_number(&rest, &day) && skip(&rest, forms[i].day) && rest.n == 0)
+            return real_date(year, month, day, days);
+    }
+    return false;
 }
 
 bool tagd_duration_parse(struct tagd_str text, int64_t *ms)
@@ -202,9 +263,7 @@ bool tagd_duration_parse(struct tagd_str text, int64_t *ms)
 /* The day on which month and day return in a year: 29 February on the 28th where there is none. */
 static int64_t return_in(int64_t year, unsigned month, unsigned day)
 {
-    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-
-    return days_of((unsigned)year, month, month == 2 && day == 29 && !leap ? 28 : day);
+    return days_of((unsigned)year, month, month == 2 && day == 29 && !is_leap(year) ? 28 : day);
 }
 
 int64_t tagd_days_until_return(int64_t date, int64_t today)

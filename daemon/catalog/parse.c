@@ -302,6 +302,8 @@ static bool field_type(struct parse *parse, const struct tagd_match *by_type, st
     return true;
 }
 
+static const char date_forms[] = ": expected a date as " TAGD_DATE_FORMS;
+
 static bool filter_literal(struct parse *parse, struct tagd_term *term)
 {
     skip_space(parse);
@@ -316,7 +318,10 @@ static bool filter_literal(struct parse *parse, struct tagd_term *term)
                   : term->field_type == TAGD_TIME ? tagd_time_parse(text, &term->literal.i)
                   : term->field_type == TAGD_DATE ? tagd_date_parse(text, &term->literal.i)
                                                   : false;
-        return ok ? true : (fail(parse, start, "the field is %s: this string is not one", wanted), false);
+        return ok ? true
+                  : (fail(parse, start, "the field is %s: this string is not one%s", wanted,
+                          term->field_type == TAGD_DATE ? date_forms : ""),
+                     false);
     }
     if (is_digit(c) || c == '-') {
         struct tagd_node *node = parse_number(parse);
@@ -996,7 +1001,9 @@ static bool coerce(struct parse *parse, struct tagd_node *node, enum tagd_type t
     int64_t i;
     bool ok = type == TAGD_T_TIME ? tagd_time_parse(node->literal.u.s, &i) : tagd_date_parse(node->literal.u.s, &i);
     if (!ok)
-        return fail(parse, start_of(parse, node), "this string is not %s", type_names[type]), false;
+        return fail(parse, start_of(parse, node), "this string is not %s%s", type_names[type],
+                    type == TAGD_T_DATE ? date_forms : ""),
+               false;
     node->type = type;
     node->literal = (struct tagd_val){.kind = type == TAGD_T_TIME ? TAGD_V_TIME : TAGD_V_DATE, .u.i = i};
     return true;

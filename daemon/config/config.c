@@ -622,7 +622,7 @@ static bool config_past(struct reader *reader, const cJSON *node, void *into)
         return false;
     if (tagd_time_parse(tagd_str_of(text), &config->past_ms))
         return true;
-    if (!tagd_date_parse(tagd_str_of(text), &days))
+    if (!tagd_date_parse_iso(tagd_str_of(text), &days))
         return tagd_config_fault(reader, node, "expected a time, as in \"1990-01-01T00:00:00Z\", found \"%s\"", text);
     config->past_ms = days * TAGD_MS_DAY;
     return true;

@@ -10,7 +10,7 @@ static const char *expected_of(enum tagd_field_type type)
     case TAGD_STRING: return "a string";
     case TAGD_BOOLEAN: return "a boolean";
     case TAGD_TIME: return "a time as RFC 3339 writes it";
-    case TAGD_DATE: return "a date as YYYY-MM-DD";
+    case TAGD_DATE: return "a date as " TAGD_DATE_FORMS;
     }
     return "a value";
 }

@@ -78,8 +78,15 @@ bool tagd_time_parse(struct tagd_str text, int64_t *ms);
 #define TAGD_TIME_TEXT 32 /* bytes that tagd_time_format writes at most, NUL included */
 /* "2026-11-23T02:00:00.123Z": always three digits and Z. Returns the length. */
 size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT]);
-/* "YYYY-MM-DD", a real date of the Gregorian calendar -> days since 1970-01-01. */
+/* A real date of the Gregorian calendar, of a year of four digits that stands first, as people and systems write it:
+ * 2023-10-15, 2023/10/15 or 2023.10.15 (one separator, month and day of one or two digits), 20231015, or 2023年10月15日
+ * (one or two digits) -> days since 1970-01-01, so that the same date is the same value. False: none of these; *days is
+ * left alone. */
 bool tagd_date_parse(struct tagd_str text, int64_t *days);
+#define TAGD_DATE_FORMS "2023-10-15, 2023/10/15, 2023.10.15, 20231015 or 2023年10月15日" /* for messages */
+/* "YYYY-MM-DD" and nothing else. */
+bool tagd_date_parse_iso(struct tagd_str text, int64_t *days);
+/* "YYYY-MM-DD", whatever form it came in. Returns the length. */
 size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT]);
 /* Days from `today` to the next yearly return of `date` (both in days since 1970-01-01), 0 on the day itself, at most
  * 365. 29 February returns on the 28th in years that have none. Proleptic Gregorian calendar. */

@@ -28,12 +28,23 @@ class Maker:
                                                     [-400 * DAY, -DAY, 0, HOUR, DAY, 5 * DAY, 40 * DAY]))
 
     def date(self):
-        """Near the beginning of the history, in its year, another, or on 29 February."""
+        """Near the beginning of the history, in its year, another, or on 29 February; in any form."""
         day = time_text(self.start + self.r.choice([-2, -1, 0, 0, 1, 1, 2, 8, 30, 200]) * DAY)[:10]
         if self.chance(0.08):
             self.use("29 February")
-            return "2000-02-29"
-        return f"{self.r.choice([1987, 2022, 2023, 2024])}{day[4:]}" if day[5:] != "02-29" else day
+            day = "2000-02-29"
+        elif day[5:] != "02-29":
+            day = f"{self.r.choice([1987, 2022, 2023, 2024])}{day[4:]}"
+        return self.written(day)
+
+    def written(self, day):
+        form = self.r.choice(["{}-{}-{}", "{}-{}-{}", "{}/{}/{}", "{}.{}.{}", "{}{}{}", "{}年{}月{}日"])
+        year, month, part = day.split("-")
+        if form != "{}{}{}" and self.chance(0.4):
+            month, part = month.lstrip("0"), part.lstrip("0")
+        self.use("date as " + form.format("Y", "m", "d"))
+        return form.format(year, month, part)
+
     def use(self, *names):
         for name in names:
             self.used[name] = self.used.get(name, 0) + 1

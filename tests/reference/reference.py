@@ -30,7 +30,16 @@ class Time(int):
 
 
 class Date(str):
-    """A date as YYYY-MM-DD."""
+    """A date as YYYY-MM-DD, whatever form it came in."""
+
+
+DATE_FORMS = [re.compile(form, re.A) for form in (r"(\d{4})-(\d{1,2})-(\d{1,2})", r"(\d{4})/(\d{1,2})/(\d{1,2})", r"(\d{4})\.(\d{1,2})\.(\d{1,2})",
+                                                 r"(\d{4})(\d{2})(\d{2})", r"(\d{4})年(\d{1,2})月(\d{1,2})日")]
+
+
+def date(text):
+    year, month, day = next(m.groups() for m in (form.fullmatch(text) for form in DATE_FORMS) if m)
+    return Date(datetime(int(year), int(month), int(day)).date().isoformat())
 
 
 def time_ms(text):
@@ -65,7 +74,7 @@ def typed(value, kind):
     """A JSON value as the declared type has it."""
     if value is None:
         return None
-    return decimal_field(value) if kind == "decimal" else Time(time_ms(value)) if kind == "time" else Date(value) if kind == "date" else value
+    return decimal_field(value) if kind == "decimal" else Time(time_ms(value)) if kind == "time" else date(value) if kind == "date" else value
 
 
 def tag_text(value):
@@ -302,6 +311,8 @@ def compare(op, a, b):
         a, b = float(a), float(b)
     if isinstance(a, Time) != isinstance(b, Time):  # a string beside a time is one
         a, b = (x if isinstance(x, Time) else Time(time_ms(x)) for x in (a, b))
+    if isinstance(a, Date) != isinstance(b, Date):  # and so beside a date
+        a, b = (x if isinstance(x, Date) else date(x) for x in (a, b))
     if isinstance(a, str):
         a, b = a.encode(), b.encode()
     return COMPARE[op](a, b)

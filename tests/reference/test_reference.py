@@ -105,3 +105,12 @@ def test_a_birthday_and_an_attribute():
     midnight = reference.time_ms("2026-03-02T00:00:00Z") - T0
     assert values("days_until(attr.born)", update, T0 + DAY, **attributes) == [("364", 0), ("363", midnight)]
     assert [reference.next_return("2000-02-29", reference.datetime(*d)) for d in ((2026, 2, 28), (2028, 2, 28), (2028, 2, 29))] == [0, 1, 0]
+
+
+def test_a_date_is_the_same_in_every_form():
+    for text in ("2023-01-05", "2023/1/5", "2023.01.5", "20230105", "2023年1月05日"):
+        assert reference.date(text) == "2023-01-05"
+        update = [("profile.updated", T0, {"attributes": {"born": text}})]
+        assert values("attr.born", update, attributes={"born": "date"}) == [("2023-01-05", 0)]
+        assert run([("yes", f"attr.born == '{text}' and attr.born < '2023/1/6'")], [("profile.updated", T0, {"attributes": {"born": "2023-01-05"}})],
+                   attributes={"born": "date"}) == [(None, "yes", 0)]

@@ -227,6 +227,7 @@ CONFIGS = [
     ("past as a date", "/past", "2000-01-01", True),
     ("past as a time", "/past", "2000-01-01T00:00:00+08:00", True),
     ("past as a year", "/past", "2000", False),
+    ("past as a date with slashes", "/past", "2000/01/01", False),
     ("future", "/future", "1h", True),
     ("future by the word", "/future", "never", False),
     ("the smallest event", "/max_event_bytes", 1024, True),

@@ -231,11 +231,92 @@ static void times_and_dates_read_back_as_written(void)
 
         CHECK(tagd_time_parse((struct tagd_str){out, tagd_time_format(ms, out)}, &back) && back == ms);
     }
-    for (int64_t day = -719528; day <= 2932896; day++)
-        CHECK(tagd_date_parse((struct tagd_str){out, tagd_date_format(day, out)}, &back) && back == day);
+    for (int64_t day = -719528; day <= 2932896; day++) {
+        struct tagd_str text = {out, tagd_date_format(day, out)};
+
+        CHECK(tagd_date_parse(text, &back) && back == day);
+        CHECK(tagd_date_parse_iso(text, &back) && back == day);
+    }
     CHECK(tagd_date_parse(TAGD_STR("2024-02-29"), &back) && back == 19782);
-    CHECK(!tagd_date_parse(TAGD_STR("2023-02-29"), &back) && !tagd_date_parse(TAGD_STR("2024-2-29"), &back));
+    CHECK(!tagd_date_parse(TAGD_STR("2023-02-29"), &back));
     CHECK(!tagd_date_parse(TAGD_STR("2024-02-29T"), &back) && !tagd_date_parse(TAGD_STR(""), &back));
+}
+
+static void a_date_in_any_of_its_forms_is_the_same_day(void)
+{
+    static const char *const forms[] = {"2023-01-05", "2023/01/05", "2023.01.05",   "20230105",     "2023年01月05日",
+                                        "2023-1-5",   "2023/1/5",   "2023.1.5",     "2023年1月5日", "2023-01-5",
+                                        "2023/1/05",  "2023.01.5",  "2023年01月5日"};
+    int64_t day;
+
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        CHECK(tagd_date_parse(tagd_str_of(forms[i]), &day) && day == 19362);
+        CHECK(tagd_date_parse_iso(tagd_str_of(forms[i]), &day) == (i == 0));
+    }
+    CHECK(tagd_date_parse(TAGD_STR("20240229"), &day) && day == 19782);
+    CHECK(tagd_date_parse(TAGD_STR("2024年2月29日"), &day) && day == 19782);
+    CHECK(tagd_date_parse(TAGD_STR("2023/12/31"), &day) && day == 19722);
+}
+
+static void what_is_no_date_with_its_year_first_is_refused(void)
+{
+    static const char *const bad[] = {
+        "10/15/2023",
+        "15.10.2023",
+        "15-10-2023",
+        "23-10-15",
+        "2023-10/15",
+        "2023/10-15",
+        "2023.10-15",
+        "2023/10.15",
+        "2023年10-15",
+        "2023年10月15",
+        "2023-10-15日",
+        "2023年10月15日 ",
+        " 2023-10-15",
+        "2023-10-15 ",
+        "2023-010-15",
+        "2023-10-015",
+        "2023-10",
+        "2023-10-",
+        "2023--15",
+        "2023-10-1x",
+        "202310151",
+        "2023101",
+        "2023-1015",
+        "202310-15",
+        "20231315",
+        "20230229",
+        "2023/2/29",
+        "2023.0.1",
+        "2023/1/0",
+        "2023-13-1",
+        "2023-4-31",
+        "2023年2月30日",
+        "+023-1-5",
+        "-2023-1-5",
+        "12023-1-5",
+        "2023 10 15",
+        "2023_10_15",
+        "2023-1-5T",
+        "2023-10-15T00:00:00Z",
+        "二〇二三年十月一日",
+        "２０２３-10-15",
+        "2023月10年15日",
+    };
+    int64_t day = 7;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK(!tagd_date_parse(tagd_str_of(bad[i]), &day) && day == 7);
+}
+
+/* A time keeps to RFC 3339, whatever a date may look like. */
+static void a_time_has_its_date_in_one_form_only(void)
+{
+    CHECK(time_of("2023-01-05T00:00:00Z") == INT64_C(1672876800000));
+    CHECK(time_of("2023/01/05T00:00:00Z") == TAGD_NEVER && time_of("2023.01.05T00:00:00Z") == TAGD_NEVER);
+    CHECK(time_of("2023-1-5T00:00:00.00Z") == TAGD_NEVER && time_of("20230105T00:00:00.0Z") == TAGD_NEVER);
+    CHECK(time_of("2023-01/05T00:00:00Z") == TAGD_NEVER && time_of("2023年1月5日T00:00:00Z") == TAGD_NEVER);
 }
 
 static int64_t duration_of(const char *z)
@@ -811,6 +892,9 @@ int main(void)
     RUN(a_leap_second_is_the_second_after_it);
     RUN(what_is_no_time_is_refused);
     RUN(times_and_dates_read_back_as_written);
+    RUN(a_date_in_any_of_its_forms_is_the_same_day);
+    RUN(what_is_no_date_with_its_year_first_is_refused);
+    RUN(a_time_has_its_date_in_one_form_only);
     RUN(durations_have_one_number_and_one_unit);
     RUN(division_rounds_to_minus_infinity);
     RUN(decimals_round_half_away_from_zero_by_their_text);

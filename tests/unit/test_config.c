@@ -194,6 +194,7 @@ static void values_out_of_range_are_refused(void)
     CHECK(refused("{\"http\": {\"listen\": \"9464\"}, " LEAST "}", "/http/listen", "address:port"));
     CHECK(refused("{\"http\": {\"listen\": \"h:99999\"}, " LEAST "}", "/http/listen", "address:port"));
     CHECK(refused("{\"past\": \"long ago\", " LEAST "}", "/past", "expected a time"));
+    CHECK(refused("{\"past\": \"2000/01/01\", " LEAST "}", "/past", "expected a time"));
     CHECK(refused("{\"redis\": {\"url\": \"redis://h\", \"prefix\": \"a{b\"}}", "/redis/prefix", "can't hold"));
     CHECK(refused("[]", "the top", "expected an object"));
 }

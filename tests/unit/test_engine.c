@@ -235,6 +235,20 @@ static void a_week_before_a_birthday_ends_the_day_after_it(void)
     shop_close(&shop);
 }
 
+static void dates_written_differently_are_one_value(void)
+{
+    struct shop shop =
+        shop_open("", "\"v.days\":{\"value\":\"distinct(day, order.paid)\"},"
+                      "\"v.top\":{\"value\":\"top(day, order.paid)\"},"
+                      "\"d.x\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"latest(day, order.paid) == '2023.1.5' and "
+                      "count(order.paid{day='2023/01/05'}) == 2\"}]}");
+    shop_event(&shop, "order.paid", T0, "{\"day\":\"2023/1/5\"}");
+    CHECK(shop_saw(&shop, "v.days ->1@1700000000000;v.top ->2023-01-05@1700000000000;"));
+    shop_event(&shop, "order.paid", T0 + 1, "{\"day\":\"2023年1月5日\"}");
+    CHECK(shop_saw(&shop, "d.x ->yes@1700000000001;"));
+    shop_close(&shop);
+}
+
 static void a_pane_across_local_midnight_counts_the_days_it_has_events_on(void)
 {
     const char *rule = "\"v.days\":{\"value\":\"days(login[3h:1h])\"}";
@@ -528,6 +542,7 @@ int main(void)
     RUN(until_falls_to_its_instant_and_below);
     RUN(a_birthday_comes_at_local_midnight_every_year);
     RUN(a_week_before_a_birthday_ends_the_day_after_it);
+    RUN(dates_written_differently_are_one_value);
     RUN(a_pane_across_local_midnight_counts_the_days_it_has_events_on);
     RUN(an_attribute_has_the_value_of_its_latest_update_by_time);
     RUN(the_first_value_is_that_of_the_earliest_event_even_if_it_comes_late);

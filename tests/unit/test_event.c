@@ -150,9 +150,35 @@ static void a_wrong_field_is_invalid_and_named(void)
     decode_order("", "{\"amount\":1,\"delivery\":\"2026-11-24\"}");
     CHECK(refused(TAGD_EVENT_INVALID, "data/delivery: expected a time as RFC 3339 writes it, found another string"));
     decode_order("", "{\"amount\":1,\"birthday\":\"1970-02-30\"}");
-    CHECK(refused(TAGD_EVENT_INVALID, "data/birthday: expected a date as YYYY-MM-DD, found another string"));
+    CHECK(refused(TAGD_EVENT_INVALID,
+                  "data/birthday: expected a date as 2023-10-15, 2023/10/15, 2023.10.15, 20231015 or "
+                  "2023年10月15日, found another string"));
     decode_order("\"data_base64\":\"e30=\",", "null");
     CHECK(refused(TAGD_EVENT_INVALID, "data: expected a JSON object, found data_base64"));
+}
+
+static void a_date_field_takes_every_form_of_a_date(void)
+{
+    static const char *const forms[] = {"2023-10-05", "2023/10/05", "2023/10/5",     "2023.10.5",
+                                        "20231005",   "2023-10-5",  "2023年10月5日", "2023年10月05日"};
+
+    fresh();
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        char data[100];
+
+        snprintf(data, sizeof(data), "{\"amount\":1,\"birthday\":\"%s\"}", forms[i]);
+        decode_order("", data);
+        CHECK(event.code == TAGD_EVENT_OK && event.fields[BIRTHDAY].i == 19635);
+        snprintf(data, sizeof(data), "{\"amount\":1,\"delivery\":\"%sT00:00:00Z\"}", forms[i]);
+        decode_order("", data);
+        CHECK((event.code == TAGD_EVENT_OK) == (i == 0));
+    }
+    decode_order("", "{\"amount\":1,\"birthday\":\"05.10.2023\"}");
+    CHECK(event.code == TAGD_EVENT_INVALID);
+    decode_order("", "{\"amount\":1,\"birthday\":20231005}");
+    CHECK(refused(TAGD_EVENT_INVALID,
+                  "data/birthday: expected a date as 2023-10-15, 2023/10/15, 2023.10.15, 20231015 or "
+                  "2023年10月15日, found a number"));
 }
 
 static void a_string_field_may_have_1024_bytes(void)
@@ -1231,6 +1257,7 @@ int main(void)
     RUN(a_structured_event_gives_its_attributes_and_fields);
     RUN(fields_missing_or_null_are_absent);
     RUN(a_wrong_field_is_invalid_and_named);
+    RUN(a_date_field_takes_every_form_of_a_date);
     RUN(a_string_field_may_have_1024_bytes);
     RUN(a_key_given_twice_counts_as_its_last);
     RUN(an_undeclared_type_is_sound_whatever_its_data);
