@@ -276,3 +276,24 @@ int64_t tagd_days_until_return(int64_t date, int64_t today)
     next = return_in(year, month, day);
     return (next >= today ? next : return_in(year + 1, month, day)) - today;
 }
+
+int64_t tagd_years_since(int64_t date, int64_t today)
+{
+    int64_t year, born;
+    unsigned month, day, m, d;
+
+    if (date > today)
+        return -1;
+    civil_of(date, &born, &month, &day);
+    civil_of(today, &year, &m, &d);
+    return year - born - (return_in(year, month, day) > today);
+}
+
+int64_t tagd_years_full(int64_t date, int64_t years)
+{
+    int64_t born;
+    unsigned month, day;
+
+    civil_of(date, &born, &month, &day);
+    return return_in(born + years, month, day);
+}

@@ -17,6 +17,7 @@ enum tagd_type {
     TAGD_T_TAG
 };
 
+/* Their numbers are part of a catalog's hash, so that a new kind stands at the end. */
 enum tagd_node_kind {
     TAGD_N_LITERAL,
     TAGD_N_COUNT, /* to DAYS: of a window of panes, or of all time; index: the window */
@@ -51,7 +52,10 @@ enum tagd_node_kind {
     TAGD_N_MUL,
     TAGD_N_DIV,
     TAGD_N_IS_NULL,
-    TAGD_N_IS_NOT_NULL
+    TAGD_N_IS_NOT_NULL,
+    TAGD_N_YEARS,            /* of an attribute, as DAYS_UNTIL is */
+    TAGD_N_DAYS_UNTIL_FIRST, /* to YEARS_FIRST: of the local day of the first event; index: the mark */
+    TAGD_N_YEARS_FIRST
 };
 
 /* A value at run time. Numbers are exact (decimal, 4 places, in d) or double (in f). */
@@ -101,6 +105,35 @@ struct tagd_node {
 static inline bool tagd_node_windowed(const struct tagd_node *node)
 {
     return node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_TOP;
+}
+
+static inline bool tagd_node_of_mark(const struct tagd_node *node)
+{
+    return (node->kind >= TAGD_N_SINCE && node->kind <= TAGD_N_FIRST) || node->kind == TAGD_N_DAYS_UNTIL_FIRST ||
+           node->kind == TAGD_N_YEARS_FIRST;
+}
+
+static inline bool tagd_node_of_attribute(const struct tagd_node *node)
+{
+    return node->kind == TAGD_N_DAYS_UNTIL || node->kind == TAGD_N_YEARS || node->kind == TAGD_N_ATTRIBUTE;
+}
+
+static inline bool tagd_node_years(const struct tagd_node *node)
+{
+    return node->kind == TAGD_N_YEARS || node->kind == TAGD_N_YEARS_FIRST;
+}
+
+/* days_until and years: of a date, by the local calendar. */
+static inline bool tagd_node_calendar(const struct tagd_node *node)
+{
+    return tagd_node_years(node) || node->kind == TAGD_N_DAYS_UNTIL || node->kind == TAGD_N_DAYS_UNTIL_FIRST;
+}
+
+/* What has an index and is shown with its value: functions, attributes, dimensions, metrics. Every kind behind
+ * IS_NOT_NULL is one. */
+static inline bool tagd_node_named(const struct tagd_node *node)
+{
+    return (node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_METRIC) || node->kind >= TAGD_N_YEARS;
 }
 
 /* A field as an event type sees it: its index among the type's fields, or one of these. */

@@ -536,8 +536,7 @@ static void collect_values(const struct tagd_node *node, struct tagd_node **out,
 {
     if (!node)
         return;
-    bool shown = node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_METRIC;
-    if (shown) {
+    if (tagd_node_named(node)) {
         for (uint32_t i = 0; i < *n; i++) {
             if (same_value(out[i], node))
                 return;
@@ -667,9 +666,9 @@ static void touch(struct tagd_catalog *catalog, const struct tagd_node *node, ui
     if (node->kind == TAGD_N_DISTINCT || node->kind == TAGD_N_TOP)
         catalog->selectors[catalog->value_stores[catalog->windows[node->index].store].selector].dimensions[dimension] =
             true;
-    if (node->kind >= TAGD_N_SINCE && node->kind <= TAGD_N_FIRST)
+    if (tagd_node_of_mark(node))
         catalog->selectors[catalog->marks[node->index].selector].dimensions[dimension] = true;
-    if (node->kind == TAGD_N_DAYS_UNTIL || node->kind == TAGD_N_ATTRIBUTE)
+    if (tagd_node_of_attribute(node))
         catalog->attributes[node->index].dimensions[dimension] = true;
     touch(catalog, node->a, dimension);
     touch(catalog, node->b, dimension);
@@ -753,7 +752,7 @@ static void describe_node(const struct tagd_catalog *catalog, const struct tagd_
             tagd_buf_add_json(out, val->u.s);
         else if (val->kind != TAGD_V_NULL)
             tagd_buf_add_i64(out, val->kind == TAGD_V_BOOL ? val->u.b : val->u.i);
-    } else if (node->kind <= TAGD_N_DIMENSION) {
+    } else if (tagd_node_named(node)) {
         tagd_buf_printf(out, " %u %u %u", node->index, node->column, node->count_column);
     }
     describe_node(catalog, node->a, out);

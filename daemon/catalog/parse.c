@@ -596,6 +596,7 @@ static const struct {
     {"since_first", TAGD_N_SINCE_FIRST, 0, false},
     {"until", TAGD_N_UNTIL, ONLY(TAGD_TIME), false},
     {"days_until", TAGD_N_DAYS_UNTIL, 0, false},
+    {"years", TAGD_N_YEARS, 0, false},
 };
 static const char *const later_functions[] = {"p_alive", "previous", "held"};
 
@@ -637,14 +638,16 @@ static void finish_mark(struct parse *parse, struct tagd_node *node, uint32_t se
                         enum tagd_field_type type)
 {
     enum tagd_node_kind kind = node->kind;
+    bool first = kind == TAGD_N_SINCE_FIRST || tagd_node_calendar(node);
     node->slope = kind == TAGD_N_UNTIL ? -1 : kind == TAGD_N_SINCE || kind == TAGD_N_SINCE_FIRST ? 1 : 0;
-    node->varies = node->timed = node->slope != 0;
+    node->varies = node->slope != 0;
+    node->timed = node->varies || tagd_node_calendar(node);
     node->flat = !node->varies;
     node->index = tagd_state_mark(parse->catalog, selector,
-                                  kind == TAGD_N_SINCE         ? TAGD_MARK_LATEST
-                                  : kind == TAGD_N_SINCE_FIRST ? TAGD_MARK_FIRST
-                                  : kind == TAGD_N_FIRST       ? TAGD_MARK_FIRST_VALUE
-                                                               : TAGD_MARK_VALUE,
+                                  kind == TAGD_N_SINCE   ? TAGD_MARK_LATEST
+                                  : first                ? TAGD_MARK_FIRST
+                                  : kind == TAGD_N_FIRST ? TAGD_MARK_FIRST_VALUE
+                                                         : TAGD_MARK_VALUE,
                                   field, type);
 }
 
@@ -700,42 +703,67 @@ static void *unknown_attribute(struct parse *parse, size_t at, struct tagd_str n
     return fail(parse, at, "'%.*s' is not declared: expected an attribute of \"attributes\"", (int)name.n, name.p);
 }
 
-/* days_until(attr.NAME), after '('. */
-static struct tagd_node *parse_days_until(struct parse *parse, size_t start)
+static bool is_attribute(struct tagd_str name)
+{
+    return name.n > 5 && memcmp(name.p, "attr.", 5) == 0;
+}
+
+/* What stands next: an attribute, or an event type or a group; else false. Nothing is taken. */
+static bool peek_date(struct parse *parse, const char *function, bool *attribute)
 {
     char what[80];
     skip_space(parse);
     size_t at = parse->at;
     struct tagd_str name = take_name(parse);
-    if (name.n <= 5 || memcmp(name.p, "attr.", 5) != 0) {
-        parse->at = at;
-        return fail(parse, at, "expected an attribute of type date, as in days_until(attr.birthday), found %s",
-                    found(parse, what));
-    }
+    parse->at = at;
+    *attribute = is_attribute(name);
+    if (*attribute || tagd_catalog_type_find(parse->catalog, name) >= 0 || find_group(parse->catalog, name) ||
+        tagd_catalog_type_reserved(name))
+        return true;
+    return fail(parse, at,
+                "expected an attribute of type date, as in %s(attr.birthday), or an event type or a group, found %s",
+                function, found(parse, what)),
+           false;
+}
+
+/* days_until(attr.NAME), years(attr.NAME), after '('. */
+static struct tagd_node *parse_of_attribute(struct parse *parse, size_t f, size_t start)
+{
+    skip_space(parse);
+    size_t at = parse->at;
+    struct tagd_str name = take_name(parse);
     int32_t attribute = find_attribute(parse->catalog, name);
     if (attribute < 0)
         return unknown_attribute(parse, at, name);
     enum tagd_field_type type = parse->catalog->attributes[attribute].field.type;
     if (type != TAGD_DATE)
-        return fail(parse, at, "days_until wants an attribute of type date: '%.*s' is %s", (int)name.n, name.p,
-                    field_type_names[type]);
+        return fail(parse, at, "%s wants an attribute of type date: '%.*s' is %s", functions[f].name, (int)name.n,
+                    name.p, field_type_names[type]);
     if (!expect(parse, ")", "after the attribute"))
         return NULL;
-    struct tagd_node *node = node_new(parse, TAGD_N_DAYS_UNTIL, TAGD_T_NUMBER, start);
+    struct tagd_node *node = node_new(parse, functions[f].kind, TAGD_T_NUMBER, start);
     node->index = (uint32_t)attribute;
     node->timed = node->exact = true;
     return node;
 }
 
+static enum tagd_node_kind of_first(enum tagd_node_kind kind)
+{
+    return kind == TAGD_N_DAYS_UNTIL ? TAGD_N_DAYS_UNTIL_FIRST : kind == TAGD_N_YEARS ? TAGD_N_YEARS_FIRST : kind;
+}
+
 static struct tagd_node *parse_function(struct parse *parse, size_t f, size_t start)
 {
-    enum tagd_node_kind kind = functions[f].kind;
+    enum tagd_node_kind kind = of_first(functions[f].kind);
     struct tagd_str field = {0};
     struct window_range range = {0};
     size_t field_at = 0;
     char types[80];
-    if (kind == TAGD_N_DAYS_UNTIL)
-        return parse_days_until(parse, start);
+    bool attribute = false;
+    if (kind != functions[f].kind && !peek_date(parse, functions[f].name, &attribute))
+        return NULL;
+    if (attribute)
+        return parse_of_attribute(parse, f, start);
     if (functions[f].fields && !parse_field(parse, &field, &field_at))
         return NULL;
     struct tagd_match *by_type = parse_events(parse, true);
@@ -816,7 +844,7 @@ static struct tagd_node *parse_name(struct parse *parse, size_t start, struct ta
             parse->needs[i] = true;
         return node;
     }
-    if (name.n > 5 && memcmp(name.p, "attr.", 5) == 0) {
+    if (is_attribute(name)) {
         int32_t attribute = find_attribute(catalog, name);
         if (attribute < 0)
             return unknown_attribute(parse, start, name);

@@ -112,10 +112,28 @@ static struct tagd_val attribute_value(const struct view *view, const struct tag
     const struct tagd_attribute_state *state = &view->profile->attributes[node->index];
     if (!state->present)
         return null_val;
-    if (node->kind == TAGD_N_ATTRIBUTE)
-        return field_val(view->catalog->attributes[node->index].field.type, state->i, tagd_text_str(&state->s));
-    int64_t today = tagd_local_day(view->catalog, view->now);
-    return decimal_val((tagd_i128)tagd_days_until_return(state->i, today) * TAGD_DECIMAL_ONE);
+    return field_val(view->catalog->attributes[node->index].field.type, state->i, tagd_text_str(&state->s));
+}
+
+bool tagd_calendar_date(const struct view *view, const struct tagd_node *node, int64_t *date)
+{
+    if (tagd_node_of_attribute(node)) {
+        const struct tagd_attribute_state *state = &view->profile->attributes[node->index];
+        *date = state->i;
+        return state->present;
+    }
+    const struct tagd_mark_state *mark = &view->profile->marks[node->index];
+    *date = tagd_local_day(view->catalog, mark->at);
+    return mark->present;
+}
+
+static struct tagd_val calendar_value(const struct view *view, const struct tagd_node *node)
+{
+    int64_t date, today = tagd_local_day(view->catalog, view->now);
+    if (!tagd_calendar_date(view, node, &date))
+        return null_val;
+    int64_t n = tagd_node_years(node) ? tagd_years_since(date, today) : tagd_days_until_return(date, today);
+    return n < 0 ? null_val : decimal_val((tagd_i128)n * TAGD_DECIMAL_ONE);
 }
 
 static struct tagd_val truncated(double ms)
@@ -229,8 +247,11 @@ struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node)
     case TAGD_N_UNTIL:
     case TAGD_N_LATEST:
     case TAGD_N_FIRST: return mark_value(view, node);
-    case TAGD_N_DAYS_UNTIL:
     case TAGD_N_ATTRIBUTE: return attribute_value(view, node);
+    case TAGD_N_DAYS_UNTIL:
+    case TAGD_N_YEARS:
+    case TAGD_N_DAYS_UNTIL_FIRST:
+    case TAGD_N_YEARS_FIRST: return calendar_value(view, node);
     case TAGD_N_DIMENSION: return tag_value(view, node);
     case TAGD_N_METRIC: return tagd_eval(view, view->catalog->metrics[node->index].node);
     case TAGD_N_AND:

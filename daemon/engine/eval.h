@@ -57,6 +57,8 @@ double tagd_val_number(struct tagd_val val); /* of a decimal, a double or a dura
 /* since, since_first, until: linear in time; the value at an instant, null if there is no event. */
 bool tagd_is_clock(const struct tagd_node *node);
 struct tagd_val tagd_clock_val(const struct view *view, const struct tagd_node *node, int64_t at);
+/* days_until, years: the date they are of, in local days; false: there is none. */
+bool tagd_calendar_date(const struct view *view, const struct tagd_node *node, int64_t *date);
 
 /* ---- windows at view->now (window.c) ---- */
 

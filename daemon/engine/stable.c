@@ -396,43 +396,86 @@ static int64_t window_crossing(struct view *view, enum tagd_node_kind kind, cons
     return walk->now;
 }
 
-static struct tagd_val days_val(int64_t days)
+static struct tagd_val whole_val(int64_t n)
 {
-    return (struct tagd_val){.kind = TAGD_V_DECIMAL, .u.d = (tagd_i128)days * TAGD_DECIMAL_ONE};
+    return (struct tagd_val){.kind = TAGD_V_DECIMAL, .u.d = (tagd_i128)n * TAGD_DECIMAL_ONE};
+}
+
+/* The whole number at or below a literal, or `most` away from 0 if it is farther. */
+static int64_t whole_below(struct tagd_val literal, int64_t most)
+{
+    double l = floor(tagd_val_number(literal));
+    return l > (double)most ? most : l < (double)-most ? -most : (int64_t)l;
 }
 
 #define YEARS_BETWEEN_LEAPS 8
 
-/* days_until(attr.D) against a literal. Within a year its value falls by one a day, so that the comparison turns on the
- * next day or where the value passes the literal. */
-static int64_t days_crossing(struct view *view, enum tagd_node_kind kind, const struct tagd_node *node,
+/* days_until against a literal. Within a year its value falls by one a day, so that the comparison turns on the next
+ * day or where the value passes the literal. The day on which it does. */
+static int64_t days_crossing(enum tagd_node_kind kind, int64_t date, int64_t today, enum verdict now,
                              struct tagd_val literal)
 {
-    const struct tagd_attribute_state *state = &view->profile->attributes[node->index];
-    if (!state->present)
-        return TAGD_NEVER;
-    enum verdict now = against(kind, tagd_eval(view, node), literal);
-    int64_t day = tagd_local_day(view->catalog, view->now) + 1;
-    double l = floor(tagd_val_number(literal));
-    int64_t near = l > 1000 ? 1000 : l < -1000 ? -1000 : (int64_t)l;
+    int64_t day = today + 1, near = whole_below(literal, 1000);
     for (int year = 0; year <= YEARS_BETWEEN_LEAPS + 1; year++) {
-        int64_t left = tagd_days_until_return(state->i, day), tries[] = {left, near + 1, near, near - 1};
+        int64_t left = tagd_days_until_return(date, day), tries[] = {left, near + 1, near, near - 1};
         for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
             if (tries[i] < 0 || tries[i] > left)
                 continue;
-            if (against(kind, days_val(tries[i]), literal) != now)
-                return tagd_local_midnight(view->catalog, day + left - tries[i]);
+            if (against(kind, whole_val(tries[i]), literal) != now)
+                return day + left - tries[i];
         }
         day += left + 1;
     }
     return TAGD_NEVER;
 }
 
-static int64_t next_midnight(const struct view *view, const struct tagd_node *node)
+#define YEARS_FAR 20000 /* past every year that has four digits, from every date that has */
+
+/* years against a literal. Its value is null up to the date and grows from then on, so that the comparison turns at the
+ * date, where the value reaches the literal, or where it passes it. */
+static int64_t years_crossing(enum tagd_node_kind kind, int64_t date, int64_t today, enum verdict now,
+                              struct tagd_val literal)
 {
-    if (!view->profile->attributes[node->index].present)
+    int64_t years = tagd_years_since(date, today), near = whole_below(literal, YEARS_FAR - 1);
+    if (years < 0)
+        return date;
+    for (int64_t n = near; n <= near + 1; n++) {
+        if (n > years && against(kind, whole_val(n), literal) != now)
+            return tagd_years_full(date, n);
+    }
+    return TAGD_NEVER;
+}
+
+/* days_until or years against a literal. */
+static int64_t calendar_crossing(struct view *view, enum tagd_node_kind kind, const struct tagd_node *node,
+                                 struct tagd_val literal)
+{
+    int64_t date, today = tagd_local_day(view->catalog, view->now);
+    if (!tagd_calendar_date(view, node, &date))
         return TAGD_NEVER;
-    return tagd_local_midnight(view->catalog, tagd_local_day(view->catalog, view->now) + 1);
+    enum verdict now = against(kind, tagd_eval(view, node), literal);
+    int64_t day = tagd_node_years(node) ? years_crossing(kind, date, today, now, literal)
+                                        : days_crossing(kind, date, today, now, literal);
+    return day == TAGD_NEVER ? TAGD_NEVER : tagd_local_midnight(view->catalog, day);
+}
+
+/* When days_until or years is another: at the next midnight, or at the next birthday's. */
+static int64_t calendar_change(const struct view *view, const struct tagd_node *node)
+{
+    int64_t date, today = tagd_local_day(view->catalog, view->now);
+    if (!tagd_calendar_date(view, node, &date))
+        return TAGD_NEVER;
+    int64_t day = tagd_node_years(node) ? tagd_years_full(date, tagd_years_since(date, today) + 1) : today + 1;
+    return tagd_local_midnight(view->catalog, day);
+}
+
+/* When days_until or years is null no more, if time brings that about: a date that lies ahead comes. */
+static int64_t calendar_begin(const struct view *view, const struct tagd_node *node)
+{
+    int64_t date;
+    bool ahead = tagd_node_years(node) && tagd_calendar_date(view, node, &date) &&
+                 date > tagd_local_day(view->catalog, view->now);
+    return ahead ? tagd_local_midnight(view->catalog, date) : TAGD_NEVER;
 }
 
 static enum tagd_node_kind mirrored(enum tagd_node_kind kind)
@@ -456,8 +499,8 @@ static int64_t stable_comparison(struct view *view, const struct tagd_node *node
     enum tagd_node_kind kind = flipped ? mirrored(node->kind) : node->kind;
     if (right->kind == TAGD_N_LITERAL && tagd_is_clock(left))
         return clock_crossing(view, left, kind, right->literal.u.i);
-    if (right->kind == TAGD_N_LITERAL && left->kind == TAGD_N_DAYS_UNTIL)
-        return days_crossing(view, kind, left, right->literal);
+    if (right->kind == TAGD_N_LITERAL && tagd_node_calendar(left))
+        return calendar_crossing(view, kind, left, right->literal);
     if (right->kind == TAGD_N_LITERAL && tagd_node_windowed(left) && view->walk)
         return window_crossing(view, kind, left, right->literal);
     if (node->a->varies || node->b->varies)
@@ -484,11 +527,15 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node)
         return tagd_window_boundary(view, node->index);
     int64_t at;
     bool varies;
+    const struct tagd_node *inner;
     switch (node->kind) {
     case TAGD_N_SINCE:
     case TAGD_N_SINCE_FIRST:
     case TAGD_N_UNTIL: return view->profile->marks[node->index].present ? view->now + 1 : TAGD_NEVER;
-    case TAGD_N_DAYS_UNTIL: return next_midnight(view, node);
+    case TAGD_N_DAYS_UNTIL:
+    case TAGD_N_YEARS:
+    case TAGD_N_DAYS_UNTIL_FIRST:
+    case TAGD_N_YEARS_FIRST: return calendar_change(view, node);
     case TAGD_N_DIMENSION: return view->stable[node->index];
     case TAGD_N_METRIC: return tagd_stable(view, view->catalog->metrics[node->index].node);
     case TAGD_N_AND:
@@ -496,8 +543,9 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node)
     case TAGD_N_NOT: return tagd_stable(view, node->a);
     case TAGD_N_IS_NULL:
     case TAGD_N_IS_NOT_NULL:
-        if (behind_metric(view->catalog, node->a)->kind == TAGD_N_DAYS_UNTIL)
-            return TAGD_NEVER; /* events alone decide it */
+        inner = behind_metric(view->catalog, node->a);
+        if (tagd_node_calendar(inner))
+            return calendar_begin(view, inner);
         return node->a->varies ? search(view, node) : tagd_stable(view, node->a);
     case TAGD_N_ADD:
     case TAGD_N_SUB:

@@ -91,6 +91,11 @@ size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT]);
 /* Days from `today` to the next yearly return of `date` (both in days since 1970-01-01), 0 on the day itself, at most
  * 365. 29 February returns on the 28th in years that have none. Proleptic Gregorian calendar. */
 int64_t tagd_days_until_return(int64_t date, int64_t today);
+/* Whole years from `date` to `today`: the yearly returns of the date, as above, that have come since. -1: the date is
+ * still ahead. */
+int64_t tagd_years_since(int64_t date, int64_t today);
+/* The day on which `years` whole years since the date are full: the date itself for 0. years >= 0, at most 20000. */
+int64_t tagd_years_full(int64_t date, int64_t years);
 /* "500ms" "90s" "15m" "2h" "30d" "12w", one number and one unit, digits only, at most 100,000 days. */
 bool tagd_duration_parse(struct tagd_str text, int64_t *ms);
 /* Quotient rounded to minus infinity; b > 0. */

@@ -118,8 +118,8 @@ class Maker:
     def exact_number(self):
         """A number that is a decimal, as `value` wants it."""
         kind = self.r.choice(["count", "count", "sum", "sum", "min", "max", "distinct", "distinct", "days", "days", "top", "latest", "first",
-                              "attribute", "days_until", "days_until"])
-        if kind in ("attribute", "days_until") and not self.attributes:
+                              "attribute", "days_until", "days_until", "years", "days_until of events", "years of events"])
+        if kind in ("attribute", "days_until", "years") and not self.attributes:
             kind = "count"
         self.use(kind if kind not in ("latest", "first", "top", "attribute") else kind + " decimal")
         if kind in ("count", "days"):
@@ -132,8 +132,10 @@ class Maker:
             return f"{kind}(amount, {self.events(True)})"
         if kind == "attribute":
             return "attr.score"
-        if kind == "days_until":
-            return "days_until(attr.birthday)"
+        if kind in ("days_until", "years"):
+            return f"{kind}(attr.birthday)"
+        if kind.endswith(" of events"):
+            return f"{kind.split()[0]}({self.events()})"
         return f"{kind}(amount, {self.events(True)}{self.window()})"
 
     def number(self, depth=0):
@@ -254,7 +256,7 @@ class Maker:
         kind = self.r.random()
         self.use(op)
         if kind < 0.33:
-            return f"{self.number()} {op} {self.r.choice([0, 1, 2, 3, 5, 10, '20.5', '-3', '0.33333', 364])}"
+            return f"{self.number()} {op} {self.r.choice([0, 1, 2, 3, 5, 10, '20.5', '-3', '0.33333', 364, 36])}"
         if kind < 0.57:
             span = self.text_of(self.span())
             return f"{self.duration()} {op} {'-' if self.chance(0.1) else ''}{span}"

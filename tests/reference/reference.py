@@ -87,22 +87,30 @@ def tag_text(value):
     return time_text(value) if isinstance(value, Time) else value if value is None else str(value)
 
 
+def in_year(date, year):
+    """The yearly return of a date in a year; 29 February returns on the 28th where there is none."""
+    try:
+        return datetime(year, int(date[5:7]), int(date[8:10]))
+    except ValueError:
+        return datetime(year, 2, 28)
+
+
 def next_return(date, today):
-    """Days to the next yearly return; 29 February returns on the 28th where there is none."""
-    month, day = int(date[5:7]), int(date[8:10])
-    for year in (today.year, today.year + 1):
-        try:
-            at = today.replace(year=year, month=month, day=day)
-        except ValueError:
-            at = today.replace(year=year, month=2, day=28)
-        if at >= today:
-            return (at - today).days
+    """Days to the next yearly return."""
+    return next((at - today).days for at in (in_year(date, today.year), in_year(date, today.year + 1)) if at >= today)
+
+
+def years_of(date, today):
+    """Yearly returns that have come since the date; None before it."""
+    born = in_year(date, int(date[:4]))
+    return None if today < born else sum(in_year(date, year) <= today for year in range(born.year + 1, today.year + 1))
 
 
 # ---- the language: text -> nested tuples (kind, source text, ...) ----
 
 WINDOWED = ("count", "sum", "avg", "min", "max", "distinct", "top", "days")
-FUNCTIONS = WINDOWED + ("since", "since_first", "until", "first", "latest", "days_until", "attr")
+FUNCTIONS = WINDOWED + ("since", "since_first", "until", "first", "latest", "days_until", "years", "attr")
+CALENDAR = ("days_until", "years")
 TOKEN = re.compile(r"""\s*(?:(?P<num>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:ms|[smhdw])?(?![A-Za-z0-9_]))
     |(?P<str>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)
     |(?P<op>==|!=|<=|>=|[<>=+*/(){}\[\],:-]))""", re.X)
@@ -215,10 +223,10 @@ class Parser:
         self.i += 1
         if not self.take("("):
             return ("attr" if text.startswith("attr.") else "metric" if text in self.catalog["metrics"] else "dimension", text)
-        if text == "days_until":
+        if text in CALENDAR and self.peek().startswith("attr."):
             name = self.take(self.peek())
             self.need(")")
-            return (text, self.text[start:self.tokens[self.i - 1][3]], name)
+            return (text, self.text[start:self.tokens[self.i - 1][3]], name, None)
         field = None
         if text in ("sum", "avg", "min", "max", "distinct", "top", "first", "latest", "until"):
             field = self.take(self.peek())
@@ -350,6 +358,16 @@ class Customer:
         updates = sorted((u for u in self.updates if name in u[1]), key=lambda u: u[0])
         return typed(updates[-1][1][name], self.catalog["attributes"][name]) if updates else None
 
+    def local_day(self, ms):
+        return datetime(1970, 1, 1) + timedelta(days=(ms + self.catalog["zone"]) // DAY)
+
+    def calendar_date(self, node):
+        """The date that days_until or years is of: an attribute, or the local day of the first event."""
+        if node[3] is None:
+            return self.attribute(node[2][5:])
+        times = self.select(node[3])[1]
+        return Date(self.local_day(times[0]).date().isoformat()) if times else None
+
     def field(self, event, name):
         return event["source"] if name == "source" else event["data"].get(name)
 
@@ -386,10 +404,10 @@ class Customer:
             return tags[node[1]]
         if kind == "attr":
             return self.attribute(node[1][5:])
-        if kind == "days_until":
-            date = self.attribute(node[2][5:])
-            today = datetime(1970, 1, 1) + timedelta(days=(now + self.catalog["zone"]) // DAY)
-            return None if date is None else Fraction(next_return(date, today))
+        if kind in CALENDAR:
+            of, today = self.calendar_date(node), self.local_day(now)
+            n = None if of is None else next_return(of, today) if kind == "days_until" else years_of(of, today)
+            return None if n is None else Fraction(n)
         if kind == "count":
             return Fraction(len(self.window(node[3], node[4], now)))
         if kind == "days":
@@ -446,7 +464,7 @@ class Customer:
         """Starts and ends of panes with events, as windows see them, in (begin, end]."""
         found = set()
         for node in nodes:
-            if node[0] == "days_until" and self.attribute(node[2][5:]) is not None:
+            if node[0] in CALENDAR and self.calendar_date(node) is not None:
                 zone = self.catalog["zone"]
                 found |= {day * DAY - zone for day in range((begin + zone) // DAY + 1, (end + zone) // DAY + 1)}
             if node[0] in WINDOWED and node[4]:

@@ -114,3 +114,21 @@ def test_a_date_is_the_same_in_every_form():
         assert values("attr.born", update, attributes={"born": "date"}) == [("2023-01-05", 0)]
         assert run([("yes", f"attr.born == '{text}' and attr.born < '2023/1/6'")], [("profile.updated", T0, {"attributes": {"born": "2023-01-05"}})],
                    attributes={"born": "date"}) == [(None, "yes", 0)]
+
+
+def test_years_are_full_on_the_day_and_unknown_before_the_date():
+    day = reference.datetime
+    assert [reference.years_of("1990-03-02", day(*d)) for d in ((1990, 3, 1), (1990, 3, 2), (1991, 3, 1), (1991, 3, 2), (2026, 3, 1))] == [None, 0, 0, 1, 35]
+    assert [reference.years_of("2000-02-29", day(*d)) for d in ((2001, 2, 27), (2001, 2, 28), (2004, 2, 28), (2004, 2, 29))] == [0, 1, 3, 4]
+    midnight = reference.time_ms("2026-03-02T00:00:00Z") - T0
+    for born, found in (("1990-03-02", [("35", 0), ("36", midnight)]), ("2026-03-02", [("0", midnight)])):
+        update = [("profile.updated", T0, {"attributes": {"born": born}})]
+        assert values("years(attr.born)", update, T0 + DAY, attributes={"born": "date"}) == found
+
+
+def test_an_anniversary_is_of_the_local_day_of_the_first_event():
+    seen = [("login", T0 + DAY, {}), ("login", T0, {}), ("login", T0 + 2 * DAY, {})]  # 18:30 of 1 March at +08:00
+    assert values("days_until(login)", seen[:1], zone="+08:00") == [("0", DAY)]
+    assert values("days_until(login)", seen[:2], zone="+08:00") == [("0", DAY), ("364", DAY)]
+    year = reference.time_ms("2027-02-28T16:00:00Z") - T0
+    assert values("years(login)", seen, T0 + 366 * DAY, zone="+08:00") == [("0", DAY), ("1", year)]

@@ -782,6 +782,38 @@ static void a_date_returns_every_year_and_29_february_on_the_28th_where_there_is
     }
 }
 
+static void years_are_full_on_the_day_and_not_before(void)
+{
+    static const struct {
+        const char *date, *today;
+        int64_t years;
+    } rows[] = {
+        {"1990-11-25", "2023-11-24", 32},  {"1990-11-25", "2023-11-25", 33}, {"1990-11-25", "2023-12-31", 33},
+        {"1990-11-25", "2024-01-01", 33},  {"2023-11-25", "2023-11-25", 0},  {"2023-11-25", "2024-11-24", 0},
+        {"2023-11-26", "2023-11-25", -1},  {"2030-01-01", "2023-12-31", -1}, {"2000-02-29", "2001-02-27", 0},
+        {"2000-02-29", "2001-02-28", 1},   {"2000-02-29", "2004-02-28", 3},  {"2000-02-29", "2004-02-29", 4},
+        {"2000-02-29", "2100-02-28", 100}, {"1896-02-29", "1900-02-28", 4},  {"0000-01-01", "2023-01-01", 2023},
+        {"2000-02-28", "2004-02-28", 4},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t date = day(rows[i].date), today = day(rows[i].today), years = tagd_years_since(date, today);
+        if (years != rows[i].years)
+            fprintf(stderr, "%s seen on %s: %lld\n", rows[i].date, rows[i].today, (long long)years);
+        CHECK(years == rows[i].years);
+        if (years >= 0)
+            CHECK(tagd_years_full(date, years) <= today && tagd_years_full(date, years + 1) > today);
+    }
+    for (int64_t date = day("1995-01-01"); date <= day("2005-12-31"); date++) {
+        CHECK(tagd_years_full(date, 0) == date);
+        for (int64_t n = 1; n <= 9; n++) {
+            int64_t full = tagd_years_full(date, n);
+            CHECK(tagd_years_since(date, full) == n && tagd_years_since(date, full - 1) == n - 1);
+            CHECK(tagd_days_until_return(date, full) == 0);
+        }
+    }
+    CHECK(tagd_years_full(day("9999-12-31"), 20000) > tagd_years_full(day("9999-12-31"), 19999));
+}
+
 /* ---- JSON Pointer ---- */
 
 static bool split(const char *text, struct tagd_arena *arena, struct tagd_pointer *pointer,
@@ -913,5 +945,6 @@ int main(void)
     RUN(a_fault_is_shown_where_its_pointer_leads);
     RUN(an_error_is_cut_between_characters);
     RUN(a_date_returns_every_year_and_29_february_on_the_28th_where_there_is_none);
+    RUN(years_are_full_on_the_day_and_not_before);
     return DONE();
 }

@@ -40,7 +40,18 @@ static const struct {
     {"days_until(attr.born)", "expected a condition", -1},
     {"days_until(attr.vip) < 3", "wants an attribute of type date: 'attr.vip' is boolean", 11},
     {"days_until(attr.none) < 3", "'attr.none' is not declared", 11},
-    {"days_until(login) < 3", "expected an attribute of type date", 11},
+    {"days_until(category) < 3", "expected an attribute of type date", 11},
+    {"days_until(login[30d]) < 3", "days_until looks at all time", 16},
+    {"days_until(login{source=3}) < 3", "the field is string", 24},
+    {"days_until(profile.updated) < 3", "is a reserved type", 11},
+    {"days_until(attr.born, login) < 3", "expected ')' after the attribute", 20},
+    {"days_until(login) < 3d", "a number can't be compared with a duration", 18},
+    {"years(attr.vip) < 3", "years wants an attribute of type date: 'attr.vip' is boolean", 6},
+    {"years(attr.none) < 3", "'attr.none' is not declared", 6},
+    {"years() < 3", "as in years(attr.birthday), or an event type or a group, found ')'", 6},
+    {"years(5) < 3", "or an event type or a group, found '5'", 6},
+    {"years(login[30d]) < 3", "years looks at all time", 11},
+    {"years(attr.born) > 3d", "a number can't be compared with a duration", 17},
     {"attr.born == '10/15/2023'", "this string is not a date: expected a date as 2023-10-15, 2023/10/15", 13},
     {"attr.born == '2023-10/15'", "this string is not a date", 13},
     {"count(order.paid{day='15.10.2023'}) > 1", "this string is not one: expected a date as 2023-10-15, 2023/10/15",
@@ -136,6 +147,9 @@ static void a_value_may_be_anything_exact(void)
         "distinct(category, buys)",
         "days(login)",
         "days_until(attr.born)",
+        "days_until(buys)",
+        "years(attr.born)",
+        "years(login)",
         "top(category, order.paid)",
         "latest(coupon, buys)",
         "first(source, login)",
@@ -177,6 +191,36 @@ static void a_catalog_has_at_most_500_attributes(void)
         CHECK(catalog || strstr(error.text, "501 attributes: a catalog has at most 500"));
         tagd_catalog_free(catalog);
         tagd_buf_free(&text);
+    }
+}
+
+/* A catalog with a rule. */
+static struct tagd_catalog *with_rule(const char *rule, struct tagd_error *error)
+{
+    struct tagd_buf dimensions = {0};
+    tagd_buf_printf(&dimensions, "\"b.x\":{\"tags\":[{\"tag\":\"a\",\"when\":\"%s\"}]}%c", rule, 0);
+    struct tagd_catalog *catalog = shop_catalog("", dimensions.p, error);
+    tagd_buf_free(&dimensions);
+    return catalog;
+}
+
+static void what_a_calendar_function_is_of_is_meaning_and_how_a_date_is_written_is_not(void)
+{
+    static const char *const rules[] = {"days_until(attr.born) > 3", "years(attr.born) > 3",
+                                        "days_until(login) > 3",     "years(login) > 3",
+                                        "years(buys) > 3",           "since_first(login) > 3d",
+                                        "attr.born > '2023-10-05'",  "attr.born > '2023/10/5'",
+                                        "attr.born > '20231005'",    "attr.born > '2023年10月5日'"};
+    enum { DATES = 6, N = sizeof rules / sizeof *rules };
+    char hashes[N][33];
+    for (size_t i = 0; i < N; i++) {
+        struct tagd_error error = {0};
+        struct tagd_catalog *catalog = with_rule(rules[i], &error);
+        CHECK(catalog);
+        snprintf(hashes[i], sizeof hashes[i], "%s", tagd_catalog_hash(catalog));
+        tagd_catalog_free(catalog);
+        for (size_t j = 0; j < i; j++)
+            CHECK((strcmp(hashes[i], hashes[j]) == 0) == (j >= DATES));
     }
 }
 
@@ -339,6 +383,7 @@ int main(void)
     RUN(a_value_that_can_be_no_tag_is_refused);
     RUN(a_value_may_be_anything_exact);
     RUN(a_catalog_has_at_most_500_attributes);
+    RUN(what_a_calendar_function_is_of_is_meaning_and_how_a_date_is_written_is_not);
     RUN(labels_plans_and_layout_are_not_meaning);
     RUN(the_order_of_events_fields_and_attributes_is_not_meaning);
     RUN(metrics_nest_64_deep_in_whatever_order_they_stand);

@@ -235,6 +235,142 @@ static void a_week_before_a_birthday_ends_the_day_after_it(void)
     shop_close(&shop);
 }
 
+/* T0 is 06:13:20 of 15 November 2023 at +08:00. */
+static void an_age_grows_at_the_birthdays_local_midnight(void)
+{
+    struct shop shop =
+        shop_open("\"timezone\":\"+08:00\",",
+                  "\"v.age\":{\"value\":\"years(attr.born)\"},"
+                  "\"d.adult\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"years(attr.born) >= 18\"},{\"tag\":\"no\","
+                  "\"when\":\"years(attr.born) is not null\"}]}");
+    shop_event(&shop, "profile.updated", T0, "{\"attributes\":{\"born\":\"2006/11/25\"}}");
+    CHECK(shop_saw(&shop, "v.age ->16@1700000000000;d.adult ->no@1700000000000;"));
+    shop_time(&shop, INT64_C(1700841600000) - 1);
+    CHECK(shop_saw(&shop, ""));
+    shop_time(&shop, T0 + 390 * DAY);
+    CHECK(shop_saw(&shop, "v.age 16>17@1700841600000;v.age 17>18@1732464000000;d.adult no>yes@1732464000000;"));
+    shop_event(&shop, "profile.updated", T0 + 390 * DAY, "{\"attributes\":{\"born\":null}}");
+    CHECK(shop_saw(&shop, "v.age 18>-@1733696000000;d.adult yes>-@1733696000000;"));
+    shop_close(&shop);
+}
+
+static void whoever_is_born_on_29_february_is_a_year_older_on_the_28th_where_there_is_none(void)
+{
+    struct shop shop = shop_open("", "\"v.age\":{\"value\":\"years(attr.born)\"}");
+    shop_event(&shop, "profile.updated", T0, "{\"attributes\":{\"born\":\"2004-02-29\"}}");
+    shop_time(&shop, T0 + 500 * DAY);
+    CHECK(shop_saw(&shop, "v.age ->19@1700000000000;v.age 19>20@1709164800000;v.age 20>21@1740700800000;"));
+    shop_close(&shop);
+}
+
+/* How long each rule stands that is seen on 14 November 2023 of a birthday on the 20th of November 2000 and a date to
+ * come, 1 December 2023; 0: for ever. */
+static void a_comparison_of_years_turns_when_the_birthday_of_its_limit_comes(void)
+{
+    static const struct {
+        const char *rule;
+        int64_t until; /* a day since 1970; 0: never */
+    } rows[] = {
+        {"years(attr.born) >= 18", 0},
+        {"years(attr.born) >= 22", 0},
+        {"years(attr.born) > 22", 19681},
+        {"years(attr.born) >= 23", 19681},
+        {"years(attr.born) == 22", 19681},
+        {"years(attr.born) != 22", 19681},
+        {"years(attr.born) == 23", 19681},
+        {"years(attr.born) == 24", 20047},
+        {"years(attr.born) < 60", 33196},
+        {"years(attr.born) <= 60", 33561},
+        {"60 >= years(attr.born)", 33561},
+        {"60 > years(attr.born)", 33196},
+        {"years(attr.born) < 22.5", 19681},
+        {"years(attr.born) >= 22.5", 19681},
+        {"years(attr.born) >= 59.99999", 33196},
+        {"years(attr.born) >= 0", 0},
+        {"years(attr.born) > -5", 0},
+        {"years(attr.born) < 1e30", 0},
+        {"years(attr.born) > -1e30", 0},
+        {"years(attr.born) == null", 0},
+        {"years(attr.born) is null", 0},
+        {"years(attr.born) < 8500", 0},
+        {"years(attr.born) * 2 > 45", 19681},
+    };
+    static const struct {
+        const char *rule;
+        bool never;
+    } ahead[] = {{"years(attr.born) >= 0", false},    {"years(attr.born) < 5", false},
+                 {"years(attr.born) is null", false}, {"years(attr.born) is not null", false},
+                 {"years(attr.born) * 2 < 5", false}, {"days_until(attr.born) is null", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows + sizeof ahead / sizeof *ahead; i++) {
+        bool coming = i >= sizeof rows / sizeof *rows;
+        size_t k = i - (coming ? sizeof rows / sizeof *rows : 0);
+        const char *rule = coming ? ahead[k].rule : rows[k].rule;
+        int64_t until = coming ? (ahead[k].never ? 0 : 19692) : rows[k].until;
+        struct tagd_buf text = {0};
+        tagd_buf_printf(&text, "\"d.x\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"%s\"}]}%c", rule, 0);
+        struct shop shop = shop_open("", text.p);
+        shop_event(&shop, "profile.updated", T0,
+                   coming ? "{\"attributes\":{\"born\":\"2023-12-01\"}}"
+                          : "{\"attributes\":{\"born\":\"2000-11-20\"}}");
+        int64_t due = tagd_profile_due(shop.profile);
+        if (due != (until ? until * DAY : TAGD_NEVER))
+            fprintf(stderr, "%s: until %lld\n", rule, (long long)due);
+        CHECK(due == (until ? until * DAY : TAGD_NEVER));
+        shop_close(&shop);
+        tagd_buf_free(&text);
+    }
+}
+
+static void an_anniversary_is_of_the_local_day_of_the_first_event_by_time(void)
+{
+    struct shop shop = shop_open(
+        "\"timezone\":\"+08:00\",",
+        "\"d.anniversary\":{\"tags\":[{\"tag\":\"today\",\"when\":\"days_until(order.paid) == 0\"},{\"tag\":\"week\","
+        "\"when\":\"days_until(order.paid) <= 7\"}]},\"v.years\":{\"value\":\"years(order.paid)\"}");
+    shop_event(&shop, "login", T0 - DAY, "{}");
+    CHECK(shop_saw(&shop, ""));
+    shop_event(&shop, "order.paid", T0, "{}"); /* the first day itself */
+    CHECK(shop_saw(&shop, "d.anniversary ->today@1700000000000;v.years ->0@1700000000000;"));
+    shop_time(&shop, T0 + 2 * DAY);
+    CHECK(shop_saw(&shop, "d.anniversary today>-@1700064000000;")); /* 2023-11-16T00:00+08:00 */
+    shop_event(&shop, "order.paid", T0 + 3 * DAY, "{}");            /* not the first */
+    shop_time(&shop, T0 + 370 * DAY);
+    CHECK(shop_saw(&shop, "d.anniversary ->week@1730995200000;d.anniversary week>today@1731600000000;"
+                          "v.years 0>1@1731600000000;d.anniversary today>-@1731686400000;"));
+    shop.watermark = T0 + 370 * DAY;
+    shop_event(&shop, "order.paid", T0 - 358 * DAY, "{}"); /* late, and the first: 22 November 2022 */
+    CHECK(shop_saw(&shop, "d.anniversary ->week@1731968000000;"));
+    shop_time(&shop, T0 + 380 * DAY);
+    CHECK(shop_saw(&shop, "d.anniversary week>today@1732204800000;v.years 1>2@1732204800000;"
+                          "d.anniversary today>-@1732291200000;"));
+    shop_close(&shop);
+}
+
+/* On the first day itself it is 0, so that no time is left at which it would begin to be known. */
+static void years_since_an_event_are_known_from_the_event_on(void)
+{
+    struct shop shop = shop_open("", "\"d.x\":{\"tags\":[{\"tag\":\"unknown\",\"when\":\"years(order.paid) is null\"},"
+                                     "{\"tag\":\"known\",\"when\":\"true\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    CHECK(shop_saw(&shop, "d.x ->unknown@1700000000000;") && tagd_profile_due(shop.profile) == TAGD_NEVER);
+    shop_event(&shop, "order.paid", T0 + 1, "{}");
+    CHECK(shop_saw(&shop, "d.x unknown>known@1700000000001;") && tagd_profile_due(shop.profile) == TAGD_NEVER);
+    shop_close(&shop);
+}
+
+static void an_anniversary_counts_the_events_that_its_filter_takes(void)
+{
+    struct shop shop = shop_open("", "\"v.days\":{\"value\":\"days_until(buys{amount>=100})\"},\"v.years\":{\"value\":"
+                                     "\"years(buys{amount>=100})\"}");
+    shop_event(&shop, "order.paid", T0, "{\"amount\":99}");
+    CHECK(shop_saw(&shop, ""));
+    shop_event(&shop, "order.paid", T0 + 5 * DAY, "{\"amount\":100}");
+    CHECK(shop_saw(&shop, "v.days ->0@1700432000000;v.years ->0@1700432000000;"));
+    shop_time(&shop, T0 + 6 * DAY);
+    CHECK(shop_saw(&shop, "v.days 0>365@1700438400000;"));
+    shop_close(&shop);
+}
+
 static void dates_written_differently_are_one_value(void)
 {
     struct shop shop =
@@ -542,6 +678,12 @@ int main(void)
     RUN(until_falls_to_its_instant_and_below);
     RUN(a_birthday_comes_at_local_midnight_every_year);
     RUN(a_week_before_a_birthday_ends_the_day_after_it);
+    RUN(an_age_grows_at_the_birthdays_local_midnight);
+    RUN(whoever_is_born_on_29_february_is_a_year_older_on_the_28th_where_there_is_none);
+    RUN(a_comparison_of_years_turns_when_the_birthday_of_its_limit_comes);
+    RUN(an_anniversary_is_of_the_local_day_of_the_first_event_by_time);
+    RUN(years_since_an_event_are_known_from_the_event_on);
+    RUN(an_anniversary_counts_the_events_that_its_filter_takes);
     RUN(dates_written_differently_are_one_value);
     RUN(a_pane_across_local_midnight_counts_the_days_it_has_events_on);
     RUN(an_attribute_has_the_value_of_its_latest_update_by_time);
