@@ -75,6 +75,19 @@ int32_t tagd_catalog_attribute_find(const struct tagd_catalog *catalog, struct t
     return -1;
 }
 
+static int by_key(const void *key, const void *row)
+{
+    return tagd_str_cmp(*(const struct tagd_str *)key, ((const struct tagd_table_row *)row)->key);
+}
+
+struct tagd_str tagd_table_find(const struct tagd_table *table, struct tagd_str key)
+{
+    const struct tagd_table_row *row = bsearch(&key, table->rows, table->n_rows, sizeof *table->rows, by_key);
+    if (row)
+        return row->value;
+    return table->keep ? key : table->other;
+}
+
 size_t tagd_catalog_n_dimensions(const struct tagd_catalog *catalog)
 {
     return catalog->n_dimensions;
@@ -99,8 +112,9 @@ const char *tagd_catalog_tag(const struct tagd_catalog *catalog, size_t dimensio
 void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *out)
 {
     tagd_buf_printf(out, "catalog %s, version %s, meaning %s\n", catalog->name, catalog->version, catalog->hash);
-    tagd_buf_printf(out, "%u event types, %u groups, %u attributes, %u metrics, %u dimensions\n", catalog->n_types,
-                    catalog->n_groups, catalog->n_attributes, catalog->n_metrics, catalog->n_dimensions);
+    tagd_buf_printf(out, "%u event types, %u groups, %u attributes, %u tables, %u metrics, %u dimensions\n",
+                    catalog->n_types, catalog->n_groups, catalog->n_attributes, catalog->n_tables, catalog->n_metrics,
+                    catalog->n_dimensions);
     tagd_buf_printf(out, "kept for each customer: %u pane stores, %u value stores (%u windows), %u marks\n",
                     catalog->n_stores, catalog->n_value_stores, catalog->n_windows, catalog->n_marks);
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {

@@ -55,7 +55,8 @@ enum tagd_node_kind {
     TAGD_N_IS_NOT_NULL,
     TAGD_N_YEARS,            /* of an attribute, as DAYS_UNTIL is */
     TAGD_N_DAYS_UNTIL_FIRST, /* to YEARS_FIRST: of the local day of the first event; index: the mark */
-    TAGD_N_YEARS_FIRST
+    TAGD_N_YEARS_FIRST,
+    TAGD_N_LOOKUP /* index: the table; a: what is looked up */
 };
 
 /* A value at run time. Numbers are exact (decimal, 4 places, in d) or double (in f). */
@@ -94,7 +95,7 @@ struct tagd_node {
     bool exact;           /* a number that is a decimal, never a double */
     struct tagd_str text; /* its source */
     struct tagd_val literal;
-    uint32_t index;                /* window, mark, attribute, dimension or metric */
+    uint32_t index;                /* window, mark, attribute, dimension, metric or table */
     uint32_t column, count_column; /* of the window's store; count_column: AVG */
     struct tagd_node *a, *b;
     struct tagd_node **list; /* IN */
@@ -129,7 +130,7 @@ static inline bool tagd_node_calendar(const struct tagd_node *node)
     return tagd_node_years(node) || node->kind == TAGD_N_DAYS_UNTIL || node->kind == TAGD_N_DAYS_UNTIL_FIRST;
 }
 
-/* What has an index and is shown with its value: functions, attributes, dimensions, metrics. Every kind behind
+/* What has an index and is shown with its value: functions, attributes, dimensions, metrics, lookups. Every kind behind
  * IS_NOT_NULL is one. */
 static inline bool tagd_node_named(const struct tagd_node *node)
 {
@@ -231,6 +232,20 @@ struct tagd_attribute_def {
     bool *dimensions;        /* whose tags it may change, through other dimensions too */
 };
 
+/* A value table: keys ascend as bytes. */
+struct tagd_table_row {
+    struct tagd_str key, value;
+};
+struct tagd_table {
+    struct tagd_str name;
+    struct tagd_table_row *rows;
+    uint32_t n_rows;
+    struct tagd_str other; /* for a key that isn't there; p NULL: none */
+    bool keep;             /* such a key stands for itself */
+};
+/* The value of the key, which is looked for by halving; p NULL: none. A view of the catalog's bytes, or of the key's. */
+struct tagd_str tagd_table_find(const struct tagd_table *table, struct tagd_str key);
+
 struct tagd_event_type {
     struct tagd_str name;
     struct tagd_field *fields;
@@ -274,6 +289,8 @@ struct tagd_catalog {
     uint32_t *type_slots, n_type_slots; /* open addressing, index + 1 */
     struct tagd_attribute_def *attributes;
     uint32_t n_attributes;
+    struct tagd_table *tables; /* in order of their names */
+    uint32_t n_tables;
     struct tagd_group {
         struct tagd_str name;
         struct tagd_match *by_type;

@@ -6,6 +6,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/text.h"
 #include "catalog/parse.h"
 
 #define NAME_BYTES_MAX 128
@@ -326,6 +327,107 @@ static bool load_attributes(struct load *load, const cJSON *root)
     return true;
 }
 
+/* ---- value tables ---- */
+
+/* The string of a member; there may be very many, so a pointer is made for a message only. */
+static bool table_text(struct load *load, const cJSON *node, const char *pointer, struct tagd_str *out)
+{
+    size_t n = cJSON_IsString(node) ? strlen(node->valuestring) : 0;
+    if (cJSON_IsString(node) && n <= TAGD_STRING_MAX) {
+        *out = tagd_arena_copy(&load->catalog->arena, node->valuestring, n);
+        return true;
+    }
+    const char *at = below(load, pointer, node->string);
+    return want(load, node, at, cJSON_IsString(node), "a string") &&
+           fail_at(load, at, false, "expected a string of at most %d bytes, found %zu", TAGD_STRING_MAX, n);
+}
+
+static bool load_row(struct load *load, const cJSON *node, const char *pointer, struct tagd_table_row *row)
+{
+    size_t n = strlen(node->string);
+    if (n > TAGD_STRING_MAX)
+        return fail_at(load, pointer, false, "a key has at most %d bytes: that which begins with '%.*s' has %zu",
+                       TAGD_STRING_MAX, (int)tagd_utf8_cut(node->string, 40), node->string, n);
+    row->key = tagd_arena_copy(&load->catalog->arena, node->string, n);
+    return table_text(load, node, pointer, &row->value);
+}
+
+static int by_row_key(const void *a, const void *b)
+{
+    return tagd_str_cmp(((const struct tagd_table_row *)a)->key, ((const struct tagd_table_row *)b)->key);
+}
+
+static bool load_rows(struct load *load, const cJSON *values, const char *pointer, struct tagd_table *table)
+{
+    if (!want(load, values, pointer, cJSON_IsObject(values), "an object of values by key"))
+        return false;
+    int n = cJSON_GetArraySize(values);
+    if (n == 0)
+        return fail_at(load, pointer, false, "a table has at least one value");
+    if (n > TAGD_TABLE_VALUES_MAX)
+        return fail_at(load, pointer, false, "%d values: a table has at most %d", n, TAGD_TABLE_VALUES_MAX);
+    table->rows = tagd_arena_zalloc(&load->catalog->arena, (size_t)n * sizeof *table->rows);
+    for (const cJSON *node = values->child; node; node = node->next) {
+        if (!load_row(load, node, pointer, &table->rows[table->n_rows++]))
+            return false;
+    }
+    qsort(table->rows, table->n_rows, sizeof *table->rows, by_row_key);
+    return true;
+}
+
+static bool load_table(struct load *load, const cJSON *node, const char *pointer, struct tagd_table *table)
+{
+    static const char *const keys[] = {"values", "else", "keep", NULL};
+    if (!name_ok(node->string, 1, 1))
+        return fail_at(load, pointer, true, "expected a table's name of ASCII letters, digits, _ and -");
+    table->name = tagd_str_of(keep(load, node->string));
+    if (!want(load, node, pointer, cJSON_IsObject(node), "an object with 'values'") ||
+        !known_keys(load, node, pointer, keys))
+        return false;
+    const cJSON *values = cJSON_GetObjectItemCaseSensitive(node, "values"),
+                *other = cJSON_GetObjectItemCaseSensitive(node, "else"),
+                *kept = cJSON_GetObjectItemCaseSensitive(node, "keep");
+    if (!values)
+        return fail_at(load, pointer, false, "key 'values' is missing");
+    if (!load_rows(load, values, below(load, pointer, "values"), table))
+        return false;
+    if (other && kept)
+        return fail_at(load, below(load, pointer, "keep"), true,
+                       "a table has 'else' or 'keep' for what isn't in it: expected one of them");
+    if (other && !table_text(load, other, pointer, &table->other))
+        return false;
+    if (kept && !want(load, kept, below(load, pointer, "keep"), cJSON_IsBool(kept), "true or false"))
+        return false;
+    table->keep = cJSON_IsTrue(kept);
+    return true;
+}
+
+static int by_table_name(const void *a, const void *b)
+{
+    return tagd_str_cmp(((const struct tagd_table *)a)->name, ((const struct tagd_table *)b)->name);
+}
+
+static bool load_tables(struct load *load, const cJSON *root)
+{
+    struct tagd_catalog *catalog = load->catalog;
+    const cJSON *tables = cJSON_GetObjectItemCaseSensitive(root, "tables");
+    if (!tables)
+        return true;
+    if (!want(load, tables, "/tables", cJSON_IsObject(tables), "an object of value tables"))
+        return false;
+    int n = cJSON_GetArraySize(tables);
+    if (n > TAGD_TABLES_MAX)
+        return fail_at(load, "/tables", false, "%d tables: a catalog has at most %d", n, TAGD_TABLES_MAX);
+    catalog->tables = tagd_arena_zalloc(&catalog->arena, ((size_t)n + 1) * sizeof *catalog->tables);
+    for (const cJSON *node = tables->child; node; node = node->next) {
+        if (!load_table(load, node, below(load, "/tables", node->string), &catalog->tables[catalog->n_tables]))
+            return false;
+        catalog->n_tables++;
+    }
+    qsort(catalog->tables, catalog->n_tables, sizeof *catalog->tables, by_table_name);
+    return true;
+}
+
 static struct parse parse_of(struct load *load, const char *pointer, const char *text)
 {
     return (struct parse){.catalog = load->catalog,
@@ -531,7 +633,8 @@ static bool same_value(const struct tagd_node *a, const struct tagd_node *b)
     return tagd_str_eq(a->text, b->text);
 }
 
-/* What `because` shows of a rule: functions, attributes, dimensions and metrics, each once. */
+/* What `because` shows of a rule: functions, attributes, dimensions, metrics and lookups, each once; of a lookup what
+ * it gives, not what is looked up. */
 static void collect_values(const struct tagd_node *node, struct tagd_node **out, uint32_t *n)
 {
     if (!node)
@@ -762,6 +865,20 @@ static void describe_node(const struct tagd_catalog *catalog, const struct tagd_
     tagd_buf_add_byte(out, ')');
 }
 
+static void describe_table(const struct tagd_table *table, struct tagd_buf *out)
+{
+    tagd_buf_printf(out, "table %.*s %d ", (int)table->name.n, table->name.p, table->keep);
+    if (table->other.p)
+        tagd_buf_add_json(out, table->other);
+    for (uint32_t i = 0; i < table->n_rows; i++) {
+        tagd_buf_add_byte(out, ' ');
+        tagd_buf_add_json(out, table->rows[i].key);
+        tagd_buf_add_byte(out, ':');
+        tagd_buf_add_json(out, table->rows[i].value);
+    }
+    tagd_buf_add_byte(out, '\n');
+}
+
 /* Two catalogs with the same text here keep the same state and give the same tags. */
 static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf *out)
 {
@@ -779,6 +896,8 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
     for (uint32_t i = 0; i < catalog->n_attributes; i++)
         tagd_buf_printf(out, "attribute %s %d\n", catalog->attributes[i].field.name.p,
                         (int)catalog->attributes[i].field.type);
+    for (uint32_t i = 0; i < catalog->n_tables; i++)
+        describe_table(&catalog->tables[i], out);
     for (uint32_t i = 0; i < catalog->n_stores; i++) {
         const struct tagd_store *store = &catalog->stores[i];
         tagd_buf_printf(out, "store %u %lld %d", store->selector, (long long)store->grid.pane_ms,
@@ -812,9 +931,9 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
 
 static bool load_root(struct load *load)
 {
-    static const char *const keys[] = {"catalog", "version",    "timezone", "label",      "events",
-                                       "groups",  "attributes", "metrics",  "dimensions", NULL};
-    static const char *const later[] = {"aliases", "churn", "goals", "tables", "alerts", NULL};
+    static const char *const keys[] = {"catalog",    "version", "timezone", "label",      "events", "groups",
+                                       "attributes", "tables",  "metrics",  "dimensions", NULL};
+    static const char *const later[] = {"aliases", "churn", "goals", "alerts", NULL};
     const cJSON *root = tagd_jsonc_root(load->jsonc);
     if (!want(load, root, "", cJSON_IsObject(root), "an object"))
         return false;
@@ -825,8 +944,8 @@ static bool load_root(struct load *load)
     if (!known_keys(load, root, "", keys) || !load_text(load, root, "catalog", &load->catalog->name) ||
         !load_text(load, root, "version", &load->catalog->version) || !load_zone(load, root) ||
         !load_label(load, cJSON_GetObjectItemCaseSensitive(root, "label"), "/label") || !load_events(load, root) ||
-        !load_groups(load, root) || !load_attributes(load, root) || !name_metrics(load, root) ||
-        !name_dimensions(load, root) || !load_rules(load) || !order_dimensions(load))
+        !load_groups(load, root) || !load_attributes(load, root) || !load_tables(load, root) ||
+        !name_metrics(load, root) || !name_dimensions(load, root) || !load_rules(load) || !order_dimensions(load))
         return false;
     link_state(load->catalog);
     struct tagd_buf meaning = {0};

@@ -138,7 +138,8 @@ static size_t start_of(const struct parse *parse, const struct tagd_node *node)
 
 /* ---- literals ---- */
 
-/* A quoted string's content in the arena. Either quote; a backslash takes the next character as it is. */
+/* A quoted string's content in the arena. Either quote; a backslash takes the next character as it is. It may become a
+ * tag, so it is no longer than any string of an event. */
 static bool take_string(struct parse *parse, struct tagd_str *out)
 {
     size_t start = parse->at;
@@ -153,6 +154,8 @@ static bool take_string(struct parse *parse, struct tagd_str *out)
     if (parse->at >= parse->n)
         return fail(parse, start, "this string is not closed: expected %c", quote), false;
     parse->at++;
+    if (n > TAGD_STRING_MAX)
+        return fail(parse, start, "this string has %zu bytes; a string has at most %d", n, TAGD_STRING_MAX), false;
     copy[n] = '\0';
     *out = (struct tagd_str){copy, n};
     return true;
@@ -597,6 +600,7 @@ static const struct {
     {"until", TAGD_N_UNTIL, ONLY(TAGD_TIME), false},
     {"days_until", TAGD_N_DAYS_UNTIL, 0, false},
     {"years", TAGD_N_YEARS, 0, false},
+    {"lookup", TAGD_N_LOOKUP, 0, false},
 };
 static const char *const later_functions[] = {"p_alive", "previous", "held"};
 
@@ -747,6 +751,45 @@ static struct tagd_node *parse_of_attribute(struct parse *parse, size_t f, size_
     return node;
 }
 
+static int32_t find_table(const struct tagd_catalog *catalog, struct tagd_str name)
+{
+    for (uint32_t i = 0; i < catalog->n_tables; i++) {
+        if (tagd_str_eq(catalog->tables[i].name, name))
+            return (int32_t)i;
+    }
+    return -1;
+}
+
+/* lookup(TABLE, expression), after '('. */
+static struct tagd_node *parse_lookup(struct parse *parse, size_t start)
+{
+    char what[80];
+    skip_space(parse);
+    size_t at = parse->at;
+    struct tagd_str name = take_name(parse);
+    if (!name.n)
+        return fail(parse, at, "expected the name of a table, found %s", found(parse, what));
+    int32_t table = find_table(parse->catalog, name);
+    if (table < 0)
+        return fail(parse, at, "'%.*s' is not declared: expected a table of \"tables\"", (int)name.n, name.p);
+    if (!expect(parse, ",", "after the table"))
+        return NULL;
+    skip_space(parse);
+    at = parse->at;
+    struct tagd_node *key = parse_or(parse);
+    if (!key)
+        return NULL;
+    if (key->type != TAGD_T_STRING && key->type != TAGD_T_TAG && key->type != TAGD_T_NULL)
+        return fail(parse, at, "lookup wants a string to look up, found %s", type_names[key->type]);
+    if (!expect(parse, ")", "after what is looked up"))
+        return NULL;
+    struct tagd_node *node = node_new(parse, TAGD_N_LOOKUP, TAGD_T_STRING, start);
+    node->index = (uint32_t)table;
+    node->a = key;
+    node->timed = key->timed;
+    return node;
+}
+
 static enum tagd_node_kind of_first(enum tagd_node_kind kind)
 {
     return kind == TAGD_N_DAYS_UNTIL ? TAGD_N_DAYS_UNTIL_FIRST : kind == TAGD_N_YEARS ? TAGD_N_YEARS_FIRST : kind;
@@ -760,6 +803,8 @@ static struct tagd_node *parse_function(struct parse *parse, size_t f, size_t st
     size_t field_at = 0;
     char types[80];
     bool attribute = false;
+    if (kind == TAGD_N_LOOKUP)
+        return parse_lookup(parse, start);
     if (kind != functions[f].kind && !peek_date(parse, functions[f].name, &attribute))
         return NULL;
     if (attribute)

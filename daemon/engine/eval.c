@@ -136,6 +136,15 @@ static struct tagd_val calendar_value(const struct view *view, const struct tagd
     return n < 0 ? null_val : decimal_val((tagd_i128)n * TAGD_DECIMAL_ONE);
 }
 
+static struct tagd_val lookup_value(struct view *view, const struct tagd_node *node)
+{
+    struct tagd_val key = tagd_eval(view, node->a);
+    if (key.kind == TAGD_V_NULL)
+        return null_val;
+    struct tagd_str value = tagd_table_find(&view->catalog->tables[node->index], key.u.s);
+    return value.p ? (struct tagd_val){.kind = TAGD_V_STRING, .u.s = value} : null_val;
+}
+
 static struct tagd_val truncated(double ms)
 {
     return fabs(ms) <= (double)TAGD_DURATION_MAX ? duration_val((int64_t)ms) : null_val;
@@ -252,6 +261,7 @@ struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node)
     case TAGD_N_YEARS:
     case TAGD_N_DAYS_UNTIL_FIRST:
     case TAGD_N_YEARS_FIRST: return calendar_value(view, node);
+    case TAGD_N_LOOKUP: return lookup_value(view, node);
     case TAGD_N_DIMENSION: return tag_value(view, node);
     case TAGD_N_METRIC: return tagd_eval(view, view->catalog->metrics[node->index].node);
     case TAGD_N_AND:

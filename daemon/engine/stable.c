@@ -375,22 +375,31 @@ static enum verdict against(enum tagd_node_kind kind, struct tagd_val val, struc
     return tagd_val_outcome(kind, tagd_val_compare(val, literal)) ? IS_TRUE : IS_FALSE;
 }
 
-/* A function of a window against a literal: panes go by until the comparison turns. */
-static int64_t window_crossing(struct view *view, enum tagd_node_kind kind, const struct tagd_node *window,
-                               struct tagd_val literal)
+/* What an expression looks up, and that in turn; else itself. */
+static const struct tagd_node *behind_lookups(const struct tagd_catalog *catalog, const struct tagd_node *node)
+{
+    node = behind_metric(catalog, node);
+    while (node->kind == TAGD_N_LOOKUP)
+        node = behind_metric(catalog, node->a);
+    return node;
+}
+
+/* A function of a window, or what a table makes of it, against a literal: panes go by until the comparison turns. */
+static int64_t window_crossing(struct view *view, enum tagd_node_kind kind, const struct tagd_node *value,
+                               const struct tagd_node *window, struct tagd_val literal)
 {
     struct view *walk = view->walk;
     walk->profile = view->profile;
     walk->stamp++;
     walk->base = view;
     walk->now = view->now;
-    enum verdict now = against(kind, tagd_eval(walk, window), literal);
+    enum verdict now = against(kind, tagd_eval(walk, value), literal);
     for (int i = 0; i < WALK_PANES_MAX; i++) {
         int64_t next = tagd_window_boundary(walk, window->index);
         if (next == TAGD_NEVER)
             return TAGD_NEVER;
         walk->now = next;
-        if (against(kind, tagd_eval(walk, window), literal) != now)
+        if (against(kind, tagd_eval(walk, value), literal) != now)
             return next;
     }
     return walk->now;
@@ -501,8 +510,9 @@ static int64_t stable_comparison(struct view *view, const struct tagd_node *node
         return clock_crossing(view, left, kind, right->literal.u.i);
     if (right->kind == TAGD_N_LITERAL && tagd_node_calendar(left))
         return calendar_crossing(view, kind, left, right->literal);
-    if (right->kind == TAGD_N_LITERAL && tagd_node_windowed(left) && view->walk)
-        return window_crossing(view, kind, left, right->literal);
+    const struct tagd_node *inside = behind_lookups(view->catalog, left);
+    if (right->kind == TAGD_N_LITERAL && tagd_node_windowed(inside) && view->walk)
+        return window_crossing(view, kind, left, inside, right->literal);
     if (node->a->varies || node->b->varies)
         return search(view, node);
     return earlier(tagd_stable(view, node->a), tagd_stable(view, node->b));
@@ -536,6 +546,7 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node)
     case TAGD_N_YEARS:
     case TAGD_N_DAYS_UNTIL_FIRST:
     case TAGD_N_YEARS_FIRST: return calendar_change(view, node);
+    case TAGD_N_LOOKUP: return tagd_stable(view, node->a);
     case TAGD_N_DIMENSION: return view->stable[node->index];
     case TAGD_N_METRIC: return tagd_stable(view, view->catalog->metrics[node->index].node);
     case TAGD_N_AND:

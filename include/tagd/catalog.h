@@ -13,6 +13,8 @@ struct tagd_catalog;
 #define TAGD_EVENT_TYPES_MAX 1000
 #define TAGD_FIELDS_MAX 64 /* a type */
 #define TAGD_ATTRIBUTES_MAX 500
+#define TAGD_TABLES_MAX 200
+#define TAGD_TABLE_VALUES_MAX 10000 /* a table; keys and values have at most TAGD_STRING_MAX bytes */
 #define TAGD_DIMENSIONS_MAX 2000
 #define TAGD_TAGS_MAX 1000 /* a dimension */
 #define TAGD_EXPR_DEPTH_MAX 64

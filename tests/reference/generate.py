@@ -175,8 +175,26 @@ class Maker:
         self.use("until")
         return f"until(due, {self.events(True)})"
 
+    def key(self):
+        """What a table may have: values of the fields, and tags."""
+        return self.r.choice(["web", "store", "app", "beauty", "food", "书", "north", "south", "", "t0", "t1", "rest", "true", "2"])
+
+    def table(self):
+        rest = self.r.choice([{}, {"keep": False}, {"keep": True}, {"keep": True}, {"else": "other"}, {"else": ""}])
+        self.use("table" + "".join(f" with {name}" for name, value in rest.items() if value is not False))
+        return {"values": {self.key(): self.r.choice(["beauty", "web", "store", "t0", "线下", ""]) for _ in range(self.r.randint(1, 6))}, **rest}
+
+    def lookup(self, of):
+        self.use("lookup")
+        return f"lookup({self.r.choice(list(self.tables))}, {of})"
+
     def word(self):
         """A string."""
+        if self.chance(0.25):
+            return self.lookup(self.word())
+        if self.words and self.chance(0.2):
+            self.use("metric that is a string")
+            return self.r.choice(self.words)
         kind = self.r.choice(["latest", "latest", "first", "top", "top", "attribute"])
         if kind == "attribute":
             if self.attributes:
@@ -217,7 +235,8 @@ class Maker:
             kind = "word"
         self.use("value " + kind)
         if kind == "dimension":
-            return self.r.choice(known)[0]
+            name = self.r.choice(known)[0]
+            return self.lookup(name) if self.chance(0.4) else name
         return self.exact_number() if kind == "number" else self.word() if kind == "word" else self.truth() if kind == "truth" else self.point()[0]
 
     def duration(self):
@@ -298,6 +317,9 @@ class Maker:
             self.use("dimension in a rule")
             name, tags = self.r.choice(known)
             tags = tags or ["beauty", "web", "2", "0", "true", "20.5", time_text(self.start)[:10]]
+            if self.chance(0.25):
+                self.use("lookup of a dimension")
+                return f"{self.lookup(name)} {self.r.choice(['==', '!=', '<'])} {self.r.choice(['`beauty`', '`t0`', '`other`', self.word()])}".replace("`", "'")
             return f"{name} {self.r.choice(['==', '!='])} '{self.r.choice(tags)}'" if self.chance(0.7) else f"{name} is null"
         if depth < 2 and kind < 0.4:
             word = self.r.choice(["and", "or"])
@@ -308,7 +330,7 @@ class Maker:
             return f"not {self.condition(known, depth + 1)}" if self.chance(0.5) else f"not ({self.condition(known, depth + 1)})"
         if self.conditions and kind < 0.53:
             return f"{self.r.choice(['', 'not '])}{self.r.choice(self.conditions)}"
-        numbers = [name for name in self.metrics if name not in self.conditions]
+        numbers = [name for name in self.metrics if name not in self.conditions + self.words]
         if numbers and kind < 0.6:
             self.use("metric")
             return f"{self.r.choice(numbers)} >= {self.r.choice([1, 2, 15])}"
@@ -324,7 +346,11 @@ class Maker:
             events["order.paid"]["dedupe"] = "700ms" if self.grid else "2d"
             if self.chance(0.5):
                 events["login"]["dedupe"] = "300ms" if self.grid else "6h"
-        self.metrics = {}
+        self.tables = {f"l{i}": self.table() for i in range(self.r.randint(1, 3))}
+        self.metrics, self.words = {}, []
+        if self.chance(0.3):
+            self.metrics["m8"] = self.word()
+            self.words = ["m8"]
         for i in range(self.r.randint(0, 2)):
             self.metrics[f"m{i}"] = self.constant_number(0)
         self.conditions = []
@@ -354,7 +380,7 @@ class Maker:
             dimensions = dict(reversed(dimensions.items()))
         return {"catalog": "random", "version": "1", "timezone": self.zone, "events": events,
                 "groups": {"buying": buying, "any": ["login", 'chat{direction="inbound"}', "order.paid"]},
-                "attributes": self.attributes, "metrics": self.metrics, "dimensions": dimensions}
+                "attributes": self.attributes, "tables": self.tables, "metrics": self.metrics, "dimensions": dimensions}
 
     # ---- events ----
 

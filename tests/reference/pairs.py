@@ -75,7 +75,7 @@ def shrink(tagd, catalog, records, until, grid):
             if still(fewer, records):
                 catalog, changed = fewer, True
                 continue
-            tags = catalog["dimensions"][d]["tags"]
+            tags = catalog["dimensions"][d].get("tags", [])
             for j in reversed(range(len(tags))):
                 fewer = dict(catalog, dimensions=dict(catalog["dimensions"], **{d: {"tags": tags[:j] + tags[j + 1:]}}))
                 if len(tags) > 1 and still(fewer, records):

@@ -223,6 +223,12 @@ class Parser:
         self.i += 1
         if not self.take("("):
             return ("attr" if text.startswith("attr.") else "metric" if text in self.catalog["metrics"] else "dimension", text)
+        if text == "lookup":
+            table = self.take(self.peek())
+            self.need(",")
+            key = self.either()
+            self.need(")")
+            return (text, self.text[start:self.tokens[self.i - 1][3]], table, key)
         if text in CALENDAR and self.peek().startswith("attr."):
             name = self.take(self.peek())
             self.need(")")
@@ -269,6 +275,7 @@ def load(catalog):
     zone = catalog.get("timezone", "+00:00")
     catalog["zone"] = (-1 if zone[0] == "-" else 1) * (int(zone[1:3]) * 60 + int(zone[4:6])) * 60000
     catalog.setdefault("metrics", {})
+    catalog.setdefault("tables", {})
     groups, catalog["groups"] = catalog.get("groups", {}), {}
     for name, members in groups.items():
         catalog["groups"][name] = [m for text in members for m in Parser(text, {"metrics": {}, "groups": {}}).events()]
@@ -408,6 +415,11 @@ class Customer:
             of, today = self.calendar_date(node), self.local_day(now)
             n = None if of is None else next_return(of, today) if kind == "days_until" else years_of(of, today)
             return None if n is None else Fraction(n)
+        if kind == "lookup":
+            table, key = self.catalog["tables"][node[2]], self.value(node[3], now, tags)
+            if key is None or key in table["values"]:
+                return table["values"].get(key)
+            return key if table.get("keep") else table.get("else")
         if kind == "count":
             return Fraction(len(self.window(node[3], node[4], now)))
         if kind == "days":
@@ -532,7 +544,7 @@ class Simulation:
     def values(self, customer, rule, now, tags):
         shown = {}
         def visit(node):
-            if node[0] in FUNCTIONS or node[0] in ("metric", "dimension"):
+            if node[0] in FUNCTIONS or node[0] in ("metric", "dimension", "lookup"):
                 shown.setdefault(node[1], show(customer.value(node, now, tags)))
                 return
             for part in node[2:]:

@@ -132,3 +132,13 @@ def test_an_anniversary_is_of_the_local_day_of_the_first_event():
     assert values("days_until(login)", seen[:2], zone="+08:00") == [("0", DAY), ("364", DAY)]
     year = reference.time_ms("2027-02-28T16:00:00Z") - T0
     assert values("years(login)", seen, T0 + 366 * DAY, zone="+08:00") == [("0", DAY), ("1", year)]
+
+
+def test_a_key_that_a_table_lacks_gives_null_or_else_or_itself():
+    tables = {"plain": {"values": {"a": "x", "": "y"}}, "other": {"values": {"a": ""}, "else": "z"}, "kept": {"values": {"a": "x"}, "keep": True}}
+    for table, found in (("plain", {"a": "x", "b": None, "": "y", None: None}), ("other", {"a": "", "b": "z", "A": "z", None: None}),
+                         ("kept", {"a": "x", "b": "b", "a ": "a ", None: None})):
+        for key, value in found.items():
+            update = [("profile.updated", T0, {"attributes": {"word": key}})]
+            assert values(f"lookup({table}, attr.word)", update, attributes={"word": "string"}, tables=tables) == ([] if value is None else [(value, 0)])
+    assert values("lookup(other, lookup(plain, 'a'))", [("login", T0, {})], tables=tables) == [("z", 0)]

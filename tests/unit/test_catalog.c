@@ -1,3 +1,4 @@
+#include "catalog/compiled.h"
 #include "shop.h"
 
 /* What is wrong, and where it must be said: the column of the caret within the rule, and words of the message. */
@@ -57,6 +58,20 @@ static const struct {
     {"count(order.paid{day='15.10.2023'}) > 1", "this string is not one: expected a date as 2023-10-15, 2023/10/15",
      21},
     {"attr.joined > '2023/10/15T00:00:00Z'", "this string is not a time", 14},
+    {"lookup(line, source) == 'x'", "'source' is not known", 13},
+    {"lookup(lin, attr.region) == 'x'", "'lin' is not declared: expected a table of \"tables\"", 7},
+    {"lookup(5, attr.region) == 'x'", "expected the name of a table, found '5'", 7},
+    {"lookup(line) == 'x'", "expected ',' after the table, found ')'", 11},
+    {"lookup(line, ) == 'x'", "expected a value, found ')'", 13},
+    {"lookup(line, attr.score) == 'x'", "lookup wants a string to look up, found a number", 13},
+    {"lookup(line, attr.vip) == 'x'", "lookup wants a string to look up, found a boolean", 13},
+    {"lookup(line, attr.born) == 'x'", "lookup wants a string to look up, found a date", 13},
+    {"lookup(line, b.other == 'on') == 'x'", "lookup wants a string to look up, found a boolean", 13},
+    {"lookup(line, since(login)) == 'x'", "lookup wants a string to look up, found a duration", 13},
+    {"lookup(line, attr.region, 'x') == 'x'", "expected ')' after what is looked up, found ','", 24},
+    {"lookup(line, attr.region) == 5", "a string can't be compared with a number", 26},
+    {"lookup(line, attr.region)", "expected a condition", -1},
+    {"lookup(line, b.here) == 'x'", "depends on itself", -1},
     {"until(amount, order.paid) < 3d", "until wants a field of type time: 'amount' is decimal", 6},
     {"min(category, order.paid) < 3", "min wants a field of type decimal, time or date", 4},
     {"top(category, order.paid[30d]) < 3", "a string can't be compared with a number", 31},
@@ -84,7 +99,8 @@ static void an_error_names_the_place_and_shows_a_caret(void)
         tagd_buf_add_json(&dimensions, tagd_str_of(wrong[i].when));
         tagd_buf_add_z(&dimensions, "}]}");
         tagd_buf_add_byte(&dimensions, 0);
-        struct tagd_catalog *catalog = shop_catalog("", dimensions.p, &error);
+        struct tagd_catalog *catalog =
+            shop_catalog("\"tables\":{\"line\":{\"values\":{\"a\":\"b\"}}},", dimensions.p, &error);
         if (catalog || !strstr(error.text, wrong[i].words))
             fprintf(stderr, "rule: %s\nexpected: %s\ngot: %s\n", wrong[i].when, wrong[i].words, error.text);
         CHECK(!catalog);
@@ -150,6 +166,10 @@ static void a_value_may_be_anything_exact(void)
         "days_until(buys)",
         "years(attr.born)",
         "years(login)",
+        "lookup(line, attr.region)",
+        "lookup(line, 'a')",
+        "lookup(line, null)",
+        "lookup(line, lookup(line, top(category, order.paid[30d])))",
         "top(category, order.paid)",
         "latest(coupon, buys)",
         "first(source, login)",
@@ -167,8 +187,9 @@ static void a_value_may_be_anything_exact(void)
         struct tagd_buf text = {0};
         struct tagd_error error = {0};
         tagd_buf_printf(&text, "\"d.it\":{\"value\":\"%s\"}%c", values[i], 0);
-        struct tagd_catalog *catalog =
-            shop_catalog("\"metrics\":{\"spend\":\"sum(amount, order.paid[30d])\"},", text.p, &error);
+        struct tagd_catalog *catalog = shop_catalog("\"tables\":{\"line\":{\"values\":{\"a\":\"b\"}}},"
+                                                    "\"metrics\":{\"spend\":\"sum(amount, order.paid[30d])\"},",
+                                                    text.p, &error);
         if (!catalog)
             fprintf(stderr, "%s: %s\n", values[i], error.text);
         CHECK(catalog && tagd_catalog_is_value(catalog, 0) && tagd_catalog_n_tags(catalog, 0) == 0);
@@ -194,14 +215,182 @@ static void a_catalog_has_at_most_500_attributes(void)
     }
 }
 
-/* A catalog with a rule. */
-static struct tagd_catalog *with_rule(const char *rule, struct tagd_error *error)
+/* A catalog with these tables and a rule. */
+static struct tagd_catalog *with_tables(const char *tables, const char *rule, struct tagd_error *error)
 {
-    struct tagd_buf dimensions = {0};
+    struct tagd_buf more = {0}, dimensions = {0};
+    tagd_buf_printf(&more, "\"tables\":%s,%c", tables, 0);
     tagd_buf_printf(&dimensions, "\"b.x\":{\"tags\":[{\"tag\":\"a\",\"when\":\"%s\"}]}%c", rule, 0);
-    struct tagd_catalog *catalog = shop_catalog("", dimensions.p, error);
+    struct tagd_catalog *catalog = shop_catalog(more.p, dimensions.p, error);
+    tagd_buf_free(&more);
     tagd_buf_free(&dimensions);
     return catalog;
+}
+
+/* Though no rule uses it. */
+static void a_table_that_is_none_is_refused(void)
+{
+    static const struct {
+        const char *tables, *pointer, *words;
+    } bad[] = {
+        {"[]", "at /tables:", "an object of value tables, found an empty array"},
+        {"{\"a.b\":{\"values\":{\"k\":\"v\"}}}", "at /tables/a.b:", "a table's name of ASCII letters"},
+        {"{\"t\":5}", "at /tables/t:", "an object with 'values', found a number"},
+        {"{\"t\":{}}", "at /tables/t:", "key 'values' is missing"},
+        {"{\"t\":{\"values\":[]}}", "at /tables/t/values:", "an object of values by key, found an empty array"},
+        {"{\"t\":{\"values\":{}}}", "at /tables/t/values:", "a table has at least one value"},
+        {"{\"t\":{\"values\":{\"k\":5}}}", "at /tables/t/values/k:", "expected a string, found a number"},
+        {"{\"t\":{\"values\":{\"k/l\":null}}}", "at /tables/t/values/k~1l:", "expected a string, found null"},
+        {"{\"t\":{\"values\":{\"k\":\"v\",\"k\":\"w\"}}}", "at /tables/t/values/k:", "stands twice"},
+        {"{\"t\":{\"values\":{\"k\":\"v\"},\"other\":\"x\"}}", "at /tables/t/other:", "unknown key 'other'"},
+        {"{\"t\":{\"values\":{\"k\":\"v\"},\"else\":null}}", "at /tables/t/else:", "expected a string, found null"},
+        {"{\"t\":{\"values\":{\"k\":\"v\"},\"keep\":\"yes\"}}", "at /tables/t/keep:", "true or false, found a string"},
+        {"{\"t\":{\"values\":{\"k\":\"v\"},\"else\":\"x\",\"keep\":true}}",
+         "at /tables/t/keep:", "expected one of them"},
+        {"{\"t\":{\"values\":{\"k\":\"v\"},\"keep\":false,\"else\":\"x\"}}",
+         "at /tables/t/keep:", "expected one of them"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct tagd_error error = {0};
+        struct tagd_catalog *catalog = with_tables(bad[i].tables, "true", &error);
+        if (catalog || !strstr(error.text, bad[i].words) || !strstr(error.text, bad[i].pointer))
+            fprintf(stderr, "%s: %s\n", bad[i].tables, error.text);
+        CHECK(!catalog && strstr(error.text, bad[i].words) && strstr(error.text, bad[i].pointer));
+    }
+}
+
+static void a_catalog_has_at_most_200_tables_of_10000_values(void)
+{
+    for (int n = TAGD_TABLES_MAX; n <= TAGD_TABLES_MAX + 1; n++) {
+        struct tagd_buf text = {0};
+        struct tagd_error error = {0};
+        for (int i = 0; i < n; i++)
+            tagd_buf_printf(&text, "%s\"t%d\":{\"values\":{\"k\":\"v\"}}", i ? "," : "{", i);
+        tagd_buf_printf(&text, "}%c", 0);
+        struct tagd_catalog *catalog = with_tables(text.p, "lookup(t199, 'k') == 'v'", &error);
+        CHECK((catalog != NULL) == (n == TAGD_TABLES_MAX));
+        CHECK(catalog || strstr(error.text, "201 tables: a catalog has at most 200"));
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&text);
+    }
+    for (int n = TAGD_TABLE_VALUES_MAX; n <= TAGD_TABLE_VALUES_MAX + 1; n++) {
+        struct tagd_buf text = {0};
+        struct tagd_error error = {0};
+        for (int i = 0; i < n; i++)
+            tagd_buf_printf(&text, "%s\"%d\":\"v\"", i ? "," : "{\"t\":{\"values\":{", i);
+        tagd_buf_printf(&text, "}}}%c", 0);
+        struct tagd_catalog *catalog = with_tables(text.p, "true", &error);
+        CHECK((catalog != NULL) == (n == TAGD_TABLE_VALUES_MAX));
+        CHECK(catalog || strstr(error.text, "10001 values: a table has at most 10000"));
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&text);
+    }
+}
+
+static void every_key_of_a_large_table_is_found_and_no_other(void)
+{
+    struct tagd_buf text = {0};
+    struct tagd_error error = {0};
+    for (int i = 0; i < TAGD_TABLE_VALUES_MAX; i++) /* in no order */
+        tagd_buf_printf(&text, "%s\"k%d\":\"v%d\"", i ? "," : "{\"t\":{\"values\":{", i * 7919 % 10007, i);
+    tagd_buf_printf(&text, "}}}%c", 0);
+    struct tagd_catalog *catalog = with_tables(text.p, "true", &error);
+    CHECK(catalog);
+    for (int i = 0; i < 10007; i++) {
+        char key[16], value[16];
+        snprintf(key, sizeof key, "k%d", i * 7919 % 10007);
+        snprintf(value, sizeof value, "v%d", i);
+        struct tagd_str found = tagd_table_find(&catalog->tables[0], tagd_str_of(key));
+        CHECK(i < TAGD_TABLE_VALUES_MAX ? tagd_str_eq(found, tagd_str_of(value)) : !found.p);
+    }
+    CHECK(!tagd_table_find(&catalog->tables[0], TAGD_STR("k")).p);
+    CHECK(!tagd_table_find(&catalog->tables[0], TAGD_STR("k1 ")).p &&
+          !tagd_table_find(&catalog->tables[0], TAGD_STR("")).p);
+    tagd_catalog_free(catalog);
+    tagd_buf_free(&text);
+}
+
+static void a_tables_strings_have_at_most_1024_bytes(void)
+{
+    static const struct {
+        const char *before, *behind, *words;
+    } places[] = {
+        {"{\"t\":{\"values\":{\"", "\":\"v\"}}}", "a key has at most 1024 bytes: that which begins with 'xxxx"},
+        {"{\"t\":{\"values\":{\"k\":\"", "\"}}}",
+         "at /tables/t/values/k: expected a string of at most 1024 bytes, found 1025"},
+        {"{\"t\":{\"values\":{\"k\":\"v\"},\"else\":\"", "\"}}",
+         "at /tables/t/else: expected a string of at most 1024 bytes, found 1025"},
+    };
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        for (int n = TAGD_STRING_MAX; n <= TAGD_STRING_MAX + 1; n++) {
+            struct tagd_error error = {0};
+            struct tagd_buf text = {0};
+            tagd_buf_add_z(&text, places[i].before);
+            for (int j = 0; j < n; j++)
+                tagd_buf_add_byte(&text, 'x');
+            tagd_buf_printf(&text, "%s%c", places[i].behind, 0);
+            struct tagd_catalog *catalog = with_tables(text.p, "true", &error);
+            CHECK((catalog != NULL) == (n == TAGD_STRING_MAX));
+            if (!catalog && !strstr(error.text, places[i].words))
+                fprintf(stderr, "%s\n", error.text);
+            CHECK(catalog || strstr(error.text, places[i].words));
+            tagd_catalog_free(catalog);
+            tagd_buf_free(&text);
+        }
+    }
+}
+
+/* It could become a tag, which has no more. */
+static void a_string_of_a_rule_has_at_most_1024_bytes(void)
+{
+    for (int n = TAGD_STRING_MAX; n <= TAGD_STRING_MAX + 1; n++) {
+        struct tagd_error error = {0};
+        char text[TAGD_STRING_MAX + 100];
+        snprintf(text, sizeof text, "\"b.x\":{\"value\":\"'%0*d'\"}", n, 0);
+        struct tagd_catalog *catalog = shop_catalog("", text, &error);
+        CHECK((catalog != NULL) == (n == TAGD_STRING_MAX));
+        CHECK(catalog || strstr(error.text, "this string has 1025 bytes; a string has at most 1024"));
+        tagd_catalog_free(catalog);
+    }
+}
+
+static void what_tables_say_is_meaning_and_in_which_order_is_not(void)
+{
+    static const struct {
+        const char *tables, *rule;
+        bool same; /* meaning as the first */
+    } rows[] = {
+        {"{\"s\":{\"values\":{\"a\":\"1\",\"b\":\"2\"}},\"t\":{\"values\":{\"c\":\"3\"}}}",
+         "lookup(t, attr.region) == '3'", true},
+        {"{\"t\":{\"values\":{\"c\":\"3\"}},\"s\":{\"values\":{\"b\":\"2\",\"a\":\"1\"}}}",
+         "lookup( t,attr.region) == '3'", true},
+        {"{\"s\":{\"values\":{\"a\":\"1\",\"b\":\"2\"},\"keep\":false},\"t\":{\"values\":{\"c\":\"3\"}}}",
+         "lookup(t, attr.region) == '3'", true},
+        {"{\"s\":{\"values\":{\"a\":\"1\",\"b\":\"2\"}},\"t\":{\"values\":{\"c\":\"3\"}}}",
+         "lookup(s, attr.region) == '3'", false},
+        {"{\"s\":{\"values\":{\"a\":\"1\",\"b\":\"2\"}},\"t\":{\"values\":{\"c\":\"4\"}}}",
+         "lookup(t, attr.region) == '3'", false},
+        {"{\"s\":{\"values\":{\"a\":\"1\",\"b\":\"2\"}},\"t\":{\"values\":{\"d\":\"3\"}}}",
+         "lookup(t, attr.region) == '3'", false},
+        {"{\"s\":{\"values\":{\"a\":\"1\",\"b\":\"2\"}},\"t\":{\"values\":{\"c\":\"3\"},\"else\":\"\"}}",
+         "lookup(t, attr.region) == '3'", false},
+        {"{\"s\":{\"values\":{\"a\":\"1\",\"b\":\"2\"}},\"t\":{\"values\":{\"c\":\"3\"},\"keep\":true}}",
+         "lookup(t, attr.region) == '3'", false},
+        {"{\"s\":{\"values\":{\"a\":\"1\",\"b\":\"2\"}},\"t\":{\"values\":{\"c\":\"3\"}}}", "attr.region == '3'",
+         false},
+    };
+    char first[33] = "";
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tagd_error error = {0};
+        struct tagd_catalog *catalog = with_tables(rows[i].tables, rows[i].rule, &error);
+        if (!catalog)
+            fprintf(stderr, "%s\n", error.text);
+        CHECK(catalog);
+        if (i == 0)
+            snprintf(first, sizeof first, "%s", tagd_catalog_hash(catalog));
+        CHECK((strcmp(tagd_catalog_hash(catalog), first) == 0) == rows[i].same);
+        tagd_catalog_free(catalog);
+    }
 }
 
 static void what_a_calendar_function_is_of_is_meaning_and_how_a_date_is_written_is_not(void)
@@ -215,7 +404,7 @@ static void what_a_calendar_function_is_of_is_meaning_and_how_a_date_is_written_
     char hashes[N][33];
     for (size_t i = 0; i < N; i++) {
         struct tagd_error error = {0};
-        struct tagd_catalog *catalog = with_rule(rules[i], &error);
+        struct tagd_catalog *catalog = with_tables("{}", rules[i], &error);
         CHECK(catalog);
         snprintf(hashes[i], sizeof hashes[i], "%s", tagd_catalog_hash(catalog));
         tagd_catalog_free(catalog);
@@ -383,6 +572,12 @@ int main(void)
     RUN(a_value_that_can_be_no_tag_is_refused);
     RUN(a_value_may_be_anything_exact);
     RUN(a_catalog_has_at_most_500_attributes);
+    RUN(a_table_that_is_none_is_refused);
+    RUN(a_catalog_has_at_most_200_tables_of_10000_values);
+    RUN(every_key_of_a_large_table_is_found_and_no_other);
+    RUN(a_tables_strings_have_at_most_1024_bytes);
+    RUN(a_string_of_a_rule_has_at_most_1024_bytes);
+    RUN(what_tables_say_is_meaning_and_in_which_order_is_not);
     RUN(what_a_calendar_function_is_of_is_meaning_and_how_a_date_is_written_is_not);
     RUN(labels_plans_and_layout_are_not_meaning);
     RUN(the_order_of_events_fields_and_attributes_is_not_meaning);

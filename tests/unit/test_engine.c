@@ -371,6 +371,104 @@ static void an_anniversary_counts_the_events_that_its_filter_takes(void)
     shop_close(&shop);
 }
 
+#define LINES                                                                                                           \
+    "\"tables\":{\"line\":{\"values\":{\"web\":\"online\",\"store\":\"offline\",\"\":\"empty\"}},"                      \
+    "\"other\":{\"values\":{\"web\":\"online\",\"no\":\"\"},\"else\":\"offline\"},\"kept\":{\"values\":{\"互联网\":" \
+    "\"软件开发\"},"                                                                                                \
+    "\"keep\":true}},"
+
+static void a_key_that_a_table_lacks_is_null_or_else_or_itself(void)
+{
+    struct shop shop = shop_open(LINES, "\"v.line\":{\"value\":\"lookup(line, attr.region)\"},"
+                                        "\"v.other\":{\"value\":\"lookup(other, attr.region)\"},"
+                                        "\"v.kept\":{\"value\":\"lookup(kept, attr.region)\"}");
+    shop_event(&shop, "login", T0 - 1, "{}"); /* of null there is nothing to look up */
+    CHECK(shop_saw(&shop, ""));
+    shop_event(&shop, "profile.updated", T0, "{\"attributes\":{\"region\":\"web\"}}");
+    CHECK(shop_saw(&shop, "v.line ->online@1700000000000;v.other ->online@1700000000000;v.kept ->web@1700000000000;"));
+    shop_event(&shop, "profile.updated", T0 + 1, "{\"attributes\":{\"region\":\"互联网\"}}");
+    CHECK(shop_saw(&shop, "v.line online>-@1700000000001;v.other online>offline@1700000000001;"
+                          "v.kept web>软件开发@1700000000001;"));
+    shop_event(&shop, "profile.updated", T0 + 2, "{\"attributes\":{\"region\":\"Web\"}}"); /* exactly, or not at all */
+    CHECK(shop_saw(&shop, "v.kept 软件开发>Web@1700000000002;"));
+    shop_event(&shop, "profile.updated", T0 + 3, "{\"attributes\":{\"region\":\"web \"}}");
+    CHECK(shop_saw(&shop, "v.kept Web>web @1700000000003;"));
+    shop_event(&shop, "profile.updated", T0 + 4, "{\"attributes\":{\"region\":\"\"}}");
+    CHECK(shop_saw(&shop, "v.line ->empty@1700000000004;v.kept web >@1700000000004;"));
+    shop_event(&shop, "profile.updated", T0 + 5,
+               "{\"attributes\":{\"region\":\"no\"}}"); /* a value of no bytes is one */
+    CHECK(shop_saw(&shop, "v.line empty>-@1700000000005;v.other offline>@1700000000005;v.kept >no@1700000000005;"));
+    shop_event(&shop, "profile.updated", T0 + 6, "{\"attributes\":{\"region\":null}}");
+    CHECK(shop_saw(&shop, "v.other >-@1700000000006;v.kept no>-@1700000000006;"));
+    shop_close(&shop);
+}
+
+static void what_was_looked_up_of_another_dimension_follows_its_tag(void)
+{
+    struct shop shop =
+        shop_open("\"tables\":{\"t\":{\"values\":{\"lost\":\"gone\",\"dormant\":\"gone\"},\"keep\":true}},"
+                  "\"metrics\":{\"kind\":\"lookup(t, b.activity)\"},",
+                  "\"b.kind\":{\"value\":\"kind\"}," ACTIVITY);
+    shop_event(&shop, "login", T0, "{}");
+    CHECK(shop_saw(&shop, "b.kind ->fresh@1700000000000;b.activity ->fresh@1700000000000;"));
+    shop_time(&shop, T0 + 91 * DAY);
+    CHECK(shop_saw(&shop, "b.kind fresh>gone@1702592000000;b.activity fresh>dormant@1702592000000;"
+                          "b.activity dormant>lost@1707776000001;"));
+    shop_close(&shop);
+}
+
+/* What is looked up leaves pane by pane; only the pane with which the value turns counts, and it is found at once. */
+static void a_looked_up_value_turns_with_the_pane_that_turns_it(void)
+{
+    static const char *const rules[] = {
+        "lookup(line, top(category, order.paid[60d:1m])) == 'offline'",
+        "'offline' == lookup(line, category)",
+        "lookup(two, lookup(line, category)) == 'two'",
+        "lookup(line, category) != 'online'",
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        struct tagd_buf text = {0};
+        tagd_buf_printf(&text,
+                        "\"d.x\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"%s\"},{\"tag\":\"no\",\"when\":\"true\"}]}%c",
+                        rules[i], 0);
+        struct shop shop = shop_open("\"tables\":{\"line\":{\"values\":{\"a\":\"offline\",\"b\":\"online\"}},"
+                                     "\"two\":{\"values\":{\"offline\":\"two\"}}},"
+                                     "\"metrics\":{\"category\":\"top(category, order.paid[60d:1m])\"},",
+                                     text.p);
+        int64_t minute = 60000, last = T0 + 510 * minute;
+        for (int j = 0; j <= 510; j++)
+            shop_event(&shop, "order.paid", T0 + j * minute, j < 500 ? "{\"category\":\"a\"}" : "{\"category\":\"b\"}");
+        CHECK(shop_saw(&shop, "d.x ->yes@1700000000000;"));
+        int64_t end = (T0 + 488 * minute) / minute * minute + 60 * DAY, until; /* 11 of each are left, b seen last */
+        struct tagd_tag then;
+        tagd_engine_view(shop.engine, shop.profile, last);
+        tagd_engine_next(shop.engine, shop.profile, 0, last, &until, &then);
+        CHECK(until == end);
+        shop_time(&shop, T0 + 60 * DAY); /* the first pane has left */
+        CHECK(shop_saw(&shop, "") && tagd_profile_due(shop.profile) == end);
+        shop_time(&shop, end);
+        CHECK(shop_saw(&shop, "d.x yes>no@1705213260000;"));
+        shop_close(&shop);
+        tagd_buf_free(&text);
+    }
+}
+
+static void a_change_shows_what_was_looked_up_and_not_what_was_looked_for(void)
+{
+    struct shop shop =
+        shop_open(LINES, "\"d.x\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"lookup(other, top(source, login)) == "
+                         "'offline' and lookup(line, attr.region) is null and years(login) < 3\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    struct tagd_buf out = {0};
+    tagd_engine_view(shop.engine, shop.profile, T0);
+    tagd_engine_rule_values(shop.engine, 0, 0, &out);
+    CHECK(tagd_str_eq((struct tagd_str){out.p, out.n},
+                      TAGD_STR("{\"lookup(other, top(source, login))\":\"offline\",\"lookup(line, attr.region)\":null,"
+                               "\"years(login)\":0}")));
+    tagd_buf_free(&out);
+    shop_close(&shop);
+}
+
 static void dates_written_differently_are_one_value(void)
 {
     struct shop shop =
@@ -684,6 +782,10 @@ int main(void)
     RUN(an_anniversary_is_of_the_local_day_of_the_first_event_by_time);
     RUN(years_since_an_event_are_known_from_the_event_on);
     RUN(an_anniversary_counts_the_events_that_its_filter_takes);
+    RUN(a_key_that_a_table_lacks_is_null_or_else_or_itself);
+    RUN(what_was_looked_up_of_another_dimension_follows_its_tag);
+    RUN(a_looked_up_value_turns_with_the_pane_that_turns_it);
+    RUN(a_change_shows_what_was_looked_up_and_not_what_was_looked_for);
     RUN(dates_written_differently_are_one_value);
     RUN(a_pane_across_local_midnight_counts_the_days_it_has_events_on);
     RUN(an_attribute_has_the_value_of_its_latest_update_by_time);
