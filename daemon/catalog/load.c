@@ -781,7 +781,6 @@ static const struct level {
     const char *tag;
     const char *below, *silence; /* without "levels" */
 } levels[] = {{"churned", "0.2", "90d"}, {"at-risk", "0.5", "60d"}, {"watch", "0.7", "30d"}};
-#define LEVEL_STABLE "stable"
 #define LEVELS (sizeof levels / sizeof *levels)
 
 /* The rule of a level, in the language: the model's word, and where it has none, silence. */
@@ -817,14 +816,29 @@ static bool load_level(struct load *load, const cJSON *node, const char *events,
     *least = limit->valuedouble;
     snprintf(text, sizeof text, "%.15g", limit->valuedouble);
     rule->text = level_rule(load, events, text, silence ? silence->valuestring : NULL);
+    rule->label = keep_json(load, cJSON_GetObjectItemCaseSensitive(node, "label"));
     load_plan(load, node, rule);
     return true;
 }
 
+/* What is left: whoever bought at all. */
+static bool load_stable(struct load *load, const cJSON *node, const char *events, struct tagd_rule *rule)
+{
+    static const char *const keys[] = {"label", "plan", NULL};
+    const char *pointer = "/churn/levels/stable";
+    rule->tag = "stable";
+    rule->text = tagd_arena_printf(&load->catalog->arena, "since(%s) is not null", events);
+    if (!node)
+        return true;
+    rule->label = keep_json(load, cJSON_GetObjectItemCaseSensitive(node, "label"));
+    load_plan(load, node, rule);
+    return want(load, node, pointer, cJSON_IsObject(node), "an object") && known_keys(load, node, pointer, keys) &&
+           load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label"));
+}
+
 static bool load_levels(struct load *load, const cJSON *given, const char *events, struct tagd_dimension *dimension)
 {
-    static const char *const keys[] = {"churned", "at-risk", "watch", LEVEL_STABLE, NULL};
-    static const char *const stable_keys[] = {"label", "plan", NULL};
+    static const char *const keys[] = {"churned", "at-risk", "watch", "stable", NULL};
     double least = 0;
     if (given && (!want(load, given, "/churn/levels", cJSON_IsObject(given), "an object of levels") ||
                   !known_keys(load, given, "/churn/levels", keys)))
@@ -840,16 +854,8 @@ static bool load_levels(struct load *load, const cJSON *given, const char *event
             return false;
         dimension->n_rules++;
     }
-    const cJSON *stable = given ? cJSON_GetObjectItemCaseSensitive(given, LEVEL_STABLE) : NULL;
-    struct tagd_rule *rule = &dimension->rules[dimension->n_rules++];
-    rule->tag = LEVEL_STABLE;
-    rule->text = tagd_arena_printf(&load->catalog->arena, "since(%s) is not null", events);
-    if (!stable)
-        return true;
-    load_plan(load, stable, rule);
-    return want(load, stable, "/churn/levels/" LEVEL_STABLE, cJSON_IsObject(stable), "an object") &&
-           known_keys(load, stable, "/churn/levels/" LEVEL_STABLE, stable_keys) &&
-           load_label(load, cJSON_GetObjectItemCaseSensitive(stable, "label"), "/churn/levels/" LEVEL_STABLE "/label");
+    return load_stable(load, given ? cJSON_GetObjectItemCaseSensitive(given, "stable") : NULL, events,
+                       &dimension->rules[dimension->n_rules++]);
 }
 
 /* The dimension that the section makes, unless the catalog's own rules do. */
@@ -864,7 +870,9 @@ static bool name_levels(struct load *load, const cJSON *node, const char *events
                        "\"dimensions\" has " TAGD_CHURN_DIMENSION " already: expected levels here or rules there");
     if (own)
         return true;
-    *dimension = (struct tagd_dimension){.name = TAGD_CHURN_DIMENSION, .kind = TAGD_KIND_CHURN};
+    *dimension = (struct tagd_dimension){.name = TAGD_CHURN_DIMENSION,
+                                         .kind = TAGD_KIND_CHURN,
+                                         .label = keep_json(load, cJSON_GetObjectItemCaseSensitive(node, "label"))};
     dimension->rules = tagd_arena_zalloc(&catalog->arena, (LEVELS + 1) * sizeof *dimension->rules);
     if (!load_levels(load, given, events, dimension) || !load_span(load, node, "/churn", "for", &dimension->for_ms) ||
         !load_span(load, node, "/churn", "min_dwell", &dimension->dwell_ms))

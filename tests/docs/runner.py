@@ -10,7 +10,7 @@
     events               one event a line: TIME TYPE [FIELD=VALUE...], of one customer; last, perhaps: until TIME
     changes              what `tagd simulate` makes of them, a line an event out: TIME DIMENSION: FROM -> TO; of a proposal
                          TIME DIMENSION: proposed FROM -> TO, ID, and TIME DIMENSION: STATUS FROM -> TO by WHO, ID; of an alert
-                         TIME alert NAME: raised, or cleared
+                         TIME alert NAME: raised, or cleared; of a goal TIME goal NAME: reached, or missed
     refused              `tagd check` refuses the example with a message that has these lines
     records              events as they are, one JSON a line, for `tagd simulate`
     told                 what simulate printed of them on standard error
@@ -75,6 +75,8 @@ def event_of(line, number):
 
 def shown(change):
     data, time = change["data"], change["time"].replace(".000Z", "Z")
+    if "goal" in data and "started" in data:
+        return f"{time} goal {data['goal']}: {change['type'].rpartition('.')[2]}"
     if "alert" in data:
         return f"{time} alert {data['alert']}: {change['type'].rpartition('.')[2]}"
     tags = f"{data['from'] or '-'} -> {data['to'] or '-'}"

@@ -29,7 +29,7 @@ def shop_events(n, customers, seed, step_ms=1000):
 
 def topic_of(record, topics):
     order = {"order.paid": 0, "login": 1, "live.view": 2, "chat.message": 1}
-    return topics[order[record["type"]] % len(topics)]
+    return topics[order.get(record["type"], 0) % len(topics)]
 
 
 def feed(stack, d, events):

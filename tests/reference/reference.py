@@ -6,7 +6,7 @@ usage: reference.py --catalog F [--until TIME] [--grid] EVENTS.jsonl
 
 --grid looks at every millisecond up to the last event instead of at a list of candidate instants (for histories of seconds)."""
 import argparse
-import copy
+import functools
 import json
 import math
 import operator
@@ -61,6 +61,7 @@ def time_text(ms):
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03}Z"
 
 
+@functools.lru_cache(None)
 def duration(text):
     match = re.fullmatch(r"(\d+)(ms|s|m|h|d|w)", text)
     return int(match[1]) * UNITS[match[2]]
@@ -454,6 +455,14 @@ class Chase:
 
 class Standing:
     """How a dimension stands: its tag, the one before and since when; and what a rule's outcome has to pass before it is the tag."""
+    __slots__ = ("tag", "before", "at", "word", "rule", "rule_at", "wanted", "wanted_at", "approved", "open", "declined")
+
+    def copy(self):
+        new = Standing.__new__(Standing)
+        for name in Standing.__slots__:
+            setattr(new, name, getattr(self, name))
+        return new
+
     def __init__(self):
         self.tag = self.before = self.at = None
         self.word = None  # the person's word that the tag is
@@ -480,7 +489,9 @@ class Customer:
 
     def word(self, d, now):
         """What a person says the tag is, now: the latest word by time, then arrival; None: nothing."""
-        words = sorted(self.words.get(d, []), key=lambda w: w["time"])
+        if d not in self.words:
+            return None
+        words = sorted(self.words[d], key=lambda w: w["time"])
         word = words[-1] if words else None
         return word if word and word["tag"] is not None and (word["until"] is None or now < word["until"]) else None
 
@@ -628,7 +639,7 @@ class Customer:
         for d in self.catalog["order"]:
             if only is not None and d not in only:
                 continue
-            new = after[d] = copy.copy(self.standing[d])
+            new = after[d] = self.standing[d].copy()
             tag = self.outcome(d, now, tags)
             tag = self.hold_back(d, new, tag, now)
             word = self.word(d, now)

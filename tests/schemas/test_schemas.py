@@ -76,10 +76,10 @@ def test_asyncapi_is_valid_by_its_own_parser(node):
     defaults = schema("config")["properties"]["outputs"]["properties"]
     assert told["document"] == {
         "version": "3.0.0",
-        "channels": ["events", defaults["tag_changes"]["default"], defaults["dead_letter"]["default"]],
-        "operations": ["receive events", f"send {defaults['tag_changes']['default']}", f"send {defaults['dead_letter']['default']}"],
+        "channels": ["events", defaults["tag_changes"]["default"], defaults["churn_risk"]["default"], defaults["dead_letter"]["default"]],
+        "operations": ["receive events", *(f"send {defaults[name]['default']}" for name in ("tag_changes", "churn_risk", "dead_letter"))],
         "messages": ["event", "eventBinary", "tagChanged", "tagChangedBinary", "tagProposed", "tagProposedBinary", "proposalClosed", "proposalClosedBinary",
-                     "alert", "alertBinary", "deadLetter"]}
+                     "alert", "alertBinary", "goalEnded", "goalEndedBinary", "churnChanged", "churnChangedBinary", "deadLetter"]}
 
 
 def test_the_asyncapi_parser_sees_a_fault(node, tmp_path):
@@ -97,7 +97,7 @@ def known_keys(path, pattern, name):
 
 
 def test_the_catalogs_keys_are_those_that_the_loader_knows():
-    tables = known_keys("daemon/catalog/load.c", r"const keys\[\] = \{(.*?)NULL\};", r'"([a-z_]+)"')
+    tables = known_keys("daemon/catalog/load.c", r"const keys\[\] = \{(.*?)NULL\};", r'"([a-z_-]+)"')
     wanted = {frozenset(o["properties"]) for o in objects(schema("catalog"))}
     assert tables == wanted
 
@@ -208,9 +208,10 @@ def test_limits_of_catalog_and_event_are_those_of_the_headers():
     assert defs["dimension"]["properties"]["tags"]["maxItems"] == c["TAGD_TAGS_MAX"]
     assert catalog["alerts"]["maxProperties"] == c["TAGD_ALERTS_MAX"]
     assert catalog["aliases"]["maxProperties"] == c["TAGD_ALIASES_MAX"]
-    assert defs["tagName"]["maxLength"] == 2 * c["NAME_BYTES_MAX"] + 1
+    assert catalog["goals"]["maxProperties"] == c["TAGD_GOALS_MAX"] and defs["churn"]["properties"]["drivers"]["maxItems"] == c["TAGD_DRIVERS_MAX"]
+    assert defs["tagName"]["maxLength"] == 2 * c["TAGD_NAME_BYTES_MAX"] + 1
     assert defs["expression"]["maxLength"] == c["TEXT_BYTES_MAX"]
-    assert {defs[d]["maxLength"] for d in ("name", "dottedName", "dimensionName")} == {c["NAME_BYTES_MAX"]}
+    assert {defs[d]["maxLength"] for d in ("name", "dottedName", "dimensionName")} == {c["TAGD_NAME_BYTES_MAX"]}
     assert {event[a]["maxLength"] for a in ("id", "source", "type")} == {c["TAGD_ATTRIBUTE_MAX"]}
     assert event["subject"]["maxLength"] == c["TAGD_SUBJECT_MAX"]
     assert schema("event-in")["$defs"]["words"]["maxLength"] == c["TAGD_STRING_MAX"]

@@ -44,7 +44,8 @@ def validator(name, closed=False):
 
 CHANGE = validator("tag-changed", closed=True)
 OUTPUTS = {"tagd.tag.changed": ("tag", "tag-changed"), "tagd.tag.proposed": ("proposal", "tag-proposed"), "tagd.proposal.closed": ("proposal", "proposal-closed"),
-           "tagd.alert.raised": ("alert", "alert"), "tagd.alert.cleared": ("alert", "alert")}  # type -> kind, schema
+           "tagd.alert.raised": ("alert", "alert"), "tagd.alert.cleared": ("alert", "alert"),
+           "tagd.goal.reached": ("goal", "goal-ended"), "tagd.goal.missed": ("goal", "goal-ended"), "tagd.churn.changed": ("churn", "churn-changed")}  # type -> kind, schema
 BY_SCHEMA = {name: validator(name, closed=True) for _, name in OUTPUTS.values()}
 CUSTOMER = validator("customer", closed=True)
 DEAD_LETTER = validator("dead-letter-headers")
@@ -62,17 +63,17 @@ def fault(check, instance):
 
 
 def check_change(event):
-    """A published event on the topic of tag changes, structured: the schema of its type, and what a schema can't say."""
+    """A published event, structured: the schema of its type, and what a schema can't say."""
     kind, name = OUTPUTS[event["type"]]
     wrong = fault(BY_SCHEMA[name], event)
     assert wrong is None, f"{wrong} in {json.dumps(event)[:2000]}"
     data = event["data"]
     assert event["id"] == f"{kind}:{event['subject']}:{data['revision']}", event["id"]
-    if kind != "alert":
+    if kind not in ("alert", "goal"):
         assert data["from"] != data["to"], event["id"]
     for end in ("valid_until", "expires"):
         assert data.get(end) is None or data[end] > event["time"], event["id"]
-    if kind == "tag":
+    if kind in ("tag", "churn"):
         assert data["then"] != data["to"] or data["valid_until"] is None, event["id"]
         assert data["tags"].get(data["dimension"], data["to"]) == data["to"], event["id"]
     if name == "proposal-closed":

@@ -1,3 +1,4 @@
+#include "catalog/compiled.h"
 #include "shop.h"
 
 /* What is wrong, and where it must be said: the column of the caret within the rule, and words of the message. */
@@ -360,6 +361,29 @@ static void a_catalog_has_at_most_200_tables_of_10000_values(void)
         tagd_catalog_free(catalog);
         tagd_buf_free(&text);
     }
+}
+
+static void every_key_of_a_large_table_is_found_and_no_other(void)
+{
+    struct tagd_buf text = {0};
+    struct tagd_error error = {0};
+    for (int i = 0; i < TAGD_TABLE_VALUES_MAX; i++) /* in no order */
+        tagd_buf_printf(&text, "%s\"k%d\":\"v%d\"", i ? "," : "{\"t\":{\"values\":{", i * 7919 % 10007, i);
+    tagd_buf_printf(&text, "}}}%c", 0);
+    struct tagd_catalog *catalog = with_tables(text.p, "true", &error);
+    CHECK(catalog);
+    for (int i = 0; i < 10007; i++) {
+        char key[16], value[16];
+        snprintf(key, sizeof key, "k%d", i * 7919 % 10007);
+        snprintf(value, sizeof value, "v%d", i);
+        struct tagd_str found = tagd_table_find(&catalog->tables[0], tagd_str_of(key));
+        CHECK(i < TAGD_TABLE_VALUES_MAX ? tagd_str_eq(found, tagd_str_of(value)) : !found.p);
+    }
+    CHECK(!tagd_table_find(&catalog->tables[0], TAGD_STR("k")).p);
+    CHECK(!tagd_table_find(&catalog->tables[0], TAGD_STR("k1 ")).p &&
+          !tagd_table_find(&catalog->tables[0], TAGD_STR("")).p);
+    tagd_catalog_free(catalog);
+    tagd_buf_free(&text);
 }
 
 static void a_tables_strings_have_at_most_1024_bytes(void)
@@ -766,7 +790,7 @@ static void a_summary_tells_of_alerts_aliases_and_who_assigns(void)
     CHECK(catalog);
     tagd_catalog_describe(catalog, &out);
     tagd_buf_add_byte(&out, 0);
-    CHECK(strstr(out.p, " 5 attributes, 0 metrics, 3 dimensions, 1 alert, 2 aliases\n"));
+    CHECK(strstr(out.p, " 5 attributes, 0 tables, 0 metrics, 3 dimensions, 1 alert, 2 aliases\n"));
     CHECK(strstr(out.p, "\nb.m, manual: vip press\nb.x, review: high\nb.v: the value of count(login)\nalert loud: "
                         "b.x == 'high'\n"));
     tagd_buf_free(&out);
@@ -817,6 +841,7 @@ int main(void)
     RUN(a_catalog_has_at_most_100_breakdowns);
     RUN(a_table_that_is_none_is_refused);
     RUN(a_catalog_has_at_most_200_tables_of_10000_values);
+    RUN(every_key_of_a_large_table_is_found_and_no_other);
     RUN(a_tables_strings_have_at_most_1024_bytes);
     RUN(a_string_of_a_rule_has_at_most_1024_bytes);
     RUN(what_tables_say_is_meaning_and_in_which_order_is_not);

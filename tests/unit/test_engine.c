@@ -403,28 +403,6 @@ static void a_key_that_a_table_lacks_is_null_or_else_or_itself(void)
     shop_close(&shop);
 }
 
-static void every_key_of_a_large_table_is_found(void)
-{
-    struct tagd_buf tables = {0};
-    for (int i = 0; i < TAGD_TABLE_VALUES_MAX; i++)
-        tagd_buf_printf(&tables, "%s\"k%d\":\"v%d\"", i ? "," : "\"tables\":{\"t\":{\"values\":{", i * 7919 % 10007, i);
-    tagd_buf_printf(&tables, "}}},%c", 0);
-    struct shop shop = shop_open(tables.p, "\"v.x\":{\"value\":\"lookup(t, attr.region)\"}");
-    for (int i = 0; i < TAGD_TABLE_VALUES_MAX; i++) {
-        char data[64], wanted[96], before[16] = "-";
-        if (i)
-            snprintf(before, sizeof before, "v%d", i - 1);
-        snprintf(data, sizeof data, "{\"attributes\":{\"region\":\"k%d\"}}", i * 7919 % 10007);
-        snprintf(wanted, sizeof wanted, "v.x %s>v%d@%lld;", before, i, (long long)T0 + i);
-        shop_event(&shop, "profile.updated", T0 + i, data);
-        CHECK(shop_saw(&shop, wanted));
-    }
-    shop_event(&shop, "profile.updated", T0 + DAY, "{\"attributes\":{\"region\":\"k\"}}");
-    CHECK(shop_saw(&shop, "v.x v9999>-@1700086400000;"));
-    shop_close(&shop);
-    tagd_buf_free(&tables);
-}
-
 static void what_was_looked_up_of_another_dimension_follows_its_tag(void)
 {
     struct shop shop =
@@ -805,7 +783,6 @@ int main(void)
     RUN(years_since_an_event_are_known_from_the_event_on);
     RUN(an_anniversary_counts_the_events_that_its_filter_takes);
     RUN(a_key_that_a_table_lacks_is_null_or_else_or_itself);
-    RUN(every_key_of_a_large_table_is_found);
     RUN(what_was_looked_up_of_another_dimension_follows_its_tag);
     RUN(a_looked_up_value_turns_with_the_pane_that_turns_it);
     RUN(a_change_shows_what_was_looked_up_and_not_what_was_looked_for);

@@ -656,6 +656,51 @@ static void a_death_at_any_operation_of_a_count_leaves_it_to_the_next(void)
     CHECK(deaths >= 36);
 }
 
+static void an_answer_that_fails_in_a_count_begins_it_again(void)
+{
+    static const enum tagd_op_kind kinds[] = {TAGD_OP_LOAD, TAGD_OP_COMMIT, TAGD_OP_FENCE};
+    static const enum tagd_op_status statuses[] = {TAGD_UNKNOWN, TAGD_REFUSED, TAGD_ABORTED};
+    for (size_t kind = 0; kind < 3; kind++)
+        for (size_t i = 0; i < 3; i++)
+            for (int count = 1; count <= 6; count++) {
+                struct world world;
+                open_fed(&world, BREAKDOWNS);
+                forget_population(&world);
+                world.faults[kinds[kind]] = (struct world_fault){count, statuses[i], count % 2 == 0};
+                struct tagd_worker *worker = start(&world);
+                world_run(&world, worker, 3000);
+                CHECK(tagd_worker_stats(worker)->shards_running == 2);
+                CHECK(world_counted(&world.shards[0], "all", "customers") == 4);
+                CHECK(world_counted(&world.shards[0], "v.level|n.category", "4|high|silk") == 2);
+                tagd_worker_free(worker);
+                world_close(&world);
+            }
+}
+
+static void a_rebuild_counts_from_nothing_and_what_it_replays_is_no_flow(void)
+{
+    struct world world;
+    open_fed(&world, BREAKDOWNS);
+    struct world_population before = world.shards[0].population;
+    world_empty(&world.shards[0]);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    config.rebuild = true;
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 3000);
+    CHECK(tagd_worker_stats(worker)->repairs == 1 && tagd_worker_stats(worker)->populations_counted == 0);
+    CHECK(world.shards[0].population.n_counts == before.n_counts); /* days, too */
+    for (size_t i = 0; i < before.n_counts; i++) {
+        const struct world_count *count =
+            world_count(&world.shards[0].population, before.counts[i].set, before.counts[i].member);
+        CHECK(count != NULL && count->n == before.counts[i].n);
+    }
+    const struct tagd_flow *flow = tagd_worker_flow(worker);
+    for (uint32_t i = 0; i < flow->base[4]; i++)
+        CHECK(flow->entries[i] == 0 && flow->exits[i] == 0);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void what_a_refused_shard_has_is_left_alone(void)
 {
     struct world world;
@@ -778,6 +823,8 @@ int main(void)
     RUN(state_without_a_population_is_counted_before_anything_else);
     RUN(other_breakdowns_take_the_place_of_those_before_and_days_stay);
     RUN(a_death_at_any_operation_of_a_count_leaves_it_to_the_next);
+    RUN(an_answer_that_fails_in_a_count_begins_it_again);
+    RUN(a_rebuild_counts_from_nothing_and_what_it_replays_is_no_flow);
     RUN(what_a_refused_shard_has_is_left_alone);
     RUN(a_profile_that_cant_be_read_stops_the_count_and_says_whose);
     RUN(a_shard_that_begins_has_nothing_of_another_life);

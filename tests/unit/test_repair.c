@@ -1359,8 +1359,13 @@ static void min_dwell_beneath_an_assignment_is_left_alone(void)
     told.tags[0].history.since_ms = 500;
     tagd_told_settle(&told, &context, (struct tagd_sink){&shop, shop_change});
     tagd_profile_check(shop.profile);
+    shop_time(&shop, 13000);
+    CHECK(shop_saw(&shop, "b.steady on>off@1000;b.steady off>on@12000;"));
+    tagd_told_of_profile(&told, shop.catalog, shop.profile, &arena);
+    told.tags[0].history.since_ms = 12500;
+    tagd_told_settle(&told, &context, (struct tagd_sink){&shop, shop_change});
     shop_time(&shop, 30000);
-    CHECK(shop_saw(&shop, "b.steady on>off@1000;b.steady off>on@12000;b.steady on>off@20000;"));
+    CHECK(shop_saw(&shop, "b.steady on>off@20000;"));
     tagd_arena_free(&arena);
     shop_close(&shop);
 }
@@ -1814,6 +1819,10 @@ static void what_is_told_reads_back_and_a_cut_one_does_not(void)
     }
     tagd_buf_add_byte(&bytes, 0);
     CHECK(!tagd_told_read((struct tagd_str){bytes.p, bytes.n}, world.catalog, &arena, &back));
+    CHECK(bytes.p[5] == TAGD_KINDS);
+    bytes.p[5]++; /* a kind that there is not; what follows moves by one */
+    memmove(bytes.p + 7, bytes.p + 6, bytes.n - 7);
+    CHECK(!tagd_told_read((struct tagd_str){bytes.p, bytes.n}, world.catalog, &arena, &back));
     tagd_profile_free(profile);
     tagd_buf_free(&bytes);
     tagd_arena_free(&arena);
@@ -1922,6 +1931,9 @@ static void what_is_told_of_proposals_follows_them_and_goes_back(void)
         CHECK(!tagd_told_follow(&told, world.catalog, &other));
         other = events[i];
         other.proposal++;
+        CHECK(other.status == TAGD_PROPOSAL_OPEN || !tagd_told_follow(&told, world.catalog, &other));
+        other = events[i];
+        other.to = events[i].to.p == NULL ? hot : none; /* another tag was proposed */
         CHECK(other.status == TAGD_PROPOSAL_OPEN || !tagd_told_follow(&told, world.catalog, &other));
         CHECK(tagd_told_follow(&told, world.catalog, &events[i]) && told.revision[TAGD_KIND_PROPOSAL] == i + 1);
         other = events[i];

@@ -392,6 +392,23 @@ static void what_reads_another_through_one_that_looks_back_follows_it(void)
     shop_close(&shop);
 }
 
+static void valid_until_follows_what_looks_back_and_what_reads_that(void)
+{
+    struct shop shop = shop_open(
+        "", "\"b.x\":{\"tags\":[{\"tag\":\"on\",\"when\":\"since(login) >= 1h\"}]},"
+            "\"b.y\":{\"tags\":[{\"tag\":\"was\",\"when\":\"was(b.x) == 'on'\"}]},"
+            "\"b.z\":{\"tags\":[{\"tag\":\"so\",\"when\":\"b.y == 'was'\"},{\"tag\":\"else\",\"when\":\"true\"}]}");
+    login(&shop, 0);
+    for (size_t d = 0; d < 3; d++) {
+        int64_t at;
+        struct tagd_tag then;
+        tagd_engine_view(shop.engine, shop.profile, T0);
+        tagd_engine_next(shop.engine, shop.profile, d, T0, &at, &then);
+        CHECK(at == T0 + H + (d > 0) && then.index == 0);
+    }
+    shop_close(&shop);
+}
+
 /* t0, t1, ...: each a millisecond after the one before. */
 static struct shop chain(int n)
 {
@@ -983,6 +1000,7 @@ int main(void)
     RUN(held_is_exact_to_the_millisecond_and_null_without_a_tag);
     RUN(a_rule_may_look_back_at_its_own_dimension);
     RUN(what_reads_another_through_one_that_looks_back_follows_it);
+    RUN(valid_until_follows_what_looks_back_and_what_reads_that);
     RUN(a_hundred_changes_in_a_row_are_a_chase_and_are_stopped);
     RUN(ninety_nine_changes_in_a_row_come_to_rest_by_themselves);
     RUN(changes_apart_by_more_than_a_millisecond_are_no_chase);

@@ -47,7 +47,7 @@ static void each_kind_of_event_out_is_counted_by_itself_and_views_have_tags_alon
     world_open(&world, "\"b.r\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"once\",\"when\":\"count(login) == 1\"},"
                        "{\"tag\":\"twice\",\"when\":\"count(login) == 2\"}]},"
                        "\"b.m\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"vip\"}]}},"
-                       "\"alerts\":{\"here\":{\"when\":\"since(login) < 10s\"}");
+                       "\"alerts\":{\"here\":{\"when\":\"since(login) < 10s\"},\"ever\":{\"when\":\"true\"}");
     said(&world, "login", T0, "{}");
     said(&world, "tag.reviewed", T0 + 1, "{\"proposal\":\"proposal:c:1\",\"decision\":\"approved\",\"by\":\"li\"}");
     said(&world, "tag.assigned", T0 + 2,
@@ -62,12 +62,13 @@ static void each_kind_of_event_out_is_counted_by_itself_and_views_have_tags_alon
     struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
     world_run(&world, worker, 60);
     const struct tagd_worker_stats *stats = tagd_worker_stats(worker);
-    CHECK(world_saw(&world.published,
-                    "proposal:c:1;alert:c:1;proposal:c:2;tag:c:1;tag:c:2;proposal:c:3;proposal:c:4;proposal:c:5;"
-                    "proposal:c:6;tag:c:3;alert:c:2;"));
+    CHECK(world_saw(
+        &world.published,
+        "proposal:c:1;alert:c:1;alert:c:2;proposal:c:2;tag:c:1;tag:c:2;proposal:c:3;proposal:c:4;proposal:c:5;"
+        "proposal:c:6;tag:c:3;alert:c:3;"));
     CHECK(stats->changes_review == 1 && stats->changes_manual == 1 && stats->changes_time == 1 &&
           stats->changes_event == 0);
-    CHECK(stats->alerts_raised == 1 && stats->alerts_cleared == 1 && stats->stale_reviews == 1 &&
+    CHECK(stats->alerts_raised == 2 && stats->alerts_cleared == 1 && stats->stale_reviews == 1 &&
           stats->limit_chases == 0);
     CHECK(stats->proposals[TAGD_PROPOSAL_OPEN] == 3 && stats->proposals[TAGD_PROPOSAL_APPROVED] == 1 &&
           stats->proposals[TAGD_PROPOSAL_REJECTED] == 1 && stats->proposals[TAGD_PROPOSAL_WITHDRAWN] == 1 &&

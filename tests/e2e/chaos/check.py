@@ -29,15 +29,17 @@ def text_of(ms):
 
 
 class Wanted:
-    """What `tagd simulate` makes of the events: by customer the digests of its changes, and the last one."""
+    """What `tagd simulate` makes of the events: by customer the digests of its changes, and the last one; and the population."""
 
     def __init__(self, folder, tagd, catalog, lines, until_ms):
         self.path, self.digests, self.last, self.total = folder + "/wanted.jsonl", {}, {}, 0
         with open(folder + "/events.jsonl", "wb") as file:
             file.writelines(lines)
         with open(self.path, "wb") as out, open(folder + "/simulate.log", "wb") as log:
-            run = subprocess.run([tagd, "simulate", "--catalog", catalog, "--until", text_of(until_ms), folder + "/events.jsonl"], stdout=out, stderr=log)
+            run = subprocess.run([tagd, "simulate", "--catalog", catalog, "--until", text_of(until_ms), "--population", folder + "/population.json",
+                                  folder + "/events.jsonl"], stdout=out, stderr=log)
         assert run.returncode == 0, open(folder + "/simulate.log").read()[-2000:]
+        self.tagd, self.population = tagd, json.load(open(folder + "/population.json"))
         for line in open(self.path, "rb"):
             at = line.index(b'"subject":"') + 11
             customer = line[at:line.index(b'"', at)].decode()
@@ -50,6 +52,13 @@ class Wanted:
             if f'"id":"tag:{customer}:{revision}"'.encode() in line:
                 return line.decode().strip()
         return "nothing"
+
+
+def counts_in(node):
+    """How many numbers there are."""
+    if isinstance(node, dict):
+        return sum(map(counts_in, node.values()))
+    return sum(map(counts_in, node)) if isinstance(node, list) else isinstance(node, int)
 
 
 class Customer:
@@ -71,6 +80,7 @@ class Checker:
         self.watch_from, self.fresh = 0, {}
         self.heard, self.silence = dict.fromkeys(range(PARTITIONS), 0.0), 0.0
         self.sampled, self.views_sampled = {}, 0
+        self.counted = []  # what the population was compared with
         self.lock, self.stopping = threading.Lock(), False
         self.consumer = Consumer({"bootstrap.servers": world.bootstrap, "group.id": "checker", "enable.auto.commit": False, "log_level": 0,
                                   "isolation.level": "read_committed", "auto.offset.reset": "error", "fetch.wait.max.ms": 20,
@@ -228,7 +238,33 @@ class Checker:
                     self.fail("lost", f"{name}: {found} changes of {len(digests)}")
         for at in self.load.letters.keys() - self.letters:
             self.fail("lost", f"dead letter {at}: {self.load.letters[at]}")
+        self.population(wanted)
         return self.views(wanted)
+
+    def population(self, wanted):
+        """What is counted in Redis: against all profiles, against the views, and against what simulate makes of the events."""
+        command = [wanted.tagd, "population", "--config", self.world.a.path]
+        told = subprocess.run([*command, "--recount"], capture_output=True, text=True)
+        self.counted.append(told.stdout.strip().rsplit("\n", 1)[-1])
+        if told.returncode != 0:
+            self.fail("population", f"counted again: {told.stdout}{told.stderr}")
+        told = subprocess.run([*command, "--json", "--breakdown", "all", "--days", "400", "--tags", "100000"], capture_output=True, text=True)
+        if told.returncode != 0:
+            self.fail("population", told.stderr)
+            return
+        found, views = json.loads(told.stdout), {}
+        for key in self.world.redis.scan_iter(match=f"{self.world.prefix}tags:*", count=1000):
+            for dimension, tag in self.world.redis.hgetall(key).items():
+                views.setdefault(dimension, {}).setdefault(tag, []).append(key)
+        for name, of in found["dimensions"].items():
+            counts = {t["tag"]: t["customers"] for t in of["tags"] if t["customers"]}
+            if counts != {tag: len(keys) for tag, keys in views.get(name, {}).items()}:
+                self.fail("population", f"{name} is {of}, and the views say otherwise")
+        parts = ["customers", "uncounted", "dimensions", "alerts", "breakdowns", *([] if self.world.live else ["days"])]  # live: what is late decides about days
+        for part in parts:
+            if found[part] != wanted.population[part]:
+                self.fail("population", f"{part} is {found[part]}, and simulate makes {wanted.population[part]}"[:3000])
+        self.counted.append(f"{sum(counts_in(found[part]) for part in parts)} numbers compared with tagd simulate" + ("" if self.world.live else ", days among them"))
 
     def views(self, wanted):
         pipeline, names = self.world.redis.pipeline(transaction=False), sorted(wanted.last)

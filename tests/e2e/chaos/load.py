@@ -45,7 +45,8 @@ def catalog(unit_s=UNIT_S):
             "value.total": {"value": "sum(amount, order.paid)"},  # an order lost or doubled shows for ever
             "need.category": {"value": f"top(category, order.paid[{span(10)}])"},
             "care.plan": {"tags": [{"tag": "call", "when": "value.level == \"high\" and behaviour.activity == \"dormant\""},
-                                   {"tag": "thank", "when": "value.level == \"high\""}, {"tag": "none", "when": "true"}]}}}
+                                   {"tag": "thank", "when": "value.level == \"high\""}, {"tag": "none", "when": "true"}]}},
+        "breakdowns": [["value.level", "behaviour.activity"], ["need.category", "value.level"]]}
 
 
 def murmur2(data):

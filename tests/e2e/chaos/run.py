@@ -186,9 +186,10 @@ class Run:
                 f"repairs {self.total('tagd_repairs_total')}, "
                 f"tainted transactions {self.total('tagd_kafka_tainted')}, fenced commits {self.total('tagd_commits_total{outcome=' + chr(34) + 'fenced')}, "
                 f"audits {self.total('tagd_audits')}",
+                "population: " + "; ".join(checker.counted or ["not compared"]),
                 f"lost {kinds.count('lost')}, doubled {kinds.count('doubled')}, out of order {kinds.count('out of order')}, "
                 f"different {kinds.count('different') + kinds.count('dead letter') + kinds.count('identity')}, "
-                f"view mismatches {kinds.count('view')}, audit mismatches {kinds.count('audit')}, "
+                f"view mismatches {kinds.count('view')}, population mismatches {kinds.count('population')}, audit mismatches {kinds.count('audit')}, "
                 f"repairs without a loss {kinds.count('repair')}, "
                 f"other {sum(1 for k in kinds if k in ('ended', 'not recovered', 'the reader', 'header') or k in faults.KINDS)}"]
         return "\n".join(out + [f"VIOLATION: {kind}: {text}" for kind, text in checker.violations[:5]])
