@@ -61,7 +61,9 @@ enum tagd_node_kind {
     TAGD_N_WAS,    /* to HELD: of a dimension, as before this evaluation; index: the dimension */
     TAGD_N_PREVIOUS,
     TAGD_N_HELD,
-    TAGD_N_P_ALIVE
+    TAGD_N_P_ALIVE,
+    /* index: the mark of what meets an instant; column: the store of instants; literal: how long before it at most */
+    TAGD_N_UNTIL_NEXT
 };
 
 /* A value at run time. Numbers are exact (decimal, 4 places, in d) or double (in f). */
@@ -117,7 +119,13 @@ static inline bool tagd_node_windowed(const struct tagd_node *node)
 static inline bool tagd_node_of_mark(const struct tagd_node *node)
 {
     return (node->kind >= TAGD_N_SINCE && node->kind <= TAGD_N_FIRST) || node->kind == TAGD_N_DAYS_UNTIL_FIRST ||
-           node->kind == TAGD_N_YEARS_FIRST;
+           node->kind == TAGD_N_YEARS_FIRST || node->kind == TAGD_N_UNTIL_NEXT;
+}
+
+/* Of clocks: it runs down. */
+static inline bool tagd_node_falls(const struct tagd_node *node)
+{
+    return node->kind == TAGD_N_UNTIL || node->kind == TAGD_N_UNTIL_NEXT;
 }
 
 static inline bool tagd_node_of_attribute(const struct tagd_node *node)

@@ -1407,6 +1407,8 @@ static void touch(struct tagd_catalog *catalog, const struct tagd_node *node, ui
     if (node->kind == TAGD_N_DISTINCT || node->kind == TAGD_N_TOP)
         catalog->selectors[catalog->value_stores[catalog->windows[node->index].store].selector].dimensions[dimension] =
             true;
+    if (node->kind == TAGD_N_UNTIL_NEXT)
+        catalog->selectors[catalog->value_stores[node->column].selector].dimensions[dimension] = true;
     if (tagd_node_of_mark(node))
         catalog->selectors[catalog->marks[node->index].selector].dimensions[dimension] = true;
     if (tagd_node_of_attribute(node))
@@ -1506,6 +1508,8 @@ static void describe_node(const struct tagd_catalog *catalog, const struct tagd_
             tagd_buf_add_i64(out, val->kind == TAGD_V_BOOL ? val->u.b : val->u.i);
     } else if (tagd_node_named(node)) {
         tagd_buf_printf(out, " %u %u %u", node->index, node->column, node->count_column);
+        if (node->kind == TAGD_N_UNTIL_NEXT)
+            tagd_buf_printf(out, " %lld", (long long)node->literal.u.i);
     }
     describe_node(catalog, node->a, out);
     describe_node(catalog, node->b, out);

@@ -610,6 +610,7 @@ static const struct {
     {"since", TAGD_N_SINCE, 0, false},
     {"since_first", TAGD_N_SINCE_FIRST, 0, false},
     {"until", TAGD_N_UNTIL, ONLY(TAGD_TIME), false},
+    {"until_next", TAGD_N_UNTIL_NEXT, ONLY(TAGD_TIME), false},
     {"days_until", TAGD_N_DAYS_UNTIL, 0, false},
     {"years", TAGD_N_YEARS, 0, false},
     {"lookup", TAGD_N_LOOKUP, 0, false},
@@ -806,6 +807,29 @@ static struct tagd_node *parse_lookup(struct parse *parse, size_t start)
     return node;
 }
 
+/* ", events [, duration])": what meets an instant, and how long before it at most. */
+static struct tagd_node *parse_met(struct parse *parse, size_t start, uint32_t selector, struct tagd_str field)
+{
+    struct tagd_catalog *catalog = parse->catalog;
+    int64_t before = 0;
+    if (!expect(parse, ",", "and what meets an instant, as in until_next(due, contact.planned, contact.sent)"))
+        return NULL;
+    struct tagd_match *by_type = parse_events(parse, true);
+    if (!by_type || (take(parse, ",") && !take_duration(parse, "how long before an instant it may be met", &before)) ||
+        !expect(parse, ")", "after the events that meet an instant"))
+        return NULL;
+    struct tagd_node *node = node_new(parse, TAGD_N_UNTIL_NEXT, TAGD_T_DURATION, start);
+    node->column = tagd_state_values(catalog, selector, 0, field, TAGD_TIME);
+    catalog->value_stores[node->column].ordered = true; /* when an instant was given last matters too */
+    node->index = tagd_state_mark(catalog, tagd_state_selector(catalog, by_type), TAGD_MARK_LATEST,
+                                  (struct tagd_str){"", 0}, TAGD_DECIMAL);
+    node->literal = (struct tagd_val){.kind = TAGD_V_DURATION, .u.i = before};
+    node->slope = -1;
+    node->varies = node->timed = true;
+    node->flat = false;
+    return node;
+}
+
 static enum tagd_node_kind of_first(enum tagd_node_kind kind)
 {
     return kind == TAGD_N_DAYS_UNTIL ? TAGD_N_DAYS_UNTIL_FIRST : kind == TAGD_N_YEARS ? TAGD_N_YEARS_FIRST : kind;
@@ -844,6 +868,8 @@ static struct tagd_node *parse_function(struct parse *parse, size_t f, size_t st
     } else if (peek(parse) == '[') {
         return fail(parse, parse->at, "%s looks at all time: expected ')' without a window", functions[f].name);
     }
+    if (kind == TAGD_N_UNTIL_NEXT)
+        return parse_met(parse, start, selector, field);
     if (!expect(parse, ")", "after the events"))
         return NULL;
     struct tagd_node *node = node_new(parse, kind, function_type(kind, type), start);

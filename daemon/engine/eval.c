@@ -85,8 +85,26 @@ static struct tagd_val values_val(struct view *view, const struct tagd_node *nod
 
 bool tagd_is_clock(const struct tagd_node *node)
 {
-    return node->kind == TAGD_N_SINCE || node->kind == TAGD_N_SINCE_FIRST || node->kind == TAGD_N_UNTIL ||
-           node->kind == TAGD_N_HELD;
+    return node->kind == TAGD_N_SINCE || node->kind == TAGD_N_SINCE_FIRST || node->kind == TAGD_N_HELD ||
+           tagd_node_falls(node);
+}
+
+/* The earliest instant that nothing has met: what meets one comes after the event that gave it, and not too long before
+ * the instant. */
+static bool next_unmet(const struct view *view, const struct tagd_node *node, int64_t *instant)
+{
+    const struct tagd_values *values = &view->profile->values[node->column];
+    const struct tagd_mark_state *met = &view->profile->marks[node->index];
+    bool any = false;
+    for (uint32_t i = 0; i < values->n; i++) {
+        int64_t at = values->known[values->seen[i].value].i;
+        if (met->present && met->at > values->seen[i].last && met->at >= at - node->literal.u.i)
+            continue;
+        if (!any || at < *instant)
+            *instant = at;
+        any = true;
+    }
+    return any;
 }
 
 bool tagd_clock_zero(const struct view *view, const struct tagd_node *node, int64_t *zero)
@@ -96,6 +114,8 @@ bool tagd_clock_zero(const struct view *view, const struct tagd_node *node, int6
         *zero = standing->at;
         return standing->tag.tag >= 0;
     }
+    if (node->kind == TAGD_N_UNTIL_NEXT)
+        return next_unmet(view, node, zero);
     const struct tagd_mark_state *mark = &view->profile->marks[node->index];
     *zero = node->kind == TAGD_N_UNTIL ? mark->i : mark->at;
     return mark->present;
@@ -106,7 +126,7 @@ struct tagd_val tagd_clock_val(const struct view *view, const struct tagd_node *
     int64_t zero;
     if (!tagd_clock_zero(view, node, &zero))
         return null_val;
-    return duration_val(node->kind == TAGD_N_UNTIL ? zero - at : at - zero);
+    return duration_val(tagd_node_falls(node) ? zero - at : at - zero);
 }
 
 static struct tagd_val mark_value(const struct view *view, const struct tagd_node *node)
@@ -294,6 +314,7 @@ struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node)
     case TAGD_N_SINCE:
     case TAGD_N_SINCE_FIRST:
     case TAGD_N_UNTIL:
+    case TAGD_N_UNTIL_NEXT:
     case TAGD_N_LATEST:
     case TAGD_N_FIRST: return mark_value(view, node);
     case TAGD_N_ATTRIBUTE: return attribute_value(view, node);

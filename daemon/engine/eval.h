@@ -102,7 +102,7 @@ struct tagd_val tagd_val_arithmetic(enum tagd_node_kind kind, struct tagd_val a,
 /* The same before it is cut to whole milliseconds or found too large; neither is null, no divisor is 0. */
 double tagd_val_raw(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b);
 double tagd_val_number(struct tagd_val val); /* of a decimal, a double or a duration (ms) */
-/* since, since_first, until, held: linear in time; the value at an instant, null if there is no event or no tag. */
+/* since, since_first, until, until_next, held: linear in time; the value at an instant, null if there is no event or no tag. */
 bool tagd_is_clock(const struct tagd_node *node);
 /* The instant at which it is 0; false: it is null. */
 bool tagd_clock_zero(const struct view *view, const struct tagd_node *node, int64_t *zero);

@@ -253,8 +253,8 @@ static bool same_value(struct view *view, const struct tagd_node *a, const struc
     if (scaled_clock(view, a, &clock_a, &factor_a) && scaled_clock(view, b, &clock_b, &factor_b) &&
         factor_a == factor_b) {
         struct tagd_val x = tagd_clock_val(view, clock_a, view->now), y = tagd_clock_val(view, clock_b, view->now);
-        return (clock_a->kind == TAGD_N_UNTIL) == (clock_b->kind == TAGD_N_UNTIL) && x.kind != TAGD_V_NULL &&
-               x.kind == y.kind && x.u.i == y.u.i;
+        return tagd_node_falls(clock_a) == tagd_node_falls(clock_b) && x.kind != TAGD_V_NULL && x.kind == y.kind &&
+               x.u.i == y.u.i;
     }
     return !tagd_is_clock(a) && a->kind == b->kind && same_value(view, a->a, b->a) && same_value(view, a->b, b->b);
 }
@@ -350,14 +350,14 @@ static int64_t search(struct view *view, const struct tagd_node *node)
     return end;
 }
 
-/* since(E), until(f, E), held(D) against a literal: it is the literal at one instant. */
+/* since(E), until(f, E), until_next(f, E, S), held(D) against a literal: it is the literal at one instant. */
 static int64_t clock_crossing(const struct view *view, const struct tagd_node *clock, enum tagd_node_kind kind,
                               int64_t duration)
 {
     int64_t zero;
     if (!tagd_clock_zero(view, clock, &zero))
         return TAGD_NEVER;
-    bool falls = clock->kind == TAGD_N_UNTIL;
+    bool falls = tagd_node_falls(clock);
     int64_t reach = falls ? zero - duration : zero + duration;
     bool before = tagd_val_outcome(kind, falls ? 1 : -1), at = tagd_val_outcome(kind, 0),
          after = tagd_val_outcome(kind, falls ? -1 : 1);
@@ -561,6 +561,7 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node)
     case TAGD_N_SINCE:
     case TAGD_N_SINCE_FIRST:
     case TAGD_N_UNTIL:
+    case TAGD_N_UNTIL_NEXT:
     case TAGD_N_HELD: return tagd_clock_zero(view, node, &at) ? view->now + 1 : TAGD_NEVER;
     case TAGD_N_DAYS_UNTIL:
     case TAGD_N_YEARS:

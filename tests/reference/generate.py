@@ -161,7 +161,7 @@ class Maker:
     def constant_number(self, depth):
         while True:
             text = self.number(depth)
-            if "since" not in text and "until(due" not in text:
+            if "since" not in text and "until(due" not in text and "until_next(due" not in text:
                 return text
 
     def since(self):
@@ -173,8 +173,12 @@ class Maker:
         """Linear in time."""
         if self.chance(0.75):
             return self.since()
-        self.use("until")
-        return f"until(due, {self.events(True)})"
+        if self.chance(0.5):
+            self.use("until")
+            return f"until(due, {self.events(True)})"
+        before = f", {self.text_of(self.span())}" if self.chance(0.5) else ""
+        self.use("until_next" + (" with a span before" if before else ""))
+        return f"until_next(due, {self.events(True)}, {self.events()}{before})"
 
     def key(self):
         """What a table may have: values of the fields, and tags."""

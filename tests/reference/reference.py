@@ -113,7 +113,7 @@ def years_of(date, today):
 
 WINDOWED = ("count", "sum", "avg", "min", "max", "distinct", "top", "days")
 PAST = ("was", "previous", "held")  # of a dimension, as it stood before the evaluation
-FUNCTIONS = WINDOWED + ("p_alive", "since", "since_first", "until", "first", "latest", "days_until", "years", "attr") + PAST
+FUNCTIONS = WINDOWED + ("p_alive", "since", "since_first", "until", "until_next", "first", "latest", "days_until", "years", "attr") + PAST
 CALENDAR = ("days_until", "years")
 TOKEN = re.compile(r"""\s*(?:(?P<num>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:ms|[smhdw])?(?![A-Za-z0-9_]))
     |(?P<str>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)
@@ -248,11 +248,14 @@ class Parser:
             self.need(")")
             return (text, self.text[start:self.tokens[self.i - 1][3]], name, None)
         field = None
-        if text in ("sum", "avg", "min", "max", "distinct", "top", "first", "latest", "until"):
+        if text in ("sum", "avg", "min", "max", "distinct", "top", "first", "latest", "until", "until_next"):
             field = self.take(self.peek())
             self.need(",")
         events = self.events()
         window = self.range() if text in WINDOWED else None
+        if text == "until_next":
+            self.need(",")
+            window = self.events(), self.literal() if self.take(",") else Dur(0)
         self.need(")")
         return (text, self.text[start:self.tokens[self.i - 1][3]], field, events, window)
 
@@ -592,6 +595,12 @@ class Customer:
         if kind in ("since", "since_first"):
             times = self.select(node[3])[1]
             return limited(now - (times[-1] if kind == "since" else times[0])) if times else None
+        if kind == "until_next":
+            met, before = node[4]
+            last = max(self.select(met)[1], default=None)
+            open_ = [e["data"][node[2]] for e in self.select(node[3])[0] if e["data"].get(node[2]) is not None and (
+                last is None or last <= e["time"] or last < e["data"][node[2]] - before)]
+            return limited(min(open_) - now) if open_ else None
         if kind in ("first", "latest", "until"):
             values = [v for v in (self.field(e, node[2]) for e in self.select(node[3])[0]) if v is not None]
             value = None if not values else values[0] if kind == "first" else values[-1]
@@ -707,7 +716,7 @@ class Customer:
                  for n in walk(rule, self.catalog)]
         found = self.boundaries(nodes, begin, end)
         varying = [n for n in nodes if n[0] in ("==", "!=", "<", "<=", ">", ">=", "in") and any(
-            m[0] in ("since", "since_first", "until", "held", "p_alive") for m in walk(n, self.catalog)) and not any(
+            m[0] in ("since", "since_first", "until", "until_next", "held", "p_alive") for m in walk(n, self.catalog)) and not any(
             m[0] in ("and", "or", "not", "null", "notnull", "dimension") for m in walk(n, self.catalog))]
         self.past = self.standing
         edges = [begin] + sorted(found) + [end + 1]
