@@ -151,7 +151,7 @@ static enum tagd_takeover_result ask_outputs(struct tagd_takeover *takeover, str
     return tagd_takeover_submit(takeover, op, step, TAGD_OP_OUTPUTS);
 }
 
-static const char *kind_name(int kind)
+static const char *kind_name(enum tagd_output_kind kind)
 {
     static const char *const names[TAGD_OUTPUT_KINDS] = {
         [TAGD_OUT_CHANGE] = "tag changes", [TAGD_OUT_DEAD_LETTER] = "dead letters", [TAGD_OUT_CHURN] = "churn risk"};
@@ -209,7 +209,7 @@ static enum tagd_takeover_result scanned(struct tagd_takeover *takeover, const s
         return refuse(takeover, error,
                       "the topic of %s begins at offset %" PRId64 " of the shard's partition, so that outputs of batch "
                       "%" PRIu64 " or later may have been deleted",
-                      kind_name(kind), op->u.outputs.began, op->u.outputs.batch);
+                      kind_name(op->u.outputs.kind), op->u.outputs.began, op->u.outputs.batch);
     if (first)
         takeover->repair.outputs_from[kind] = op->u.outputs.began;
     mark_published(takeover, op->u.outputs.outputs, op->u.outputs.n_outputs);

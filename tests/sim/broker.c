@@ -89,7 +89,7 @@ void sim_broker_append_output(struct sim *sim, const struct tagd_shard_outputs *
                               enum sim_out_state state, uint32_t producer)
 {
     const struct tagd_output *from = &outputs->outputs[i];
-    int kind = from->kind;
+    int kind = (int)from->kind;
     struct sim_out *out = push(sim, kind, outputs->shard);
     struct tagd_header *headers = tagd_arena_alloc(&sim->memory, (from->n_headers + 2) * sizeof(*headers));
     out->state = state;
@@ -139,7 +139,7 @@ bool sim_broker_produce(struct sim *sim, uint32_t id, uint32_t epoch, const stru
     if (!open_transaction(sim, id, epoch))
         return false;
     for (size_t i = 0; i < outputs->n_outputs; i++) {
-        int kind = outputs->outputs[i].kind;
+        int kind = (int)outputs->outputs[i].kind;
         if (transaction->first[kind][outputs->shard] < 0)
             transaction->first[kind][outputs->shard] = sim->broker.logs[kind][outputs->shard].high;
         sim_broker_append_output(sim, outputs, i, SIM_OUT_OPEN, id);

@@ -273,7 +273,7 @@ void sim_check_output(struct sim *sim, enum tagd_output_kind kind, uint32_t shar
               out->at.fence, out->at.batch, out->index, (int)out->record.key.n, out->record.key.p,
               (int)(out->record.value.n < 180 ? out->record.value.n : 180), out->record.value.p);
     if (!sim->plan.at_least_once)
-        check_position(sim, kind, shard, out);
+        check_position(sim, (int)kind, shard, out);
     if (kind == TAGD_OUT_DEAD_LETTER)
         check_letter(sim, shard, out);
     else

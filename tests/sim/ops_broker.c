@@ -133,7 +133,7 @@ static void ask_outputs(struct sim_node *node, struct sim_task *task)
     struct sim *sim = node->sim;
     struct tagd_op *op = task->op;
     const struct sim_log *log = &sim->broker.logs[op->u.outputs.kind][op->shard];
-    int64_t stable = sim_broker_stable(sim, op->u.outputs.kind, op->shard);
+    int64_t stable = sim_broker_stable(sim, (int)op->u.outputs.kind, op->shard);
     if (unanswered(node, task))
         return;
     if ((int)op->u.outputs.kind >= tagd_output_kinds(sim->plan.catalog))
