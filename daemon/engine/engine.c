@@ -25,7 +25,7 @@ struct tagd_engine {
     bool *changed;         /* dimensions, in the present evaluation */
     bool *from_by;         /* dimensions whose tag before was a person's */
     enum tagd_telling telling;
-    bool repairs; /* what was published otherwise is evaluated */
+    bool repairs;     /* what was published otherwise is evaluated */
     uint32_t decided; /* the dimension whose proposal the present event decides about */
     enum tagd_proposal_status decision;
     uint64_t untold;       /* evaluations that changed tags since; only ever raised */

@@ -241,8 +241,8 @@ static void repeats_behind_later_batches_do_not_hide_them(void)
 
 /* ---- the outputs ---- */
 
-static struct tagd_op outputs_after(struct bench *bench, enum tagd_output_kind kind, int64_t from, uint64_t fence, uint64_t batch,
-                                    size_t max)
+static struct tagd_op outputs_after(struct bench *bench, enum tagd_output_kind kind, int64_t from, uint64_t fence,
+                                    uint64_t batch, size_t max)
 {
     struct tagd_op op = {.kind = TAGD_OP_OUTPUTS, .arena = &bench->arena};
     op.u.outputs.kind = kind;
@@ -256,7 +256,8 @@ static struct tagd_op outputs_after(struct bench *bench, enum tagd_output_kind k
     return op;
 }
 
-static struct tagd_op outputs_from(struct bench *bench, enum tagd_output_kind kind, int64_t from, uint64_t batch, size_t max)
+static struct tagd_op outputs_from(struct bench *bench, enum tagd_output_kind kind, int64_t from, uint64_t batch,
+                                   size_t max)
 {
     return outputs_after(bench, kind, from, UINT64_MAX, batch, max);
 }

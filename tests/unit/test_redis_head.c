@@ -37,10 +37,8 @@ static struct tagd_head repairing(enum tagd_repair_phase phase)
     struct tagd_head head = with_baseline(true);
     head.outputs_end[TAGD_OUT_CHANGE] = INT64_MAX;
     head.outputs_end[TAGD_OUT_CHURN] = 12;
-    head.repair = (struct tagd_repair){.phase = phase,
-                                       .to_offset = {7, INT64_MAX},
-                                       .to_watermark_ms = INT64_MIN,
-                                       .outputs_from = {0, 9876543210, 5}};
+    head.repair = (struct tagd_repair){
+        .phase = phase, .to_offset = {7, INT64_MAX}, .to_watermark_ms = INT64_MIN, .outputs_from = {0, 9876543210, 5}};
     return head;
 }
 

@@ -134,10 +134,10 @@ static void without_offsets_an_entry_is_published_only_where_it_would_be_seen(vo
         size_t changes, letters, churn;
         bool no_changes, no_letters, no_churn, known;
     } rows[] = {
-        {1, 0, 0, false, true, true, true},   {1, 0, 0, true, false, true, false}, {0, 1, 0, true, false, true, true},
-        {0, 1, 0, false, true, true, false},  {1, 1, 0, true, false, true, true},  {1, 1, 0, false, true, true, true},
-        {1, 1, 0, true, true, true, false},   {0, 0, 0, true, true, true, true},   {0, 0, 1, false, false, true, false},
-        {0, 0, 1, true, true, false, true},   {1, 0, 1, true, false, false, true}, {1, 1, 0, true, true, false, false},
+        {1, 0, 0, false, true, true, true},  {1, 0, 0, true, false, true, false}, {0, 1, 0, true, false, true, true},
+        {0, 1, 0, false, true, true, false}, {1, 1, 0, true, false, true, true},  {1, 1, 0, false, true, true, true},
+        {1, 1, 0, true, true, true, false},  {0, 0, 0, true, true, true, true},   {0, 0, 1, false, false, true, false},
+        {0, 0, 1, true, true, false, true},  {1, 0, 1, true, false, false, true}, {1, 1, 0, true, true, false, false},
         {0, 1, 1, false, true, true, false}};
     FOUND(found);
     struct tagd_buf bytes = {0};
@@ -151,8 +151,8 @@ static void without_offsets_an_entry_is_published_only_where_it_would_be_seen(vo
         nothing[TAGD_OUT_CHANGE] = rows[i].no_changes;
         nothing[TAGD_OUT_DEAD_LETTER] = rows[i].no_letters;
         nothing[TAGD_OUT_CHURN] = rows[i].no_churn;
-        found.outbox[0] = (struct tagd_outbox_entry){
-            3, 7, 3, entry_with(&bytes, rows[i].changes, rows[i].letters, rows[i].churn)};
+        found.outbox[0] =
+            (struct tagd_outbox_entry){3, 7, 3, entry_with(&bytes, rows[i].changes, rows[i].letters, rows[i].churn)};
         found.found.n_outbox = 1;
         found.found.tail = rows[i].no_changes && rows[i].no_letters && rows[i].no_churn
                                ? (struct tagd_position){0}
@@ -484,12 +484,12 @@ static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
     CHECK(content.outputs[0].kind == TAGD_OUT_CHANGE && tagd_str_eq(content.outputs[0].key, TAGD_STR("c")) &&
           tagd_str_eq(content.outputs[0].value, TAGD_STR("{}")));
     CHECK(content.outputs[0].headers == NULL && content.outputs[2].kind == TAGD_OUT_CHURN &&
-          tagd_str_eq(content.outputs[2].key, TAGD_STR("d")) &&
-          tagd_str_eq(content.outputs[2].value, TAGD_STR("[]")) && content.outputs[2].n_headers == 1 &&
-          tagd_str_eq(content.outputs[2].headers[0].name, TAGD_STR("ce_id")) &&
+          tagd_str_eq(content.outputs[2].key, TAGD_STR("d")) && tagd_str_eq(content.outputs[2].value, TAGD_STR("[]")) &&
+          content.outputs[2].n_headers == 1 && tagd_str_eq(content.outputs[2].headers[0].name, TAGD_STR("ce_id")) &&
           tagd_str_eq(content.outputs[2].headers[0].value, TAGD_STR("xy")));
-    CHECK(content.outputs[1].kind == TAGD_OUT_DEAD_LETTER && content.outputs[1].topic == 1 && content.outputs[1].offset == 5 &&
-          content.outputs[1].code == TAGD_EVENT_MALFORMED && tagd_str_eq(content.outputs[1].reason, TAGD_STR("why")));
+    CHECK(content.outputs[1].kind == TAGD_OUT_DEAD_LETTER && content.outputs[1].topic == 1 &&
+          content.outputs[1].offset == 5 && content.outputs[1].code == TAGD_EVENT_MALFORMED &&
+          tagd_str_eq(content.outputs[1].reason, TAGD_STR("why")));
     for (size_t n = 0; n < bytes.n; n++) {
         char *cut = tagd_xmalloc(n + 1); /* its own memory, so that a read past the end is seen */
         memcpy(cut, bytes.p, n);
