@@ -209,7 +209,7 @@ static enum tagd_takeover_result scanned(struct tagd_takeover *takeover, const s
         return refuse(takeover, error,
                       "the topic of %s begins at offset %" PRId64 " of the shard's partition, so that outputs of batch "
                       "%" PRIu64 " or later may have been deleted",
-                      kind_name((enum tagd_output_kind)kind), op->u.outputs.began, op->u.outputs.batch);
+                      kind_name(op->u.outputs.kind), op->u.outputs.began, op->u.outputs.batch);
     if (first)
         takeover->repair.outputs_from[kind] = op->u.outputs.began;
     mark_published(takeover, op->u.outputs.outputs, op->u.outputs.n_outputs);
