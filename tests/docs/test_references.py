@@ -46,7 +46,7 @@ def test_an_example_of_the_catalog_reference(tmp_path, blocks):
 
 def test_every_function_has_an_example():
     listed = set(re.findall(r"\[`(\w+)\(", text_of(CATALOG_MD)))
-    assert listed == {"count", "sum", "avg", "min", "max", "distinct", "top", "days", "first", "latest", "since", "since_first", "until", "days_until",
+    assert listed == {"count", "sum", "avg", "min", "max", "distinct", "top", "days", "first", "latest", "since", "since_first", "until", "until_next", "days_until",
                       "was", "previous", "held",
                       "years", "lookup"}
     for name in listed:

@@ -98,6 +98,20 @@ def test_until_is_linear_and_negative_once_past():
         (None, "at", DAY), ("at", None, DAY + 1), (None, "over", DAY + 3600001)]
 
 
+def test_the_next_is_the_earliest_that_nothing_has_met():
+    def due(ms):
+        return {"due": reference.time_text(T0 + ms)}
+    rules = [("over", "until_next(due, order, login, 10ms) < 0s"), ("soon", "until_next(due, order, login, 10ms) <= 50ms"),
+             ("later", "until_next(due, order, login, 10ms) is not null")]
+    records = [("login", T0, {}), ("order", T0, due(300)), ("order", T0 + 5, due(100)),
+               ("login", T0 + 89, {}),  # a millisecond too early
+               ("login", T0 + 90, {}),  # meets what is due at 100
+               ("order", T0 + 200, due(100)),  # planned anew
+               ("login", T0 + 310, {})]  # meets both
+    wanted = [(None, "later", 0), ("later", "soon", 50), ("soon", "later", 90), ("later", "over", 200), ("over", None, 310)]
+    assert run(rules, records, T0 + 500, events=EVENTS) == run(rules, records, T0 + 500, grid=True, events=EVENTS) == wanted
+
+
 def test_a_birthday_and_an_attribute():
     update = [("profile.updated", T0, {"attributes": {"born": "2000-02-29", "unknown": 1}}), ("profile.updated", T0 - 1, {"attributes": {"born": None}})]
     attributes = {"attributes": {"born": "date"}}

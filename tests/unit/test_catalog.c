@@ -38,6 +38,16 @@ static const struct {
     {"p_alive() > 0.5", "expected a \"churn\" section", 0},
     {"attr.none == 'x'", "'attr.none' is not declared", 0},
     {"attr.born == 5", "a date can't be compared with a number", 10},
+    {"until_next(due, order.paid) > 1d", "expected ',' and what meets an instant, as in until_next(", 26},
+    {"until_next(amount, order.paid, login) > 1d", "until_next wants a field of type time: 'amount' is decimal", 11},
+    {"until_next(due, order.paid[30d], login) > 1d", "until_next looks at all time", 26},
+    {"until_next(due, order.paid, login[30d]) > 1d", "expected ')' after the events that meet an instant", 33},
+    {"until_next(due, order.paid, nothing) > 1d", "'nothing' is not declared", 28},
+    {"until_next(due, order.paid, login, 3) > 1d", "how long before an instant it may be met such as 30d", 35},
+    {"until_next(due, order.paid, login, -1d) > 1d", "how long before an instant it may be met such as 30d", 35},
+    {"until_next(due, order.paid, login, 1d, 1d) > 1d", "expected ')' after the events that meet an instant", 37},
+    {"until_next(due, order.paid, login) > 3", "a duration can't be compared with a number", 35},
+    {"until_next(due, order.paid, login) * since(login) > 1d", "can't join", 35},
     {"days_until(attr.born)", "expected a condition", -1},
     {"days_until(attr.vip) < 3", "wants an attribute of type date: 'attr.vip' is boolean", 11},
     {"days_until(attr.none) < 3", "'attr.none' is not declared", 11},
@@ -508,6 +518,29 @@ static void labels_plans_and_layout_are_not_meaning(void)
     tagd_catalog_free(c);
 }
 
+static void what_meets_an_instant_and_how_long_before_it_is_meaning(void)
+{
+    static const char *const rules[] = {"due, order.paid, login",      "due, order.paid, login, 0s",
+                                        "due, order.paid, login, 1h",  "due, order.paid, login, 2h",
+                                        "due, order.paid, order.paid", "due, order.paid{amount>1}, login"};
+    enum { N = sizeof rules / sizeof *rules };
+    char hashes[N][33];
+    for (size_t i = 0; i < N; i++) {
+        struct tagd_error error = {0};
+        struct tagd_buf text = {0};
+        tagd_buf_printf(&text, "\"b.x\":{\"tags\":[{\"tag\":\"on\",\"when\":\"until_next(%s) < 0s\"}]}%c", rules[i], 0);
+        struct tagd_catalog *catalog = shop_catalog("", text.p, &error);
+        if (!catalog)
+            fprintf(stderr, "%s\n", error.text);
+        CHECK(catalog);
+        snprintf(hashes[i], sizeof hashes[i], "%s", tagd_catalog_hash(catalog));
+        for (size_t k = 0; k < i; k++)
+            CHECK((strcmp(hashes[i], hashes[k]) == 0) == (i == 1)); /* 0s is what it is if none is given */
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&text);
+    }
+}
+
 /* Keys of an object have no order. */
 static void the_order_of_events_fields_and_attributes_is_not_meaning(void)
 {
@@ -847,6 +880,7 @@ int main(void)
     RUN(what_tables_say_is_meaning_and_in_which_order_is_not);
     RUN(what_a_calendar_function_is_of_is_meaning_and_how_a_date_is_written_is_not);
     RUN(labels_plans_and_layout_are_not_meaning);
+    RUN(what_meets_an_instant_and_how_long_before_it_is_meaning);
     RUN(the_order_of_events_fields_and_attributes_is_not_meaning);
     RUN(metrics_nest_64_deep_in_whatever_order_they_stand);
     RUN(a_chain_of_50000_metrics_is_refused_before_the_stack_ends);

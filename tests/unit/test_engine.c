@@ -2,6 +2,7 @@
 
 #define T0 INT64_C(1700000000000) /* 2023-11-14T22:13:20Z */
 #define DAY ((int64_t)TAGD_MS_DAY)
+#define HOUR INT64_C(3600000)
 #define ACTIVITY                                                                                                       \
     "\"b.activity\":{\"tags\":[{\"tag\":\"lost\",\"when\":\"since(interaction) > "                                     \
     "90d\"},{\"tag\":\"dormant\",\"when\":\"since(interaction) >= 30d\"},{\"tag\":\"fresh\",\"when\":\"true\"}]}"
@@ -199,6 +200,72 @@ static void until_falls_to_its_instant_and_below(void)
     shop_event(&shop, "order.paid", T0, "{\"due\":\"2023-11-15T02:13:20Z\"}"); /* four hours on */
     shop_time(&shop, T0 + 10 * DAY);
     CHECK(shop_saw(&shop, "d.due ->later@1700000000000;d.due later>soon@1700010800000;d.due soon>over@1700014400001;"));
+    shop_close(&shop);
+}
+
+static void the_earliest_instant_that_nothing_has_met_is_the_next(void)
+{
+    struct shop shop =
+        shop_open("", "\"d.next\":{\"tags\":[{\"tag\":\"over\",\"when\":\"until_next(due, buys, login) < 0s\"},"
+                      "{\"tag\":\"soon\",\"when\":\"until_next(due, buys, login) <= 1h\"},"
+                      "{\"tag\":\"later\",\"when\":\"until_next(due, buys, login) is not null\"}]}");
+    shop_event(&shop, "order.paid", T0, "{}");
+    shop_event(&shop, "login", T0, "{}");
+    CHECK(shop_saw(&shop, ""));
+    shop_event(&shop, "order.paid", T0 + 1, "{\"due\":\"2023-11-15T03:13:20Z\"}"); /* T0 and five hours */
+    shop_event(&shop, "order.paid", T0 + 2, "{\"due\":\"2023-11-15T01:13:20Z\"}"); /* three */
+    CHECK(shop_saw(&shop, "d.next ->later@1700000000001;"));
+    shop_time(&shop, T0 + 4 * HOUR - 1);
+    CHECK(shop_saw(&shop, "d.next later>soon@1700007200000;d.next soon>over@1700010800001;"));
+    shop_event(&shop, "login", T0 + 4 * HOUR - 1, "{}"); /* meets the earlier one */
+    CHECK(shop_saw(&shop, "d.next over>later@1700014399999;"));
+    shop_time(&shop, T0 + 6 * HOUR);
+    CHECK(shop_saw(&shop, "d.next later>soon@1700014400000;d.next soon>over@1700018000001;"));
+    shop_event(&shop, "login", T0 + 6 * HOUR, "{}");
+    CHECK(shop_saw(&shop, "d.next over>-@1700021600000;"));
+    CHECK(tagd_profile_due(shop.profile) == TAGD_NEVER);
+    shop_close(&shop);
+}
+
+/* Each row: when an instant three hours after T0 is given, when something meets it, and whether that is so. */
+static void an_instant_is_met_after_it_was_given_and_no_more_than_the_span_before_it(void)
+{
+    static const struct {
+        int64_t given, meets;
+        bool met;
+    } rows[] = {{0, 2 * HOUR, true},           {0, 2 * HOUR - 1, false},       {0, 30 * HOUR, true},
+                {2 * HOUR, 2 * HOUR, false},   {2 * HOUR, 2 * HOUR + 1, true}, {10 * HOUR, 10 * HOUR + 1, true},
+                {10 * HOUR, 10 * HOUR, false}, {10 * HOUR, 9 * HOUR, false}};
+    for (size_t i = 0; i < 2 * (sizeof rows / sizeof *rows); i++) {
+        bool late = i % 2; /* what was first comes last */
+        int64_t given = T0 + rows[i / 2].given, meets = T0 + rows[i / 2].meets;
+        struct shop shop =
+            shop_open("", "\"d.open\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"until_next(due, order.paid, "
+                          "login, 1h) is not null\"}]}");
+        bool login_first = (meets < given) != late;
+        for (int k = 0; k < 2; k++) {
+            if ((k == 0) == login_first)
+                shop_event(&shop, "login", meets, "{}");
+            else
+                shop_event(&shop, "order.paid", given, "{\"due\":\"2023-11-15T01:13:20Z\"}");
+        }
+        CHECK((tagd_profile_tag(shop.profile, 0) == 0) == !rows[i / 2].met);
+        shop_close(&shop);
+    }
+}
+
+static void an_instant_that_is_given_again_is_open_again(void)
+{
+    struct shop shop =
+        shop_open("", "\"d.open\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"until_next(due, order.paid, login, "
+                      "1h) is not null\"}]},\"v.n\":{\"value\":\"distinct(due, order.paid)\"}");
+    const char *due = "{\"due\":\"2023-11-15T01:13:20Z\"}";
+    shop_event(&shop, "order.paid", T0, due);
+    shop_event(&shop, "login", T0 + 3 * HOUR, "{}");
+    shop_event(&shop, "order.paid", T0 + 4 * HOUR, due);
+    shop_event(&shop, "login", T0 + 5 * HOUR, "{}");
+    CHECK(shop_saw(&shop, "d.open ->yes@1700000000000;v.n ->1@1700000000000;d.open yes>-@1700010800000;"
+                          "d.open ->yes@1700014400000;d.open yes>-@1700018000000;"));
     shop_close(&shop);
 }
 
@@ -774,6 +841,9 @@ int main(void)
     RUN(distinct_counts_values_and_days_count_local_days);
     RUN(the_least_leaves_its_window_and_the_next_least_counts);
     RUN(until_falls_to_its_instant_and_below);
+    RUN(the_earliest_instant_that_nothing_has_met_is_the_next);
+    RUN(an_instant_is_met_after_it_was_given_and_no_more_than_the_span_before_it);
+    RUN(an_instant_that_is_given_again_is_open_again);
     RUN(a_birthday_comes_at_local_midnight_every_year);
     RUN(a_week_before_a_birthday_ends_the_day_after_it);
     RUN(an_age_grows_at_the_birthdays_local_midnight);
