@@ -75,6 +75,9 @@ python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:1000 --jobs
 step "the churn model: CDNOW's 2,357 customers, against the paper, lifetimes and 50 digits"
 $venv/bin/pytest -q -s tests/model
 
+step "the four catalogs: every row, at its threshold and a unit below"
+$venv/bin/pytest -q tests/catalogs
+
 step "schemas: three independent validators over schemas, samples and what comes out"
 $venv/bin/pytest -q tests/schemas
 

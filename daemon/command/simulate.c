@@ -41,7 +41,8 @@ struct simulation {
     uint32_t n_heap, cap_heap;
     struct tagd_buf out;
     struct tagd_str subject;
-    int64_t time_ms;         /* the shard's */
+    int64_t time_ms; /* the shard's */
+    struct tagd_members *members;
     struct tagd_tally tally; /* from the beginning: the population itself */
     bool began;              /* the present customer has no profile yet */
     uint64_t lines, bad, changes;
@@ -223,6 +224,7 @@ static void simulation_free(struct simulation *sim)
     tagd_arena_free(&sim->arena);
     tagd_ids_free(&sim->ids);
     tagd_tally_free(&sim->tally);
+    tagd_members_free(sim->members);
     tagd_profile_free(sim->profile);
     tagd_engine_free(sim->engine);
     tagd_catalog_free(sim->catalog);
@@ -294,7 +296,8 @@ int tagd_command_simulate(int argc, char **argv)
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     sim.engine = tagd_engine_new(sim.catalog, HORIZON_MS);
     sim.profile = tagd_profile_new(sim.catalog);
-    tagd_tally_begin(&sim.tally, sim.catalog);
+    sim.members = tagd_members_new(sim.catalog);
+    tagd_tally_begin(&sim.tally, sim.members);
     if (population)
         tagd_engine_watch(sim.engine, tagd_tally_move, &sim.tally);
     sim.rules = tagd_line_rules(sim.catalog);

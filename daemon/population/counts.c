@@ -102,15 +102,17 @@ int64_t tagd_population_day(const struct tagd_catalog *catalog, int64_t watermar
 
 /* ---- the table ---- */
 
-static uint64_t hash_of(int64_t set, struct tagd_str member)
+static struct tagd_member member_of(struct tagd_str text)
 {
-    return tagd_hash64(member) ^ (uint64_t)set * UINT64_C(0x9E3779B97F4A7C15);
+    return (struct tagd_member){text, tagd_hash64(text)};
 }
 
 /* The slot of the count, or the empty one where it belongs. */
-static uint32_t slot_of(const struct tagd_counts *counts, int64_t set, struct tagd_str member)
+static uint32_t slot_of(const struct tagd_counts *counts, int64_t set, const struct tagd_member *of)
 {
-    uint32_t mask = (uint32_t)(counts->n_slots - 1), slot = (uint32_t)hash_of(set, member) & mask;
+    uint64_t hash = of->hash ^ (uint64_t)set * UINT64_C(0x9E3779B97F4A7C15);
+    uint32_t mask = (uint32_t)(counts->n_slots - 1), slot = (uint32_t)hash & mask;
+    struct tagd_str member = of->text;
     for (; counts->slots[slot] != 0; slot = (slot + 1) & mask) {
         const struct tagd_count *count = &counts->at[counts->slots[slot] - 1];
         if (count->set == set && count->n == member.n && memcmp(counts->text.p + count->at, member.p, member.n) == 0)
@@ -128,24 +130,32 @@ static void grow(struct tagd_counts *counts)
     free(counts->slots);
     counts->slots = tagd_xcalloc(counts->n_slots, sizeof(*counts->slots));
     for (size_t i = 0; i < counts->n; i++) {
-        counts->at[i].slot = slot_of(counts, counts->at[i].set, tagd_counts_member(counts, i));
+        struct tagd_member member = member_of(tagd_counts_member(counts, i));
+        counts->at[i].slot = slot_of(counts, counts->at[i].set, &member);
         counts->slots[counts->at[i].slot] = (uint32_t)i + 1;
     }
 }
 
-void tagd_counts_add(struct tagd_counts *counts, int64_t set, struct tagd_str member, int64_t by)
+void tagd_counts_add_member(struct tagd_counts *counts, int64_t set, const struct tagd_member *member, int64_t by)
 {
+    struct tagd_str text = member->text;
     if (counts->n == counts->cap)
         grow(counts);
     uint32_t slot = slot_of(counts, set, member);
     if (counts->slots[slot] == 0) {
-        tagd_buf_reserve(&counts->text, member.n + 1); /* never NULL */
+        tagd_buf_reserve(&counts->text, text.n + 1); /* never NULL */
         counts->at[counts->n] =
-            (struct tagd_count){.set = set, .at = counts->text.n, .n = (uint32_t)member.n, .slot = slot};
-        tagd_buf_add_str(&counts->text, member);
+            (struct tagd_count){.set = set, .at = counts->text.n, .n = (uint32_t)text.n, .slot = slot};
+        tagd_buf_add_str(&counts->text, text);
         counts->slots[slot] = (uint32_t)++counts->n;
     }
     counts->at[counts->slots[slot] - 1].value += by;
+}
+
+void tagd_counts_add(struct tagd_counts *counts, int64_t set, struct tagd_str member, int64_t by)
+{
+    struct tagd_member hashed = member_of(member);
+    tagd_counts_add_member(counts, set, &hashed, by);
 }
 
 static void add_in_all(struct tagd_counts *counts, const struct tagd_catalog *catalog, int64_t set, int64_t by)
@@ -164,24 +174,30 @@ void tagd_counts_add_tag(struct tagd_counts *counts, const struct tagd_catalog *
         tagd_counts_add(counts, set, tag, by);
 }
 
-void tagd_counts_add_pair(struct tagd_counts *counts, const struct tagd_catalog *catalog, size_t breakdown,
-                          struct tagd_str first, struct tagd_str second, int64_t by)
+struct tagd_str tagd_counts_pair(struct tagd_counts *counts, struct tagd_str first, struct tagd_str second)
 {
     struct tagd_buf *member = &counts->member;
-    int64_t set = tagd_set_breakdown(catalog, breakdown);
-    add_in_all(counts, catalog, set, by);
     member->n = 0;
     tagd_buf_add_i64(member, (int64_t)first.n);
     tagd_buf_add_byte(member, '|');
     tagd_buf_add_str(member, first);
     tagd_buf_add_byte(member, '|');
     tagd_buf_add_str(member, second);
-    tagd_counts_add(counts, set, (struct tagd_str){member->p, member->n}, by);
+    return (struct tagd_str){member->p, member->n};
+}
+
+void tagd_counts_add_pair(struct tagd_counts *counts, const struct tagd_catalog *catalog, size_t breakdown,
+                          struct tagd_str first, struct tagd_str second, int64_t by)
+{
+    int64_t set = tagd_set_breakdown(catalog, breakdown);
+    add_in_all(counts, catalog, set, by);
+    tagd_counts_add(counts, set, tagd_counts_pair(counts, first, second), by);
 }
 
 int64_t tagd_counts_get(const struct tagd_counts *counts, int64_t set, struct tagd_str member)
 {
-    uint32_t found = counts->n == 0 ? 0 : counts->slots[slot_of(counts, set, member)];
+    struct tagd_member hashed = member_of(member);
+    uint32_t found = counts->n == 0 ? 0 : counts->slots[slot_of(counts, set, &hashed)];
     return found == 0 ? 0 : counts->at[found - 1].value;
 }
 
@@ -204,6 +220,70 @@ void tagd_counts_free(struct tagd_counts *counts)
     tagd_buf_free(&counts->text);
     tagd_buf_free(&counts->member);
     *counts = (struct tagd_counts){0};
+}
+
+/* ---- members known beforehand ---- */
+
+static struct tagd_member kept(struct tagd_members *members, const struct tagd_buf *text)
+{
+    return member_of(tagd_arena_copy(&members->arena, text->p, text->n));
+}
+
+/* Of one tag, or of all of a value's. */
+static void add_members(struct tagd_members *members, size_t dimension, uint32_t at, const char *tag,
+                        struct tagd_buf *text)
+{
+    bool by_tag = tag != NULL && members->catalog->dimensions[dimension].kind != TAGD_KIND_ALERT;
+    members->tags[at] = member_of(tagd_str_of(tag == NULL ? "" : tag));
+    text->n = 0;
+    tagd_buf_add_byte(text, '+');
+    tagd_set_dimension_name(members->catalog, dimension, text);
+    if (by_tag)
+        tagd_buf_printf(text, "|%s", tag);
+    members->came[at] = kept(members, text);
+    text->p[0] = '-';
+    members->left[at] = kept(members, text);
+}
+
+struct tagd_members *tagd_members_new(const struct tagd_catalog *catalog)
+{
+    struct tagd_members *members = tagd_xcalloc(1, sizeof(*members));
+    size_t n = 0;
+    struct tagd_buf text = {0};
+    members->catalog = catalog;
+    members->customers = member_of(TAGD_STR("customers"));
+    members->base = tagd_xcalloc(catalog->n_dimensions + 1, sizeof(*members->base));
+    for (size_t d = 0; d < catalog->n_dimensions; d++) {
+        members->base[d] = (uint32_t)n;
+        n += catalog->dimensions[d].n_rules;
+    }
+    members->tags = tagd_xcalloc(n + 1, sizeof(*members->tags));
+    members->came = tagd_xcalloc(n + 1, sizeof(*members->came));
+    members->left = tagd_xcalloc(n + 1, sizeof(*members->left));
+    for (size_t d = 0; d < catalog->n_dimensions; d++)
+        for (uint32_t i = 0; i < catalog->dimensions[d].n_rules; i++)
+            add_members(members, d, members->base[d] + i, catalog->dimensions[d].rules[i].tag, &text);
+    members->all = tagd_xcalloc((size_t)tagd_sets(catalog), sizeof(*members->all));
+    for (int64_t set = 0; set < tagd_sets(catalog); set++) {
+        text.n = 0;
+        tagd_set_name(catalog, set, &text);
+        members->all[set] = kept(members, &text);
+    }
+    tagd_buf_free(&text);
+    return members;
+}
+
+void tagd_members_free(struct tagd_members *members)
+{
+    if (members == NULL)
+        return;
+    free(members->base);
+    free(members->tags);
+    free(members->came);
+    free(members->left);
+    free(members->all);
+    tagd_arena_free(&members->arena);
+    free(members);
 }
 
 /* ---- a profile ---- */

@@ -68,11 +68,30 @@ void tagd_counts_add_tag(struct tagd_counts *counts, const struct tagd_catalog *
                          struct tagd_str tag, int64_t by);
 void tagd_counts_add_pair(struct tagd_counts *counts, const struct tagd_catalog *catalog, size_t breakdown,
                           struct tagd_str first, struct tagd_str second, int64_t by);
+/* A pair's member; it lives until the next one is made. */
+struct tagd_str tagd_counts_pair(struct tagd_counts *counts, struct tagd_str first, struct tagd_str second);
 int64_t tagd_counts_get(const struct tagd_counts *counts, int64_t set, struct tagd_str member);
 /* It lives until the next one is added. */
 struct tagd_str tagd_counts_member(const struct tagd_counts *counts, size_t i);
 void tagd_counts_clear(struct tagd_counts *counts);
 void tagd_counts_free(struct tagd_counts *counts);
+/* Members that a catalog knows beforehand, so that counting builds and hashes no names. */
+struct tagd_member {
+    struct tagd_str text;
+    uint64_t hash;
+};
+struct tagd_members {
+    const struct tagd_catalog *catalog;
+    struct tagd_arena arena;
+    uint32_t *base; /* by dimension: where its tags begin, in what follows; a value has one place there */
+    struct tagd_member *tags, *came, *left;
+    struct tagd_member *all; /* of `all`, by set */
+    struct tagd_member customers;
+};
+struct tagd_members *tagd_members_new(const struct tagd_catalog *catalog);
+void tagd_members_free(struct tagd_members *members); /* NULL is fine */
+void tagd_counts_add_member(struct tagd_counts *counts, int64_t set, const struct tagd_member *member, int64_t by);
+
 /* Adds a stored profile: over all of a shard this is what its sets but those of days must be. */
 void tagd_counts_profile(struct tagd_counts *counts, const struct tagd_profile *profile,
                          const struct tagd_catalog *catalog);
@@ -89,7 +108,7 @@ struct tagd_left { /* what the present customer had in a dimension before it mov
     size_t at, n; /* its text */
 };
 struct tagd_tally { /* zeroed it is new */
-    const struct tagd_catalog *catalog;
+    const struct tagd_members *members;
     struct tagd_counts counts;
     struct tagd_move *moves; /* all there were since it began */
     size_t n_moves, cap_moves;
@@ -98,7 +117,7 @@ struct tagd_tally { /* zeroed it is new */
     uint32_t *place; /* by dimension: in left, + 1; 0: it hasn't moved */
     struct tagd_buf text;
 };
-void tagd_tally_begin(struct tagd_tally *tally, const struct tagd_catalog *catalog);
+void tagd_tally_begin(struct tagd_tally *tally, const struct tagd_members *members);
 /* What an engine tells its watcher of the present customer. */
 void tagd_tally_move(void *tally, size_t dimension, struct tagd_tag from, struct tagd_tag into, int64_t at_ms);
 /* All of the customer is done: this is the profile as it will be stored. began: it wasn't there before. */

@@ -7,15 +7,16 @@
 
 #include "catalog/compiled.h"
 
-static void tally_of(struct tagd_tally *tally, const struct tagd_catalog *catalog)
+static void tally_of(struct tagd_tally *tally, const struct tagd_members *members)
 {
-    if (tally->catalog == catalog)
+    size_t n = members->catalog->n_dimensions;
+    if (tally->members == members)
         return;
     free(tally->left);
     free(tally->place);
-    tally->catalog = catalog;
-    tally->left = tagd_xcalloc(catalog->n_dimensions + 1, sizeof(*tally->left));
-    tally->place = tagd_xcalloc(catalog->n_dimensions + 1, sizeof(*tally->place));
+    tally->members = members;
+    tally->left = tagd_xcalloc(n + 1, sizeof(*tally->left));
+    tally->place = tagd_xcalloc(n + 1, sizeof(*tally->place));
     tally->n_left = 0;
 }
 
@@ -26,9 +27,9 @@ static void forget_customer(struct tagd_tally *tally)
     tally->n_left = tally->text.n = 0;
 }
 
-void tagd_tally_begin(struct tagd_tally *tally, const struct tagd_catalog *catalog)
+void tagd_tally_begin(struct tagd_tally *tally, const struct tagd_members *members)
 {
-    tally_of(tally, catalog);
+    tally_of(tally, members);
     forget_customer(tally);
     tagd_counts_clear(&tally->counts);
     tally->n_moves = 0;
@@ -36,21 +37,38 @@ void tagd_tally_begin(struct tagd_tally *tally, const struct tagd_catalog *catal
 
 /* ---- moves ---- */
 
-/* Came to the tag, or left it, on that day. */
-static void count_day(struct tagd_tally *tally, size_t dimension, struct tagd_str tag, bool came, int64_t day)
+/* Where the tag stands among the members that are known beforehand. */
+static uint32_t place_of(const struct tagd_members *members, size_t dimension, struct tagd_tag tag)
 {
-    const struct tagd_dimension *of = &tally->catalog->dimensions[dimension];
+    return members->base[dimension] + (uint32_t)tag.index;
+}
+
+/* Of a value it is built. */
+static struct tagd_str day_member(struct tagd_tally *tally, size_t dimension, struct tagd_str tag, bool came)
+{
     struct tagd_buf *member = &tally->counts.member;
-    if (tag.p == NULL)
-        return;
+    const struct tagd_member *of = came ? tally->members->came : tally->members->left;
+    struct tagd_str all = of[tally->members->base[dimension]].text;
     member->n = 0;
-    tagd_buf_add_byte(member, came ? '+' : '-');
-    tagd_set_dimension_name(tally->catalog, dimension, member);
-    if (of->by_day && of->kind != TAGD_KIND_ALERT) {
-        tagd_buf_add_byte(member, '|');
-        tagd_buf_add_str(member, tag);
+    tagd_buf_add_str(member, all);
+    tagd_buf_add_byte(member, '|');
+    tagd_buf_add_str(member, tag);
+    return (struct tagd_str){member->p, member->n};
+}
+
+/* Came to the tag, or left it, on that day. */
+static void count_day(struct tagd_tally *tally, size_t dimension, struct tagd_tag tag, bool came, int64_t day)
+{
+    const struct tagd_members *members = tally->members;
+    const struct tagd_dimension *of = &members->catalog->dimensions[dimension];
+    if (tag.index < 0)
+        return;
+    if (of->is_value && of->by_day) {
+        tagd_counts_add(&tally->counts, tagd_set_day(day), day_member(tally, dimension, tag.text, came), 1);
+        return;
     }
-    tagd_counts_add(&tally->counts, tagd_set_day(day), (struct tagd_str){member->p, member->n}, 1);
+    uint32_t place = place_of(members, dimension, tag);
+    tagd_counts_add_member(&tally->counts, tagd_set_day(day), came ? &members->came[place] : &members->left[place], 1);
 }
 
 static void keep_move(struct tagd_tally *tally, struct tagd_move move)
@@ -65,10 +83,10 @@ static void keep_move(struct tagd_tally *tally, struct tagd_move move)
 void tagd_tally_move(void *to, size_t dimension, struct tagd_tag from, struct tagd_tag into, int64_t at_ms)
 {
     struct tagd_tally *tally = to;
-    int64_t day = tagd_local_day(tally->catalog, at_ms);
+    int64_t day = tagd_local_day(tally->members->catalog, at_ms);
     keep_move(tally, (struct tagd_move){(uint32_t)dimension, from.index, into.index});
-    count_day(tally, dimension, from.text, false, day);
-    count_day(tally, dimension, into.text, true, day);
+    count_day(tally, dimension, from, false, day);
+    count_day(tally, dimension, into, true, day);
     if (tally->place[dimension] != 0)
         return;
     tally->left[tally->n_left] = (struct tagd_left){(uint32_t)dimension, from.index, tally->text.n, from.text.n};
@@ -101,20 +119,32 @@ static bool same_tag(struct tagd_tag a, struct tagd_tag b)
 
 static void count_tag(struct tagd_tally *tally, size_t dimension, struct tagd_tag tag, int64_t by)
 {
-    if (tag.index >= 0)
-        tagd_counts_add_tag(&tally->counts, tally->catalog, dimension, tag.text, by);
+    const struct tagd_members *members = tally->members;
+    const struct tagd_dimension *of = &members->catalog->dimensions[dimension];
+    int64_t set = tagd_set_dimension(dimension);
+    if (tag.index < 0)
+        return;
+    tagd_counts_add_member(&tally->counts, TAGD_SET_ALL, &members->all[set], by);
+    if (of->is_value)
+        tagd_counts_add(&tally->counts, set, tag.text, by);
+    else if (of->kind != TAGD_KIND_ALERT)
+        tagd_counts_add_member(&tally->counts, set, &members->tags[place_of(members, dimension, tag)], by);
 }
 
 static void count_pair(struct tagd_tally *tally, size_t i, struct tagd_tag a, struct tagd_tag b, int64_t by)
 {
-    if (a.index >= 0 && b.index >= 0)
-        tagd_counts_add_pair(&tally->counts, tally->catalog, i, a.text, b.text, by);
+    int64_t set = tagd_set_breakdown(tally->members->catalog, i);
+    if (a.index < 0 || b.index < 0)
+        return;
+    tagd_counts_add_member(&tally->counts, TAGD_SET_ALL, &tally->members->all[set], by);
+    tagd_counts_add(&tally->counts, set, tagd_counts_pair(&tally->counts, a.text, b.text), by);
 }
 
 static void count_pairs(struct tagd_tally *tally, const struct tagd_profile *profile)
 {
-    for (size_t i = 0; i < tally->catalog->n_breakdowns; i++) {
-        const struct tagd_breakdown *pair = &tally->catalog->breakdowns[i];
+    const struct tagd_catalog *catalog = tally->members->catalog;
+    for (size_t i = 0; i < catalog->n_breakdowns; i++) {
+        const struct tagd_breakdown *pair = &catalog->breakdowns[i];
         if (tally->place[pair->a] == 0 && tally->place[pair->b] == 0)
             continue;
         struct tagd_tag was_a = tag_before(tally, profile, pair->a), was_b = tag_before(tally, profile, pair->b);
@@ -129,7 +159,7 @@ static void count_pairs(struct tagd_tally *tally, const struct tagd_profile *pro
 void tagd_tally_customer(struct tagd_tally *tally, const struct tagd_profile *profile, bool began)
 {
     if (began)
-        tagd_counts_add(&tally->counts, TAGD_SET_ALL, TAGD_STR("customers"), 1);
+        tagd_counts_add_member(&tally->counts, TAGD_SET_ALL, &tally->members->customers, 1);
     for (size_t i = 0; i < tally->n_left; i++) {
         size_t dimension = tally->left[i].dimension;
         struct tagd_tag before = tag_before(tally, profile, dimension), now = tag_now(profile, dimension);

@@ -565,7 +565,7 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
     const struct tagd_limits *limits = tagd_engine_limits(context->engine);
     const struct tagd_catalog *catalog = context->config->catalog;
     batch->context = context;
-    tagd_tally_begin(&batch->tally, catalog);
+    tagd_tally_begin(&batch->tally, context->members);
     if (!batch->settle)
         tagd_engine_watch(context->engine, tagd_tally_move, &batch->tally);
     batch->next_due_ms = op->u.load.due_to_ms != INT64_MIN ? op->u.load.next_due_ms : batch->shard->next_due_ms;
@@ -607,7 +607,7 @@ void tagd_batch_try(struct tagd_batch *batch, struct tagd_shard_context *context
     struct tagd_error why; /* a profile that can't be read is for apply to tell */
     batch->context = context;
     batch->subject = customer->id;
-    tagd_tally_begin(&batch->tally, context->config->catalog);
+    tagd_tally_begin(&batch->tally, context->members);
     tagd_engine_watch(context->engine, tagd_tally_move, &batch->tally);
     if (step->item + 1 == customer->first && (bytes.n == 0 || !tagd_profile_decode(profile, bytes, &why)))
         tagd_profile_clear(profile);

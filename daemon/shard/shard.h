@@ -67,6 +67,7 @@ struct tagd_shard_context {
     struct tagd_profile *profile;
     struct tagd_emit emit;
     struct tagd_worker_stats *stats;
+    struct tagd_members *members;
     struct tagd_flow *flow; /* NULL: nobody asks */
 };
 

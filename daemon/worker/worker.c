@@ -1389,6 +1389,7 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
     worker->context = (struct tagd_shard_context){.config = &worker->config, .stats = &worker->stats};
     worker->context.engine = tagd_engine_new(config->catalog, config->horizon_ms);
     worker->context.profile = tagd_profile_new(config->catalog);
+    worker->context.members = tagd_members_new(config->catalog);
     worker->context.flow = tagd_flow_new(config->catalog);
     worker->context.emit = (struct tagd_emit){config->catalog, config->group, config->carry, 0, false};
     worker->stats.watermark_min_ms = INT64_MIN;
@@ -1419,6 +1420,7 @@ void tagd_worker_free(struct tagd_worker *worker)
     tagd_arena_free(&worker->arena);
     tagd_counts_free(&worker->takeover.counts);
     tagd_flow_free(worker->context.flow);
+    tagd_members_free(worker->context.members);
     tagd_profile_free(worker->context.profile);
     tagd_engine_free(worker->context.engine);
     free(worker);

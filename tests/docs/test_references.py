@@ -48,7 +48,7 @@ def test_every_function_has_an_example():
     listed = set(re.findall(r"\[`(\w+)\(", text_of(CATALOG_MD)))
     assert listed == {"count", "sum", "avg", "min", "max", "distinct", "top", "days", "first", "latest", "since", "since_first", "until", "until_next", "days_until",
                       "was", "previous", "held",
-                      "years", "lookup"}
+                      "years", "lookup", "p_alive"}
     for name in listed:
         section = re.search(rf"^### {name}\n(.*?)(?=^##)", text_of(CATALOG_MD), re.DOTALL | re.MULTILINE)[1]
         assert f"{name}(" in section and "```text changes" in section, name

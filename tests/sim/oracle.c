@@ -147,8 +147,9 @@ void sim_oracle_run(struct sim *sim)
         return;
     struct tagd_engine *engine = tagd_engine_new(plan->catalog, 100000);
     struct tagd_profile *profile = tagd_profile_new(plan->catalog);
+    sim->members = tagd_members_new(plan->catalog);
     for (uint32_t shard = 0; shard < SIM_SHARDS; shard++)
-        tagd_tally_begin(&sim->tallies[shard], plan->catalog);
+        tagd_tally_begin(&sim->tallies[shard], sim->members);
     for (int customer = 0; customer < (int)plan->n_customers; customer++)
         run_customer(sim, engine, profile, customer, events);
     tagd_profile_free(profile);

@@ -703,6 +703,7 @@ static void close_run(struct sim *sim)
     tagd_counts_free(&sim->recount);
     for (uint32_t shard = 0; shard < SIM_SHARDS; shard++)
         tagd_tally_free(&sim->tallies[shard]);
+    tagd_members_free(sim->members);
 }
 
 enum sim_result sim_run(struct sim *sim, const struct sim_options *options, struct sim_coverage *coverage)

@@ -498,6 +498,7 @@ struct sim {
     struct sim_customer_truth truth[SIM_CUSTOMERS];
     struct tagd_profile *profile; /* for a look into stored ones */
     struct tagd_counts recount;
+    struct tagd_members *members;
     struct tagd_tally tallies[SIM_SHARDS]; /* what is right, by shard */
     uint64_t starts;                       /* of workers */
     bool happened[SIM_FAULTS];

@@ -103,7 +103,8 @@ static void who_comes_and_leaves_in_one_batch_counts_by_day_alone(void)
 {
     struct shop shop = shop_open("", DIMENSIONS);
     struct tagd_tally tally = {0};
-    tagd_tally_begin(&tally, shop.catalog);
+    struct tagd_members *members = tagd_members_new(shop.catalog);
+    tagd_tally_begin(&tally, members);
     tagd_tally_move(&tally, 1, tag(-1, NULL), tag(1, "low"), T0);
     tagd_tally_move(&tally, 1, tag(1, "low"), tag(0, "high"), T0);
     tagd_tally_move(&tally, 1, tag(0, "high"), tag(-1, NULL), T0);
@@ -112,9 +113,10 @@ static void who_comes_and_leaves_in_one_batch_counts_by_day_alone(void)
                      "2023-11-14 +v.level|high 1;2023-11-14 +v.level|low 1;2023-11-14 -v.level|high 1;2023-11-14 "
                      "-v.level|low 1;"));
     CHECK(tally.n_moves == 3);
-    tagd_tally_begin(&tally, shop.catalog);
+    tagd_tally_begin(&tally, members);
     CHECK(counts_are(shop.catalog, &tally.counts, "") && tally.n_moves == 0);
     tagd_tally_free(&tally);
+    tagd_members_free(members);
     shop_close(&shop);
 }
 
@@ -122,22 +124,24 @@ static void an_alert_counts_where_it_is_raised_and_has_no_tags(void)
 {
     struct shop shop = shop_open(ALERTS, DIMENSIONS);
     struct tagd_tally tally = {0};
+    struct tagd_members *members = tagd_members_new(shop.catalog);
     tagd_engine_watch(shop.engine, tagd_tally_move, &tally);
-    tagd_tally_begin(&tally, shop.catalog);
+    tagd_tally_begin(&tally, members);
     shop_event(&shop, "order.paid", T0, "{}");
     shop_event(&shop, "order.paid", T0 + 1, "{}");
     tagd_tally_customer(&tally, shop.profile, true);
-    tagd_tally_begin(&tally, shop.catalog);
+    tagd_tally_begin(&tally, members);
     shop_time(&shop, T0 + 10001);
     tagd_tally_customer(&tally, shop.profile, false);
     CHECK(counts_are(shop.catalog, &tally.counts,
                      "2023-11-14 +alert:loss 1;2023-11-14 +b.activity|silent 1;2023-11-14 -b.activity|busy 1;all "
                      "alert:loss 1;b.activity silent 1;b.activity busy -1;"));
-    tagd_tally_begin(&tally, shop.catalog);
+    tagd_tally_begin(&tally, members);
     shop_event(&shop, "login", T0 + 20000, "{}");
     tagd_tally_customer(&tally, shop.profile, false);
     CHECK(tagd_counts_get(&tally.counts, TAGD_SET_ALL, TAGD_STR("alert:loss")) == -1);
     tagd_tally_free(&tally);
+    tagd_members_free(members);
     shop_close(&shop);
 }
 
@@ -145,7 +149,8 @@ static void a_day_begins_at_the_catalogs_midnight(void)
 {
     struct shop shop = shop_open("\"timezone\":\"+08:00\",", DIMENSIONS);
     struct tagd_tally tally = {0};
-    tagd_tally_begin(&tally, shop.catalog);
+    struct tagd_members *members = tagd_members_new(shop.catalog);
+    tagd_tally_begin(&tally, members);
     tagd_tally_move(&tally, 0, tag(-1, NULL), tag(1, "busy"), MIDNIGHT - 8 * 3600000 - 1);
     tagd_tally_move(&tally, 0, tag(1, "busy"), tag(-1, NULL), MIDNIGHT - 8 * 3600000);
     CHECK(counts_are(shop.catalog, &tally.counts, "2023-11-14 +b.activity|busy 1;2023-11-15 -b.activity|busy 1;"));
@@ -153,6 +158,7 @@ static void a_day_begins_at_the_catalogs_midnight(void)
           tagd_population_day(shop.catalog, INT64_MIN, MIDNIGHT - 8 * 3600000));
     CHECK(tagd_population_day(shop.catalog, INT64_MIN, INT64_MIN) == INT64_MIN);
     tagd_tally_free(&tally);
+    tagd_members_free(members);
     shop_close(&shop);
 }
 
@@ -162,6 +168,7 @@ static void tallies_add_up_to_what_the_profiles_say(void)
     enum { CUSTOMERS = 7 };
     struct shop shop = shop_open(ALERTS BREAKDOWNS, DIMENSIONS);
     struct tagd_tally tally = {0};
+    struct tagd_members *members = tagd_members_new(shop.catalog);
     struct tagd_counts sums = {0}, recount = {0};
     struct tagd_buf bytes[CUSTOMERS] = {{0}};
     struct tagd_error error;
@@ -169,7 +176,7 @@ static void tallies_add_up_to_what_the_profiles_say(void)
     int64_t at = T0;
     tagd_engine_watch(shop.engine, tagd_tally_move, &tally);
     for (int batch = 0; batch < 300; batch++) {
-        tagd_tally_begin(&tally, shop.catalog);
+        tagd_tally_begin(&tally, members);
         for (int c = 0; c < CUSTOMERS; c++) {
             static const char *const categories[] = {"tea", "a|b", "", "3|x|y"};
             bool known = bytes[c].n > 0;
@@ -219,6 +226,7 @@ static void tallies_add_up_to_what_the_profiles_say(void)
     tagd_counts_free(&sums);
     tagd_counts_free(&recount);
     tagd_tally_free(&tally);
+    tagd_members_free(members);
     shop_close(&shop);
 }
 
@@ -298,6 +306,7 @@ static void members_of_pairs_and_days_read_back_and_others_do_not(void)
     static const char *const no_pairs[] = {"", "|a|b", "3|a|b", "2|ab", "x|a|b", "9999999|a|b", "1a|b|c"};
     for (size_t i = 0; i < sizeof(no_pairs) / sizeof(no_pairs[0]); i++)
         CHECK(!tagd_pair_member(tagd_str_of(no_pairs[i]), &first, &second));
+    CHECK(!tagd_pair_member((struct tagd_str){"3|a|b|c", 5}, &first, &second)); /* what follows is no part of it */
     CHECK(tagd_day_member(catalog, TAGD_STR("+n.category|a|b"), &dimension, &of, &came) && dimension == 3 && came &&
           tagd_str_eq(of, TAGD_STR("a|b")));
     CHECK(tagd_day_member(catalog, TAGD_STR("-n.category"), &dimension, &of, &came) && !came && of.p == NULL);
