@@ -28,6 +28,8 @@ from validators import TAGD, read_jsonc  # noqa: E402
 CATALOGS = ("retail", "rfm", "accounts", "loyalty")
 BEGIN = time_ms("2026-03-02T00:00:00+08:00")
 CUSTOMER = "C1"
+SAMPLES = ROOT + "/deploy/catalogs/samples"
+END = time_ms("2026-12-01T00:00:00+08:00")  # of the samples
 WAYS = ("enters by event", "leaves by event", "enters by time", "leaves by time")
 
 
@@ -38,6 +40,11 @@ def path_of(catalog):
 def read_catalog(catalog):
     with open(path_of(catalog)) as file:
         return read_jsonc(file.read())
+
+
+def read_samples(catalog):
+    with open(f"{SAMPLES}/{catalog}.jsonl") as file:
+        return [json.loads(line) for line in file]
 
 
 def instant(text):
