@@ -160,7 +160,7 @@ def test_explain_tells_words_of_persons_what_waits_proposals_and_alerts(stack, d
             'tagd_proposals_closed_total{status="approved"}': 1, 'tagd_proposals_closed_total{status="rejected"}': 1, "tagd_stale_reviews_total": 1}
 
     def counted(metrics):  # events as they are applied, what came of them as it is committed
-        return {name: n for name, n in metrics.items() if n and re.match("tagd_(tag_changes|alerts|proposals|stale)", name)}
+        return {name: n for name, n in metrics.items() if n and re.match("tagd_(tag_changes|alerts|proposals|proposals_closed|stale_reviews)_total", name)}
     metrics = wait_for("all applied and committed, and time gone on", 20, lambda: (m := d.metrics()).get("tagd_events_total") == len(said) and
                        m['tagd_ignored_total{reason="undeclared"}'] == 1 and counted(m) == told and m)
     assert counted(metrics) == told
