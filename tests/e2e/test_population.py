@@ -290,8 +290,7 @@ def test_history_that_is_imported_counts(stack, daemon, tmp_path):
 
 def test_a_redis_that_came_back_older_has_the_population_of_its_profiles_and_after_the_repair_that_of_the_events(stack, daemon, tmp_path):
     events = portrait_events(4000, 800, 17)
-    catalog = {k: v for k, v in CATALOG.items() if k != "alerts"}
-    d = daemon(catalog, time="events", grace="0s", batch_events=200)
+    d = daemon(CATALOG, time="events", grace="0s", batch_events=200)
     d.create_topics(2)
     d.start()
     feed(stack, d, events[:2000])
@@ -306,7 +305,7 @@ def test_a_redis_that_came_back_older_has_the_population_of_its_profiles_and_aft
     wait_for("repaired", 60, lambda: d.metrics().get("tagd_repairs_total", 0) == 2)
     feed(stack, d, events[3000:], end_of(events))
     all_read(stack, d)
-    compare_all(stack, d, catalog, events, tmp_path)
+    compare_all(stack, d, CATALOG, events, tmp_path)
     d.stop()
 
 
