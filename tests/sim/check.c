@@ -14,7 +14,7 @@ int sim_customer_of(struct tagd_str id)
 
 static const char *find(struct tagd_str in, const char *what)
 {
-    const char *at = memmem(in.p, in.n, what, strlen(what));
+    const char *at = in.n == 0 ? NULL : memmem(in.p, in.n, what, strlen(what));
     return at == NULL ? NULL : at + strlen(what);
 }
 
