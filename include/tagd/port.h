@@ -242,8 +242,8 @@ struct tagd_op {
             size_t settle_max;             /* and up to so many customers of whom something is told; 0: don't ask */
             struct tagd_load_item *settle; /* results: with profile and told, in any order */
             size_t n_settle;
-            size_t walk_max;             /* and up to so many of all customers, from the walk_from-th on, in an order */
-            size_t walk_from;            /* that stays while nothing is written; 0: don't ask */
+            size_t walk_max;             /* and up to so many of all customers; 0: don't ask */
+            size_t walk_from;            /* from this one on, in an order that stays while nothing is written */
             struct tagd_load_item *walk; /* results: with their profiles */
             size_t n_walk;
         } load;
