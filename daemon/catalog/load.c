@@ -1466,6 +1466,8 @@ static void link_state(struct tagd_catalog *catalog)
     link_stirs(catalog);
     for (uint32_t i = 0; i < catalog->n_attributes; i++)
         catalog->attributes[i].dimensions = tagd_arena_zalloc(arena, catalog->n_dimensions + 1);
+    for (uint32_t i = 0; i < catalog->n_selectors; i++) /* some are older than the last dimension */
+        catalog->selectors[i].dimensions = tagd_arena_zalloc(arena, catalog->n_dimensions + 1);
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         for (uint32_t i = 0; i < catalog->dimensions[d].n_rules; i++)
             touch(catalog, catalog->dimensions[d].rules[i].when, d);

@@ -50,7 +50,6 @@ uint32_t tagd_state_selector(struct tagd_catalog *catalog, const struct tagd_mat
     *selector = (struct tagd_selector){.key = tagd_arena_copy(&catalog->arena, text.p, text.n).p};
     selector->by_type = tagd_arena_zalloc(&catalog->arena, catalog->n_types * sizeof *by_type);
     memcpy(selector->by_type, by_type, catalog->n_types * sizeof *by_type);
-    selector->dimensions = tagd_arena_zalloc(&catalog->arena, catalog->n_dimensions + 1);
     tagd_buf_free(&key);
     return catalog->n_selectors++;
 }
