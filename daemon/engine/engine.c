@@ -592,6 +592,14 @@ static const bool *closure_of(struct tagd_engine *engine)
 
 /* ---- time ---- */
 
+/* When time by itself changes a flagged dimension or ends a goal. */
+static int64_t due_of(struct tagd_engine *engine, struct tagd_profile *profile, const bool *flags)
+{
+    int64_t due = scan_next(engine, profile, flags, -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
+    int64_t goals = goals_due(profile);
+    return due < goals ? due : goals;
+}
+
 void tagd_engine_advance(struct tagd_engine *engine, struct tagd_profile *profile, int64_t to_ms, struct tagd_sink sink)
 {
     if (!profile->exists)
@@ -600,9 +608,7 @@ void tagd_engine_advance(struct tagd_engine *engine, struct tagd_profile *profil
         int64_t at = profile->due;
         flag_all(engine);
         settle(engine, profile, engine->flags, at, NULL, sink);
-        int64_t due = scan_next(engine, profile, engine->flags, -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
-        int64_t goals = goals_due(profile);
-        profile->due = due < goals ? due : goals;
+        profile->due = due_of(engine, profile, engine->flags);
         assert(profile->due > at);
         profile->clock = at > profile->clock ? at : profile->clock;
     }
@@ -616,7 +622,7 @@ void tagd_engine_repair(struct tagd_engine *engine, struct tagd_profile *profile
     flag_all(engine);
     settle(engine, profile, engine->flags, profile->clock, NULL, sink);
     engine->repairs = false;
-    profile->due = scan_next(engine, profile, engine->flags, -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
+    profile->due = due_of(engine, profile, engine->flags);
 }
 
 /* ---- events ---- */
@@ -881,9 +887,7 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
     flag_stirred(engine, profile);
     settle(engine, profile, engine->flags, clock, event, sink);
     engine->decision = TAGD_PROPOSAL_OPEN;
-    int64_t due = scan_next(engine, profile, closure_of(engine), -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
-    int64_t goals = goals_due(profile);
-    due = due < goals ? due : goals;
+    int64_t due = due_of(engine, profile, closure_of(engine));
     profile->due = due < profile->due ? due : profile->due;
     assert(profile->due > profile->clock);
     return TAGD_APPLIED;

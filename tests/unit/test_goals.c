@@ -64,6 +64,18 @@ static void at_the_deadline_it_is_missed_before_an_event_of_that_instant(void)
     shop_close(&shop);
 }
 
+static void a_goal_that_a_repair_leaves_running_is_missed_in_its_time(void)
+{
+    struct shop shop = dormant(GOAL(""));
+    tagd_engine_repair(shop.engine, shop.profile, (struct tagd_sink){&shop, shop_change});
+    shop_forget(&shop);
+    shop_time(&shop, T0 + 60 * DAY - 1);
+    CHECK(shop_saw(&shop, ""));
+    shop_time(&shop, T0 + 60 * DAY);
+    CHECK(shop_tells(&shop, "\"type\":\"tagd.goal.missed\""));
+    shop_close(&shop);
+}
+
 static void an_event_that_the_filter_passes_over_reaches_nothing(void)
 {
     struct shop shop = dormant(GOAL(""));
@@ -176,6 +188,7 @@ int main(void)
     RUN(entering_the_tag_starts_a_goal_and_says_by_when);
     RUN(an_event_up_to_the_last_millisecond_reaches_it);
     RUN(at_the_deadline_it_is_missed_before_an_event_of_that_instant);
+    RUN(a_goal_that_a_repair_leaves_running_is_missed_in_its_time);
     RUN(an_event_that_the_filter_passes_over_reaches_nothing);
     RUN(a_late_event_of_before_the_start_reaches_nothing);
     RUN(entering_again_while_it_runs_starts_none_and_names_the_first_deadline);
