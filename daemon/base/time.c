@@ -168,6 +168,20 @@ size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT])
     return (size_t)(p - out);
 }
 
+int64_t tagd_month_of(int64_t days)
+{
+    unsigned month, day;
+    int64_t year;
+    civil_of(days, &year, &month, &day);
+    return year * 12 + month - 1;
+}
+
+size_t tagd_month_format(int64_t month, char out[TAGD_TIME_TEXT])
+{
+    int64_t year = tagd_floor_div(month, 12);
+    return (size_t)snprintf(out, TAGD_TIME_TEXT, "%04lld-%02lld", (long long)year, (long long)(month - year * 12 + 1));
+}
+
 size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT])
 {
     int64_t days = tagd_floor_div(ms, TAGD_MS_DAY);

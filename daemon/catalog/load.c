@@ -1097,7 +1097,9 @@ static bool load_goal(struct load *load, const cJSON *node, const char *pointer,
         if (!cJSON_GetObjectItemCaseSensitive(node, needed[i]))
             return fail_at(load, pointer, false, "key '%s' is missing", needed[i]);
     }
-    *goal = (struct tagd_goal){.name = keep(load, node->string), .target = -1};
+    *goal = (struct tagd_goal){.name = keep(load, node->string),
+                               .label = keep_json(load, cJSON_GetObjectItemCaseSensitive(node, "label")),
+                               .target = -1};
     if (!load_start(load, cJSON_GetObjectItemCaseSensitive(node, "start"), below(load, pointer, "start"), goal) ||
         !load_reach(load, cJSON_GetObjectItemCaseSensitive(node, "reach"), below(load, pointer, "reach"), goal) ||
         !load_span(load, node, pointer, "within", &goal->within_ms))

@@ -87,8 +87,10 @@ bool tagd_census_argument(const struct tagd_catalog *catalog, const char *name, 
         return breakdown_of(catalog, value, query, error);
     if (strcmp(name, "days") == 0)
         return number_of(name, value, TAGD_POPULATION_DAYS, &query->days, error);
+    if (strcmp(name, "months") == 0)
+        return number_of(name, value, TAGD_POPULATION_MONTHS, &query->months, error);
     if (strcmp(name, "tags") != 0)
-        return tagd_fail(error, "\"%s\" is no argument: expected dimension, breakdown, days or tags", name);
+        return tagd_fail(error, "\"%s\" is no argument: expected dimension, breakdown, days, months or tags", name);
     bool ok = number_of(name, value, TAGD_POPULATION_TAGS_MAX, &tags, error);
     query->tags_max = ok ? (size_t)tags : query->tags_max;
     return ok;
@@ -204,22 +206,27 @@ static enum tagd_io_result complete(struct gather *gather, size_t i)
     return result;
 }
 
-static enum tagd_io_result gather_days(struct gather *gather)
+/* Of days and months. */
+static enum tagd_io_result gather_flow(struct gather *gather)
 {
     int64_t last = tagd_population_day(gather->catalog, gather->info->as_of_ms, INT64_MIN);
-    size_t n = last == INT64_MIN ? 0 : (size_t)gather->query->days;
-    struct tagd_io_set *days = tagd_arena_alloc(&gather->arena, (n + 1) * sizeof(*days));
+    size_t n_days = (size_t)gather->query->days, n = last == INT64_MIN ? 0 : n_days + (size_t)gather->query->months;
+    int64_t *numbers = tagd_arena_alloc(&gather->arena, (n + 1) * sizeof(*numbers));
+    struct tagd_io_set *sets = tagd_arena_alloc(&gather->arena, (n + 1) * sizeof(*sets));
     enum tagd_io_result result = TAGD_IO_OK;
-    for (size_t i = 0; i < n; i++)
-        days[i] = (struct tagd_io_set){.name = kept_name(gather, tagd_set_day(last - (int64_t)i)), .most = INT32_MAX};
+    for (size_t i = 0; i < n; i++) {
+        numbers[i] =
+            i < n_days ? tagd_set_day(last - (int64_t)i) : tagd_set_month(tagd_month_of(last) - (int64_t)(i - n_days));
+        sets[i] = (struct tagd_io_set){.name = kept_name(gather, numbers[i]), .most = INT32_MAX};
+    }
     for (uint32_t shard = 0; shard < gather->shards && n > 0 && result == TAGD_IO_OK; shard++) {
         struct tagd_io_shard of;
         if (!gather->counted[shard])
             continue;
         tagd_arena_reset(&gather->results);
-        result = tagd_io_read_counts(gather->reader, shard, days, n, &gather->results, &of, gather->error);
+        result = tagd_io_read_counts(gather->reader, shard, sets, n, &gather->results, &of, gather->error);
         for (size_t i = 0; i < n && result == TAGD_IO_OK; i++)
-            add_set(gather, tagd_set_day(last - (int64_t)i), &days[i]);
+            add_set(gather, numbers[i], &sets[i]);
     }
     return result;
 }
@@ -244,7 +251,7 @@ static enum tagd_io_result gather_all(struct gather *gather, const bool *only)
     for (size_t i = 0; i < gather->n_sets && result == TAGD_IO_OK; i++)
         if (gather->more[i])
             result = complete(gather, i);
-    return result == TAGD_IO_OK ? gather_days(gather) : result;
+    return result == TAGD_IO_OK ? gather_flow(gather) : result;
 }
 
 enum tagd_io_result tagd_census_gather(struct tagd_io_reader *reader, const struct tagd_catalog *catalog,
@@ -276,6 +283,7 @@ struct tagd_census {
     pthread_mutex_t mutex; /* of what follows */
     bool stopping;
     struct tagd_counts sums;
+    int64_t as_of_ms;       /* the latest instant that counts in them */
     int64_t read_ms;        /* when; 0: never */
     pthread_mutex_t asking; /* of the reader that answers */
     struct tagd_io_reader *reader;
@@ -288,6 +296,7 @@ static void look(struct tagd_census *census, struct tagd_io_reader *reader, stru
     struct tagd_population_info info = {0};
     struct tagd_error error;
     query.tags_max = TAGD_METRICS_TAGS_MAX;
+    query.months = TAGD_METRICS_MONTHS;
     memset(flags, 0, census->shards);
     census->ours(census->to, flags);
     if (tagd_census_gather(reader, census->catalog, &query, flags, sums, &info, &error) != TAGD_IO_OK)
@@ -296,6 +305,7 @@ static void look(struct tagd_census *census, struct tagd_io_reader *reader, stru
     struct tagd_counts before = census->sums;
     census->sums = *sums;
     *sums = before;
+    census->as_of_ms = info.as_of_ms;
     census->read_ms = tagd_io_mono_ms();
     pthread_mutex_unlock(&census->mutex);
 }
@@ -405,6 +415,6 @@ void tagd_census_metrics(struct tagd_census *census, const struct tagd_flow *con
 {
     pthread_mutex_lock(&census->mutex);
     bool known = census->read_ms != 0 && tagd_io_mono_ms() - census->read_ms < STALE_MS;
-    tagd_metrics_population(census->catalog, known ? &census->sums : NULL, flows, n_flows, out);
+    tagd_metrics_population(census->catalog, known ? &census->sums : NULL, census->as_of_ms, flows, n_flows, out);
     pthread_mutex_unlock(&census->mutex);
 }

@@ -7,7 +7,8 @@
 #include "io/io.h"
 #include "population/population.h"
 
-/* What a query asks for, by name and value, as HTTP and the command line give it: dimension, breakdown, days, tags. False:
+/* What a query asks for, by name and value, as HTTP and the command line give it: dimension, breakdown, days, months, tags.
+ * False:
  * *error says what is wrong. */
 struct tagd_population_query tagd_census_query(void);
 bool tagd_census_argument(const struct tagd_catalog *catalog, const char *name, const char *value,

@@ -92,8 +92,8 @@ const struct tagd_command tagd_commands[] = {
      tagd_command_import},
 #endif
     {"population", "how many customers carry which tag, and whether that is what their profiles say",
-     "usage: tagd population --config FILE [--dimension D] [--breakdown A,B] [--days N] [--tags N]\n"
-     "                       [--json]\n"
+     "usage: tagd population --config FILE [--dimension D] [--breakdown A,B] [--days N] [--months N]\n"
+     "                       [--tags N] [--json]\n"
      "       tagd population --config FILE --recount\n"
      "\n"
      "Reads what the daemons have counted in Redis and changes nothing, whether they run or not.\n"
@@ -103,6 +103,8 @@ const struct tagd_command tagd_commands[] = {
      "  --breakdown A,B  also how many carry which two tags, of a pair in the catalog's \"breakdowns\";\n"
      "                   \"all\": of each\n"
      "  --days N         also who came and who left, day by day, the last N days of at most 400\n"
+     "  --months N       also how many goals began in which month, and were reached or missed by now, the\n"
+     "                   last N months of at most 24\n"
      "  --tags N         of a value, and of a pair, the N most frequent; default 1000\n"
      "  --json           as one JSON document, as GET /v1/population gives it\n"
      "  --recount        counts all profiles and compares; of a shard that changes meanwhile up to 5 times\n"

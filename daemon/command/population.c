@@ -120,6 +120,32 @@ static void print_days(const struct population *population, const struct tagd_ra
     }
 }
 
+static void print_cohort(const char *month, const char *customers, const struct tagd_cohort *cohort)
+{
+    int64_t began = cohort->n[TAGD_GOAL_NONE], reached = cohort->n[TAGD_GOAL_REACHED];
+    if (began == 0)
+        return;
+    printf("  %s %-8s %12" PRId64 " began %12" PRId64 " reached %6.1f %% %12" PRId64 " missed\n", month, customers,
+           began, reached, 100.0 * (double)reached / (double)began, cohort->n[TAGD_GOAL_MISSED]);
+}
+
+static void print_goals(const struct population *population, const struct tagd_counts *sums, int64_t as_of_ms)
+{
+    const struct tagd_catalog *catalog = population->catalog;
+    int64_t day = tagd_population_day(catalog, as_of_ms, INT64_MIN);
+    for (size_t g = 0; population->query.months > 0 && day != INT64_MIN && g < catalog->n_goals; g++) {
+        printf("\ngoal %s, by the month in which it began\n", catalog->goals[g].name);
+        for (int64_t month = tagd_month_of(day) - population->query.months + 1; month <= tagd_month_of(day); month++) {
+            struct tagd_cohort treated = tagd_goal_cohort(catalog, sums, g, month, false),
+                               holdout = tagd_goal_cohort(catalog, sums, g, month, true);
+            char text[TAGD_TIME_TEXT];
+            tagd_month_format(month, text);
+            print_cohort(text, "treated", &treated);
+            print_cohort(text, "held out", &holdout);
+        }
+    }
+}
+
 static void print_table(const struct population *population, const struct tagd_counts *sums,
                         const struct tagd_population_info *info)
 {
@@ -149,6 +175,7 @@ static void print_table(const struct population *population, const struct tagd_c
             (population->query.breakdown >= 0 && (size_t)population->query.breakdown == i))
             print_pair(population, ranked, n, i);
     print_days(population, ranked, n);
+    print_goals(population, sums, info->as_of_ms);
     free(ranked);
 }
 
@@ -173,7 +200,7 @@ static int print_population(struct population *population)
 
 /* ---- counted again ---- */
 
-/* All the shard's sets but those of days. */
+/* All the shard's sets but those of days and months. */
 static enum tagd_io_result read_counts(struct population *population, uint32_t shard, struct tagd_io_shard *of,
                                        struct tagd_error *error)
 {
@@ -341,16 +368,17 @@ static int population_of(struct population *population, const char *path, const 
 
 int tagd_command_population(int argc, char **argv)
 {
-    const char *path = NULL, *names[4], *values[4];
+    const char *path = NULL, *names[5], *values[5];
     struct tagd_options options = {.argc = argc, .argv = argv};
     struct population population = {0};
     size_t n = 0;
     while (tagd_options_next(&options)) {
         bool query = tagd_options_is(&options, "--dimension") || tagd_options_is(&options, "--breakdown") ||
-                     tagd_options_is(&options, "--days") || tagd_options_is(&options, "--tags");
+                     tagd_options_is(&options, "--days") || tagd_options_is(&options, "--months") ||
+                     tagd_options_is(&options, "--tags");
         if (tagd_options_is(&options, "--config")) {
             path = tagd_options_value(&options);
-        } else if (query && n < 4) {
+        } else if (query && n < 5) {
             names[n] = options.word + 2;
             values[n++] = tagd_options_value(&options);
         } else if (tagd_options_is(&options, "--json")) {

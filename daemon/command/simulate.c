@@ -143,7 +143,7 @@ static void close_customer(struct simulation *sim, uint32_t index)
     if (!tagd_profile_exists(sim->profile))
         return;
     tagd_profile_encode(sim->profile, &customer->bytes);
-    tagd_tally_customer(&sim->tally, sim->profile, sim->began);
+    tagd_tally_customer(&sim->tally, sim->subject, sim->profile, sim->began);
     sim->tally.n_moves = 0; /* nobody asks for them */
     int64_t due = tagd_profile_due(sim->profile);
     if (due < customer->armed) {
@@ -233,8 +233,11 @@ static void simulation_free(struct simulation *sim)
 /* Of the one shard that there is, with all that is listed anywhere. */
 static int write_population(struct simulation *sim, FILE *file, const int64_t *until)
 {
-    struct tagd_population_query query = {
-        .dimension = -1, .breakdown = TAGD_ALL_BREAKDOWNS, .days = TAGD_POPULATION_DAYS, .tags_max = SIZE_MAX};
+    struct tagd_population_query query = {.dimension = -1,
+                                          .breakdown = TAGD_ALL_BREAKDOWNS,
+                                          .days = TAGD_POPULATION_DAYS,
+                                          .months = TAGD_POPULATION_MONTHS,
+                                          .tags_max = SIZE_MAX};
     struct tagd_population_info info = {.as_of_ms = sim->time_ms, .shards = 1};
     struct tagd_buf out = {0};
     if (until && *until > sim->time_ms)
@@ -299,7 +302,7 @@ int tagd_command_simulate(int argc, char **argv)
     sim.members = tagd_members_new(sim.catalog);
     tagd_tally_begin(&sim.tally, sim.members);
     if (population)
-        tagd_engine_watch(sim.engine, tagd_tally_move, &sim.tally);
+        tagd_engine_watch(sim.engine, tagd_tally_watcher(&sim.tally));
     sim.rules = tagd_line_rules(sim.catalog);
     sim.emit = (struct tagd_emit){.catalog = sim.catalog, .group = "tagd", .recorded_ms = -1, .caught_up = true};
     FILE *file = population ? fopen(population, "w") : NULL;

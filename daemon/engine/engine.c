@@ -29,9 +29,8 @@ struct tagd_engine {
     bool repairs;     /* what was published otherwise is evaluated */
     uint32_t decided; /* the dimension whose proposal the present event decides about */
     enum tagd_proposal_status decision;
-    tagd_moved moved; /* NULL: nobody watches */
-    void *moved_to;
-    uint64_t untold; /* evaluations that changed tags since; only ever raised */
+    struct tagd_watcher watcher; /* moved NULL: nobody watches */
+    uint64_t untold;             /* evaluations that changed tags since; only ever raised */
     struct tagd_limits limits;
 };
 
@@ -113,10 +112,9 @@ void tagd_engine_telling(struct tagd_engine *engine, enum tagd_telling telling)
     engine->now.proposes_none = engine->scan.proposes_none = telling == TAGD_BASELINE;
 }
 
-void tagd_engine_watch(struct tagd_engine *engine, tagd_moved moved, void *to)
+void tagd_engine_watch(struct tagd_engine *engine, struct tagd_watcher watcher)
 {
-    engine->moved = moved;
-    engine->moved_to = to;
+    engine->watcher = watcher;
 }
 
 uint64_t tagd_engine_untold(const struct tagd_engine *engine)
@@ -460,6 +458,8 @@ static bool end_goals(struct tagd_engine *engine, struct tagd_profile *profile, 
         state->ended_started = state->started;
         state->ended = engine->now.now;
         state->revision = engine->telling == TAGD_BASELINE ? 0 : ++profile->revision[TAGD_KIND_GOAL];
+        if (engine->watcher.goal)
+            engine->watcher.goal(engine->watcher.to, i, state->started, state->outcome);
         if (engine->telling == TAGD_TOLD)
             tell_goal(engine, profile, i, cause, sink);
     }
@@ -477,6 +477,8 @@ static void start_goals(struct tagd_engine *engine, struct tagd_profile *profile
             continue;
         state->running = true;
         state->started = engine->now.now;
+        if (engine->watcher.goal)
+            engine->watcher.goal(engine->watcher.to, i, state->started, TAGD_GOAL_NONE);
     }
 }
 
@@ -496,8 +498,9 @@ static int64_t goals_due(const struct tagd_profile *profile)
 static void tell_move(const struct tagd_engine *engine, const struct tagd_profile *profile, uint32_t d)
 {
     const struct tagd_tag_state *state = &profile->tags[d];
-    engine->moved(engine->moved_to, d, named(engine->catalog, d, state->prev, tagd_text_str(&state->prev_text)),
-                  tag_of(&engine->now, d), engine->now.now);
+    engine->watcher.moved(engine->watcher.to, d,
+                          named(engine->catalog, d, state->prev, tagd_text_str(&state->prev_text)),
+                          tag_of(&engine->now, d), engine->now.now);
 }
 
 /* What the evaluation changed: goals that ended, then in catalog order the dimensions, of one its proposals first. */
@@ -512,7 +515,7 @@ static void tell_all(struct tagd_engine *engine, struct tagd_profile *profile, c
         if (!engine->changed[d])
             continue;
         any = true;
-        if (engine->moved)
+        if (engine->watcher.moved)
             tell_move(engine, profile, d);
         if (engine->telling == TAGD_TOLD)
             tell_tag(engine, profile, d, cause, origin_of(engine, d, cause), sink);

@@ -35,8 +35,9 @@ void tagd_metrics_label(struct tagd_buf *out, struct tagd_str value);
 /* ---- the population (population.c) ---- */
 
 #define TAGD_METRICS_TAGS_MAX 100 /* of a value's tags the most frequent are exported */
-/* sums: of this process's shards; NULL: nobody knows them. flows: of each worker. */
-void tagd_metrics_population(const struct tagd_catalog *catalog, const struct tagd_counts *sums,
+#define TAGD_METRICS_MONTHS 12    /* of goals */
+/* sums: of this process's shards up to as_of_ms; NULL: nobody knows them. flows: of each worker. */
+void tagd_metrics_population(const struct tagd_catalog *catalog, const struct tagd_counts *sums, int64_t as_of_ms,
                              const struct tagd_flow *const *flows, size_t n_flows, struct tagd_buf *out);
 
 /* Counters that only some faults move: their names and sums, for the log. */

@@ -82,6 +82,27 @@ static void write_gauges(const struct tagd_catalog *catalog, const struct tagd_c
             line(out, "tagd_alerts", "alert", tagd_catalog_dimension(catalog, d), no_tag, in_all(catalog, sums, d));
 }
 
+static void write_goals(const struct tagd_catalog *catalog, const struct tagd_counts *sums, int64_t as_of_ms,
+                        struct tagd_buf *out)
+{
+    int64_t day = tagd_population_day(catalog, as_of_ms, INT64_MIN);
+    head(out, "tagd_goals",
+         "Goals of this process's shards by the month in which they began, and how many of those ended how by now.",
+         "gauge");
+    for (size_t g = 0; day != INT64_MIN && g < tagd_catalog_n_goals(catalog); g++)
+        for (int64_t month = tagd_month_of(day) - TAGD_METRICS_MONTHS + 1; month <= tagd_month_of(day); month++)
+            for (int holdout = 0; holdout <= 1; holdout++) {
+                struct tagd_cohort cohort = tagd_goal_cohort(catalog, sums, g, month, holdout);
+                char text[TAGD_TIME_TEXT];
+                tagd_month_format(month, text);
+                for (int i = TAGD_GOAL_NONE; i <= TAGD_GOAL_MISSED && cohort.n[TAGD_GOAL_NONE] > 0; i++)
+                    tagd_buf_printf(out,
+                                    "tagd_goals{goal=\"%s\",month=\"%s\",customers=\"%s\",state=\"%s\"} %" PRId64 "\n",
+                                    tagd_catalog_goal(catalog, g)->name, text, holdout ? "holdout" : "treated",
+                                    tagd_goal_outcome_name((enum tagd_goal_outcome)i), cohort.n[i]);
+            }
+}
+
 static int64_t flowed(const struct tagd_flow *const *flows, size_t n, size_t d, size_t tag, bool entries)
 {
     uint64_t sum = 0;
@@ -115,11 +136,13 @@ static void write_flow(const struct tagd_catalog *catalog, const struct tagd_flo
             line(out, name, "alert", tagd_catalog_dimension(catalog, d), no_tag, flowed(flows, n, d, 0, entries));
 }
 
-void tagd_metrics_population(const struct tagd_catalog *catalog, const struct tagd_counts *sums,
+void tagd_metrics_population(const struct tagd_catalog *catalog, const struct tagd_counts *sums, int64_t as_of_ms,
                              const struct tagd_flow *const *flows, size_t n_flows, struct tagd_buf *out)
 {
-    if (sums != NULL)
+    if (sums != NULL) {
         write_gauges(catalog, sums, out);
+        write_goals(catalog, sums, as_of_ms, out);
+    }
     write_flow(catalog, flows, n_flows, true, out);
     write_flow(catalog, flows, n_flows, false, out);
 }

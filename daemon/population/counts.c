@@ -10,6 +10,7 @@
 #define NOT_COUNTED "0"
 #define SLOTS_LEAST 64
 #define DAYS_BASE (INT64_C(1) << 40) /* more than there are days, either way */
+#define MONTHS_BASE (4 * DAYS_BASE)
 
 /* ---- sets ---- */
 
@@ -26,7 +27,18 @@ int64_t tagd_set_day(int64_t day)
 bool tagd_set_is_day(int64_t set, int64_t *day)
 {
     *day = set + DAYS_BASE;
-    return set < 0;
+    return set < 0 && set > -2 * DAYS_BASE;
+}
+
+int64_t tagd_set_month(int64_t month)
+{
+    return month - MONTHS_BASE;
+}
+
+bool tagd_set_is_month(int64_t set, int64_t *month)
+{
+    *month = set + MONTHS_BASE;
+    return set <= -2 * DAYS_BASE;
 }
 
 int64_t tagd_sets(const struct tagd_catalog *catalog)
@@ -49,9 +61,11 @@ static void pair_name(const struct tagd_catalog *catalog, const struct tagd_brea
 void tagd_set_name(const struct tagd_catalog *catalog, int64_t set, struct tagd_buf *out)
 {
     char text[TAGD_TIME_TEXT];
-    int64_t day, n = (int64_t)catalog->n_dimensions;
+    int64_t day, month, n = (int64_t)catalog->n_dimensions;
     if (tagd_set_is_day(set, &day))
         tagd_buf_add(out, text, tagd_date_format(day, text));
+    else if (tagd_set_is_month(set, &month))
+        tagd_buf_add(out, text, tagd_month_format(month, text));
     else if (set == TAGD_SET_ALL)
         tagd_buf_add_z(out, "all");
     else if (set <= n)
@@ -245,6 +259,29 @@ static void add_members(struct tagd_members *members, size_t dimension, uint32_t
     members->left[at] = kept(members, text);
 }
 
+const char *tagd_goal_outcome_name(enum tagd_goal_outcome outcome)
+{
+    static const char *const names[] = {"started", "reached", "missed"};
+    return names[outcome];
+}
+
+void tagd_goal_member_name(const struct tagd_catalog *catalog, size_t goal, enum tagd_goal_outcome outcome,
+                           bool holdout, struct tagd_buf *out)
+{
+    tagd_buf_printf(out, "%s|%s%s", catalog->goals[goal].name, tagd_goal_outcome_name(outcome),
+                    holdout ? "|holdout" : "");
+}
+
+static void add_goal_members(struct tagd_members *members, size_t goal, struct tagd_buf *text)
+{
+    for (int outcome = TAGD_GOAL_NONE; outcome <= TAGD_GOAL_MISSED; outcome++)
+        for (int holdout = 0; holdout <= 1; holdout++) {
+            text->n = 0;
+            tagd_goal_member_name(members->catalog, goal, (enum tagd_goal_outcome)outcome, holdout, text);
+            members->goals[tagd_goal_member(goal, (enum tagd_goal_outcome)outcome, holdout)] = kept(members, text);
+        }
+}
+
 struct tagd_members *tagd_members_new(const struct tagd_catalog *catalog)
 {
     struct tagd_members *members = tagd_xcalloc(1, sizeof(*members));
@@ -269,6 +306,9 @@ struct tagd_members *tagd_members_new(const struct tagd_catalog *catalog)
         tagd_set_name(catalog, set, &text);
         members->all[set] = kept(members, &text);
     }
+    members->goals = tagd_xcalloc((size_t)catalog->n_goals * TAGD_GOAL_MEMBERS + 1, sizeof(*members->goals));
+    for (uint32_t g = 0; g < catalog->n_goals; g++)
+        add_goal_members(members, g, &text);
     tagd_buf_free(&text);
     return members;
 }
@@ -282,6 +322,7 @@ void tagd_members_free(struct tagd_members *members)
     free(members->came);
     free(members->left);
     free(members->all);
+    free(members->goals);
     tagd_arena_free(&members->arena);
     free(members);
 }

@@ -1,6 +1,6 @@
 /* population: how many customers carry which tag, and how many came to it and left it each day: what a shard's counts are
  * called, how they follow its profiles, and what they say together. They are a function of the stored profiles, but for
- * those of days, which are one of all changes of tags there ever were, told or not.
+ * those of days and months, which are one of all changes of tags and goals there ever were, told or not.
  *
  * A count is a member of a set; one that is 0 is not there. Sets of a shard, by their names:
  *
@@ -12,8 +12,12 @@
  *   <yyyy-mm-dd>  `+<dimension>|<tag>`, `-<dimension>|<tag>`: how often on that day of the catalog's time zone a customer
  *                 came to the tag, and left it; of a `value` that stands in no breakdown `+<dimension>`, `-<dimension>`, of
  *                 all its tags together; `+alert:<name>`, `-alert:<name>`: how often it was raised and cleared
+ *   <yyyy-mm>     `<goal>|started`, `<goal>|reached`, `<goal>|missed`: how many of the goals that began in that month of
+ *                 the catalog's time zone there are, and how many of them ended how by now; with `|holdout` behind it those
+ *                 of customers who are held out, who are in no other
  *
- * A day is kept as long as it is among the last TAGD_POPULATION_DAYS up to the shard's present. Beside the sets stands
+ * A day is kept as long as it is among the last TAGD_POPULATION_DAYS up to the shard's present, a month as long as it is
+ * among the last TAGD_POPULATION_MONTHS. Beside the sets stands
  * their form: the version of all this, and the pairs that are counted; state of another form is counted anew. */
 #ifndef TAGD_POPULATION_H
 #define TAGD_POPULATION_H
@@ -21,6 +25,7 @@
 #include "tagd/engine.h"
 
 #define TAGD_POPULATION_DAYS 400
+#define TAGD_POPULATION_MONTHS 24
 #define TAGD_POPULATION_TAGS_DEFAULT 1000 /* of a value's tags and of a pair's the most frequent are listed */
 #define TAGD_POPULATION_TAGS_MAX 100000
 
@@ -35,8 +40,11 @@ int64_t tagd_set_breakdown(const struct tagd_catalog *catalog, size_t breakdown)
 /* day: since 1970-01-01, local. */
 int64_t tagd_set_day(int64_t day);
 bool tagd_set_is_day(int64_t set, int64_t *day);
+/* month: as tagd_month_of() has it. */
+int64_t tagd_set_month(int64_t month);
+bool tagd_set_is_month(int64_t set, int64_t *month);
 void tagd_set_name(const struct tagd_catalog *catalog, int64_t set, struct tagd_buf *out);
-/* All sets but those of days are below it. */
+/* All sets but those of days and months are from 0 to below it; those are negative. */
 int64_t tagd_sets(const struct tagd_catalog *catalog);
 /* A dimension's name as a member of `all`: an alert's has "alert:" before it. */
 void tagd_set_dimension_name(const struct tagd_catalog *catalog, size_t dimension, struct tagd_buf *out);
@@ -87,12 +95,21 @@ struct tagd_members {
     struct tagd_member *tags, *came, *left;
     struct tagd_member *all; /* of `all`, by set */
     struct tagd_member customers;
+    struct tagd_member *goals; /* by tagd_goal_member() */
 };
+enum { TAGD_GOAL_MEMBERS = 6 }; /* of a goal */
+static inline size_t tagd_goal_member(size_t goal, enum tagd_goal_outcome outcome, bool holdout)
+{
+    return goal * TAGD_GOAL_MEMBERS + (size_t)outcome * 2 + holdout;
+}
 struct tagd_members *tagd_members_new(const struct tagd_catalog *catalog);
 void tagd_members_free(struct tagd_members *members); /* NULL is fine */
+void tagd_goal_member_name(const struct tagd_catalog *catalog, size_t goal, enum tagd_goal_outcome outcome,
+                           bool holdout, struct tagd_buf *out);
+const char *tagd_goal_outcome_name(enum tagd_goal_outcome outcome); /* NONE: started */
 void tagd_counts_add_member(struct tagd_counts *counts, int64_t set, const struct tagd_member *member, int64_t by);
 
-/* Adds a stored profile: over all of a shard this is what its sets but those of days must be. */
+/* Adds a stored profile: over all of a shard this is what its sets but those of days and months must be. */
 void tagd_counts_profile(struct tagd_counts *counts, const struct tagd_profile *profile,
                          const struct tagd_catalog *catalog);
 
@@ -107,6 +124,11 @@ struct tagd_left { /* what the present customer had in a dimension before it mov
     int32_t tag;
     size_t at, n; /* its text */
 };
+struct tagd_goal_count { /* of the present customer */
+    uint32_t goal;
+    enum tagd_goal_outcome outcome; /* NONE: it began */
+    int64_t month, by;              /* of its beginning */
+};
 struct tagd_tally { /* zeroed it is new */
     const struct tagd_members *members;
     struct tagd_counts counts;
@@ -114,14 +136,26 @@ struct tagd_tally { /* zeroed it is new */
     size_t n_moves, cap_moves;
     struct tagd_left *left;
     size_t n_left;
+    struct tagd_goal_count *goals;
+    size_t n_goals, cap_goals;
     uint32_t *place; /* by dimension: in left, + 1; 0: it hasn't moved */
     struct tagd_buf text;
 };
 void tagd_tally_begin(struct tagd_tally *tally, const struct tagd_members *members);
 /* What an engine tells its watcher of the present customer. */
 void tagd_tally_move(void *tally, size_t dimension, struct tagd_tag from, struct tagd_tag into, int64_t at_ms);
+void tagd_tally_goal(void *tally, size_t goal, int64_t started_ms, enum tagd_goal_outcome outcome);
+static inline struct tagd_watcher tagd_tally_watcher(struct tagd_tally *tally)
+{
+    return (struct tagd_watcher){tally, tagd_tally_move, tagd_tally_goal};
+}
+/* A goal of the present customer stands otherwise than it did, with nothing between that was told of: only beginnings and
+ * ends are counted, or taken back, on which both have something to say. */
+void tagd_tally_goal_state(struct tagd_tally *tally, size_t goal, const struct tagd_goal_state *was,
+                           const struct tagd_goal_state *is);
 /* All of the customer is done: this is the profile as it will be stored. began: it wasn't there before. */
-void tagd_tally_customer(struct tagd_tally *tally, const struct tagd_profile *profile, bool began);
+void tagd_tally_customer(struct tagd_tally *tally, struct tagd_str customer, const struct tagd_profile *profile,
+                         bool began);
 void tagd_tally_free(struct tagd_tally *tally);
 
 /* How often tags were come to and left, since this process began; one thread adds, others read by relaxed loads. */
@@ -140,6 +174,7 @@ struct tagd_population_query {
     int32_t dimension; /* -1: all, and alerts */
     int32_t breakdown; /* index, or one of the above */
     int64_t days;      /* so many up to that of as_of_ms; 0: none */
+    int64_t months;    /* likewise */
     size_t tags_max;   /* a value's tags and a pair's counts that are listed */
 };
 struct tagd_population_info {
@@ -164,6 +199,12 @@ struct tagd_ranked *tagd_counts_rank(const struct tagd_counts *counts, size_t *n
  * this catalog. */
 bool tagd_day_member(const struct tagd_catalog *catalog, struct tagd_str member, size_t *dimension,
                      struct tagd_str *tag, bool *came);
+/* Of a month's goal, how many began, were reached and missed: by outcome. */
+struct tagd_cohort {
+    int64_t n[3];
+};
+struct tagd_cohort tagd_goal_cohort(const struct tagd_catalog *catalog, const struct tagd_counts *sums, size_t goal,
+                                    int64_t month, bool holdout);
 /* A pair's. */
 bool tagd_pair_member(struct tagd_str member, struct tagd_str *first, struct tagd_str *second);
 

@@ -350,6 +350,75 @@ static void add_days(struct report *report, int64_t last)
     free(rows);
 }
 
+/* ---- months ---- */
+
+struct tagd_cohort tagd_goal_cohort(const struct tagd_catalog *catalog, const struct tagd_counts *sums, size_t goal,
+                                    int64_t month, bool holdout)
+{
+    struct tagd_cohort cohort = {{0}};
+    struct tagd_buf name = {0};
+    for (int outcome = TAGD_GOAL_NONE; outcome <= TAGD_GOAL_MISSED; outcome++) {
+        name.n = 0;
+        tagd_goal_member_name(catalog, goal, (enum tagd_goal_outcome)outcome, holdout, &name);
+        cohort.n[outcome] = tagd_counts_get(sums, tagd_set_month(month), (struct tagd_str){name.p, name.n});
+    }
+    tagd_buf_free(&name);
+    return cohort;
+}
+
+static void add_cohort(struct tagd_buf *out, const char *name, const struct tagd_cohort *cohort)
+{
+    tagd_buf_printf(out, ",\"%s\":{", name);
+    for (int outcome = TAGD_GOAL_NONE; outcome <= TAGD_GOAL_MISSED; outcome++)
+        tagd_buf_printf(out, "%s\"%s\":%" PRId64, outcome == 0 ? "" : ",",
+                        tagd_goal_outcome_name((enum tagd_goal_outcome)outcome), cohort->n[outcome]);
+    tagd_buf_add_byte(out, '}');
+}
+
+/* Months in which the goal began for somebody. */
+static void add_goal(struct report *report, size_t g, int64_t last)
+{
+    const struct tagd_goal *goal = tagd_catalog_goal(report->catalog, g);
+    struct tagd_buf *out = report->out;
+    bool first = true;
+    tagd_buf_add_byte(out, '{');
+    add_label(out, goal->label);
+    tagd_buf_printf(out, ",\"start\":\"%s.%s\",\"target\":", tagd_catalog_dimension(report->catalog, goal->dimension),
+                    tagd_catalog_tag(report->catalog, goal->dimension, goal->tag));
+    if (goal->target < 0)
+        tagd_buf_add_z(out, "null");
+    else
+        tagd_buf_add_decimal(out, goal->target);
+    tagd_buf_add_z(out, ",\"months\":[");
+    for (int64_t month = last - report->query->months + 1; month <= last; month++) {
+        struct tagd_cohort treated = tagd_goal_cohort(report->catalog, report->sums, g, month, false),
+                           holdout = tagd_goal_cohort(report->catalog, report->sums, g, month, true);
+        char text[TAGD_TIME_TEXT];
+        if (treated.n[TAGD_GOAL_NONE] == 0 && holdout.n[TAGD_GOAL_NONE] == 0)
+            continue;
+        tagd_month_format(month, text);
+        tagd_buf_printf(out, "%s{\"month\":\"%s\"", first ? "" : ",", text);
+        first = false;
+        add_cohort(out, "treated", &treated);
+        add_cohort(out, "holdout", &holdout);
+        tagd_buf_add_byte(out, '}');
+    }
+    tagd_buf_add_z(out, "]}");
+}
+
+static void add_goals(struct report *report, int64_t present)
+{
+    bool first = true;
+    if (report->query->months == 0)
+        return;
+    tagd_buf_add_z(report->out, ",\"goals\":{");
+    for (size_t g = 0; g < tagd_catalog_n_goals(report->catalog); g++) {
+        begin_member(report, &first, tagd_catalog_goal(report->catalog, g)->name);
+        add_goal(report, g, present == INT64_MIN ? 0 : tagd_month_of(present));
+    }
+    tagd_buf_add_byte(report->out, '}');
+}
+
 /* ---- all of it ---- */
 
 static void add_head(struct report *report, const struct tagd_population_info *info, int64_t customers)
@@ -385,7 +454,9 @@ void tagd_population_report(const struct tagd_catalog *catalog, const struct tag
     add_head(&report, info, customers);
     add_dimensions(&report, customers);
     add_breakdowns(&report);
-    add_days(&report, tagd_population_day(catalog, info->as_of_ms, INT64_MIN));
+    int64_t present = tagd_population_day(catalog, info->as_of_ms, INT64_MIN);
+    add_days(&report, present);
+    add_goals(&report, present);
     tagd_buf_add_byte(out, '}');
     free(report.ranked);
 }

@@ -1,5 +1,5 @@
 /* Standing counts change by what a customer had before a batch and has after it, however often they changed in it; the
- * counts of days by every change. */
+ * counts of days and months by every change. */
 #include "population/population.h"
 
 #include <assert.h>
@@ -24,7 +24,7 @@ static void forget_customer(struct tagd_tally *tally)
 {
     for (size_t i = 0; i < tally->n_left; i++)
         tally->place[tally->left[i].dimension] = 0;
-    tally->n_left = tally->text.n = 0;
+    tally->n_left = tally->n_goals = tally->text.n = 0;
 }
 
 void tagd_tally_begin(struct tagd_tally *tally, const struct tagd_members *members)
@@ -95,6 +95,80 @@ void tagd_tally_move(void *to, size_t dimension, struct tagd_tag from, struct ta
     tagd_buf_add_str(&tally->text, from.text);
 }
 
+/* ---- goals ---- */
+
+static void count_goal(struct tagd_tally *tally, size_t goal, int64_t started_ms, enum tagd_goal_outcome outcome,
+                       int64_t by)
+{
+    if (tally->n_goals == tally->cap_goals) {
+        tally->cap_goals = tally->cap_goals > 0 ? tally->cap_goals * 2 : 16;
+        tally->goals = tagd_xrealloc(tally->goals, tally->cap_goals * sizeof(*tally->goals));
+    }
+    tally->goals[tally->n_goals++] = (struct tagd_goal_count){
+        (uint32_t)goal, outcome, tagd_month_of(tagd_local_day(tally->members->catalog, started_ms)), by};
+}
+
+void tagd_tally_goal(void *to, size_t goal, int64_t started_ms, enum tagd_goal_outcome outcome)
+{
+    count_goal(to, goal, started_ms, outcome, 1);
+}
+
+/* How a goal that began then stands by this. False: it doesn't say. */
+static bool stands(const struct tagd_goal_state *state, int64_t started_ms, enum tagd_goal_outcome *outcome)
+{
+    bool runs = state->running && state->started == started_ms;
+    *outcome = runs ? TAGD_GOAL_NONE : state->outcome;
+    return runs || (state->outcome != TAGD_GOAL_NONE && state->ended_started == started_ms);
+}
+
+/* The earliest beginning of which it knows; of others before nothing can be said. */
+static int64_t known_from(const struct tagd_goal_state *state)
+{
+    return state->outcome != TAGD_GOAL_NONE ? state->ended_started : state->running ? state->started : INT64_MIN;
+}
+
+/* One goal that `one` has, by what the other says of it. */
+static void count_begun(struct tagd_tally *tally, size_t goal, int64_t started_ms, enum tagd_goal_outcome outcome,
+                        const struct tagd_goal_state *other, int64_t by)
+{
+    enum tagd_goal_outcome there;
+    bool known = stands(other, started_ms, &there);
+    if (known ? there == outcome : started_ms < known_from(other))
+        return;
+    if (!known)
+        count_goal(tally, goal, started_ms, TAGD_GOAL_NONE, by);
+    if (outcome != TAGD_GOAL_NONE)
+        count_goal(tally, goal, started_ms, outcome, by);
+}
+
+static void count_state(struct tagd_tally *tally, size_t goal, const struct tagd_goal_state *one,
+                        const struct tagd_goal_state *other, int64_t by)
+{
+    if (one->running)
+        count_begun(tally, goal, one->started, TAGD_GOAL_NONE, other, by);
+    if (one->outcome != TAGD_GOAL_NONE)
+        count_begun(tally, goal, one->ended_started, one->outcome, other, by);
+}
+
+void tagd_tally_goal_state(struct tagd_tally *tally, size_t goal, const struct tagd_goal_state *was,
+                           const struct tagd_goal_state *is)
+{
+    count_state(tally, goal, was, is, -1);
+    count_state(tally, goal, is, was, 1);
+}
+
+/* Who is held out is known by now. */
+static void count_goals(struct tagd_tally *tally, struct tagd_str customer)
+{
+    const struct tagd_members *members = tally->members;
+    for (size_t i = 0; i < tally->n_goals; i++) {
+        const struct tagd_goal_count *goal = &tally->goals[i];
+        bool holdout = tagd_catalog_holds_out(&members->catalog->goals[goal->goal], customer);
+        tagd_counts_add_member(&tally->counts, tagd_set_month(goal->month),
+                               &members->goals[tagd_goal_member(goal->goal, goal->outcome, holdout)], goal->by);
+    }
+}
+
 /* ---- a customer ---- */
 
 static struct tagd_tag tag_now(const struct tagd_profile *profile, size_t dimension)
@@ -156,7 +230,8 @@ static void count_pairs(struct tagd_tally *tally, const struct tagd_profile *pro
     }
 }
 
-void tagd_tally_customer(struct tagd_tally *tally, const struct tagd_profile *profile, bool began)
+void tagd_tally_customer(struct tagd_tally *tally, struct tagd_str customer, const struct tagd_profile *profile,
+                         bool began)
 {
     if (began)
         tagd_counts_add_member(&tally->counts, TAGD_SET_ALL, &tally->members->customers, 1);
@@ -170,6 +245,7 @@ void tagd_tally_customer(struct tagd_tally *tally, const struct tagd_profile *pr
     }
     if (tally->n_left > 0)
         count_pairs(tally, profile);
+    count_goals(tally, customer);
     forget_customer(tally);
 }
 
@@ -178,6 +254,7 @@ void tagd_tally_free(struct tagd_tally *tally)
     tagd_counts_free(&tally->counts);
     free(tally->moves);
     free(tally->left);
+    free(tally->goals);
     free(tally->place);
     tagd_buf_free(&tally->text);
     *tally = (struct tagd_tally){0};

@@ -404,7 +404,7 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     *write = (struct tagd_profile_write){.customer = customer->id, .due_ms = tagd_profile_due(profile)};
     set_timer(batch, write, !known || customer->fired || write->due_ms < due);
     batch->n_begun += !known;
-    tagd_tally_customer(&batch->tally, profile, !known);
+    tagd_tally_customer(&batch->tally, customer->id, profile, !known);
     bool changed = shown_revisions(profile) != shown || tagd_engine_untold(context->engine) != untold;
     if (changed && !batch->muted)
         make_view(batch, arena, write);
@@ -425,17 +425,34 @@ static struct tagd_tag *copy_tags(const struct tagd_profile *profile, const stru
     return tags;
 }
 
-/* What the population sees of settling: told tags take the place of computed ones and are evaluated over; only what that
- * comes to in the end is a move. */
-static void tally_settled(struct tagd_batch *batch, const struct tagd_tag *before)
+static struct tagd_goal_state *copy_goals(const struct tagd_profile *profile, const struct tagd_catalog *catalog,
+                                          struct tagd_arena *arena)
+{
+    size_t n = tagd_catalog_n_goals(catalog);
+    struct tagd_goal_state *goals = tagd_arena_alloc(arena, (n + 1) * sizeof(*goals));
+    for (size_t g = 0; g < n; g++)
+        tagd_profile_goal(profile, g, &goals[g]);
+    return goals;
+}
+
+/* What the population sees of settling: told tags and goals take the place of computed ones and are evaluated over; only
+ * what that comes to in the end is a move. */
+static void tally_settled(struct tagd_batch *batch, struct tagd_str customer, const struct tagd_tag *before,
+                          const struct tagd_goal_state *goals)
 {
     const struct tagd_profile *profile = batch->context->profile;
-    for (size_t d = 0; d < tagd_catalog_n_dimensions(batch->context->config->catalog); d++) {
+    const struct tagd_catalog *catalog = batch->context->config->catalog;
+    for (size_t g = 0; g < tagd_catalog_n_goals(catalog); g++) {
+        struct tagd_goal_state now;
+        tagd_profile_goal(profile, g, &now);
+        tagd_tally_goal_state(&batch->tally, g, &goals[g], &now);
+    }
+    for (size_t d = 0; d < tagd_catalog_n_dimensions(catalog); d++) {
         struct tagd_tag now = {tagd_profile_tag(profile, d), tagd_profile_tag_text(profile, d)};
         if (now.index != before[d].index || (now.index >= 0 && !tagd_str_eq(now.text, before[d].text)))
             tagd_tally_move(&batch->tally, d, before[d], now, tagd_profile_clock(profile));
     }
-    tagd_tally_customer(&batch->tally, profile, false);
+    tagd_tally_customer(&batch->tally, customer, profile, false);
 }
 
 /* A customer of whom something is told, once all is replayed. */
@@ -459,8 +476,9 @@ static bool settle_customer(struct tagd_batch *batch, const struct tagd_load_ite
     int64_t due = tagd_profile_due(context->profile);
     bool shown = shown_revisions(context->profile) > 0; /* perhaps by a batch that was taken back */
     const struct tagd_tag *before = copy_tags(context->profile, context->config->catalog, arena);
+    const struct tagd_goal_state *goals = copy_goals(context->profile, context->config->catalog, arena);
     tagd_told_settle(&told, context, (struct tagd_sink){batch, on_change});
-    tally_settled(batch, before);
+    tally_settled(batch, loaded->customer, before, goals);
     struct tagd_profile_write *write = &batch->writes[batch->n_writes++];
     *write = (struct tagd_profile_write){.customer = loaded->customer, .due_ms = tagd_profile_due(context->profile)};
     set_timer(batch, write, write->due_ms < due);
@@ -567,13 +585,13 @@ bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *conte
     batch->context = context;
     tagd_tally_begin(&batch->tally, context->members);
     if (!batch->settle)
-        tagd_engine_watch(context->engine, tagd_tally_move, &batch->tally);
+        tagd_engine_watch(context->engine, tagd_tally_watcher(&batch->tally));
     batch->next_due_ms = op->u.load.due_to_ms != INT64_MIN ? op->u.load.next_due_ms : batch->shard->next_due_ms;
     context->emit.caught_up = batch->caught_up;
     bool ok = batch->settle  ? settle_customers(batch, op, error)
               : batch->muted ? apply_muted(batch, op, error)
                              : apply_customers(batch, op, error);
-    tagd_engine_watch(context->engine, NULL, NULL);
+    tagd_engine_watch(context->engine, TAGD_NO_WATCHER);
     if (!ok)
         return false;
     settle_bytes(batch, op->arena);
@@ -608,7 +626,7 @@ void tagd_batch_try(struct tagd_batch *batch, struct tagd_shard_context *context
     batch->context = context;
     batch->subject = customer->id;
     tagd_tally_begin(&batch->tally, context->members);
-    tagd_engine_watch(context->engine, tagd_tally_move, &batch->tally);
+    tagd_engine_watch(context->engine, tagd_tally_watcher(&batch->tally));
     if (step->item + 1 == customer->first && (bytes.n == 0 || !tagd_profile_decode(profile, bytes, &why)))
         tagd_profile_clear(profile);
     apply_item(batch, &batch->items[step->item]);

@@ -5,8 +5,8 @@
  *   COUNTED   what they add up to is written, a chunk at a time; with the last one the form says what is counted
  *
  * Then the take-over begins again, with a new fence: nothing that it had read is kept meanwhile. A death in between
- * leaves a shard that isn't counted, and the next owner begins with UNCOUNT. Days are no part of it: no profile tells of
- * them. */
+ * leaves a shard that isn't counted, and the next owner begins with UNCOUNT. Days and months are no part of it: no profile
+ * tells of them. */
 #include "shard/repair.h"
 
 #include <assert.h>
@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DAY_BUCKETS 512     /* days of one batch are put together by these */
+#define BUCKETS 512         /* days and months of one batch are put together by these */
 #define PAIRS_OF_BEFORE 200 /* more than any catalog has */
 
 static struct tagd_str name_of(const struct tagd_catalog *catalog, int64_t set, struct tagd_arena *arena)
@@ -38,34 +38,44 @@ static struct tagd_str form_of(const struct tagd_catalog *catalog, bool counted,
 
 /* ---- a batch ---- */
 
-/* Days that are too long ago by now, and were kept when head was written. */
-static void drop_days(struct tagd_batch *batch, const struct tagd_catalog *catalog, int64_t present,
-                      struct tagd_arena *arena)
+/* Of days or months, of which so many are kept up to the present: those that are too long ago by now, and were kept
+ * before. Returns how many; *last is the latest of them. */
+static size_t gone(int64_t before, int64_t present, int64_t kept, int64_t *last)
+{
+    *last = present - kept < before ? present - kept : before;
+    return present <= before ? 0 : (size_t)(*last - (before - kept));
+}
+
+/* What is too long ago by now, and was kept when head was written. */
+static void drop_old(struct tagd_batch *batch, const struct tagd_catalog *catalog, int64_t present,
+                     struct tagd_arena *arena)
 {
     const struct tagd_head *head = &batch->shard->head;
-    int64_t before = tagd_population_day(catalog, head->watermark_ms, head->latest_ms);
+    int64_t before = tagd_population_day(catalog, head->watermark_ms, head->latest_ms), last_day, last_month;
     if (before == INT64_MIN || present <= before)
         return;
-    int64_t last = present - TAGD_POPULATION_DAYS < before ? present - TAGD_POPULATION_DAYS : before;
-    size_t n = (size_t)(last - (before - TAGD_POPULATION_DAYS));
-    struct tagd_str *drops = tagd_arena_alloc(arena, (n + 1) * sizeof(*drops));
-    for (size_t i = 0; i < n; i++)
-        drops[i] = name_of(catalog, tagd_set_day(last - (int64_t)i), arena);
+    size_t n_days = gone(before, present, TAGD_POPULATION_DAYS, &last_day),
+           n_months = gone(tagd_month_of(before), tagd_month_of(present), TAGD_POPULATION_MONTHS, &last_month);
+    struct tagd_str *drops = tagd_arena_alloc(arena, (n_days + n_months + 1) * sizeof(*drops));
+    for (size_t i = 0; i < n_days; i++)
+        drops[i] = name_of(catalog, tagd_set_day(last_day - (int64_t)i), arena);
+    for (size_t i = 0; i < n_months; i++)
+        drops[n_days + i] = name_of(catalog, tagd_set_month(last_month - (int64_t)i), arena);
     batch->population.drops = drops;
-    batch->population.n_drops = n;
+    batch->population.n_drops = n_days + n_months;
 }
 
 static size_t bucket_of(int64_t set, int64_t sets)
 {
-    int64_t day;
-    return tagd_set_is_day(set, &day) ? (size_t)(sets + (day % DAY_BUCKETS + DAY_BUCKETS) % DAY_BUCKETS) : (size_t)set;
+    return set < 0 ? (size_t)(sets + (set % BUCKETS + BUCKETS) % BUCKETS) : (size_t)set;
 }
 
 /* Nobody would look at it: it isn't any more, or was never, or is too long ago. */
 static bool is_left_out(const struct tagd_count *count, int64_t present)
 {
-    int64_t day;
-    return count->value == 0 || (tagd_set_is_day(count->set, &day) && day <= present - TAGD_POPULATION_DAYS);
+    int64_t at;
+    return count->value == 0 || (tagd_set_is_day(count->set, &at) && at <= present - TAGD_POPULATION_DAYS) ||
+           (tagd_set_is_month(count->set, &at) && at <= tagd_month_of(present) - TAGD_POPULATION_MONTHS);
 }
 
 /* The counts set by set: a list a bucket, of indexes + 1. */
@@ -74,7 +84,7 @@ static void write_counts(struct tagd_batch *batch, const struct tagd_catalog *ca
 {
     const struct tagd_counts *counts = &batch->tally.counts;
     int64_t sets = tagd_sets(catalog), written = INT64_MIN;
-    size_t n_buckets = (size_t)sets + DAY_BUCKETS, n = 0;
+    size_t n_buckets = (size_t)sets + BUCKETS, n = 0;
     uint32_t *first = tagd_arena_zalloc(arena, n_buckets * sizeof(*first)),
              *next = tagd_arena_alloc(arena, (counts->n + 1) * sizeof(*next));
     struct tagd_count_write *writes = tagd_arena_alloc(arena, (counts->n + 1) * sizeof(*writes));
@@ -103,7 +113,7 @@ void tagd_batch_population(struct tagd_batch *batch, const struct tagd_catalog *
     int64_t present = tagd_population_day(catalog, batch->watermark_ms, batch->latest_ms);
     batch->population = (struct tagd_population_write){0};
     if (present != INT64_MIN)
-        drop_days(batch, catalog, present, arena);
+        drop_old(batch, catalog, present, arena);
     if (batch->tally.counts.n > 0)
         write_counts(batch, catalog, present, arena);
     if (!batch->shard->head.exists)

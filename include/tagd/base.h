@@ -88,6 +88,9 @@ bool tagd_date_parse(struct tagd_str text, int64_t *days);
 bool tagd_date_parse_iso(struct tagd_str text, int64_t *days);
 /* "YYYY-MM-DD", whatever form it came in. Returns the length. */
 size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT]);
+/* A month, counted from January of the year 0, that a day is in; and "YYYY-MM" of one. Returns the length. */
+int64_t tagd_month_of(int64_t days);
+size_t tagd_month_format(int64_t month, char out[TAGD_TIME_TEXT]);
 /* Days from `today` to the next yearly return of `date` (both in days since 1970-01-01), 0 on the day itself, at most
  * 365. 29 February returns on the 28th in years that have none. Proleptic Gregorian calendar. */
 int64_t tagd_days_until_return(int64_t date, int64_t today);

@@ -94,6 +94,7 @@ const char *tagd_catalog_tag_label(const struct tagd_catalog *catalog, size_t di
 /* Goals: entering a tag starts one, an event within a time reaches it, else it is missed. */
 struct tagd_goal {
     const char *name;
+    const char *label;       /* JSON, a text or texts by language; NULL: none */
     uint32_t dimension, tag; /* entering this tag starts it; a tag starts one goal at most */
     uint32_t selector;       /* of the events that reach it */
     int64_t within_ms;       /* after the start; exclusive */

@@ -74,7 +74,15 @@ void tagd_engine_telling(struct tagd_engine *engine, enum tagd_telling telling);
 /* Called at every change of a tag or an alert, told or not, several of one dimension one after the other; not for what
  * is told of a repair's differences, where no tag changes. `from` and `to` live until it returns. */
 typedef void (*tagd_moved)(void *to, size_t dimension, struct tagd_tag from, struct tagd_tag into, int64_t at_ms);
-void tagd_engine_watch(struct tagd_engine *engine, tagd_moved moved, void *to); /* moved NULL: nobody is called */
+/* Called, told or not, when a goal begins (outcome NONE) and when it ends; started_ms: when it began. */
+typedef void (*tagd_goal_moved)(void *to, size_t goal, int64_t started_ms, enum tagd_goal_outcome outcome);
+struct tagd_watcher {
+    void *to;
+    tagd_moved moved;
+    tagd_goal_moved goal;
+};
+void tagd_engine_watch(struct tagd_engine *engine, struct tagd_watcher watcher);
+#define TAGD_NO_WATCHER ((struct tagd_watcher){NULL, NULL, NULL})
 /* How many times anything changed untold, ever: whether a customer's did is seen by looking before and after. */
 uint64_t tagd_engine_untold(const struct tagd_engine *engine);
 

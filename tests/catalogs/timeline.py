@@ -135,9 +135,9 @@ def read_table(catalog):
     return rows
 
 
-def simulate(path, events, until=None):
+def simulate(path, events, until=None, *more):
     """Events out, in their order. Every event in must be taken."""
-    command = [TAGD, "simulate", "--catalog", path, *(["--until", time_text(until)] if until is not None else [])]
+    command = [TAGD, "simulate", "--catalog", path, *(["--until", time_text(until)] if until is not None else []), *more]
     run = subprocess.run(command, input="".join(json.dumps(e) + "\n" for e in events), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
     return [json.loads(line) for line in run.stdout.splitlines()]

@@ -29,6 +29,7 @@ CATALOG = {
         "base.industry": {"value": "attr.industry"},
         "base.region": {"value": "attr.region"},
         "value.total": {"value": "sum(amount, order.paid)"}},
+    "goals": {"wake": {"start": "behaviour.activity.dormant", "reach": "order.paid", "within": "6h", "target": 0.15, "holdout": 0.3}},
     "alerts": {"key-loss": {"label": "Loss", "when": "value.level == 'high' and since(login) >= 3h", "for": "10m"}},
     "breakdowns": [["base.industry", "value.level"], ["value.level", "behaviour.activity"], ["base.region"]]}
 
@@ -81,7 +82,7 @@ def command(d, *arguments):
     return subprocess.run([TAGD, "population", "--config", d.path, *arguments], capture_output=True, text=True)
 
 
-def answer(d, query="breakdown=all&days=400&tags=100000"):
+def answer(d, query="breakdown=all&days=400&months=24&tags=100000"):
     status, body = d.get("/v1/population?" + query)
     assert status == 200, body
     found = json.loads(body)

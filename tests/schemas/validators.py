@@ -115,6 +115,10 @@ def check_population(document):
         for name, of in day["dimensions"].items():
             for which in ("entries", "exits"):
                 assert "tags" not in of or sum(t[which] for t in of["tags"]) == of[which], (day["day"], name)
+    for name, goal in document.get("goals", {}).items():
+        for month in goal["months"]:
+            for of in (month["treated"], month["holdout"]):
+                assert of["reached"] + of["missed"] <= of["started"], (name, month)
 
 
 def check_dead_letter_message(message):

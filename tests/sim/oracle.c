@@ -101,7 +101,7 @@ static void run_customer(struct sim *sim, struct tagd_engine *engine, struct tag
     struct tagd_sink sink = {&telling, on_change};
     struct tagd_tally *tally = &sim->tallies[plan->customer_shard[customer]];
     tagd_profile_clear(profile);
-    tagd_engine_watch(engine, tagd_tally_move, tally);
+    tagd_engine_watch(engine, tagd_tally_watcher(tally));
     for (size_t i = 0; i < plan->n_events; i++) {
         if (plan->events[i].customer != customer || plan->events[i].dropped || plan->events[i].marker ||
             plan->events[i].bad || events[i].type == TAGD_TYPE_UNDECLARED)
@@ -112,7 +112,7 @@ static void run_customer(struct sim *sim, struct tagd_engine *engine, struct tag
     }
     run_time(sim, engine, profile, truth, sim->rest_ms, sink);
     if (tagd_profile_exists(profile))
-        tagd_tally_customer(tally, profile, true);
+        tagd_tally_customer(tally, telling.subject, profile, true);
 }
 
 struct tagd_event_rules sim_event_rules(const struct sim *sim)

@@ -33,7 +33,7 @@ static void on_move(void *to, size_t dimension, struct tagd_tag from, struct tag
 static void moves_open(struct moves *moves, const char *more, const char *dimensions)
 {
     *moves = (struct moves){.shop = shop_open(more, dimensions)};
-    tagd_engine_watch(moves->shop.engine, on_move, moves);
+    tagd_engine_watch(moves->shop.engine, (struct tagd_watcher){moves, on_move, NULL});
 }
 
 static void moves_close(struct moves *moves)
@@ -55,7 +55,7 @@ static void every_change_of_a_tag_is_told_of_as_a_move_also_several_in_a_row(voi
     shop_event(&moves.shop, "profile.updated", T0 + 20000, "{\"attributes\":{\"region\":\"north\"}}");
     shop_event(&moves.shop, "profile.updated", T0 + 20001, "{\"attributes\":{\"region\":null}}");
     CHECK(world_saw(&moves.text, "a.region ->north@20000;a.region north>-@20001;"));
-    tagd_engine_watch(moves.shop.engine, NULL, NULL);
+    tagd_engine_watch(moves.shop.engine, TAGD_NO_WATCHER);
     shop_event(&moves.shop, "login", T0 + 30000, "{}");
     CHECK(world_saw(&moves.text, "") && moves.shop.seen.n > 0);
     moves_close(&moves);
@@ -108,7 +108,7 @@ static void who_comes_and_leaves_in_one_batch_counts_by_day_alone(void)
     tagd_tally_move(&tally, 1, tag(-1, NULL), tag(1, "low"), T0);
     tagd_tally_move(&tally, 1, tag(1, "low"), tag(0, "high"), T0);
     tagd_tally_move(&tally, 1, tag(0, "high"), tag(-1, NULL), T0);
-    tagd_tally_customer(&tally, shop.profile, false);
+    tagd_tally_customer(&tally, TAGD_STR("c"), shop.profile, false);
     CHECK(counts_are(shop.catalog, &tally.counts,
                      "2023-11-14 +v.level|high 1;2023-11-14 +v.level|low 1;2023-11-14 -v.level|high 1;2023-11-14 "
                      "-v.level|low 1;"));
@@ -125,20 +125,20 @@ static void an_alert_counts_where_it_is_raised_and_has_no_tags(void)
     struct shop shop = shop_open(ALERTS, DIMENSIONS);
     struct tagd_tally tally = {0};
     struct tagd_members *members = tagd_members_new(shop.catalog);
-    tagd_engine_watch(shop.engine, tagd_tally_move, &tally);
+    tagd_engine_watch(shop.engine, tagd_tally_watcher(&tally));
     tagd_tally_begin(&tally, members);
     shop_event(&shop, "order.paid", T0, "{}");
     shop_event(&shop, "order.paid", T0 + 1, "{}");
-    tagd_tally_customer(&tally, shop.profile, true);
+    tagd_tally_customer(&tally, TAGD_STR("c"), shop.profile, true);
     tagd_tally_begin(&tally, members);
     shop_time(&shop, T0 + 10001);
-    tagd_tally_customer(&tally, shop.profile, false);
+    tagd_tally_customer(&tally, TAGD_STR("c"), shop.profile, false);
     CHECK(counts_are(shop.catalog, &tally.counts,
                      "2023-11-14 +alert:loss 1;2023-11-14 +b.activity|silent 1;2023-11-14 -b.activity|busy 1;all "
                      "alert:loss 1;b.activity silent 1;b.activity busy -1;"));
     tagd_tally_begin(&tally, members);
     shop_event(&shop, "login", T0 + 20000, "{}");
-    tagd_tally_customer(&tally, shop.profile, false);
+    tagd_tally_customer(&tally, TAGD_STR("c"), shop.profile, false);
     CHECK(tagd_counts_get(&tally.counts, TAGD_SET_ALL, TAGD_STR("alert:loss")) == -1);
     tagd_tally_free(&tally);
     tagd_members_free(members);
@@ -162,6 +162,121 @@ static void a_day_begins_at_the_catalogs_midnight(void)
     shop_close(&shop);
 }
 
+#define GOAL                                                                                                           \
+    "\"timezone\":\"+08:00\",\"goals\":{\"back\":{\"label\":{\"en\":\"Back\"},\"start\":\"b.activity.silent\","        \
+    "\"reach\":"                                                                                                       \
+    "\"order.paid\",\"within\":\"30d\",\"target\":0.15,\"holdout\":0.5}},"
+#define SILENT                                                                                                         \
+    "\"b.activity\":{\"tags\":[{\"tag\":\"silent\",\"when\":\"since(login) >= 1d\"},{\"tag\":\"busy\",\"when\":"       \
+    "\"true\"}]}"
+
+static int64_t cohort(const struct tagd_tally *tally, int64_t at_ms, const char *member)
+{
+    return tagd_counts_get(&tally->counts, tagd_set_month(tagd_month_of(at_ms / DAY)), tagd_str_of(member));
+}
+
+/* Of "back", half of the customers are held out: b is, a isn't. */
+static void a_goal_counts_in_the_month_in_which_it_began(void)
+{
+    struct shop shop = shop_open(GOAL, SILENT);
+    struct tagd_tally tally = {0};
+    struct tagd_members *members = tagd_members_new(shop.catalog);
+    int64_t november = INT64_C(1700000000000), december = INT64_C(1701360000000); /* 2023-12-01T00:00:00+08:00 */
+    tagd_engine_watch(shop.engine, tagd_tally_watcher(&tally));
+    tagd_tally_begin(&tally, members);
+    shop_event(&shop, "login", december - DAY - 1, "{}");
+    shop_time(&shop, december - 1); /* silent in November's last millisecond */
+    shop_event(&shop, "order.paid", december + 3 * DAY, "{}");
+    shop_event(&shop, "login", december + 3 * DAY, "{}");
+    shop_time(&shop, december + 35 * DAY); /* silent again in December, and missed in January */
+    tagd_tally_customer(&tally, TAGD_STR("a"), shop.profile, true);
+    CHECK(cohort(&tally, november, "back|started") == 1 && cohort(&tally, november, "back|reached") == 1);
+    CHECK(cohort(&tally, december + DAY, "back|started") == 1 && cohort(&tally, december + DAY, "back|missed") == 1);
+    CHECK(cohort(&tally, december + 35 * DAY, "back|missed") == 0);
+    CHECK(cohort(&tally, november, "back|started|holdout") == 0);
+    tagd_tally_goal(&tally, 0, december - 1, TAGD_GOAL_NONE);
+    tagd_tally_goal(&tally, 0, december, TAGD_GOAL_NONE);
+    tagd_tally_customer(&tally, TAGD_STR("b"), shop.profile, false);
+    CHECK(cohort(&tally, november, "back|started|holdout") == 1 && cohort(&tally, november, "back|started") == 1);
+    CHECK(cohort(&tally, december + DAY, "back|started|holdout") == 1);
+    tagd_tally_free(&tally);
+    tagd_members_free(members);
+    shop_close(&shop);
+}
+
+/* What a repair puts in place of what it computed: the net of both, as far as both know. */
+static void a_goal_that_is_put_right_counts_its_difference_alone(void)
+{
+    enum { RUNS, REACHED, MISSED, NEVER };
+    static const struct {
+        int was, is;
+        int64_t started, reached, missed;
+    } rows[] = {{RUNS, RUNS, 0, 0, 0},       {RUNS, REACHED, 0, 1, 0},   {REACHED, RUNS, 0, -1, 0},
+                {REACHED, MISSED, 0, -1, 1}, {NEVER, RUNS, 1, 0, 0},     {RUNS, NEVER, -1, 0, 0},
+                {NEVER, REACHED, 1, 1, 0},   {MISSED, NEVER, -1, 0, -1}, {REACHED, REACHED, 0, 0, 0}};
+    struct shop shop = shop_open(GOAL, SILENT);
+    struct tagd_members *members = tagd_members_new(shop.catalog);
+    struct tagd_tally tally = {0};
+    const struct tagd_goal_state states[] = {{.running = true, .started = T0},
+                                             {.outcome = TAGD_GOAL_REACHED, .ended_started = T0, .ended = T0 + 1},
+                                             {.outcome = TAGD_GOAL_MISSED, .ended_started = T0, .ended = T0 + 30 * DAY},
+                                             {0}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        tagd_tally_begin(&tally, members);
+        tagd_tally_goal_state(&tally, 0, &states[rows[i].was], &states[rows[i].is]);
+        tagd_tally_customer(&tally, TAGD_STR("a"), shop.profile, false);
+        CHECK(cohort(&tally, T0, "back|started") == rows[i].started);
+        CHECK(cohort(&tally, T0, "back|reached") == rows[i].reached);
+        CHECK(cohort(&tally, T0, "back|missed") == rows[i].missed);
+    }
+    /* One began after another: that which only the one that knows more has is left as it was counted. */
+    struct tagd_goal_state two = {.running = true,
+                                  .started = T0 + 60 * DAY,
+                                  .outcome = TAGD_GOAL_REACHED,
+                                  .ended_started = T0,
+                                  .ended = T0 + 1},
+                           second = {.running = true, .started = T0 + 60 * DAY};
+    tagd_tally_begin(&tally, members);
+    tagd_tally_goal_state(&tally, 0, &two, &second);
+    tagd_tally_goal_state(&tally, 0, &second, &two);
+    tagd_tally_customer(&tally, TAGD_STR("a"), shop.profile, false);
+    CHECK(tally.counts.n == 0);
+    tagd_tally_begin(&tally, members);
+    tagd_tally_goal_state(&tally, 0, &states[REACHED], &two);
+    tagd_tally_customer(&tally, TAGD_STR("a"), shop.profile, false);
+    CHECK(cohort(&tally, T0, "back|started") == 0 && cohort(&tally, T0 + 60 * DAY, "back|started") == 1);
+    tagd_tally_free(&tally);
+    tagd_members_free(members);
+    shop_close(&shop);
+}
+
+static void the_report_has_the_months_in_which_goals_began(void)
+{
+    struct shop shop = shop_open(GOAL, SILENT);
+    struct tagd_counts sums = {0};
+    struct tagd_population_query query = {.dimension = 0, .breakdown = TAGD_NO_BREAKDOWN, .months = 2, .tags_max = 9};
+    struct tagd_population_info info = {NULL, MIDNIGHT, 1, 0}; /* of November 2023 */
+    struct tagd_buf whole = {0};
+    int64_t last = tagd_month_of(MIDNIGHT / DAY);
+    for (int64_t month = last - 2; month <= last + 1; month++)
+        tagd_counts_add(&sums, tagd_set_month(month), TAGD_STR("back|started"), 4);
+    tagd_counts_add(&sums, tagd_set_month(last - 1), TAGD_STR("back|reached"), 1);
+    tagd_counts_add(&sums, tagd_set_month(last - 1), TAGD_STR("back|missed"), 3);
+    tagd_counts_add(&sums, tagd_set_month(last), TAGD_STR("back|started|holdout"), 2);
+    tagd_population_report(shop.catalog, &sums, &query, &info, &whole);
+    tagd_buf_add_byte(&whole, '\0');
+    CHECK(strstr(whole.p,
+                 ",\"goals\":{\"back\":{\"label\":{\"en\":\"Back\"},\"start\":\"b.activity.silent\",\"target\":0.15,"
+                 "\"months\":["
+                 "{\"month\":\"2023-10\",\"treated\":{\"started\":4,\"reached\":1,\"missed\":3},\"holdout\":{"
+                 "\"started\":0,\"reached\":0,\"missed\":0}},"
+                 "{\"month\":\"2023-11\",\"treated\":{\"started\":4,\"reached\":0,\"missed\":0},\"holdout\":{"
+                 "\"started\":2,\"reached\":0,\"missed\":0}}]}}}"));
+    tagd_buf_free(&whole);
+    tagd_counts_free(&sums);
+    shop_close(&shop);
+}
+
 /* Events of a few customers, at random and in batches of any size: the differences add up to what the profiles say. */
 static void tallies_add_up_to_what_the_profiles_say(void)
 {
@@ -174,7 +289,7 @@ static void tallies_add_up_to_what_the_profiles_say(void)
     struct tagd_error error;
     uint32_t chance = 1;
     int64_t at = T0;
-    tagd_engine_watch(shop.engine, tagd_tally_move, &tally);
+    tagd_engine_watch(shop.engine, tagd_tally_watcher(&tally));
     for (int batch = 0; batch < 300; batch++) {
         tagd_tally_begin(&tally, members);
         for (int c = 0; c < CUSTOMERS; c++) {
@@ -201,7 +316,7 @@ static void tallies_add_up_to_what_the_profiles_say(void)
             if (!tagd_profile_exists(shop.profile))
                 continue;
             tagd_engine_advance(shop.engine, shop.profile, at, (struct tagd_sink){&shop, shop_change});
-            tagd_tally_customer(&tally, shop.profile, !known);
+            tagd_tally_customer(&tally, TAGD_STR("c"), shop.profile, !known);
             bytes[c].n = 0;
             tagd_profile_encode(shop.profile, &bytes[c]);
         }
@@ -342,7 +457,7 @@ static void the_report_tells_all_that_is_asked_for_and_the_rest_as_others(void)
         "order.paid)\"}",
         &error);
     struct tagd_counts sums = {0};
-    struct tagd_population_query query = {-1, TAGD_NO_BREAKDOWN, 0, 2};
+    struct tagd_population_query query = {-1, TAGD_NO_BREAKDOWN, 0, 0, 2};
     tagd_counts_add(&sums, TAGD_SET_ALL, TAGD_STR("customers"), 9);
     tagd_counts_add(&sums, TAGD_SET_ALL, TAGD_STR("alert:loss"), 4);
     for (int i = 0; i < 6; i++)
@@ -364,12 +479,12 @@ static void the_report_tells_all_that_is_asked_for_and_the_rest_as_others(void)
                          ",\"n.category\":{\"label\":null,\"customers\":8,\"none\":1,\"tags\":["
                          "{\"tag\":\"books\",\"label\":null,\"customers\":3},{\"tag\":\"silk\",\"label\":null,"
                          "\"customers\":2}],\"others\":3}}," LOSS "}"));
-    query = (struct tagd_population_query){0, 0, 0, 2};
+    query = (struct tagd_population_query){0, 0, 0, 0, 2};
     CHECK(report_is(catalog, &sums, query,
                     HEAD "\"dimensions\":{" LEVEL "},\"alerts\":{},\"breakdowns\":[{\"dimensions\":[\"v.level\","
                          "\"n.category\"],\"customers\":4,\"counts\":[{\"tags\":[\"low\",\"tea\"],\"customers\":2},"
                          "{\"tags\":[\"low\",\"\\\"\"],\"customers\":1}],\"others\":1}]}"));
-    query = (struct tagd_population_query){2, TAGD_ALL_BREAKDOWNS, 0, 1};
+    query = (struct tagd_population_query){2, TAGD_ALL_BREAKDOWNS, 0, 0, 1};
     CHECK(report_is(catalog, &sums, query,
                     HEAD "\"dimensions\":{}," LOSS ",\"breakdowns\":[{\"dimensions\":[\"v.level\",\"n.category\"],"
                          "\"customers\":4,\"counts\":[{\"tags\":[\"low\",\"tea\"],\"customers\":2}],\"others\":2}]}"));
@@ -551,6 +666,34 @@ static void a_day_is_kept_for_as_many_days_as_the_limit_says(void)
     days_of(&world.shards[0], &first, &last);
     CHECK(tagd_str_eq(first, last) && tagd_str_eq(first, TAGD_STR("2032-02-01")));
     CHECK(world_counted(&world.shards[0], "all", "customers") == 2);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static int64_t began_in(struct world *world, const char *month)
+{
+    return world_counted(&world->shards[0], month, "back|started") +
+           world_counted(&world->shards[0], month, "back|started|holdout");
+}
+
+static void a_month_is_kept_for_as_many_months_as_the_limit_says(void)
+{
+    struct world world;
+    world_open_with(&world, GOAL, SILENT);
+    struct tagd_worker *worker = start(&world);
+    world_event(&world, 0, 0, "login", "c", MIDNIGHT); /* silent on 16 November 2023 */
+    world_run(&world, worker, 100);
+    let_pass(&world, INT64_C(1761926399999)); /* the last millisecond of October 2025 in +08:00 */
+    world_run(&world, worker, 30);
+    CHECK(began_in(&world, "2023-11") == 1);
+    let_pass(&world, INT64_C(1761926400000));
+    world_run(&world, worker, 30);
+    CHECK(began_in(&world, "2023-11") == 0);
+    world_event(&world, 0, 0, "login", "c", INT64_C(1761926400000));
+    world_run(&world, worker, 30);
+    world_event(&world, 0, 0, "login", "c", MIDNIGHT + 3000 * DAY); /* a jump; c was silent on the way, too long ago */
+    world_run(&world, worker, 30);
+    CHECK(began_in(&world, "2025-11") == 0);
     tagd_worker_free(worker);
     world_close(&world);
 }
@@ -819,6 +962,9 @@ int main(void)
     RUN(who_comes_and_leaves_in_one_batch_counts_by_day_alone);
     RUN(an_alert_counts_where_it_is_raised_and_has_no_tags);
     RUN(a_day_begins_at_the_catalogs_midnight);
+    RUN(a_goal_counts_in_the_month_in_which_it_began);
+    RUN(a_goal_that_is_put_right_counts_its_difference_alone);
+    RUN(the_report_has_the_months_in_which_goals_began);
     RUN(tallies_add_up_to_what_the_profiles_say);
     RUN(a_table_keeps_any_member_apart_and_is_empty_once_it_is_cleared);
     RUN(a_form_names_the_pairs_however_the_catalog_lists_them);
@@ -828,6 +974,7 @@ int main(void)
     RUN(counts_follow_the_profiles_of_a_shard);
     RUN(a_value_that_stands_in_no_breakdown_has_its_days_together);
     RUN(a_day_is_kept_for_as_many_days_as_the_limit_says);
+    RUN(a_month_is_kept_for_as_many_months_as_the_limit_says);
     RUN(a_commit_whose_answer_is_lost_is_not_counted_twice);
     RUN(state_without_a_population_is_counted_before_anything_else);
     RUN(other_breakdowns_take_the_place_of_those_before_and_days_stay);

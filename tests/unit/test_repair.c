@@ -1253,6 +1253,35 @@ static void a_change_of_churn_that_was_published_otherwise_is_put_right_in_its_t
     }
 }
 
+#define GOALS "\"goals\":{\"wake\":{\"start\":\"b.activity.silent\",\"reach\":\"interaction\",\"within\":\"20s\"}},"
+static const struct script with_goals = {"goals", GOALS, KINDS, true, false, 8, feed_people};
+
+/* What was told of a goal stands; the population follows it. */
+static void a_goal_that_was_told_otherwise_is_counted_as_it_was_told(void)
+{
+    for (int to = 0; to < 3; to++) {
+        struct run run;
+        open_run(&run, &with_goals);
+        play(&run, 0, 4);
+        struct world_shard *shard = &run.world.shards[0];
+        int64_t began = world_counted(shard, "2023-11", "wake|started"),
+                reached = world_counted(shard, "2023-11", "wake|reached"),
+                missed = world_counted(shard, "2023-11", "wake|missed");
+        CHECK(began > 0 && reached > 0);
+        go_back(&run, to); /* nothing was told otherwise */
+        recover(&run);
+        CHECK(world_counted(shard, "2023-11", "wake|started") == began);
+        CHECK(world_counted(shard, "2023-11", "wake|reached") == reached);
+        falsify(&run.world, "tagd.goal.reached", "tagd.goal.missed");
+        go_back(&run, to);
+        recover(&run);
+        CHECK(world_counted(shard, "2023-11", "wake|started") == began);
+        CHECK(world_counted(shard, "2023-11", "wake|reached") == reached - 1);
+        CHECK(world_counted(shard, "2023-11", "wake|missed") == missed + 1);
+        close_run(&run);
+    }
+}
+
 /* Both topics of changes; the change of a tag among those of churn is nobody's. */
 static void what_a_repair_lacks_of_churn_is_said(void)
 {
@@ -2002,6 +2031,7 @@ int main(void)
     RUN(a_proposal_that_was_published_otherwise_is_closed_and_made_anew);
     RUN(what_people_decided_is_not_decided_again);
     RUN(a_change_of_churn_that_was_published_otherwise_is_put_right_in_its_topic);
+    RUN(a_goal_that_was_told_otherwise_is_counted_as_it_was_told);
     RUN(what_a_repair_lacks_of_churn_is_said);
     RUN(an_event_of_the_future_stays_a_dead_letter_when_its_time_has_come);
     RUN(outputs_that_were_read_are_not_kept);

@@ -419,14 +419,16 @@ static inline void world_see_change(struct world *world, struct world_shard *sha
         tagd_buf_printf(&world->published, "%.*s;", (int)output->headers[1].value.n, output->headers[1].value.p);
         return;
     }
-    static const char *const names[] = {"\"id\":\"", "\"dimension\":\"", "\"to\":"}, alert[] = "\"alert\":\"";
+    static const char *const names[] = {"\"id\":\"", "\"dimension\":\"", "\"to\":"},
+                             whole[][12] = {"\"alert\":\"", "{\"goal\":\""};
     const char *text = tagd_arena_copy(&world->memory, value.p, value.n).p;
     world_see_id(shard, (struct tagd_str){text, value.n});
     for (size_t i = 0; i < 3; i++) {
         const char *at = strstr(text, names[i]);
-        if (i > 0 && strstr(text, alert) != NULL) { /* raised or cleared */
-            at = strstr(text, alert) + strlen(alert);
-            tagd_buf_printf(&world->published, " %.*s", (int)strcspn(at, "\""), at);
+        const char *name = strstr(text, whole[0]) != NULL ? strstr(text, whole[0]) : strstr(text, whole[1]);
+        if (i > 0 && name != NULL) { /* raised or cleared; reached or missed */
+            name = strchr(name, ':') + 2;
+            tagd_buf_printf(&world->published, " %.*s", (int)strcspn(name, "\""), name);
             break;
         }
         CHECK(at != NULL);

@@ -248,7 +248,7 @@ class Checker:
         self.counted.append(told.stdout.strip().rsplit("\n", 1)[-1])
         if told.returncode != 0:
             self.fail("population", f"counted again: {told.stdout}{told.stderr}")
-        told = subprocess.run([*command, "--json", "--breakdown", "all", "--days", "400", "--tags", "100000"], capture_output=True, text=True)
+        told = subprocess.run([*command, "--json", "--breakdown", "all", "--days", "400", "--months", "24", "--tags", "100000"], capture_output=True, text=True)
         if told.returncode != 0:
             self.fail("population", told.stderr)
             return
@@ -260,7 +260,7 @@ class Checker:
             counts = {t["tag"]: t["customers"] for t in of["tags"] if t["customers"]}
             if counts != {tag: len(keys) for tag, keys in views.get(name, {}).items()}:
                 self.fail("population", f"{name} is {of}, and the views say otherwise")
-        parts = ["customers", "uncounted", "dimensions", "alerts", "breakdowns", *([] if self.world.live else ["days"])]  # live: what is late decides about days
+        parts = ["customers", "uncounted", "dimensions", "alerts", "breakdowns", *([] if self.world.live else ["days", "goals"])]  # live: what is late decides about days
         for part in parts:
             if found[part] != wanted.population[part]:
                 self.fail("population", f"{part} is {found[part]}, and simulate makes {wanted.population[part]}"[:3000])
