@@ -250,6 +250,21 @@ static void describe_breakdowns(const struct tagd_catalog *catalog, struct tagd_
     }
 }
 
+size_t tagd_catalog_n_measures(const struct tagd_catalog *catalog)
+{
+    return catalog->n_measures;
+}
+
+const struct tagd_measure *tagd_catalog_measure(const struct tagd_catalog *catalog, size_t measure)
+{
+    return &catalog->measures[measure].measure;
+}
+
+const char *tagd_catalog_title(const struct tagd_catalog *catalog)
+{
+    return catalog->label;
+}
+
 void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *out)
 {
     tagd_buf_printf(out, "catalog %s, version %s, meaning %s\n", catalog->name, catalog->version, catalog->hash);

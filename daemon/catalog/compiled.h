@@ -312,6 +312,12 @@ struct tagd_driver {
     const char *name, *value_text, *usual_text;
     struct tagd_node *value, *usual; /* usual may be NULL */
 };
+/* A figure of every customer, for reports: means over customers, of those who carry a tag and of all. */
+struct tagd_measure_def {
+    struct tagd_measure measure;
+    const char *text, *of_text;
+    struct tagd_node *value, *of; /* of: NULL, of all */
+};
 struct tagd_churn {
     bool given;
     struct tagd_churn_model model;
@@ -334,6 +340,7 @@ struct tagd_metric {
 struct tagd_catalog {
     struct tagd_arena arena;
     const char *name, *version;
+    const char *label; /* JSON text, or NULL */
     char hash[33];
     int64_t zone_ms;
     struct tagd_event_type *types;
@@ -361,6 +368,8 @@ struct tagd_catalog {
     struct tagd_goal *goals;
     uint32_t n_goals;
     struct tagd_churn churn;
+    struct tagd_measure_def *measures;
+    uint32_t n_measures;
     struct tagd_breakdown *breakdowns;
     uint32_t n_breakdowns;
     uint32_t *order; /* of evaluation */

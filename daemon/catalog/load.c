@@ -1131,6 +1131,65 @@ static bool load_goals(struct load *load, const cJSON *root)
     return true;
 }
 
+/* ---- measures ---- */
+
+static bool load_measure(struct load *load, const cJSON *node, const char *pointer, struct tagd_measure_def *into)
+{
+    static const char *const keys[] = {"value", "of", "label", NULL};
+    const cJSON *label = cJSON_GetObjectItemCaseSensitive(node, "label"),
+                *of = cJSON_GetObjectItemCaseSensitive(node, "of");
+    if (!name_ok(node->string, 1, 1))
+        return fail_at(load, pointer, true, "expected a measure's name of ASCII letters, digits, _ and -");
+    if (!want(load, node, pointer, cJSON_IsObject(node), "an object with 'value'") ||
+        !known_keys(load, node, pointer, keys) || !load_label(load, label, below(load, pointer, "label")))
+        return false;
+    const char *at = below(load, pointer, "value"), *of_at = below(load, pointer, "of");
+    if (!cJSON_GetObjectItemCaseSensitive(node, "value"))
+        return fail_at(load, pointer, false, "key 'value' is missing");
+    if (!expression_text(load, cJSON_GetObjectItemCaseSensitive(node, "value"), at, &into->text) ||
+        (of && !expression_text(load, of, of_at, &into->of_text)))
+        return false;
+    struct parse parse = parse_of(load, at, into->text);
+    into->value = tagd_parse_expression(&parse);
+    if (!into->value)
+        return false;
+    enum tagd_type type = into->value->type;
+    if (type != TAGD_T_BOOLEAN && type != TAGD_T_NUMBER && type != TAGD_T_DURATION)
+        return fail_at(load, at, false, "a measure is a condition, a number or a duration");
+    into->measure.kind = type == TAGD_T_BOOLEAN  ? TAGD_MEASURE_SHARE
+                         : type == TAGD_T_NUMBER ? TAGD_MEASURE_NUMBER
+                                                 : TAGD_MEASURE_DURATION;
+    into->measure.name = keep(load, node->string);
+    into->measure.label = keep_json(load, label);
+    if (!of)
+        return true;
+    parse = parse_of(load, of_at, into->of_text);
+    into->of = tagd_parse_expression(&parse);
+    return into->of && (into->of->type == TAGD_T_BOOLEAN ||
+                        fail_at(load, of_at, false, "expected a condition, found an expression that is no boolean"));
+}
+
+/* Figures for reports. No part of the meaning but for the state that they need. */
+static bool load_measures(struct load *load, const cJSON *root)
+{
+    struct tagd_catalog *catalog = load->catalog;
+    const cJSON *measures = cJSON_GetObjectItemCaseSensitive(root, "measures");
+    if (!measures)
+        return true;
+    if (!want(load, measures, "/measures", cJSON_IsObject(measures), "an object of measures"))
+        return false;
+    int n = cJSON_GetArraySize(measures);
+    if (n > TAGD_MEASURES_MAX)
+        return fail_at(load, "/measures", false, "%d measures: a catalog has at most %d", n, TAGD_MEASURES_MAX);
+    catalog->measures = tagd_arena_zalloc(&catalog->arena, ((size_t)n + 1) * sizeof *catalog->measures);
+    for (const cJSON *node = measures->child; node; node = node->next) {
+        if (!load_measure(load, node, below(load, "/measures", node->string), &catalog->measures[catalog->n_measures]))
+            return false;
+        catalog->n_measures++;
+    }
+    return true;
+}
+
 /* ---- breakdowns ---- */
 
 /* A dimension by its own name, at its place in the list. */
@@ -1615,9 +1674,9 @@ static void describe_meaning(const struct tagd_catalog *catalog, struct tagd_buf
 
 static bool load_root(struct load *load)
 {
-    static const char *const keys[] = {"catalog",    "version", "timezone",   "label",      "events", "groups",
-                                       "attributes", "tables",  "metrics",    "dimensions", "alerts", "aliases",
-                                       "goals",      "churn",   "breakdowns", NULL};
+    static const char *const keys[] = {"catalog",    "version", "timezone", "label",      "events", "groups",
+                                       "attributes", "tables",  "metrics",  "dimensions", "alerts", "aliases",
+                                       "goals",      "churn",   "measures", "breakdowns", NULL};
     const cJSON *root = tagd_jsonc_root(load->jsonc);
     if (!want(load, root, "", cJSON_IsObject(root), "an object"))
         return false;
@@ -1626,8 +1685,10 @@ static bool load_root(struct load *load)
         !load_label(load, cJSON_GetObjectItemCaseSensitive(root, "label"), "/label") || !load_events(load, root) ||
         !load_groups(load, root) || !load_attributes(load, root) || !load_tables(load, root) ||
         !name_metrics(load, root) || !name_dimensions(load, root) || !load_aliases(load, root) ||
-        !load_breakdowns(load, root) || !load_rules(load) || !load_goals(load, root) || !order_dimensions(load))
+        !load_breakdowns(load, root) || !load_rules(load) || !load_goals(load, root) || !load_measures(load, root) ||
+        !order_dimensions(load))
         return false;
+    load->catalog->label = keep_json(load, cJSON_GetObjectItemCaseSensitive(root, "label"));
     link_state(load->catalog);
     struct tagd_buf meaning = {0};
     describe_meaning(load->catalog, &meaning);

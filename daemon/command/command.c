@@ -45,7 +45,8 @@ const struct tagd_command tagd_commands[] = {
      "exit codes: 0 all is well; 64 usage; 78 the configuration or catalog is wrong\n",
      tagd_command_check},
     {"simulate", "events from a file in, output events on stdout; no Kafka, no Redis",
-     "usage: tagd simulate --catalog FILE [--until TIME] [--population FILE] [EVENTS.jsonl]\n"
+     "usage: tagd simulate --catalog FILE [--until TIME] [--population FILE]\n"
+     "                     [--report FILE [--period DAYS] [--language en|zh-CN]] [EVENTS.jsonl]\n"
      "\n"
      "Tries a catalog on events: prints the tag changes that they and the passing of time make, one\n"
      "JSON a line.\n"
@@ -55,6 +56,7 @@ const struct tagd_command tagd_commands[] = {
      "  --population FILE\n"
      "                   writes there how many customers carry which tag in the end, and how many came to\n"
      "                   it and left it by day, as one JSON document\n"
+     "  --report FILE    writes there what tagd report would say: .html with charts, .md or .json\n"
      "  EVENTS.jsonl     CloudEvents, one a line, each with its \"time\"; \"-\" or none: standard input\n"
      "  --help, --version\n"
      "\n"
@@ -117,6 +119,25 @@ const struct tagd_command tagd_commands[] = {
      "  of reach, or shards couldn't be compared: try again; 78 the configuration or catalog is wrong, or\n"
      "  Redis doesn't fit them\n",
      tagd_command_population},
+    {"report", "a period's portrait of the customers, to read or to show",
+     "usage: tagd report --config FILE [--period DAYS] [--format html|markdown|json] [--language en|zh-CN]\n"
+     "\n"
+     "Tags and who came to them and left, churn, goals against their targets, alerts, the catalog's measures\n"
+     "of who carries a tag beside those of all, and tags that nobody carries. Reads Redis and changes\n"
+     "nothing, whether daemons run or not; with measures it reads every profile.\n"
+     "\n"
+     "  --config FILE    the configuration that the daemon runs with\n"
+     "  --period DAYS    7d, 30d, 90d or any other, up to the present; default 30d, at most 400d\n"
+     "  --format F       markdown (default), html: one file with charts, or json\n"
+     "  --language L     en (default) or zh-CN, for markdown and html\n"
+     "  --help, --version\n"
+     "\n"
+     "example:\n"
+     "  tagd report --config tagd.json --period 90d --format html > report.html\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 69 Redis is out of reach; 78 the configuration or catalog is wrong, or\n"
+     "  Redis doesn't fit them\n",
+     tagd_command_report},
     {"explain", "a customer's tags, the values behind each, why, and what changes next",
      "usage: tagd explain --config FILE CUSTOMER\n"
      "\n"

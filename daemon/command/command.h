@@ -27,6 +27,7 @@ int tagd_command_check(int argc, char **argv);
 int tagd_command_simulate(int argc, char **argv);
 int tagd_command_import(int argc, char **argv);
 int tagd_command_population(int argc, char **argv);
+int tagd_command_report(int argc, char **argv);
 int tagd_command_explain(int argc, char **argv);
 int tagd_command_fit(int argc, char **argv);
 

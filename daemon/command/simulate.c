@@ -12,6 +12,7 @@
 #include "command/ids.h"
 #include "command/lines.h"
 #include "command/load.h"
+#include "command/portrait.h"
 #include "population/population.h"
 #include "tagd/emit.h"
 
@@ -250,7 +251,69 @@ static int write_population(struct simulation *sim, FILE *file, const int64_t *u
                    : tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write the population: %s", strerror(errno));
 }
 
-static int simulate(struct simulation *sim, const char *events, const int64_t *until, FILE *population)
+/* The same, as a portrait; measures are those of the end. */
+static int write_report(struct simulation *sim, FILE *file, const struct tagd_portrait_options *options,
+                        const int64_t *until)
+{
+    struct tagd_population_info info = {.as_of_ms = sim->time_ms, .shards = 1};
+    struct tagd_buf out = {0};
+    if (until && *until > sim->time_ms)
+        info.as_of_ms = *until;
+    struct tagd_portrait *portrait =
+        tagd_portrait_new(sim->catalog, &sim->tally.counts, &info, options->days, options->language);
+    for (uint32_t i = 0; i < sim->n_customers; i++) {
+        if (!sim->customers[i].bytes.n)
+            continue;
+        open_customer(sim, i);
+        tagd_engine_view(sim->engine, sim->profile, info.as_of_ms);
+        tagd_portrait_add(portrait, sim->engine, sim->profile);
+    }
+    tagd_portrait_write(portrait, options->format, &out);
+    tagd_portrait_free(portrait);
+    bool written = fwrite(out.p, 1, out.n, file) == out.n && fflush(file) == 0;
+    tagd_buf_free(&out);
+    return written ? TAGD_EXIT_OK
+                   : tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write the report: %s", strerror(errno));
+}
+
+/* What is wanted besides the changes; files NULL: not. */
+struct wanted {
+    const char *population, *report;
+    FILE *population_file, *report_file;
+    struct tagd_portrait_options options;
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* The report's format is by its name, unless it is said. */
+static int open_wanted(struct wanted *wanted)
+{
+    if (wanted->report && !wanted->options.format_given)
+        wanted->options.format = ends_with(wanted->report, ".html")   ? TAGD_REPORT_HTML
+                                 : ends_with(wanted->report, ".json") ? TAGD_REPORT_JSON
+                                                                      : TAGD_REPORT_MARKDOWN;
+    if (wanted->population && !(wanted->population_file = fopen(wanted->population, "w")))
+        return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "%s: %s; --population wants a file that can be written",
+                                  wanted->population, strerror(errno));
+    if (wanted->report && !(wanted->report_file = fopen(wanted->report, "w")))
+        return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "%s: %s; --report wants a file that can be written",
+                                  wanted->report, strerror(errno));
+    return TAGD_EXIT_OK;
+}
+
+static void close_wanted(struct wanted *wanted)
+{
+    if (wanted->population_file)
+        fclose(wanted->population_file);
+    if (wanted->report_file)
+        fclose(wanted->report_file);
+}
+
+static int simulate(struct simulation *sim, const char *events, const int64_t *until, const struct wanted *wanted)
 {
     struct tagd_lines lines;
     if (!tagd_lines_open(&lines, events))
@@ -264,13 +327,16 @@ static int simulate(struct simulation *sim, const char *events, const int64_t *u
     bool read = tagd_lines_close(&lines);
     if (sim->broken_pipe || fflush(stdout) != 0)
         return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write to standard output; see where it leads");
-    int code = population ? write_population(sim, population, until) : TAGD_EXIT_OK;
+    int code = wanted->population_file ? write_population(sim, wanted->population_file, until) : TAGD_EXIT_OK;
+    if (code == TAGD_EXIT_OK && wanted->report_file)
+        code = write_report(sim, wanted->report_file, &wanted->options, until);
     return code != TAGD_EXIT_OK ? code : read && !sim->bad ? TAGD_EXIT_OK : TAGD_EXIT_DATA;
 }
 
 int tagd_command_simulate(int argc, char **argv)
 {
-    const char *catalog = NULL, *until_text = NULL, *events = NULL, *population = NULL;
+    const char *catalog = NULL, *until_text = NULL, *events = NULL;
+    struct wanted wanted = {.options = tagd_portrait_options_new()};
     struct tagd_options options = {.argc = argc, .argv = argv};
     while (tagd_options_next(&options)) {
         if (tagd_options_is(&options, "--catalog"))
@@ -278,7 +344,11 @@ int tagd_command_simulate(int argc, char **argv)
         else if (tagd_options_is(&options, "--until"))
             until_text = tagd_options_value(&options);
         else if (tagd_options_is(&options, "--population"))
-            population = tagd_options_value(&options);
+            wanted.population = tagd_options_value(&options);
+        else if (tagd_options_is(&options, "--report"))
+            wanted.report = tagd_options_value(&options);
+        else if (tagd_portrait_option(&wanted.options, &options))
+            continue;
         else if (tagd_options_is(&options, NULL) && !events)
             events = options.word;
         else
@@ -301,17 +371,14 @@ int tagd_command_simulate(int argc, char **argv)
     sim.profile = tagd_profile_new(sim.catalog);
     sim.members = tagd_members_new(sim.catalog);
     tagd_tally_begin(&sim.tally, sim.members);
-    if (population)
+    if (wanted.population || wanted.report)
         tagd_engine_watch(sim.engine, tagd_tally_watcher(&sim.tally));
     sim.rules = tagd_line_rules(sim.catalog);
     sim.emit = (struct tagd_emit){.catalog = sim.catalog, .group = "tagd", .recorded_ms = -1, .caught_up = true};
-    FILE *file = population ? fopen(population, "w") : NULL;
-    int code = population && !file
-                   ? tagd_command_error(TAGD_EXIT_UNAVAILABLE, "%s: %s; --population wants a file that can be written",
-                                        population, strerror(errno))
-                   : simulate(&sim, events ? events : "-", until_text ? &until : NULL, file);
-    if (file)
-        fclose(file);
+    int code = open_wanted(&wanted);
+    if (code == TAGD_EXIT_OK)
+        code = simulate(&sim, events ? events : "-", until_text ? &until : NULL, &wanted);
+    close_wanted(&wanted);
     simulation_free(&sim);
     return code;
 }

@@ -968,6 +968,25 @@ void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension,
     tagd_buf_add_byte(out, '}');
 }
 
+bool tagd_engine_measure(const struct tagd_engine *engine, size_t measure, double *value)
+{
+    const struct tagd_measure_def *of = &engine->catalog->measures[measure];
+    struct view *now = (struct view *)(uintptr_t)&engine->now;
+    struct tagd_val among = {.kind = TAGD_V_BOOL, .u.b = true};
+    if (of->of)
+        among = tagd_eval(now, of->of);
+    if (among.kind != TAGD_V_BOOL || !among.u.b)
+        return false;
+    struct tagd_val val = tagd_eval(now, of->value);
+    switch (val.kind) {
+    case TAGD_V_BOOL: *value = val.u.b; return true;
+    case TAGD_V_DECIMAL: *value = tagd_decimal_to_double(val.u.d); return true;
+    case TAGD_V_DOUBLE: *value = val.u.f; return true;
+    case TAGD_V_DURATION: *value = (double)val.u.i; return true;
+    default: return false;
+    }
+}
+
 void tagd_engine_churn(const struct tagd_engine *engine, struct tagd_buf *out)
 {
     const struct tagd_churn *churn = &engine->catalog->churn;

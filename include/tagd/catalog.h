@@ -26,6 +26,7 @@ struct tagd_catalog;
 #define TAGD_ALIASES_MAX 10000
 #define TAGD_GOALS_MAX 100
 #define TAGD_DRIVERS_MAX 20
+#define TAGD_MEASURES_MAX 20
 #define TAGD_BREAKDOWNS_MAX 100
 
 /* Compiles the text (of n bytes; `name` is the file's name for messages). NULL: *error says file, JSON Pointer, line,
@@ -109,6 +110,15 @@ int32_t tagd_catalog_goal_of(const struct tagd_catalog *catalog, size_t dimensio
  * same whenever and wherever it is asked: CRC-32 (zlib's) of "<goal>:<customer>", modulo 10,000, is below 10,000 times
  * the share. */
 bool tagd_catalog_holds_out(const struct tagd_goal *goal, struct tagd_str customer);
+/* Measures: figures of customers, for reports. */
+struct tagd_measure {
+    const char *name;
+    const char *label; /* JSON, a text or texts by language; NULL: none */
+    enum { TAGD_MEASURE_SHARE, TAGD_MEASURE_NUMBER, TAGD_MEASURE_DURATION } kind; /* of a condition, 0 or 1 */
+};
+size_t tagd_catalog_n_measures(const struct tagd_catalog *catalog);
+const struct tagd_measure *tagd_catalog_measure(const struct tagd_catalog *catalog, size_t measure);
+const char *tagd_catalog_title(const struct tagd_catalog *catalog); /* its label, likewise */
 /* A summary for `check`, in lines. */
 void tagd_catalog_describe(const struct tagd_catalog *catalog, struct tagd_buf *out);
 

@@ -109,6 +109,8 @@ void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension,
 void tagd_engine_attribute(const struct tagd_engine *engine, size_t attribute, struct tagd_buf *out);
 /* "p_alive":number or null,"drivers":[...],"last_activity":time or null of the present evaluation; JSON members. */
 void tagd_engine_churn(const struct tagd_engine *engine, struct tagd_buf *out);
+/* A measure at the present evaluation: of a condition 0 or 1, of a duration ms. False: it says nothing of this customer. */
+bool tagd_engine_measure(const struct tagd_engine *engine, size_t measure, double *value);
 /* NULL: only a person gives that tag. */
 const char *tagd_engine_rule_text(const struct tagd_engine *engine, size_t dimension, size_t rule);
 /* Whether it holds, of a value: isn't null, at the present evaluation. */

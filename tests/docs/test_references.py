@@ -131,6 +131,11 @@ def test_the_populations_example_gives_what_it_shows(tmp_path):
     assert done["commands"] == 1 and done["outputs"] == 1
 
 
+def test_the_reports_example_gives_what_it_shows(tmp_path):
+    done = runner.Runner(tmp_path).document(os.path.join(ROOT, "deploy/report.md"))
+    assert done["commands"] == 1 and done["outputs"] == 1
+
+
 # ---- churn ----
 
 def test_every_command_of_the_churn_document(tmp_path):

@@ -9,7 +9,7 @@ import time
 import pytest
 from shop import committed
 from stack import TAGD, event, wait_for
-from validators import check_population
+from validators import check_population, check_report
 
 BASE = 1795500000000  # 14:40 of 24 November in +08:00
 STEP_MS = 20000
@@ -30,6 +30,8 @@ CATALOG = {
         "base.region": {"value": "attr.region"},
         "value.total": {"value": "sum(amount, order.paid)"}},
     "goals": {"wake": {"start": "behaviour.activity.dormant", "reach": "order.paid", "within": "6h", "target": 0.15, "holdout": 0.3}},
+    "measures": {"again": {"label": {"en": "Bought again", "zh-CN": "复购"}, "value": "count(order.paid[12h]) >= 2", "of": "count(order.paid[12h]) >= 1"},
+                 "order": {"value": "avg(amount, order.paid)"}, "silence": {"value": "since(login)"}},
     "alerts": {"key-loss": {"label": "Loss", "when": "value.level == 'high' and since(login) >= 3h", "for": "10m"}},
     "breakdowns": [["base.industry", "value.level"], ["value.level", "behaviour.activity"], ["base.region"]]}
 
@@ -72,10 +74,11 @@ def simulated(folder, catalog, events):
     with open(path + ".jsonl", "w") as file:
         file.writelines(json.dumps(e) + "\n" for e in events)
     json.dump(catalog, open(path + ".catalog", "w"))
-    run = subprocess.run([TAGD, "simulate", "--catalog", path + ".catalog", "--until", event("", "", "", end_of(events))["time"], "--population", path, path + ".jsonl"],
+    run = subprocess.run([TAGD, "simulate", "--catalog", path + ".catalog", "--until", event("", "", "", end_of(events))["time"], "--population", path,
+                          "--report", path + ".json", "--period", "90d", path + ".jsonl"],
                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
-    return json.load(open(path))
+    return json.load(open(path)), json.load(open(path + ".json"))
 
 
 def command(d, *arguments):
@@ -93,6 +96,19 @@ def answer(d, query="breakdown=all&days=400&months=24&tags=100000"):
 def meaning(population):
     """Without what differs between a group and a simulation."""
     return {k: v for k, v in population.items() if k not in ("group", "shards")}
+
+
+def rounded(node):
+    """Sums of doubles depend on their order."""
+    if isinstance(node, dict):
+        return {k: rounded(v) for k, v in node.items()}
+    return list(map(rounded, node)) if isinstance(node, list) else float(f"{node:.9g}") if isinstance(node, float) else node
+
+
+def report(d, *arguments):
+    told = subprocess.run([TAGD, "report", "--config", d.path, *arguments], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    return told.stdout
 
 
 def counts_in(node):
@@ -122,8 +138,13 @@ def all_read(stack, d):
 
 def compare_all(stack, d, catalog, events, folder):
     """How many counts were compared."""
-    wanted, found = simulated(folder, catalog, events), answer(d)
+    (wanted, wanted_report), found = simulated(folder, catalog, events), answer(d)
     assert meaning(found) == meaning(wanted)
+    portrait = json.loads(report(d, "--period", "90d", "--format", "json"))
+    check_report(portrait)
+    assert rounded(meaning(portrait)) == rounded(meaning(wanted_report))
+    assert all(m["customers"] for m in portrait["measures"].values())
+    assert "复购" in report(d, "--format", "html", "--language", "zh-CN") and "| Bought again |" in report(d)
     assert by_dimension(found) == views(stack, d)
     told = command(d, "--recount")
     assert told.returncode == 0 and told.stdout.endswith("0 differ\n"), told.stdout + told.stderr
@@ -222,7 +243,7 @@ def test_state_that_knew_no_population_is_counted_and_a_wrong_count_is_found_and
     feed(stack, d, [], end_of(events))
     all_read(stack, d)
     assert command(d, "--recount").returncode == 0
-    wanted = simulated(tmp_path, CATALOG, events)
+    wanted, _ = simulated(tmp_path, CATALOG, events)
     assert {k: v for k, v in meaning(answer(d)).items() if k != "days"} == {k: v for k, v in meaning(wanted).items() if k != "days"}
     tag = f"{d.name}:{{{d.name}:1}}:pop"
     stack.redis.zincrby(tag + ":value.level", 2, "high")
@@ -250,7 +271,7 @@ def test_each_instance_exports_its_own_shards(stack, daemon, tmp_path):
     feed(stack, a, events, end_of(events))
     all_read(stack, a)
     whole = answer(a)
-    assert meaning(whole) == meaning(answer(b)) == meaning(simulated(tmp_path, CATALOG, events))
+    assert meaning(whole) == meaning(answer(b)) == meaning(simulated(tmp_path, CATALOG, events)[0])
 
     def summed(name):
         return a.metrics().get(name, 0) + b.metrics().get(name, 0)

@@ -209,6 +209,7 @@ def test_limits_of_catalog_and_event_are_those_of_the_headers():
     assert catalog["alerts"]["maxProperties"] == c["TAGD_ALERTS_MAX"]
     assert catalog["aliases"]["maxProperties"] == c["TAGD_ALIASES_MAX"]
     assert catalog["goals"]["maxProperties"] == c["TAGD_GOALS_MAX"] and defs["churn"]["properties"]["drivers"]["maxItems"] == c["TAGD_DRIVERS_MAX"]
+    assert catalog["measures"]["maxProperties"] == c["TAGD_MEASURES_MAX"]
     assert defs["tagName"]["maxLength"] == 2 * c["TAGD_NAME_BYTES_MAX"] + 1
     assert defs["expression"]["maxLength"] == c["TEXT_BYTES_MAX"]
     assert {defs[d]["maxLength"] for d in ("name", "dottedName", "dimensionName")} == {c["TAGD_NAME_BYTES_MAX"]}

@@ -51,6 +51,7 @@ CUSTOMER = validator("customer", closed=True)
 DEAD_LETTER = validator("dead-letter-headers")
 EVENT = validator("event-in")
 POPULATION = validator("population", closed=True)
+REPORT = validator("report", closed=True)
 CATALOG = validator("catalog")
 CONFIG = validator("config")
 
@@ -119,6 +120,26 @@ def check_population(document):
         for month in goal["months"]:
             for of in (month["treated"], month["holdout"]):
                 assert of["reached"] + of["missed"] <= of["started"], (name, month)
+
+
+def check_report(document):
+    """The schema, and what a schema can't say."""
+    wrong = fault(REPORT, document)
+    assert wrong is None, f"{wrong} in {json.dumps(document)[:2000]}"
+    unused = []
+    for name, of in document["dimensions"].items():
+        assert of["customers"] + of["none"] == document["customers"], name
+        assert sum(t["customers"] for t in of["tags"]) + of["others"] == of["customers"], name
+        for tag in of["tags"]:
+            assert "before" not in tag or tag["before"] + tag["entries"] - tag["exits"] == tag["customers"], (name, tag)
+            assert all(figure["customers"] <= tag["customers"] for figure in tag["measures"].values()), (name, tag)
+            unused += [f"{name}.{tag['tag']}"] if tag["customers"] == 0 else []
+    assert document["unused"] == unused
+    for name, goal in document["goals"].items():
+        for month in goal["months"]:
+            for of in (month["treated"], month["holdout"]):
+                assert of["reached"] + of["missed"] <= of["started"], (name, month)
+                assert of["rate"] == (of["reached"] / of["started"] if of["started"] else None)
 
 
 def check_dead_letter_message(message):
