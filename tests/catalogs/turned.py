@@ -1,4 +1,4 @@
-"""A catalog turned by one unit, in one place: a threshold, a window, a comparison, a time. And whether a timeline notices.
+"""A catalog turned by one unit, in one place: a threshold, a window, a comparison, a time, a group. And whether a timeline notices.
 
 usage: turned.py [CATALOG...]    tells what no timeline notices"""
 import copy
@@ -18,8 +18,9 @@ STEPS = {
     "loyalty": {"order_band": 0.0001, "coupon_share": 0.1},
 }
 MONEY = {"value_high", "value_mid", "money_high", "money_mid", "month_high", "month_mid", "large_order", "large_revenue", "mid_revenue", "much_revenue", "loyal_spend", "potential_spend"}
-# Turns that change nothing, and why.
+# Turns that change no tag, and why.
 SAME = {
+    "rfm": [(r"interaction ", "it stands in what a change of churn.level tells, and in no rule")],
     "loyalty": [(r"(anniversary_after: |moment.now.anniversary: .*since_first\(order.paid\) > anniversary_after)", "no anniversary is near 300 days after the first order"),
                 (r"moment.now.first-order: .*since_contact >= since_first\(order.paid\)", "only for a contact in the very millisecond of the first order")],
 }
@@ -83,6 +84,16 @@ def times(document):
     yield from ((f"churn.level.{name}", level, "silence") for name, level in document["churn"]["levels"].items() if "silence" in level)
 
 
+def smaller(groups):
+    """(what, a group, its members without one, or one of them without its filter)"""
+    for name, members in groups.items():
+        for i, member in enumerate(members):
+            yield f"{name} without {member}", name, members[:i] + members[i + 1:]
+            plain = member.split("{")[0]
+            if plain != member and plain not in members:
+                yield f"{name} with every {plain}", name, [*members[:i], plain, *members[i + 1:]]
+
+
 def turned(catalog):
     """(what was turned, the catalog so)"""
     document = read_catalog(catalog)
@@ -102,6 +113,8 @@ def turned(catalog):
         for step in (1, -1):
             value = text_of(duration(node[key]) + step)
             yield f"{where} {key}: {value}", made(node, key, value)
+    for what, name, members in smaller(document["groups"]):
+        yield what, made(document["groups"], name, members)
     for name, level in document["churn"]["levels"].items():
         for step in (0.0001, -0.0001) if "below" in level else ():
             yield f"churn.level.{name} below: {level['below'] + step:.4f}", made(level, "below", round(level["below"] + step, 4))
