@@ -15,6 +15,8 @@ SAMPLES = "[test_sample_events.py](../../tests/catalogs/test_sample_events.py)"
 LABELS = "[test_labels.py](../../tests/catalogs/test_labels.py)"
 TOLD = "[test_told.py](../../tests/catalogs/test_told.py)"
 THRESHOLDS = "[test_thresholds.py](../../tests/catalogs/test_thresholds.py)"
+NEVER = "[test_never.py](../../tests/catalogs/test_never.py)"
+CHOICES = "[test_choices.py](../../tests/catalogs/test_choices.py)"
 E2E = "[test_catalogs.py](../../tests/e2e/test_catalogs.py)"
 SHARED = [
     ("events and their fields, shared by all four", ["events"], SAMPLES),
@@ -69,8 +71,8 @@ ROWS = {
         ("stage: deep by an agreement in force or three categories in a year; new up to 90 days from the first order; else cooperating", ["status.stage"], None),
         ("risk: low without a complaint in a year, a year from the first order on; watch while a complaint is open", ["status.risk"], None),
         ("tags by hand, by rules, and reviewed", ["need.type", "rfm.recency", "behaviour.purchase-frequency"], None),
-        ("a new tag needs no code: tags are lines of the catalog", ["rfm.segment"], None),
-        ("merged tags: the old name works on", ["aliases"], "[test_rows.py](../../tests/catalogs/test_rows.py): `need.type: procurement: by its old name, purchase`"),
+        ("a new tag needs no code: tags are lines of the catalog", ["rfm.segment"], TOLD),
+        ("merged tags: the old name works on", ["aliases"], "[test_rows.py](../../tests/catalogs/test_rows.py): `need.type: procurement: by its old name, purchase`, `status.stage: deep: by its old name, strategic`"),
         ("quarterly review: a tag's population, who came and went", ["breakdowns"],
          "[population](../population.md), `/v1/population?days=90`, " + TOLD + "; the repurchase rate and mean rating of those who carry a tag wait for `tagd report`"),
     ] + CHURN,
@@ -103,6 +105,7 @@ ROWS = {
         ("the earliest planned contact that isn't met: due, overdue", ["contact.next"], None),
         ("silent and price-sensitive: handled as active", ["care.track"], None),
         ("effect figures from goals: repurchase, coming back, interaction, churn", ["goal.repurchase", "goal.bring-back", "goal.interaction", "goal.not-churned"], None),
+        ("targets: 15 % more repurchases within a quarter, 20 % fewer silent customers lost", ["goal.repurchase", "goal.bring-back"], "[choices](README.md#choices)"),
         ("effect figures: NPS, from the population of its three tags", ["voice.nps"], "[population](../population.md), " + TOLD),
     ] + CHURN,
 }
@@ -153,6 +156,7 @@ def document():
            "`python3 tests/catalogs/coverage.py` writes this page; a test tells if it is out of date. A *timeline* is one customer's events with the tag that", "must stand after each "
            "of them, and at instants between: at the threshold, a unit below it, by event and by time ([the tables](../../tests/catalogs/retail.txt)).",
            f"Whatever number, window, comparison or time of a catalog is turned by one unit, a timeline fails: {THRESHOLDS}.",
+           f"What a table says can't be is tried on customers drawn at random: {NEVER}. Every choice is in [README.md](README.md#choices), beside its value: {CHOICES}.",
            f"All samples and the worked examples also go through the daemon, a real Kafka and a real Redis: {E2E}."]
     for catalog, rows in ROWS.items():
         lines = open(f"{ROOT}/deploy/catalogs/{catalog}.json").read().splitlines()

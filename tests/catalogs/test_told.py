@@ -74,3 +74,11 @@ def test_an_alert_of_a_key_loss_has_the_values_behind_it_and_says_what_to_do():
     assert raised["data"]["because"]["values"] == {"value.level": "high", "risk.level": "churn"}
     assert cleared["data"]["because"]["failed"]["values"] == {"value.level": "high", "risk.level": "stable"}
     assert raised["data"]["plan"] == read_catalog("accounts")["alerts"]["key-loss"]["plan"]
+
+
+def test_a_new_tag_needs_no_code(tmp_path):
+    catalog = read_catalog("rfm")
+    catalog["dimensions"]["value.month"]["tags"].insert(0, {"tag": "very-high", "label": "Very high", "when": "net_spend_month >= 200000"})
+    (tmp_path / "rfm.json").write_text(json.dumps(catalog))
+    changes = simulate(str(tmp_path / "rfm.json"), [event_of(instant("0d"), ["order.paid", "amount=200000"], 1)], instant("30d"))
+    assert [c["data"]["to"] for c in changes if c["data"]["dimension"] == "value.month"] == ["very-high", None]

@@ -64,6 +64,17 @@ def comparisons(text):
             yield text[:found.start()] + COMPARED[found[0]] + text[found.end():]
 
 
+def numbers(text):
+    """The expression with a number or a duration that it compares with a unit more or less."""
+    for found in re.finditer(r"[<>=] (\d+)(ms|s|m|h|d|w)?(?![\w.])", text):
+        value = text[found.start(1):found.end()]
+        for step in (1, -1):
+            if not found[2]:
+                yield text[:found.start(1)] + str(int(value) + step) + text[found.end():]
+            elif duration(value) + step >= 0:
+                yield text[:found.start(1)] + text_of(duration(value) + step) + text[found.end():]
+
+
 def expressions(document):
     """(where, the node and key that hold it)"""
     for name in document["metrics"]:
@@ -107,7 +118,7 @@ def turned(catalog):
     for name, value in constants(catalog, document["metrics"]):
         yield f"{name}: {value}", made(document["metrics"], name, value)
     for where, node, key in expressions(document):
-        for text in (*windows(node[key]), *comparisons(node[key])):
+        for text in (*windows(node[key]), *comparisons(node[key]), *numbers(node[key])):
             yield f"{where}: {text}", made(node, key, text)
     for where, node, key in times(document):
         for step in (1, -1):
