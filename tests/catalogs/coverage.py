@@ -13,6 +13,10 @@ OUT = ROOT + "/deploy/catalogs/coverage.md"
 FLASH = "[test_flash.py](../../tests/catalogs/test_flash.py)"
 SAMPLES = "[test_sample_events.py](../../tests/catalogs/test_sample_events.py)"
 LABELS = "[test_labels.py](../../tests/catalogs/test_labels.py)"
+TOLD = "[test_told.py](../../tests/catalogs/test_told.py)"
+THRESHOLDS = "[test_thresholds.py](../../tests/catalogs/test_thresholds.py)"
+NEVER = "[test_never.py](../../tests/catalogs/test_never.py)"
+CHOICES = "[test_choices.py](../../tests/catalogs/test_choices.py)"
 E2E = "[test_catalogs.py](../../tests/e2e/test_catalogs.py)"
 SHARED = [
     ("events and their fields, shared by all four", ["events"], SAMPLES),
@@ -67,10 +71,10 @@ ROWS = {
         ("stage: deep by an agreement in force or three categories in a year; new up to 90 days from the first order; else cooperating", ["status.stage"], None),
         ("risk: low without a complaint in a year, a year from the first order on; watch while a complaint is open", ["status.risk"], None),
         ("tags by hand, by rules, and reviewed", ["need.type", "rfm.recency", "behaviour.purchase-frequency"], None),
-        ("a new tag needs no code: tags are lines of the catalog", ["rfm.segment"], None),
-        ("merged tags: the old name works on", ["aliases"], "[test_rows.py](../../tests/catalogs/test_rows.py): `need.type: procurement: by its old name, purchase`"),
+        ("a new tag needs no code: tags are lines of the catalog", ["rfm.segment"], TOLD),
+        ("merged tags: the old name works on", ["aliases"], "[test_rows.py](../../tests/catalogs/test_rows.py): `need.type: procurement: by its old name, purchase`, `status.stage: deep: by its old name, strategic`"),
         ("quarterly review: a tag's population, who came and went", ["breakdowns"],
-         "[population](../population.md), `/v1/population?days=90`; the repurchase rate and mean rating of those who carry a tag wait for `tagd report`"),
+         "[population](../population.md), `/v1/population?days=90`, " + TOLD + "; the repurchase rate and mean rating of those who carry a tag wait for `tagd report`"),
     ] + CHURN,
     "accounts": SHARED + [
         ("value: a year's amount; high from 500,000, middle from 100,000, else low", ["value.level"], None),
@@ -82,10 +86,10 @@ ROWS = {
         ("interactions a month: weekly from 4, monthly from 1, else rare", ["behaviour.contact"], None),
         ("trends: the last 90 days against the 90 before; up or down by more than 10 %, flat", ["trend.interaction", "trend.orders"], None),
         ("to be verified: attributes that contradict each other, a required one missing", ["quality.verify"], None),
-        ("alert: a high-value account that churns, raised and cleared, with the values behind it", ["alert.key-loss"], E2E),
+        ("alert: a high-value account that churns, raised and cleared, with the values behind it", ["alert.key-loss"], TOLD + ", " + E2E),
         ("care: high monthly in person, middle quarterly, low automated; due when the time since the last contact exceeds that", ["care.cadence", "care.due"], None),
         ("dates written differently are one date", ["base.customer-since"], None),
-        ("portrait: customers by industry, region, scale and level, at any time", ["breakdowns"], "[population](../population.md), " + SAMPLES),
+        ("portrait: customers by industry, region, scale and level, at any time", ["breakdowns"], "[population](../population.md), " + TOLD),
     ] + CHURN,
     "loyalty": SHARED + [
         ("tier: silent by three months without an interaction; loyal by 10,000 in a year, and a referral in it or 4 orders in a quarter; potential by 3,000 and an order in each of two quarters; else active",
@@ -101,7 +105,8 @@ ROWS = {
         ("the earliest planned contact that isn't met: due, overdue", ["contact.next"], None),
         ("silent and price-sensitive: handled as active", ["care.track"], None),
         ("effect figures from goals: repurchase, coming back, interaction, churn", ["goal.repurchase", "goal.bring-back", "goal.interaction", "goal.not-churned"], None),
-        ("effect figures: NPS, from the population of its three tags", ["voice.nps"], "[population](../population.md)"),
+        ("targets: 15 % more repurchases within a quarter, 20 % fewer silent customers lost", ["goal.repurchase", "goal.bring-back"], "[choices](README.md#choices)"),
+        ("effect figures: NPS, from the population of its three tags", ["voice.nps"], "[population](../population.md), " + TOLD),
     ] + CHURN,
 }
 TITLES = {"retail": "retail: multi-channel care", "rfm": "rfm: RFM model and tag tree", "accounts": "accounts: B2B accounts", "loyalty": "loyalty: keeping and raising loyalty"}
@@ -150,6 +155,8 @@ def document():
     out = ["# Every row, its line in a catalog, and the tests that show it", "",
            "`python3 tests/catalogs/coverage.py` writes this page; a test tells if it is out of date. A *timeline* is one customer's events with the tag that", "must stand after each "
            "of them, and at instants between: at the threshold, a unit below it, by event and by time ([the tables](../../tests/catalogs/retail.txt)).",
+           f"Whatever number, window, comparison or time of a catalog is turned by one unit, a timeline fails: {THRESHOLDS}.",
+           f"What a table says can't be is tried on customers drawn at random: {NEVER}. Every choice is in [README.md](README.md#choices), beside its value: {CHOICES}.",
            f"All samples and the worked examples also go through the daemon, a real Kafka and a real Redis: {E2E}."]
     for catalog, rows in ROWS.items():
         lines = open(f"{ROOT}/deploy/catalogs/{catalog}.json").read().splitlines()

@@ -91,6 +91,20 @@ def test_a_regular_rhythm_then_silence(catalog):
     assert not found, (len(found), found[:5])
 
 
+@pytest.mark.parametrize("catalog", CATALOGS)
+def test_two_events_as_far_apart_as_a_cadence_then_silence(catalog):
+    """What falls due by the one must not be taken back, or given away, by what the other began."""
+    types, events = ("login", "order.paid", "contact.sent", "referral.made", "payment.overdue", "inquiry.made"), []
+    for a, b, hours, late in itertools.product(types, types, (56, 112, 7 * 24, 15 * 24, 30 * 24, 60 * 24, 90 * 24), (-20 * 60_000, -1, 1, 20 * 60_000)):
+        subject = f"{a}-{b}-{hours}-{late}"
+        for i, (type, at) in enumerate(((a, BEGIN + 9 * HOUR), (b, BEGIN + (9 + hours) * HOUR + late))):
+            event, = events_of(subject, at, [type], 0)
+            events.append({**event, "id": f"{subject}/{i}"})
+    found, changes = flashes(catalog, events)
+    assert not found, (len(found), found[:5])
+    assert changes > 1000
+
+
 def test_a_flash_is_seen(tmp_path):
     """The check itself: a catalog whose window empties minutes before its silence is long enough."""
     catalog = {"catalog": "flashing", "version": "1", "timezone": "+08:00", "events": {"login": {}}, "dimensions": {"behaviour.activity": {"tags": [

@@ -23,6 +23,25 @@ def test_the_samples_are_valid_and_few(catalog):
     assert len({(event["source"], event["id"]) for event in events}) == len(events)
 
 
+# What all four take, and what a customer does: the same in each, so that a company's events are mapped once.
+FIELDS = {
+    "order.paid": "order_id amount category product coupon launch margin", "order.refunded": "order_id amount", "login": "device", "page.view": "page",
+    "live.view": "room_id watch_seconds", "chat.message": "conversation_id direction length", "community.post": "", "campaign.joined": "campaign",
+    "campaign.clicked": "campaign", "contact.sent": "by channel purpose", "contact.answered": "response_seconds", "contact.planned": "due",
+    "feedback.rated": "score", "complaint.opened": "", "complaint.resolved": "", "referral.made": "", "inquiry.made": "topic", "payment.overdue": "",
+    "payment.settled": "", "agreement.signed": "until", "benefit.granted": "", "benefit.used": ""}
+BY_STAFF = {"contact.sent", "contact.planned", "complaint.resolved", "benefit.granted", "payment.overdue", "payment.settled"}
+
+
+@pytest.mark.parametrize("catalog", CATALOGS)
+def test_events_and_interactions_are_the_same_in_all(catalog):
+    document, first = read_catalog(catalog), read_catalog(CATALOGS[0])
+    assert {name: " ".join(event.get("fields", {})) for name, event in document["events"].items()} == FIELDS
+    assert document["events"] == first["events"] and document["groups"]["interaction"] == first["groups"]["interaction"]
+    assert {member.split("{")[0] for member in document["groups"]["interaction"]} == FIELDS.keys() - BY_STAFF
+    assert document["timezone"] == "+08:00" and document["churn"] == first["churn"]
+
+
 @pytest.mark.parametrize("catalog", CATALOGS)
 def test_the_samples_show_every_tag(catalog):
     shown = set()

@@ -11,7 +11,8 @@ import customers
 import runner
 from validators import ROOT, SCHEMAS, TAGD, schema
 
-DOCUMENTS = sorted([*glob.glob(ROOT + "/*.md"), *glob.glob(ROOT + "/daemon/*.md"), *glob.glob(ROOT + "/schemas/*.md"), *glob.glob(ROOT + "/deploy/*.md")])
+DOCUMENTS = sorted([*glob.glob(ROOT + "/*.md"), *glob.glob(ROOT + "/daemon/*.md"), *glob.glob(ROOT + "/schemas/*.md"), *glob.glob(ROOT + "/deploy/*.md"),
+                    ROOT + "/deploy/catalogs/README.md"])
 CATALOG_MD = os.path.join(SCHEMAS, "catalog.md")
 
 
@@ -134,6 +135,11 @@ def test_the_populations_example_gives_what_it_shows(tmp_path):
 def test_the_reports_example_gives_what_it_shows(tmp_path):
     done = runner.Runner(tmp_path).document(os.path.join(ROOT, "deploy/report.md"))
     assert done["commands"] == 1 and done["outputs"] == 1
+
+
+def test_the_catalogs_examples_give_what_they_show(tmp_path):
+    (tmp_path / "deploy").symlink_to(ROOT + "/deploy")
+    assert runner.Runner(tmp_path).document(os.path.join(ROOT, "deploy/catalogs/README.md")) == {"commands": 4, "outputs": 4}
 
 
 # ---- churn ----
