@@ -46,7 +46,8 @@ const struct tagd_command tagd_commands[] = {
      tagd_command_check},
     {"simulate", "events from a file in, output events on stdout; no Kafka, no Redis",
      "usage: tagd simulate --catalog FILE [--until TIME] [--population FILE]\n"
-     "                     [--report FILE [--period DAYS] [--language en|zh-CN]] [EVENTS.jsonl]\n"
+     "                     [--report FILE [--period DAYS] [--format F] [--language L]]\n"
+     "                     [EVENTS.jsonl]\n"
      "\n"
      "Tries a catalog on events: prints the tag changes that they and the passing of time make, one\n"
      "JSON a line.\n"
@@ -57,6 +58,9 @@ const struct tagd_command tagd_commands[] = {
      "                   writes there how many customers carry which tag in the end, and how many came to\n"
      "                   it and left it by day, as one JSON document\n"
      "  --report FILE    writes there what tagd report would say: .html with charts, .md or .json\n"
+     "  --period DAYS    of the report; default 30d\n"
+     "  --format F       of the report, whatever its name: markdown, html or json\n"
+     "  --language L     of the report: en (default) or zh-CN\n"
      "  EVENTS.jsonl     CloudEvents, one a line, each with its \"time\"; \"-\" or none: standard input\n"
      "  --help, --version\n"
      "\n"
@@ -120,11 +124,12 @@ const struct tagd_command tagd_commands[] = {
      "  Redis doesn't fit them\n",
      tagd_command_population},
     {"report", "a period's portrait of the customers, to read or to show",
-     "usage: tagd report --config FILE [--period DAYS] [--format html|markdown|json] [--language en|zh-CN]\n"
+     "usage: tagd report --config FILE [--period DAYS] [--format html|markdown|json]\n"
+     "                   [--language en|zh-CN]\n"
      "\n"
-     "Tags and who came to them and left, churn, goals against their targets, alerts, the catalog's measures\n"
-     "of who carries a tag beside those of all, and tags that nobody carries. Reads Redis and changes\n"
-     "nothing, whether daemons run or not; with measures it reads every profile.\n"
+     "Tags and who came to them and left, churn, goals against their targets, alerts, the catalog's\n"
+     "measures of who carries a tag beside those of all, and tags that nobody carries. Reads Redis and\n"
+     "changes nothing, whether daemons run or not; with measures it reads every profile.\n"
      "\n"
      "  --config FILE    the configuration that the daemon runs with\n"
      "  --period DAYS    7d, 30d, 90d or any other, up to the present; default 30d, at most 400d\n"

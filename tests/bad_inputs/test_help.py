@@ -18,9 +18,11 @@ def commands():
 
 
 def options_in_code(command):
-    """The options that the command's own file compares with."""
+    """The options that the command's own file compares with, and the file of portraits, if it takes those."""
     with open(f"{ROOT}/daemon/command/{command}.c") as file:
-        return set(re.findall(r'tagd_options_is\(&\w+, "(--[a-z-]+)"\)', file.read()))
+        text = file.read()
+    shared = options_in_code("portrait") if "tagd_portrait_option(&" in text else set()
+    return shared | set(re.findall(r'tagd_options_is\(&?\w+, "(--[a-z-]+)"\)', text))
 
 
 def options_in_help(text):
@@ -28,7 +30,7 @@ def options_in_help(text):
 
 
 def test_every_command_is_listed():
-    files = {name[:-2] for name in os.listdir(ROOT + "/daemon/command") if name.endswith(".c")} - {"command", "load"}
+    files = {name[:-2] for name in os.listdir(ROOT + "/daemon/command") if name.endswith(".c")} - {"command", "load", "portrait"}
     assert set(commands()) <= files and {"run", "check", "simulate", "explain"} <= set(commands())
     for name in files:  # a file without options of its own is no command's
         assert name in commands() or not options_in_code(name), name
