@@ -16,7 +16,7 @@ python3 - "$copy" "$seeds" "$range" <<'PY'
 import os, re, subprocess, sys
 copy, seeds, span = sys.argv[1:]
 first, last = map(int, span.split("-"))
-targets = ["tagd", "test_base", "test_config", "test_catalog", "test_event", "test_profile", "test_model", "test_fit", "test_engine", "test_standing", "test_goals", "test_churn", "test_shard", "test_worker", "test_repair", "test_kinds", "test_population", "test_poison", "test_audit", "test_import",
+targets = ["tagd", "test_base", "test_config", "test_catalog", "test_event", "test_profile", "test_model", "test_fit", "test_engine", "test_standing", "test_goals", "test_churn", "test_shard", "test_worker", "test_repair", "test_kinds", "test_population", "test_report", "test_poison", "test_audit", "test_import",
            "test_delivery", "test_trial", "test_redis_head", "test_redis", "test_kafka"]
 
 def sh(command):

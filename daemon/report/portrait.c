@@ -159,13 +159,13 @@ static void add_goal(struct build *build, size_t g)
     const struct tagd_goal *goal = &catalog->goals[g];
     const struct tagd_rule *rule = &catalog->dimensions[goal->dimension].rules[goal->tag];
     struct tagd_portrait_goal *of = &portrait->goals[portrait->n_goals++];
-    int64_t last = tagd_month_of(portrait->last_day),
-            first = tagd_month_of(portrait->first_day - goal->within_ms / TAGD_MS_DAY);
     of->goal = g;
     of->label = label_or(build, goal->label, tagd_str_of(goal->name));
     of->start = label_or(build, rule->label, tagd_str_of(rule->tag == NULL ? "" : rule->tag));
-    if (portrait->last_day < portrait->first_day)
+    if (portrait->last_day == INT64_MIN)
         return;
+    int64_t last = tagd_month_of(portrait->last_day),
+            first = tagd_month_of(portrait->first_day - goal->within_ms / TAGD_MS_DAY);
     of->first_month = first > last - TAGD_REPORT_MONTHS ? first : last - TAGD_REPORT_MONTHS + 1;
     of->n_months = (size_t)(last - of->first_month + 1);
     for (size_t i = 0; i < of->n_months; i++) {

@@ -60,7 +60,7 @@ struct tagd_portrait {
     struct tagd_population_info info;
     enum tagd_language language;
     struct tagd_str title;
-    int64_t first_day, last_day; /* of the period; last_day < first_day: nothing has happened yet */
+    int64_t first_day, last_day; /* of the period; last_day INT64_MIN: nothing has happened yet */
     int64_t customers;
     uint64_t walked; /* profiles that were added */
     struct tagd_portrait_dimension *dimensions;

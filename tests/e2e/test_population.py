@@ -176,6 +176,11 @@ def test_through_kills_it_equals_a_recount_and_what_simulate_makes_of_the_events
         assert metrics[f'tagd_untagged{{dimension="{name}"}}'] == of["none"]
     assert sum(line.startswith('tagd_population{dimension="value.total"') for line in metrics) == 100
     assert metrics['tagd_alerts{alert="key-loss"}'] == answer(d)["alerts"]["key-loss"]["raised"]
+    (month,) = answer(d)["goals"]["wake"]["months"]
+    assert min(month["treated"]["reached"], month["treated"]["missed"], month["holdout"]["reached"]) > 0
+    for customers in ("treated", "holdout"):
+        for state, n in month[customers].items():
+            assert metrics[f'tagd_goals{{goal="wake",month="{month["month"]}",customers="{customers}",state="{state}"}}'] == n
     assert metrics["tagd_populations_counted_total"] == 0
     d.stop()
     print(f"{KILLS} kills, {len(events)} events; {n} counts compared with tagd simulate, with the views, and with a recount: 0 differences")
@@ -332,10 +337,10 @@ def test_a_redis_that_came_back_older_has_the_population_of_its_profiles_and_aft
 
 
 @pytest.mark.parametrize("query, word", [
-    ("days=0", "days: expected a whole number from 1 to 400, found \"0\""), ("days=401", "from 1 to 400"), ("days=", "found \"\""),
+    ("months=25", "months: expected a whole number from 1 to 24, found \"25\""), ("days=0", "days: expected a whole number from 1 to 400, found \"0\""), ("days=401", "from 1 to 400"), ("days=", "found \"\""),
     ("tags=1e3", "tags: expected a whole number from 1 to 100000"), ("dimension=value", "the catalog has no \"value\""),
     ("dimension=key-loss", "alert:NAME"), ("breakdown=value.level", "is none of the catalog's"),
-    ("breakdown=value.level,base.region", "is none of the catalog's"), ("day=3", "\"day\" is no argument: expected dimension, breakdown, days or tags")])
+    ("breakdown=value.level,base.region", "is none of the catalog's"), ("day=3", "\"day\" is no argument: expected dimension, breakdown, days, months or tags")])
 def test_a_question_that_is_none_is_told_why(stack, one, query, word):
     status, body = one.get("/v1/population?" + query)
     assert status == 400 and word in json.loads(body)["error"]
