@@ -1084,9 +1084,25 @@ static bool load_reach(struct load *load, const cJSON *reach, const char *pointe
     return selector >= 0;
 }
 
+/* What is hoped for: one of a share, or a difference to those held out. */
+static bool load_targets(struct load *load, const cJSON *node, const char *pointer, struct tagd_goal *goal)
+{
+    if (!load_share(load, node, pointer, "holdout", &goal->holdout) ||
+        !load_share(load, node, pointer, "target", &goal->target) ||
+        !load_share(load, node, pointer, "uplift", &goal->uplift) ||
+        !load_share(load, node, pointer, "fewer_missed", &goal->fewer_missed))
+        return false;
+    if ((goal->target >= 0) + (goal->uplift >= 0) + (goal->fewer_missed >= 0) > 1)
+        return fail_at(load, pointer, true, "expected one of 'target', 'uplift' and 'fewer_missed'");
+    return (goal->uplift < 0 && goal->fewer_missed < 0) || goal->holdout > 0 ||
+           fail_at(load, pointer, true, "'%s' is against customers who are held out: say how many as 'holdout'",
+                   goal->uplift >= 0 ? "uplift" : "fewer_missed");
+}
+
 static bool load_goal(struct load *load, const cJSON *node, const char *pointer, struct tagd_goal *goal)
 {
-    static const char *const keys[] = {"start", "reach", "within", "target", "holdout", "label", NULL};
+    static const char *const keys[] = {"start",  "reach",        "within", "target", "holdout",
+                                       "uplift", "fewer_missed", "label",  NULL};
     static const char *const needed[] = {"start", "reach", "within", NULL};
     if (!name_ok(node->string, 1, 1))
         return fail_at(load, pointer, true, "expected a goal's name of ASCII letters, digits, _ and -");
@@ -1099,15 +1115,16 @@ static bool load_goal(struct load *load, const cJSON *node, const char *pointer,
     }
     *goal = (struct tagd_goal){.name = keep(load, node->string),
                                .label = keep_json(load, cJSON_GetObjectItemCaseSensitive(node, "label")),
-                               .target = -1};
+                               .target = -1,
+                               .uplift = -1,
+                               .fewer_missed = -1};
     if (!load_start(load, cJSON_GetObjectItemCaseSensitive(node, "start"), below(load, pointer, "start"), goal) ||
         !load_reach(load, cJSON_GetObjectItemCaseSensitive(node, "reach"), below(load, pointer, "reach"), goal) ||
         !load_span(load, node, pointer, "within", &goal->within_ms))
         return false;
     if (goal->within_ms == 0)
         return fail_at(load, below(load, pointer, "within"), false, "expected a duration longer than nothing");
-    return load_share(load, node, pointer, "target", &goal->target) &&
-           load_share(load, node, pointer, "holdout", &goal->holdout) &&
+    return load_targets(load, node, pointer, goal) &&
            load_label(load, cJSON_GetObjectItemCaseSensitive(node, "label"), below(load, pointer, "label"));
 }
 

@@ -211,9 +211,15 @@ static void add_dimensions(const struct tagd_portrait *portrait, bool churn, str
 
 /* ---- goals ---- */
 
-static void add_cohort(const struct tagd_portrait *portrait, const struct tagd_cohort *treated,
-                       const struct tagd_rate *rate, double target, struct tagd_buf *out)
+static void add_cohort(const struct tagd_portrait *portrait, const struct tagd_portrait_goal *of, size_t m,
+                       const struct tagd_rate *rate, struct tagd_buf *out)
 {
+    static const char *const classes[] = {
+        [TAGD_NO_TARGET] = "", [TAGD_TARGET_OPEN] = "", [TAGD_TARGET_MET] = "up", [TAGD_TARGET_MISSED] = "down"};
+    const struct tagd_cohort *treated = &of->treated[m];
+    double effect;
+    enum tagd_attainment attainment =
+        tagd_goal_attainment(tagd_catalog_goal(portrait->catalog, of->goal), treated, &of->holdout[m], &effect);
     tagd_buf_add_z(out, "<tr><td>");
     tagd_add_month(out, rate->month);
     tagd_buf_add_z(out, "</td>");
@@ -222,29 +228,19 @@ static void add_cohort(const struct tagd_portrait *portrait, const struct tagd_c
     add_count(out, treated->n[TAGD_GOAL_NONE] - treated->n[TAGD_GOAL_REACHED] - treated->n[TAGD_GOAL_MISSED]);
     add_share(out, rate->rate);
     add_share(out, rate->holdout);
-    tagd_buf_add_z(out, "<td>");
-    if (!isnan(target) && !isnan(rate->rate)) {
-        bool met = rate->rate >= target;
-        tagd_buf_printf(out, "<span class=\"%s\">%s</span>",
-                        met          ? "up"
-                        : rate->over ? "down"
-                                     : "",
-                        word(portrait, met          ? TAGD_WORD_MET
-                                       : rate->over ? TAGD_WORD_NOT_MET
-                                                    : TAGD_WORD_OPEN));
-    }
+    tagd_buf_printf(out, "<td class=\"%s\">", classes[attainment]);
+    tagd_add_attainment(out, attainment, effect, portrait->language);
     tagd_buf_add_z(out, "</td></tr>");
 }
 
 static void add_goal(const struct tagd_portrait *portrait, const struct tagd_portrait_goal *of, struct tagd_buf *out)
 {
-    static const enum tagd_word heads[] = {TAGD_WORD_MONTH,        TAGD_WORD_STARTED, TAGD_WORD_REACHED,
-                                           TAGD_WORD_MISSED,       TAGD_WORD_RUNNING, TAGD_WORD_RATE,
-                                           TAGD_WORD_HOLDOUT_RATE, TAGD_WORD_TARGET};
+    static const enum tagd_word heads[] = {TAGD_WORD_MONTH,       TAGD_WORD_STARTED, TAGD_WORD_REACHED,
+                                           TAGD_WORD_MISSED,      TAGD_WORD_RUNNING, TAGD_WORD_RATE,
+                                           TAGD_WORD_HOLDOUT_RATE};
     struct tagd_rate rates[TAGD_REPORT_MONTHS];
     size_t n = 0, months[TAGD_REPORT_MONTHS];
-    int64_t of_goal = tagd_catalog_goal(portrait->catalog, of->goal)->target;
-    double target = of_goal < 0 ? NAN : tagd_decimal_to_double(of_goal);
+    const struct tagd_goal *goal = tagd_catalog_goal(portrait->catalog, of->goal);
     for (size_t m = 0; m < of->n_months; m++) {
         bool over, held_over;
         struct tagd_rate rate = {.month = of->first_month + (int64_t)m,
@@ -257,7 +253,7 @@ static void add_goal(const struct tagd_portrait *portrait, const struct tagd_por
         rates[n++] = rate;
     }
     begin_section(out, of->label);
-    tagd_chart_rates(rates, n, target, portrait->language, out);
+    tagd_chart_rates(rates, n, goal->target < 0 ? NAN : tagd_decimal_to_double(goal->target), portrait->language, out);
     tagd_buf_printf(
         out,
         "<p class=\"legend\"><i style=\"background:#2f6f9f\"></i>%s<i style=\"background:#2f6f9f;opacity:.45\">"
@@ -266,9 +262,11 @@ static void add_goal(const struct tagd_portrait *portrait, const struct tagd_por
     tagd_buf_add_z(out, "<div class=\"scroll\"><table><thead><tr>");
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
         add_th(out, word(portrait, heads[i]));
-    tagd_buf_add_z(out, "</tr></thead><tbody>");
+    tagd_buf_add_z(out, "<th>");
+    tagd_add_target(out, goal, portrait->language);
+    tagd_buf_add_z(out, "</th></tr></thead><tbody>");
     for (size_t i = 0; i < n; i++)
-        add_cohort(portrait, &of->treated[months[i]], &rates[i], target, out);
+        add_cohort(portrait, of, months[i], &rates[i], out);
     tagd_buf_add_z(out, "</tbody></table></div></section>");
 }
 

@@ -125,6 +125,29 @@ static void add_cohort(struct tagd_buf *out, const char *name, const struct tagd
     tagd_buf_add_byte(out, '}');
 }
 
+static void add_attainment(struct tagd_buf *out, const struct tagd_goal *goal, const struct tagd_cohort *treated,
+                           const struct tagd_cohort *holdout)
+{
+    static const char *const names[] = {[TAGD_NO_TARGET] = "null",
+                                        [TAGD_TARGET_OPEN] = "\"open\"",
+                                        [TAGD_TARGET_MET] = "\"met\"",
+                                        [TAGD_TARGET_MISSED] = "\"missed\""};
+    double effect;
+    enum tagd_attainment attainment = tagd_goal_attainment(goal, treated, holdout, &effect);
+    tagd_buf_add_z(out, ",\"effect\":");
+    add_number(out, effect);
+    tagd_buf_printf(out, ",\"target\":%s", names[attainment]);
+}
+
+/* A share, as a decimal. */
+static void add_hoped(struct tagd_buf *out, int64_t share)
+{
+    if (share < 0)
+        tagd_buf_add_z(out, "null");
+    else
+        tagd_buf_add_decimal(out, share);
+}
+
 static void add_goals(const struct tagd_portrait *portrait, struct tagd_buf *out)
 {
     bool first = true;
@@ -138,10 +161,11 @@ static void add_goals(const struct tagd_portrait *portrait, struct tagd_buf *out
         tagd_buf_printf(out,
                         ",\"start\":\"%s.%s\",\"target\":", tagd_catalog_dimension(portrait->catalog, goal->dimension),
                         tagd_catalog_tag(portrait->catalog, goal->dimension, goal->tag));
-        if (goal->target < 0)
-            tagd_buf_add_z(out, "null");
-        else
-            tagd_buf_add_decimal(out, goal->target);
+        add_hoped(out, goal->target);
+        tagd_buf_add_z(out, ",\"uplift\":");
+        add_hoped(out, goal->uplift);
+        tagd_buf_add_z(out, ",\"fewer_missed\":");
+        add_hoped(out, goal->fewer_missed);
         tagd_buf_add_z(out, ",\"months\":[");
         for (size_t m = 0; m < of->n_months; m++) {
             tagd_buf_add_z(out, m == 0 ? "{\"month\":\"" : ",{\"month\":\"");
@@ -149,6 +173,7 @@ static void add_goals(const struct tagd_portrait *portrait, struct tagd_buf *out
             tagd_buf_add_byte(out, '"');
             add_cohort(out, "treated", &of->treated[m]);
             add_cohort(out, "holdout", &of->holdout[m]);
+            add_attainment(out, goal, &of->treated[m], &of->holdout[m]);
             tagd_buf_add_byte(out, '}');
         }
         tagd_buf_add_z(out, "]}");

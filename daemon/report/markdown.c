@@ -149,7 +149,7 @@ static void add_cohort(const struct tagd_portrait *portrait, const struct tagd_p
                        struct tagd_buf *out)
 {
     const struct tagd_cohort *treated = &of->treated[m];
-    int64_t target = tagd_catalog_goal(portrait->catalog, of->goal)->target;
+    const struct tagd_goal *goal = tagd_catalog_goal(portrait->catalog, of->goal);
     bool over, held_over;
     double rate = tagd_cohort_rate(treated, &over), held = tagd_cohort_rate(&of->holdout[m], &held_over);
     if (isnan(rate) && isnan(held))
@@ -167,25 +167,20 @@ static void add_cohort(const struct tagd_portrait *portrait, const struct tagd_p
     tagd_buf_add_z(out, " | ");
     tagd_add_share(out, held);
     tagd_buf_add_z(out, " | ");
-    if (target >= 0 && !isnan(rate))
-        tagd_buf_add_z(out, word(portrait, rate >= tagd_decimal_to_double(target) ? TAGD_WORD_MET
-                                           : over                                 ? TAGD_WORD_NOT_MET
-                                                                                  : TAGD_WORD_OPEN));
+    double effect;
+    enum tagd_attainment attainment = tagd_goal_attainment(goal, treated, &of->holdout[m], &effect);
+    tagd_add_attainment(out, attainment, effect, portrait->language);
     tagd_buf_add_z(out, " |\n");
 }
 
 static void add_goal(const struct tagd_portrait *portrait, const struct tagd_portrait_goal *of, struct tagd_buf *out)
 {
-    int64_t target = tagd_catalog_goal(portrait->catalog, of->goal)->target;
     add_heading(out, 3, of->label);
-    tagd_buf_printf(out, "\n| %s | %s | %s | %s | %s | %s | %s | %s", word(portrait, TAGD_WORD_MONTH),
+    tagd_buf_printf(out, "\n| %s | %s | %s | %s | %s | %s | %s | ", word(portrait, TAGD_WORD_MONTH),
                     word(portrait, TAGD_WORD_STARTED), word(portrait, TAGD_WORD_REACHED),
                     word(portrait, TAGD_WORD_MISSED), word(portrait, TAGD_WORD_RUNNING), word(portrait, TAGD_WORD_RATE),
-                    word(portrait, TAGD_WORD_HOLDOUT_RATE), word(portrait, TAGD_WORD_TARGET));
-    if (target >= 0) {
-        tagd_buf_add_byte(out, ' ');
-        tagd_add_share(out, tagd_decimal_to_double(target));
-    }
+                    word(portrait, TAGD_WORD_HOLDOUT_RATE));
+    tagd_add_target(out, tagd_catalog_goal(portrait->catalog, of->goal), portrait->language);
     tagd_buf_add_z(out, " |\n");
     add_rule(out, 1, 8);
     for (size_t m = 0; m < of->n_months; m++)

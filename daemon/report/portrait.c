@@ -301,6 +301,37 @@ double tagd_cohort_rate(const struct tagd_cohort *cohort, bool *over)
     return began == 0 ? NAN : (double)reached / (double)began;
 }
 
+/* More reached, or fewer missed, than of those held out, as a share of these. */
+static double effect_of(const struct tagd_goal *goal, const struct tagd_cohort *treated,
+                        const struct tagd_cohort *holdout)
+{
+    enum tagd_goal_outcome outcome = goal->uplift >= 0 ? TAGD_GOAL_REACHED : TAGD_GOAL_MISSED;
+    double began = (double)treated->n[TAGD_GOAL_NONE], held = (double)holdout->n[TAGD_GOAL_NONE];
+    if ((goal->uplift < 0 && goal->fewer_missed < 0) || began == 0 || holdout->n[outcome] == 0)
+        return NAN;
+    double change = (double)treated->n[outcome] * held / (began * (double)holdout->n[outcome]) - 1;
+    return goal->uplift >= 0 ? change : -change;
+}
+
+enum tagd_attainment tagd_goal_attainment(const struct tagd_goal *goal, const struct tagd_cohort *treated,
+                                          const struct tagd_cohort *holdout, double *effect)
+{
+    bool over, held_over;
+    double rate = tagd_cohort_rate(treated, &over);
+    tagd_cohort_rate(holdout, &held_over);
+    *effect = effect_of(goal, treated, holdout);
+    if (isnan(rate) || (goal->target < 0 && isnan(*effect)))
+        return TAGD_NO_TARGET;
+    if (goal->target >= 0 && rate >= tagd_decimal_to_double(goal->target))
+        return TAGD_TARGET_MET;
+    if (!over || (goal->target < 0 && !held_over))
+        return TAGD_TARGET_OPEN;
+    if (goal->target >= 0)
+        return TAGD_TARGET_MISSED;
+    double hoped = tagd_decimal_to_double(goal->uplift >= 0 ? goal->uplift : goal->fewer_missed);
+    return *effect >= hoped - 1e-12 ? TAGD_TARGET_MET : TAGD_TARGET_MISSED;
+}
+
 void tagd_portrait_write(const struct tagd_portrait *portrait, enum tagd_report_format format, struct tagd_buf *out)
 {
     switch (format) {

@@ -89,6 +89,13 @@ double tagd_figure_mean(const struct tagd_figure *figure);
 /* A cohort's share of those reached; NaN: none began. over: all of them have ended. */
 double tagd_cohort_rate(const struct tagd_cohort *cohort, bool *over);
 
+enum tagd_attainment { TAGD_NO_TARGET, TAGD_TARGET_OPEN, TAGD_TARGET_MET, TAGD_TARGET_MISSED };
+/* Whether a month's customers did what the goal hopes for. A share once reached is met; what is against those held out is
+ * judged when all have ended. *effect: by which share more reached it than of those held out, or fewer missed it; NaN:
+ * nothing like it is hoped for, or there is nothing to compare with. */
+enum tagd_attainment tagd_goal_attainment(const struct tagd_goal *goal, const struct tagd_cohort *treated,
+                                          const struct tagd_cohort *holdout, double *effect);
+
 /* ---- told ---- */
 
 void tagd_portrait_write(const struct tagd_portrait *portrait, enum tagd_report_format format, struct tagd_buf *out);
@@ -143,6 +150,8 @@ enum tagd_word {
     TAGD_WORD_NOTE_MEASURES,
     TAGD_WORD_NOTE_GOALS,
     TAGD_WORD_BY,
+    TAGD_WORD_UPLIFT,
+    TAGD_WORD_FEWER_MISSED,
     TAGD_WORDS
 };
 const char *tagd_word(enum tagd_language language, enum tagd_word word);
@@ -157,6 +166,10 @@ void tagd_add_signed(struct tagd_buf *out, int64_t count); /* +1,234; 0 as 0 */
 /* A measure's mean as people read it. */
 void tagd_add_mean(struct tagd_buf *out, const struct tagd_measure *measure, const struct tagd_figure *figure,
                    enum tagd_language language);
+/* What a goal hopes for, and how a month stands to it. */
+void tagd_add_target(struct tagd_buf *out, const struct tagd_goal *goal, enum tagd_language language);
+void tagd_add_attainment(struct tagd_buf *out, enum tagd_attainment attainment, double effect,
+                         enum tagd_language language);
 void tagd_add_day(struct tagd_buf *out, int64_t day);
 void tagd_add_present(const struct tagd_portrait *portrait, struct tagd_buf *out); /* 2026-11-28 09:30 +08:00 */
 void tagd_add_month(struct tagd_buf *out, int64_t month);

@@ -58,6 +58,8 @@ static const char *const words[TAGD_WORDS][TAGD_LANGUAGES] = {
         {"By the month in which customers came to the tag. Rate: reached of began; final once none is running.",
          "按客户进入标签的月份统计。达成率 = 达成 / 开始；进行中为零时为最终值。"},
     [TAGD_WORD_BY] = {"by", "×"},
+    [TAGD_WORD_UPLIFT] = {"more than of those held out", "高于对照组"},
+    [TAGD_WORD_FEWER_MISSED] = {"fewer missed than of those held out", "未达成低于对照组"},
 };
 
 const char *tagd_word(enum tagd_language language, enum tagd_word word)
@@ -151,6 +153,33 @@ void tagd_add_mean(struct tagd_buf *out, const struct tagd_measure *measure, con
         add_span(out, mean, language);
     else
         tagd_buf_printf(out, "%.2f", mean);
+}
+
+void tagd_add_target(struct tagd_buf *out, const struct tagd_goal *goal, enum tagd_language language)
+{
+    int64_t share = goal->target >= 0 ? goal->target : goal->uplift >= 0 ? goal->uplift : goal->fewer_missed;
+    tagd_buf_add_z(out, tagd_word(language, TAGD_WORD_TARGET));
+    if (share < 0)
+        return;
+    tagd_buf_add_byte(out, ' ');
+    tagd_add_share(out, tagd_decimal_to_double(share));
+    if (goal->target < 0)
+        tagd_buf_printf(out, " %s", tagd_word(language, goal->uplift >= 0 ? TAGD_WORD_UPLIFT : TAGD_WORD_FEWER_MISSED));
+}
+
+void tagd_add_attainment(struct tagd_buf *out, enum tagd_attainment attainment, double effect,
+                         enum tagd_language language)
+{
+    static const enum tagd_word names[] = {[TAGD_TARGET_OPEN] = TAGD_WORD_OPEN,
+                                           [TAGD_TARGET_MET] = TAGD_WORD_MET,
+                                           [TAGD_TARGET_MISSED] = TAGD_WORD_NOT_MET};
+    if (attainment == TAGD_NO_TARGET)
+        return;
+    if (!isnan(effect)) {
+        tagd_add_share(out, effect);
+        tagd_buf_add_z(out, ", ");
+    }
+    tagd_buf_add_z(out, tagd_word(language, names[attainment]));
 }
 
 void tagd_add_day(struct tagd_buf *out, int64_t day)

@@ -101,6 +101,9 @@ struct tagd_goal {
     int64_t within_ms;       /* after the start; exclusive */
     int64_t target;          /* the share of customers hoped for, a decimal; -1: none */
     int64_t holdout;         /* the share of customers to be left alone, a decimal */
+    /* Against those held out, decimals; -1: none. One of the three targets at most. */
+    int64_t uplift;       /* by which share more are to reach it */
+    int64_t fewer_missed; /* by which share fewer are to miss it */
 };
 size_t tagd_catalog_n_goals(const struct tagd_catalog *catalog);
 const struct tagd_goal *tagd_catalog_goal(const struct tagd_catalog *catalog, size_t goal);

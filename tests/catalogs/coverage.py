@@ -14,6 +14,7 @@ FLASH = "[test_flash.py](../../tests/catalogs/test_flash.py)"
 SAMPLES = "[test_sample_events.py](../../tests/catalogs/test_sample_events.py)"
 LABELS = "[test_labels.py](../../tests/catalogs/test_labels.py)"
 TOLD = "[test_told.py](../../tests/catalogs/test_told.py)"
+REPORT = "[test_report.py](../../tests/catalogs/test_report.py)"
 THRESHOLDS = "[test_thresholds.py](../../tests/catalogs/test_thresholds.py)"
 NEVER = "[test_never.py](../../tests/catalogs/test_never.py)"
 CHOICES = "[test_choices.py](../../tests/catalogs/test_choices.py)"
@@ -73,8 +74,8 @@ ROWS = {
         ("tags by hand, by rules, and reviewed", ["need.type", "rfm.recency", "behaviour.purchase-frequency"], None),
         ("a new tag needs no code: tags are lines of the catalog", ["rfm.segment"], TOLD),
         ("merged tags: the old name works on", ["aliases"], "[test_rows.py](../../tests/catalogs/test_rows.py): `need.type: procurement: by its old name, purchase`, `status.stage: deep: by its old name, strategic`"),
-        ("quarterly review: a tag's population, who came and went", ["breakdowns"],
-         "[population](../population.md), `/v1/population?days=90`, " + TOLD + "; the repurchase rate and mean rating of those who carry a tag wait for `tagd report`"),
+        ("quarterly review: a tag's population, who came and went", ["breakdowns", "measures"],
+         "[population](../population.md), `/v1/population?days=90`, " + TOLD + "; `tagd report --period 90d`: " + REPORT),
     ] + CHURN,
     "accounts": SHARED + [
         ("value: a year's amount; high from 500,000, middle from 100,000, else low", ["value.level"], None),
@@ -105,8 +106,9 @@ ROWS = {
         ("the earliest planned contact that isn't met: due, overdue", ["contact.next"], None),
         ("silent and price-sensitive: handled as active", ["care.track"], None),
         ("effect figures from goals: repurchase, coming back, interaction, churn", ["goal.repurchase", "goal.bring-back", "goal.interaction", "goal.not-churned"], None),
-        ("targets: 15 % more repurchases within a quarter, 20 % fewer silent customers lost", ["goal.repurchase", "goal.bring-back"], "[choices](README.md#choices)"),
-        ("effect figures: NPS, from the population of its three tags", ["voice.nps"], "[population](../population.md), " + TOLD),
+        ("effect figures, weekly and monthly: `tagd report --period 7d` and `30d`, by goals and measures", ["measures"], REPORT),
+        ("targets: 15 % more repurchases within a quarter, 20 % fewer silent customers lost", ["goal.repurchase", "goal.bring-back"], "[test_report.c](../../tests/unit/test_report.c), [choices](README.md#choices)"),
+        ("effect figures: NPS, from the population of its three tags, and as measures", ["voice.nps", "measures"], "[population](../population.md), " + TOLD + ", " + REPORT),
     ] + CHURN,
 }
 TITLES = {"retail": "retail: multi-channel care", "rfm": "rfm: RFM model and tag tree", "accounts": "accounts: B2B accounts", "loyalty": "loyalty: keeping and raising loyalty"}

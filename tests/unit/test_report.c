@@ -136,6 +136,40 @@ static void goals_reach_back_as_far_as_what_ended_in_the_period(void)
     tagd_catalog_free(catalog);
 }
 
+static void what_is_hoped_for_is_judged_when_it_can_be(void)
+{
+    enum { SHARE, UPLIFT, FEWER_MISSED, NOTHING };
+    static const struct {
+        int hopes;
+        int64_t hoped, treated[3], holdout[3];
+        enum tagd_attainment attainment;
+        double effect;
+    } rows[] = {{SHARE, 2500, {8, 2, 0}, {0}, TAGD_TARGET_MET, NAN},
+                {SHARE, 2500, {8, 1, 6}, {0}, TAGD_TARGET_OPEN, NAN},
+                {SHARE, 2500, {8, 1, 7}, {0}, TAGD_TARGET_MISSED, NAN},
+                {SHARE, 2500, {0}, {2, 1, 1}, TAGD_NO_TARGET, NAN},
+                {NOTHING, 0, {8, 4, 4}, {2, 1, 1}, TAGD_NO_TARGET, NAN},
+                {UPLIFT, 2500, {8, 5, 3}, {4, 2, 2}, TAGD_TARGET_MET, 0.25},
+                {UPLIFT, 2501, {8, 5, 3}, {4, 2, 2}, TAGD_TARGET_MISSED, 0.25},
+                {UPLIFT, 2500, {8, 5, 2}, {4, 2, 2}, TAGD_TARGET_OPEN, 0.25},
+                {UPLIFT, 2500, {8, 5, 3}, {4, 2, 1}, TAGD_TARGET_OPEN, 0.25},
+                {UPLIFT, 2500, {8, 5, 3}, {4, 0, 4}, TAGD_NO_TARGET, NAN},
+                {FEWER_MISSED, 2500, {8, 5, 3}, {4, 2, 2}, TAGD_TARGET_MET, 0.25},
+                {FEWER_MISSED, 2501, {8, 5, 3}, {4, 2, 2}, TAGD_TARGET_MISSED, 0.25},
+                {FEWER_MISSED, 2500, {8, 2, 6}, {4, 2, 2}, TAGD_TARGET_MISSED, -0.5}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tagd_goal goal = {.target = rows[i].hopes == SHARE ? rows[i].hoped : -1,
+                                 .uplift = rows[i].hopes == UPLIFT ? rows[i].hoped : -1,
+                                 .fewer_missed = rows[i].hopes == FEWER_MISSED ? rows[i].hoped : -1};
+        struct tagd_cohort treated, holdout;
+        double effect;
+        memcpy(treated.n, rows[i].treated, sizeof(treated.n));
+        memcpy(holdout.n, rows[i].holdout, sizeof(holdout.n));
+        CHECK(tagd_goal_attainment(&goal, &treated, &holdout, &effect) == rows[i].attainment);
+        CHECK(isnan(rows[i].effect) ? isnan(effect) : effect == rows[i].effect);
+    }
+}
+
 static void measures_are_means_of_those_of_whom_they_say_anything(void)
 {
     struct shop shop = shop_open(MORE, LEVEL);
@@ -275,6 +309,7 @@ int main(void)
 {
     RUN(history_is_told_from_the_present_backwards);
     RUN(goals_reach_back_as_far_as_what_ended_in_the_period);
+    RUN(what_is_hoped_for_is_judged_when_it_can_be);
     RUN(measures_are_means_of_those_of_whom_they_say_anything);
     RUN(each_form_tells_it);
     RUN(before_anything_has_happened_it_says_so);
