@@ -25,14 +25,17 @@ DURATION_MAX = 2**53
 
 class Dur(int):
     """A duration in ms, so that it is told apart from a number."""
+    __slots__ = ()
 
 
 class Time(int):
     """An instant in ms."""
+    __slots__ = ()
 
 
 class Exact(int):
     """A decimal, in ten-thousandths."""
+    __slots__ = ()
 
     def __float__(self):
         return int(self) / 10000
@@ -396,7 +399,9 @@ class Part:
                 continue
             for b in node[3] if node[0] == "in" else [node[3]]:
                 inside = [*walk(node[2], catalog), *walk(b, catalog)]
-                self.moving.append((meaning(node[2], catalog)[0], meaning(b, catalog)[0], any(n[0] == "p_alive" for n in inside), stepping(inside)))
+                search = Customer.alive_crossing if any(n[0] == "p_alive" for n in inside) else Customer.crossing
+                cut = any(n[0] in ("*", "/") for n in inside)
+                self.moving.append((search, meaning(node[2], catalog)[0], meaning(b, catalog)[0], cut, stepping(inside)))
 
 
 def stepping(nodes):
@@ -439,6 +444,9 @@ def dimensions_in(node, catalog):
 COMPARE = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
+ARITHMETIC = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
+
+
 def compare(op, a, b):
     if a is None or b is None:
         return None
@@ -467,12 +475,12 @@ def arithmetic(op, a, b):
         return None
     da, db = isinstance(a, Dur), isinstance(b, Dur)
     if da and db and op in "+-":
-        return limited(int(a) + int(b) if op == "+" else int(a) - int(b))
+        return limited(ARITHMETIC[op](int(a), int(b)))
     x, y = float(a), float(b)
     if op == "/" and y == 0:
         return None
-    result = x + y if op == "+" else x - y if op == "-" else x * y if op == "*" else x / y
-    if math.isinf(result) or math.isnan(result):
+    result = ARITHMETIC[op](x, y)
+    if not math.isfinite(result):
         return None
     if (op == "*" and (da or db)) or (op == "/" and da and not db):
         return limited(math.trunc(result))
@@ -499,14 +507,16 @@ def kept(says, span):
     if span is ANY:
         return says
     def of_records(customer, now, tags):
-        if says not in customer.kept:
-            customer.kept[says] = says(customer, now, tags)
-        return customer.kept[says]
+        try:
+            return customer.kept[says]
+        except KeyError:
+            return customer.kept.setdefault(says, says(customer, now, tags))
     def of_pane(customer, now, tags):
         key = says, (now + shift) // pane
-        if key not in customer.kept:
-            customer.kept[key] = says(customer, now, tags)
-        return customer.kept[key]
+        try:
+            return customer.kept[key]
+        except KeyError:
+            return customer.kept.setdefault(key, says(customer, now, tags))
     if span is STEADY:
         return of_records
     pane, shift = span
@@ -670,12 +680,9 @@ class Customer:
         return {d: standing.tag for d, standing in self.standing.items()}
 
     def word(self, d, now):
-        """What a person says the tag is, now: the latest word by time, then arrival; None: nothing."""
-        if d not in self.words:
-            return None
-        words = sorted(self.words[d], key=lambda w: w["time"])
-        word = words[-1] if words else None
-        return word if word and word["tag"] is not None and (word["until"] is None or now < word["until"]) else None
+        """What persons say the tag is, now: the latest word by time, then arrival; None: nothing."""
+        word = sorted(self.words[d], key=lambda w: w["time"])[-1]
+        return word if word["tag"] is not None and (word["until"] is None or now < word["until"]) else None
 
     def attribute(self, name):
         """The value of its latest update by time, then arrival."""
@@ -716,15 +723,21 @@ class Customer:
         begin, end = (last - length // pane + 1) * pane - shift, (last + 1) * pane - shift
         return events[bisect_left(times, begin):bisect_left(times, end)]
 
+    def purchases(self):
+        """Repeat days; the first instant and the last."""
+        if "purchases" not in self.kept:
+            times = self.select(self.catalog["purchases"])[1]
+            self.kept["purchases"] = len({(t + self.catalog["zone"]) // DAY for t in times}) - 1, times[0] if times else None, times[-1] if times else None
+        return self.kept["purchases"]
+
     def p_alive(self, now):
         """BG/NBD (Fader, Hardie, Lee 2005) or MBG/NBD (Batislam and others 2007): the formula, in weeks."""
         churn = self.catalog["churn"]
-        events, times = self.select(self.catalog["purchases"])
-        x = len({(t + self.catalog["zone"]) // DAY for t in times}) - 1
+        x, first, last = self.purchases()
         bg = churn["model"] == "bg-nbd"
         if x < 0 or (bg and x == 0):
             return None
-        t_x, total = (times[-1] - times[0]) / UNITS["w"], (now - times[0]) / UNITS["w"]
+        t_x, total = (last - first) / UNITS["w"], (now - first) / UNITS["w"]
         odds = churn["a"] / (churn["b"] + x - (1 if bg else 0))
         log_odds = math.log(odds) + (churn["r"] + x) * math.log((churn["alpha"] + total) / (churn["alpha"] + t_x))
         return 1 / (1 + math.exp(log_odds)) if log_odds < 700 else math.exp(-log_odds)
@@ -787,14 +800,15 @@ class Customer:
     def evaluate(self, now, of=None, decision=None):
         """How the dimensions stand after an evaluation at an instant, by definition from how they stood before; and what became of
         proposals, in catalog order. of: only a dimension and what it needs. decision: dimension -> approved or rejected."""
-        self.past, after, tags, news = self.standing, dict(self.standing), {}, {}
+        self.past, changed, tags, news = self.standing, {}, {}, {}
         outcomes, reviewed = self.catalog["outcomes"], self.catalog["reviewed"]
         for d in self.catalog["parts"][of].order:
-            old, tag, word = self.standing[d], outcomes[d](self, now, tags), self.word(d, now)
-            if tag == old.rule == old.tag and old.wanted == () and word is None and old.word is None and d not in reviewed:
-                tags[d] = tag  # nothing new is said and nothing waits: it stands as it stood
+            old, tag, word = self.standing[d], outcomes[d](self, now, tags), self.word(d, now) if d in self.words else None
+            said = word["tag"] if word else tag
+            if said == old.tag and tag == old.rule and word is old.word and old.wanted == old.declined == () and not old.open:
+                tags[d] = said  # nothing new is said and nothing waits: it stands as it stood
                 continue
-            new = after[d] = old.copy()
+            new = changed[d] = old.copy()
             tag = self.hold_back(d, new, tag, now)
             if d in reviewed:
                 news[d] = self.review(d, new, tag, now, word, (decision or {}).get(d))
@@ -803,7 +817,8 @@ class Customer:
             tags[d] = word["tag"] if word else tag
             if tags[d] != new.tag:
                 new.before, new.tag, new.at = new.tag, tags[d], now
-        return after, [(d, *event) for d in self.catalog["rules"] for event in news.get(d, [])]
+        after = {**self.standing, **changed} if changed else self.standing
+        return after, [(d, *event) for d in self.catalog["rules"] for event in news.get(d, [])] if news else []
 
     def hold_back(self, d, new, tag, now):
         if tag == new.rule:
@@ -840,10 +855,10 @@ class Customer:
         return news
 
     def overdue(self, now):
-        return any(now >= started + duration(self.catalog["goals"][name]["within"]) for name, started in self.goals.items())
+        return bool(self.goals) and any(now >= started + duration(self.catalog["goals"][name]["within"]) for name, started in self.goals.items())
 
     def moved(self, after):
-        return any(new is not self.standing[d] and new.key() != self.standing[d].key() for d, new in after.items())
+        return after is not self.standing and any(new is not self.standing[d] and new.key() != self.standing[d].key() for d, new in after.items())
 
     # ---- instants at which time alone may change something ----
 
@@ -871,10 +886,10 @@ class Customer:
         part = self.catalog["parts"][of]
         found = self.boundaries(part.stepping, begin, end)
         self.past = self.standing
-        for a, b, alive, stepping in part.moving:
+        for search, a, b, cut, stepping in part.moving:
             edges = [begin, *sorted(self.boundaries(stepping, begin, end)), end + 1]
             for x, y in zip(edges, edges[1:]):
-                found.update(t for t in (self.alive_crossing if alive else self.crossing)(a, b, x, y - 1) if begin < t <= end)
+                found |= {t for t in search(self, a, b, x, y - 1, cut) if begin < t <= end}
         for d in part.order:
             standing, expires = self.standing[d], self.catalog["all"][d].get("expires")
             own = {begin + 1} if standing.at == begin else set()
@@ -889,7 +904,7 @@ class Customer:
             found |= {deadline} if begin < deadline <= end else set()
         return sorted(found)
 
-    def alive_crossing(self, a, b, x, y):
+    def alive_crossing(self, a, b, x, y, _):
         """p_alive() falls: the millisecond in which it passes the other side, by bisection."""
         def gap(t):
             left, right = a(self, t, {}), b(self, t, {})
@@ -902,26 +917,29 @@ class Customer:
             x, y = (middle, y) if ((gap(middle) > 0), (gap(middle) >= 0)) == ((first > 0), (first >= 0)) else (x, middle)
         return {y - 1, y, y + 1}
 
-    def crossing(self, a, b, x, y):
-        """Whole milliseconds around where two expressions that are linear in [x, y] meet."""
+    def crossing(self, a, b, x, y, cut):
+        """The milliseconds in (x, y] from which two expressions that are linear there compare otherwise than a millisecond before.
+        cut: to whole milliseconds, by a factor or divisor."""
         if y <= x:
-            return {x, y}
+            return set()
         def gap(t):
             left, right = a(self, t, {}), b(self, t, {})
             return None if left is None or right is None or isinstance(left, (str, bool)) else float(left) - float(right)
         f, g = gap(x), gap(y)
         if f is None or g is None:
             return set()
-        found = {x, x + 1}
-        if abs(f) <= 2 and abs(g) <= 2 and isinstance(a(self, x, {}), Dur):
+        found = {x + 1}
+        if cut and abs(f) <= 2 and abs(g) <= 2 and isinstance(a(self, x, {}), Dur):
             found |= set(range(x, min(y, x + 5000) + 1))  # cutting may turn it anywhere between, with the ends alike
         if f != g:
             # cutting to whole milliseconds blurs each side by up to one (a number by less): look as far around as that reaches
             slope = abs(g - f) / (y - x)
-            root, reach = x + (y - x) * (f / (f - g)), min(2000, math.ceil(3 / slope) + 3 if slope > 1e-5 else 5)
+            root, reach = x + (y - x) * (f / (f - g)), 1 if not cut else min(2000, math.ceil(3 / slope) + 3 if slope > 1e-5 else 5)
             if x - reach <= root <= y + reach:
                 found |= {math.floor(root) + k for k in range(-reach, reach + 1)}
-        return found
+        found = {t for t in found if x < t <= y}
+        order = {t: (gap(t) > 0, gap(t) < 0) for t in found | {t - 1 for t in found}}
+        return {t for t in found if order[t] != order[t - 1]}
 
 
 def show(value):
