@@ -925,8 +925,9 @@ class Customer:
         def gap(t):
             left, right = a(self, t, {}), b(self, t, {})
             return None if left is None or right is None or isinstance(left, (str, bool)) else float(left) - float(right)
-        f, g = gap(x), gap(y)
-        if f is None or g is None:
+        f = gap(x)
+        g = None if f is None else gap(y)
+        if g is None or min(f, g) > 3 or max(f, g) < -3:  # unknown, or apart by more than cutting may blur
             return set()
         found = {x + 1}
         if cut and abs(f) <= 2 and abs(g) <= 2 and isinstance(a(self, x, {}), Dur):
