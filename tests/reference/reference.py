@@ -740,7 +740,7 @@ class Customer:
         t_x, total = (last - first) / UNITS["w"], (now - first) / UNITS["w"]
         odds = churn["a"] / (churn["b"] + x - (1 if bg else 0))
         log_odds = math.log(odds) + (churn["r"] + x) * math.log((churn["alpha"] + total) / (churn["alpha"] + t_x))
-        return 1 / (1 + math.exp(log_odds)) if log_odds < 700 else math.exp(-log_odds)
+        return 1 / (1 + math.exp(log_odds)) if log_odds < 700 else max(math.exp(-log_odds), sys.float_info.min)  # above 0, by definition
 
     def value(self, node, now, tags):
         return meaning(node, self.catalog)[0](self, now, tags)
