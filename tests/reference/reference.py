@@ -442,8 +442,6 @@ def dimensions_in(node, catalog):
 # ---- values ----
 
 COMPARE = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-
-
 ARITHMETIC = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
@@ -489,8 +487,9 @@ def arithmetic(op, a, b):
 
 # ---- what a node says: node -> function of (customer, now, tags) ----
 
-STEADY = ()  # for how long a node says the same between two records: all the time,
-ANY = None  # or it may say another thing at any instant; or (pane, shift): within such a pane
+# A node's span: for how long it says the same between two records of a customer. (pane, shift): while the instant stays in the pane;
+STEADY = ()  # all the time;
+ANY = None  # it may say another thing at any instant.
 
 
 def meaning(node, catalog):
