@@ -585,6 +585,8 @@ def operation(node, catalog):
         return logic(kind == "or", a, b), span
     if kind in COMPARE:
         op = COMPARE[kind]
+        if any(n[0] == "p_alive" for side in node[2:] for n in walk(side, catalog)):
+            return lambda customer, now, tags: compare(op, *told_apart(a(customer, now, tags), b(customer, now, tags))), span
         return lambda customer, now, tags: compare(op, a(customer, now, tags), b(customer, now, tags)), span
     return lambda customer, now, tags: arithmetic(kind, a(customer, now, tags), b(customer, now, tags)), span
 
@@ -598,6 +600,16 @@ def logic(decisive, a, b):
         y = b(customer, now, tags)
         return decisive if y is decisive else None if x is None or y is None else not decisive
     return says
+
+
+class Close(Exception):
+    """p_alive() and what it is compared with are alike in all digits that two programs can agree on: no pair to compare anything on."""
+
+
+def told_apart(a, b):
+    if a is not None and b is not None and math.isclose(a, b, rel_tol=1e-14):
+        raise Close
+    return a, b
 
 
 def opposite(a):
@@ -632,8 +644,8 @@ class Chases(Exception):
     """Rules that look back at how dimensions stood, and so change them for ever: no pair to compare anything on."""
 
 
-CHASE = 60  # such changes in a row, a millisecond apart; the engine gives up at 100
-CHASES = 600  # in all
+CHASE = 60  # such changes of a customer in a row, a millisecond apart; the engine gives up at 100
+CHASES = 600  # in all, between two records
 
 
 class Chase:
@@ -671,7 +683,7 @@ class Customer:
     def __init__(self, catalog):
         self.catalog, self.events, self.kept = catalog, [], {}  # kept: what is so until the next record
         self.standing = {d: Standing() for d in catalog["rules"]}
-        self.past, self.words, self.goals = self.standing, {}, {}
+        self.past, self.words, self.goals, self.chase = self.standing, {}, {}, Chase()
         self.revision, self.ids, self.exists, self.updates = {"tag": 0, "alert": 0, "proposal": 0, "goal": 0, "churn": 0}, {}, False, []
 
     @property
@@ -996,6 +1008,8 @@ class Simulation:
     def settle(self, subject, now, cause, decision=None):
         customer = self.customers[subject]
         before = customer.standing
+        if cause:
+            customer.chase = Chase()
         after, news = customer.evaluate(now, decision=decision)
         customer.standing = after
         self.end_goals(subject, customer, now, cause)
@@ -1117,12 +1131,12 @@ class Simulation:
     def run_time(self, begin, end):
         """Every instant in (begin, end], customer by customer."""
         for subject, customer in self.customers.items():
-            start, chase = begin, Chase()
+            start = begin
             while start is not None:
                 start, instants = None, range(start + 1, end + 1) if self.grid else customer.instants(start, end)
                 for instant in instants:
                     if customer.moved(customer.evaluate(instant)[0]) or customer.overdue(instant):
-                        chase.step(instant)
+                        customer.chase.step(instant)
                         self.settle(subject, instant, None)
                         if self.catalog["stateful"] and not self.grid:
                             start = instant  # what comes next depends on how it stands now
