@@ -70,7 +70,7 @@ step "the reference evaluator"
 $venv/bin/pytest -q tests/reference
 
 step "random pairs: engine against reference"
-python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:1000 --jobs "$(nproc)"
+python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 0:2000 --jobs "$(nproc)"
 
 step "the churn model: CDNOW's 2,357 customers, against the paper, lifetimes and 50 digits"
 $venv/bin/pytest -q -s tests/model
@@ -96,7 +96,7 @@ step "bad inputs: what each gets, word by word"
 $venv/bin/pytest -q -s tests/bad_inputs
 
 if [ $full = yes ]; then
-  python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 1000:50000 --jobs "$(nproc)" --state build/pairs.state
+  python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
   step "simulator: another million seeds"
   build/release/sim --seeds 200000:1200000 --jobs "$(nproc)" --state build/sim.state
   step "chaos: a million events, faults of every kind, a reader that checks while it runs; and the same with clocks that are set"

@@ -513,7 +513,7 @@ class Maker:
 
     def next_time(self, now, times):
         kind = self.r.random()
-        step = self.r.choice([0, 1, 7, 50, 100, 200, 400]) if self.grid else self.r.choice([0, 1, 1000, 60000, HOUR, 5 * HOUR, DAY, 4 * DAY, 20 * DAY])
+        step = self.r.choice([0, 1, 7, 50, 100, 333, 900]) if self.grid else self.r.choice([0, 1, 1000, 60000, HOUR, 5 * HOUR, DAY, 4 * DAY, 20 * DAY])
         if kind < 0.2:
             self.use("on a pane boundary")
             pane = self.r.choice(self.panes)
@@ -582,7 +582,7 @@ class Maker:
 
     def history(self):
         now, out, times = self.start, [], []
-        for i in range(self.r.randint(12, 24) if self.grid else self.r.randint(22, 64)):
+        for i in range(self.r.randint(14, 32) if self.grid else self.r.randint(22, 64)):
             now = self.next_time(now, times)
             at = now
             if out and self.chance(0.32):

@@ -25,10 +25,24 @@ DURATION_MAX = 2**53
 
 class Dur(int):
     """A duration in ms, so that it is told apart from a number."""
+    __slots__ = ()
 
 
 class Time(int):
     """An instant in ms."""
+    __slots__ = ()
+
+
+class Exact(int):
+    """A decimal, in ten-thousandths."""
+    __slots__ = ()
+
+    def __float__(self):
+        return int(self) / 10000
+
+
+def whole(n):
+    return Exact(n * 10000)
 
 
 class Date(str):
@@ -39,11 +53,13 @@ DATE_FORMS = [re.compile(form, re.A) for form in (r"(\d{4})-(\d{1,2})-(\d{1,2})"
                                                  r"(\d{4})(\d{2})(\d{2})", r"(\d{4})年(\d{1,2})月(\d{1,2})日")]
 
 
+@functools.lru_cache(10000)
 def date(text):
     year, month, day = next(m.groups() for m in (form.fullmatch(text) for form in DATE_FORMS) if m)
     return Date(datetime(int(year), int(month), int(day)).date().isoformat())
 
 
+@functools.lru_cache(10000)
 def time_ms(text):
     match = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", text)
     year, month, day, hour, minute, second = (int(g) for g in match.groups()[:6])
@@ -70,7 +86,7 @@ def duration(text):
 def decimal_field(value):
     """4 places, half away from zero, by the number's decimal text of 15 digits."""
     exact = Decimal("%.15g" % float(value))
-    return Fraction(exact.quantize(Decimal("0.0001"), ROUND_HALF_UP))
+    return Exact(exact.scaleb(4).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def typed(value, kind):
@@ -84,8 +100,8 @@ def tag_text(value):
     """A value as a tag."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Fraction):
-        text = f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
+    if isinstance(value, Exact):
+        text = f"{Decimal(value).scaleb(-4):f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return time_text(value) if isinstance(value, Time) else value if value is None else str(value)
 
@@ -115,6 +131,8 @@ WINDOWED = ("count", "sum", "avg", "min", "max", "distinct", "top", "days")
 PAST = ("was", "previous", "held")  # of a dimension, as it stood before the evaluation
 FUNCTIONS = WINDOWED + ("p_alive", "since", "since_first", "until", "until_next", "first", "latest", "days_until", "years", "attr") + PAST
 CALENDAR = ("days_until", "years")
+CLOCKS = ("since", "since_first", "until", "until_next")
+MOVING = CLOCKS + ("held", "p_alive")
 TOKEN = re.compile(r"""\s*(?:(?P<num>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:ms|[smhdw])?(?![A-Za-z0-9_]))
     |(?P<str>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)
     |(?P<op>==|!=|<=|>=|[<>=+*/(){}\[\],:-]))""", re.X)
@@ -213,7 +231,7 @@ class Parser:
                 sign = -1 if text[0] == "-" else 1
                 return Dur(sign * duration(text.lstrip("-")))
             exact = Fraction(text)
-            return exact if (exact * 10000).denominator == 1 and abs(exact) <= 10**11 and "e" not in text.lower() else float(text)
+            return Exact(exact * 10000) if (exact * 10000).denominator == 1 and abs(exact) <= 10**11 and "e" not in text.lower() else float(text)
         return {"true": True, "false": False, "null": None}[text]
 
     def primary(self):
@@ -346,12 +364,15 @@ def load(catalog):
         catalog["activity"] = Parser(catalog["churn"].get("activity", catalog["churn"].get("event", "order.paid")), catalog).events()
         catalog["drivers"] = [(d["name"], *(Parser(d[key], catalog).expression() if key in d else ("literal", "", None) for key in ("value", "usual")))
                               for d in churn_drivers(catalog["churn"])]
+    catalog["meanings"] = {}
+    catalog["outcomes"] = {name: outcome(name, catalog) for name in catalog["all"]}
+    catalog["reviewed"] = {name for name, d in catalog["all"].items() if d.get("assign") == "review"}
     catalog["spans"] = {name: spans_of(d) for name, d in catalog["all"].items()}
     catalog.setdefault("attributes", {})
     needs = {name: {x for _, _, node, _ in rules for x in dimensions_in(node, catalog)} for name, rules in catalog["rules"].items()}
     looks = {name: {n[2] for _, _, node, _ in rules for n in walk(node, catalog) if n[0] in PAST} for name, rules in catalog["rules"].items()}
     catalog["stateful"] = any(looks.values()) or any(any(x for span in spans.values() for x in span) for spans in catalog["spans"].values()) or \
-        any(d.get("assign") == "review" for d in catalog["all"].values()) or bool(catalog.get("goals"))
+        bool(catalog["reviewed"]) or bool(catalog.get("goals"))
     catalog["reach"] = {name: Parser(goal["reach"], catalog).events() for name, goal in catalog.get("goals", {}).items()}
     order = []
     while len(order) < len(needs):
@@ -361,7 +382,31 @@ def load(catalog):
         for d in order:
             for other in list(catalog["needs"][d]):
                 catalog["needs"][d] |= catalog["needs"][other]
+    catalog["parts"] = {None: Part(catalog, order), **{d: Part(catalog, [x for x in order if x == d or x in catalog["needs"][d]]) for d in order}}
     return catalog
+
+
+class Part:
+    """Dimensions of a catalog in the order of their evaluation, and what in their rules time may change. All of them, or one and those it needs."""
+    def __init__(self, catalog, order):
+        nodes = [n for d in order for _, _, rule, _ in catalog["rules"][d] for n in walk(rule, catalog)]
+        self.order, self.stepping, self.moving = order, stepping(nodes), []
+        for node in nodes:
+            if node[0] not in COMPARE and node[0] != "in":
+                continue
+            inside = [n[0] for n in walk(node, catalog)]
+            if not any(kind in MOVING for kind in inside) or any(kind in ("and", "or", "not", "null", "notnull", "dimension") for kind in inside):
+                continue
+            for b in node[3] if node[0] == "in" else [node[3]]:
+                inside = [*walk(node[2], catalog), *walk(b, catalog)]
+                search = Customer.alive_crossing if any(n[0] == "p_alive" for n in inside) else Customer.crossing
+                cut = any(n[0] in ("*", "/") for n in inside)
+                self.moving.append((search, meaning(node[2], catalog)[0], meaning(b, catalog)[0], cut, stepping(inside)))
+
+
+def stepping(nodes):
+    """The functions that change at the boundaries of panes and days, each once."""
+    return list({n[1]: n for n in nodes if n[0] in CALENDAR or n[0] in WINDOWED and n[4]}.values())
 
 
 def holdout(name, goal, subject):
@@ -397,20 +442,26 @@ def dimensions_in(node, catalog):
 # ---- values ----
 
 COMPARE = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+ARITHMETIC = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
 def compare(op, a, b):
     if a is None or b is None:
         return None
+    if type(a) is not type(b):
+        a, b = alike(a, b)
+    return op(a, b)  # strings by code points, which is the order of their UTF-8
+
+
+def alike(a, b):
+    """Two values of different types, as they are compared."""
     if isinstance(a, float) or isinstance(b, float):
-        a, b = float(a), float(b)
-    if isinstance(a, Time) != isinstance(b, Time):  # a string beside a time is one
-        a, b = (x if isinstance(x, Time) else Time(time_ms(x)) for x in (a, b))
-    if isinstance(a, Date) != isinstance(b, Date):  # and so beside a date
-        a, b = (x if isinstance(x, Date) else date(x) for x in (a, b))
-    if isinstance(a, str):
-        a, b = a.encode(), b.encode()
-    return COMPARE[op](a, b)
+        return float(a), float(b)
+    if isinstance(a, Time) or isinstance(b, Time):  # a string beside a time is one
+        return tuple(x if isinstance(x, Time) else Time(time_ms(x)) for x in (a, b))
+    if isinstance(a, Date) or isinstance(b, Date):  # and so beside a date
+        return tuple(x if isinstance(x, Date) else date(x) for x in (a, b))
+    return a, b
 
 
 def limited(ms):
@@ -422,24 +473,179 @@ def arithmetic(op, a, b):
         return None
     da, db = isinstance(a, Dur), isinstance(b, Dur)
     if da and db and op in "+-":
-        return limited(int(a) + int(b) if op == "+" else int(a) - int(b))
+        return limited(ARITHMETIC[op](int(a), int(b)))
     x, y = float(a), float(b)
     if op == "/" and y == 0:
         return None
-    result = x + y if op == "+" else x - y if op == "-" else x * y if op == "*" else x / y
-    if math.isinf(result) or math.isnan(result):
+    result = ARITHMETIC[op](x, y)
+    if not math.isfinite(result):
         return None
     if (op == "*" and (da or db)) or (op == "/" and da and not db):
         return limited(math.trunc(result))
     return result
 
 
+# ---- what a node says: node -> function of (customer, now, tags) ----
+
+# A node's span: for how long it says the same between two records of a customer. (pane, shift): while the instant stays in the pane;
+STEADY = ()  # all the time;
+ANY = None  # it may say another thing at any instant.
+
+
+def meaning(node, catalog):
+    """-> what the node says, and its span. Made once; for equal functions, once."""
+    key = node[:2] if node[1] else id(node)
+    if key not in catalog["meanings"]:
+        says, span = definition(node, catalog)
+        catalog["meanings"][key] = says if node[0] in ("literal", "metric") else kept(says, span), span
+    return catalog["meanings"][key]
+
+
+def kept(says, span):
+    """The same function. What it said stays true until the customer's next record, as long as it reads no more of the instant than the pane."""
+    if span is ANY:
+        return says
+    def of_records(customer, now, tags):
+        try:
+            return customer.kept[says]
+        except KeyError:
+            return customer.kept.setdefault(says, says(customer, now, tags))
+    def of_pane(customer, now, tags):
+        key = says, (now + shift) // pane
+        try:
+            return customer.kept[key]
+        except KeyError:
+            return customer.kept.setdefault(key, says(customer, now, tags))
+    if span is STEADY:
+        return of_records
+    pane, shift = span
+    return of_pane
+
+
+def joined(*spans):
+    found = set(spans) - {STEADY}
+    return STEADY if not found else found.pop() if len(found) == 1 else ANY
+
+
+def definition(node, catalog):
+    kind = node[0]
+    if kind == "literal":
+        return lambda customer, now, tags: node[2], STEADY
+    if kind == "metric":
+        return meaning(catalog["metric_nodes"][node[1]], catalog)
+    if kind == "dimension":
+        return lambda customer, now, tags: tags[node[2]], ANY
+    if kind in PAST:
+        return lambda customer, now, tags: customer.look_back(node, now), ANY
+    if kind == "p_alive":
+        return lambda customer, now, tags: customer.p_alive(now), ANY
+    if kind in CLOCKS:
+        return clock(node), ANY
+    if kind in FUNCTIONS:
+        return lambda customer, now, tags: customer.function(node, now), span_of(node, catalog)
+    return operation(node, catalog)
+
+
+def span_of(node, catalog):
+    """Of a function."""
+    if node[0] in CALENDAR:
+        return DAY, catalog["zone"]
+    if node[0] not in WINDOWED or node[4] is None:
+        return STEADY
+    _, pane, offset = node[4]
+    return pane, (catalog["zone"] if pane == DAY else 0) - offset
+
+
+def clock(node):
+    """since and until: from an instant that stays between two records to now, or from now to it."""
+    anchor = kept(lambda customer, now, tags: customer.anchor(node), STEADY)
+    sign = 1 if node[0] in ("since", "since_first") else -1
+    def says(customer, now, tags):
+        at = anchor(customer, now, tags)
+        return None if at is None else limited(sign * (now - at))
+    return says
+
+
+def operation(node, catalog):
+    kind = node[0]
+    if kind == "lookup":
+        table, (key, span) = catalog["tables"][node[2]], meaning(node[3], catalog)
+        return lambda customer, now, tags: look_up(table, key(customer, now, tags)), span
+    a, span = meaning(node[2], catalog)
+    if kind == "not":
+        return lambda customer, now, tags: opposite(a(customer, now, tags)), span
+    if kind in ("null", "notnull"):
+        return lambda customer, now, tags: (a(customer, now, tags) is None) == (kind == "null"), span
+    if kind == "in":
+        items, spans = zip(*(meaning(item, catalog) for item in node[3]))
+        return lambda customer, now, tags: among(a(customer, now, tags), [item(customer, now, tags) for item in items]), joined(span, *spans)
+    b, other = meaning(node[3], catalog)
+    span = joined(span, other)
+    if kind in ("and", "or"):
+        return logic(kind == "or", a, b), span
+    if kind in COMPARE:
+        op = COMPARE[kind]
+        if any(n[0] == "p_alive" for side in node[2:] for n in walk(side, catalog)):
+            return lambda customer, now, tags: compare(op, *told_apart(a(customer, now, tags), b(customer, now, tags))), span
+        return lambda customer, now, tags: compare(op, a(customer, now, tags), b(customer, now, tags)), span
+    return lambda customer, now, tags: arithmetic(kind, a(customer, now, tags), b(customer, now, tags)), span
+
+
+def logic(decisive, a, b):
+    """SQL's: true decides an or, false an and; else null is null."""
+    def says(customer, now, tags):
+        x = a(customer, now, tags)
+        if x is decisive:
+            return decisive
+        y = b(customer, now, tags)
+        return decisive if y is decisive else None if x is None or y is None else not decisive
+    return says
+
+
+class Close(Exception):
+    """p_alive() and what it is compared with are alike in all digits that two programs can agree on: no pair to compare anything on."""
+
+
+def told_apart(a, b):
+    if a is not None and b is not None and math.isclose(a, b, rel_tol=1e-14):
+        raise Close
+    return a, b
+
+
+def opposite(a):
+    return None if a is None else not a
+
+
+def among(a, items):
+    each = [compare(operator.eq, a, item) for item in items]
+    return True if True in each else None if None in each else False
+
+
+def look_up(table, key):
+    if key is None or key in table["values"]:
+        return table["values"].get(key)
+    return key if table.get("keep") else table.get("else")
+
+
+def outcome(d, catalog):
+    """What a dimension's rules say: a function of (customer, now, tags)."""
+    rules = [(tag, *meaning(node, catalog)) for tag, _, node, _ in catalog["rules"][d]]
+    def value(customer, now, tags):
+        return tag_text(rules[0][1](customer, now, tags))
+    def first_true(customer, now, tags):
+        for tag, says, _ in rules:
+            if says(customer, now, tags) is True:
+                return tag
+        return None
+    return kept(value if "value" in catalog["all"][d] else first_true, joined(*(span for _, _, span in rules)))
+
+
 class Chases(Exception):
     """Rules that look back at how dimensions stood, and so change them for ever: no pair to compare anything on."""
 
 
-CHASE = 60  # such changes in a row, a millisecond apart; the engine gives up at 100
-CHASES = 600  # in all
+CHASE = 60  # such changes of a customer in a row, a millisecond apart; the engine gives up at 100
+CHASES = 600  # in all, between two records
 
 
 class Chase:
@@ -455,12 +661,9 @@ class Chase:
 
 class Standing:
     """How a dimension stands: its tag, the one before and since when; and what a rule's outcome has to pass before it is the tag."""
-    __slots__ = ("tag", "before", "at", "word", "rule", "rule_at", "wanted", "wanted_at", "approved", "open", "declined")
-
     def copy(self):
         new = Standing.__new__(Standing)
-        for name in Standing.__slots__:
-            setattr(new, name, getattr(self, name))
+        new.__dict__.update(self.__dict__)
         return new
 
     def __init__(self):
@@ -478,9 +681,9 @@ class Standing:
 
 class Customer:
     def __init__(self, catalog):
-        self.catalog, self.events, self.chosen = catalog, [], {}
+        self.catalog, self.events, self.kept = catalog, [], {}  # kept: what is so until the next record
         self.standing = {d: Standing() for d in catalog["rules"]}
-        self.past, self.words, self.goals = self.standing, {}, {}
+        self.past, self.words, self.goals, self.chase = self.standing, {}, {}, Chase()
         self.revision, self.ids, self.exists, self.updates = {"tag": 0, "alert": 0, "proposal": 0, "goal": 0, "churn": 0}, {}, False, []
 
     @property
@@ -488,12 +691,9 @@ class Customer:
         return {d: standing.tag for d, standing in self.standing.items()}
 
     def word(self, d, now):
-        """What a person says the tag is, now: the latest word by time, then arrival; None: nothing."""
-        if d not in self.words:
-            return None
-        words = sorted(self.words[d], key=lambda w: w["time"])
-        word = words[-1] if words else None
-        return word if word and word["tag"] is not None and (word["until"] is None or now < word["until"]) else None
+        """What persons say the tag is, now: the latest word by time, then arrival; None: nothing."""
+        word = sorted(self.words[d], key=lambda w: w["time"])[-1]
+        return word if word["tag"] is not None and (word["until"] is None or now < word["until"]) else None
 
     def attribute(self, name):
         """The value of its latest update by time, then arrival."""
@@ -514,15 +714,15 @@ class Customer:
         return event["source"] if name == "source" else event["data"].get(name)
 
     def select(self, members):
-        """The customer's events of E, in order of time, then arrival: by definition, kept until the next event."""
+        """The customer's events of E, in order of time, then arrival."""
         key = id(members)  # the parsed rule's own list
-        if key not in self.chosen:
+        if key not in self.kept:
             found = [e for e in self.events if any(
-                e["type"] == t and all(compare(op, self.field(e, f), v) is True for f, op, v in terms)
+                e["type"] == t and all(compare(COMPARE[op], self.field(e, f), v) is True for f, op, v in terms)
                 for t, terms in members)]
             found.sort(key=lambda e: e["time"])
-            self.chosen[key] = (found, [e["time"] for e in found])
-        return self.chosen[key]
+            self.kept[key] = (found, [e["time"] for e in found])
+        return self.kept[key]
 
     def window(self, members, window, now):
         events, times = self.select(members)
@@ -534,96 +734,72 @@ class Customer:
         begin, end = (last - length // pane + 1) * pane - shift, (last + 1) * pane - shift
         return events[bisect_left(times, begin):bisect_left(times, end)]
 
+    def purchases(self):
+        """Repeat days; the first instant and the last."""
+        if "purchases" not in self.kept:
+            times = self.select(self.catalog["purchases"])[1]
+            self.kept["purchases"] = len({(t + self.catalog["zone"]) // DAY for t in times}) - 1, times[0] if times else None, times[-1] if times else None
+        return self.kept["purchases"]
+
     def p_alive(self, now):
         """BG/NBD (Fader, Hardie, Lee 2005) or MBG/NBD (Batislam and others 2007): the formula, in weeks."""
         churn = self.catalog["churn"]
-        events, times = self.select(self.catalog["purchases"])
-        x = len({(t + self.catalog["zone"]) // DAY for t in times}) - 1
+        x, first, last = self.purchases()
         bg = churn["model"] == "bg-nbd"
         if x < 0 or (bg and x == 0):
             return None
-        t_x, total = (times[-1] - times[0]) / UNITS["w"], (now - times[0]) / UNITS["w"]
+        t_x, total = (last - first) / UNITS["w"], (now - first) / UNITS["w"]
         odds = churn["a"] / (churn["b"] + x - (1 if bg else 0))
         log_odds = math.log(odds) + (churn["r"] + x) * math.log((churn["alpha"] + total) / (churn["alpha"] + t_x))
-        return 1 / (1 + math.exp(log_odds)) if log_odds < 700 else math.exp(-log_odds)
+        return 1 / (1 + math.exp(log_odds)) if log_odds < 700 else max(math.exp(-log_odds), sys.float_info.min)  # above 0, by definition
 
     def value(self, node, now, tags):
+        return meaning(node, self.catalog)[0](self, now, tags)
+
+    def look_back(self, node, now):
+        past = self.past[node[2]]
+        if node[0] == "held":
+            return None if past.tag is None else limited(now - past.at)
+        return past.tag if node[0] == "was" else past.before
+
+    def anchor(self, node):
+        """The instant that since or until is of."""
+        kind, _, field, members, more = node
+        events, times = self.select(members)
+        if kind in ("since", "since_first"):
+            return None if not times else times[-1] if kind == "since" else times[0]
+        events = [e for e in events if e["data"].get(field) is not None]
+        if kind == "until":
+            return events[-1]["data"][field] if events else None
+        met, before = more
+        last = max(self.select(met)[1], default=None)
+        return min((e["data"][field] for e in events if last is None or last <= e["time"] or last < e["data"][field] - before), default=None)
+
+    def function(self, node, now):
         kind = node[0]
-        if kind in COMPARE:
-            return compare(kind, self.value(node[2], now, tags), self.value(node[3], now, tags))
-        if kind == "literal":
-            return node[2]
-        if kind == "metric":
-            return self.value(self.catalog["metric_nodes"][node[1]], now, tags)
-        if kind == "dimension":
-            return tags[node[2]]
-        if kind == "p_alive":
-            return self.p_alive(now)
-        if kind in PAST:
-            past = self.past[node[2]]
-            if kind == "held":
-                return None if past.tag is None else limited(now - past.at)
-            return past.tag if kind == "was" else past.before
         if kind == "attr":
             return self.attribute(node[1][5:])
         if kind in CALENDAR:
             of, today = self.calendar_date(node), self.local_day(now)
             n = None if of is None else next_return(of, today) if kind == "days_until" else years_of(of, today)
-            return None if n is None else Fraction(n)
-        if kind == "lookup":
-            table, key = self.catalog["tables"][node[2]], self.value(node[3], now, tags)
-            if key is None or key in table["values"]:
-                return table["values"].get(key)
-            return key if table.get("keep") else table.get("else")
+            return None if n is None else whole(n)
+        events = self.window(node[3], node[4], now)
         if kind == "count":
-            return Fraction(len(self.window(node[3], node[4], now)))
+            return whole(len(events))
         if kind == "days":
-            return Fraction(len({(e["time"] + self.catalog["zone"]) // DAY for e in self.window(node[3], node[4], now)}))
-        if kind in WINDOWED:
-            values = [v for v in (self.field(e, node[2]) for e in self.window(node[3], node[4], now)) if v is not None]
-            if kind == "sum":
-                return sum(values, Fraction(0))
-            if kind == "distinct":
-                return Fraction(len(set(values)))
-            if not values:
-                return None
-            if kind == "avg":
-                return float(sum(values) / len(values))
-            if kind == "top":
-                return max(reversed(values), key=values.count)  # of equals the first met: the one seen last
-            return min(values) if kind == "min" else max(values)
-        if kind in ("since", "since_first"):
-            times = self.select(node[3])[1]
-            return limited(now - (times[-1] if kind == "since" else times[0])) if times else None
-        if kind == "until_next":
-            met, before = node[4]
-            last = max(self.select(met)[1], default=None)
-            open_ = [e["data"][node[2]] for e in self.select(node[3])[0] if e["data"].get(node[2]) is not None and (
-                last is None or last <= e["time"] or last < e["data"][node[2]] - before)]
-            return limited(min(open_) - now) if open_ else None
-        if kind in ("first", "latest", "until"):
-            values = [v for v in (self.field(e, node[2]) for e in self.select(node[3])[0]) if v is not None]
-            value = None if not values else values[0] if kind == "first" else values[-1]
-            return value if kind != "until" or value is None else limited(value - now)
-        if kind in ("and", "or"):
-            a, b = self.value(node[2], now, tags), self.value(node[3], now, tags)
-            decisive = kind == "or"
-            return decisive if a is decisive or b is decisive else None if a is None or b is None else not decisive
-        if kind == "not":
-            a = self.value(node[2], now, tags)
-            return None if a is None else not a
-        if kind in ("null", "notnull"):
-            return (self.value(node[2], now, tags) is None) == (kind == "null")
-        if kind == "in":
-            a = self.value(node[2], now, tags)
-            each = [compare("==", a, self.value(item, now, tags)) for item in node[3]]
-            return True if True in each else None if None in each else False
-        return arithmetic(kind, self.value(node[2], now, tags), self.value(node[3], now, tags))
-
-    def outcome(self, d, now, tags):
-        if "value" in self.catalog["all"][d]:
-            return tag_text(self.value(self.catalog["rules"][d][0][2], now, tags))
-        return next((tag for tag, _, node, _ in self.catalog["rules"][d] if self.value(node, now, tags) is True), None)
+            return whole(len({(e["time"] + self.catalog["zone"]) // DAY for e in events}))
+        values = [v for v in (self.field(e, node[2]) for e in events) if v is not None]
+        if kind == "sum":
+            return Exact(sum(values))
+        if kind == "distinct":
+            return whole(len(set(values)))
+        if not values:
+            return None
+        if kind == "avg":
+            return sum(values) / whole(len(values))
+        if kind == "top":
+            return max(reversed(values), key=values.count)  # of equals the first met: the one seen last
+        return {"min": min, "max": max, "first": lambda v: v[0], "latest": lambda v: v[-1]}[kind](values)
 
     def ripe(self, d, standing):
         """When what waits is let stand, if it stays the outcome."""
@@ -632,25 +808,28 @@ class Customer:
         held = standing.wanted_at + spans[name(standing.wanted)][0]
         return held if standing.rule is None else max(held, standing.rule_at + spans[name(standing.rule)][1])
 
-    def evaluate(self, now, only=None, decision=None):
+    def evaluate(self, now, of=None, decision=None):
         """How the dimensions stand after an evaluation at an instant, by definition from how they stood before; and what became of
-        proposals, in catalog order. decision: dimension -> approved or rejected."""
-        self.past, after, tags, news = self.standing, dict(self.standing), {}, {}
-        for d in self.catalog["order"]:
-            if only is not None and d not in only:
+        proposals, in catalog order. of: only a dimension and what it needs. decision: dimension -> approved or rejected."""
+        self.past, changed, tags, news = self.standing, {}, {}, {}
+        outcomes, reviewed = self.catalog["outcomes"], self.catalog["reviewed"]
+        for d in self.catalog["parts"][of].order:
+            old, tag, word = self.standing[d], outcomes[d](self, now, tags), self.word(d, now) if d in self.words else None
+            said = word["tag"] if word else tag
+            if said == old.tag and tag == old.rule and word is old.word and old.wanted == old.declined == () and not old.open:
+                tags[d] = said  # nothing new is said and nothing waits: it stands as it stood
                 continue
-            new = after[d] = self.standing[d].copy()
-            tag = self.outcome(d, now, tags)
+            new = changed[d] = old.copy()
             tag = self.hold_back(d, new, tag, now)
-            word = self.word(d, now)
-            if self.catalog["all"][d].get("assign") == "review":
+            if d in reviewed:
                 news[d] = self.review(d, new, tag, now, word, (decision or {}).get(d))
                 tag = new.approved
             new.word = word
             tags[d] = word["tag"] if word else tag
             if tags[d] != new.tag:
                 new.before, new.tag, new.at = new.tag, tags[d], now
-        return after, [(d, *event) for d in self.catalog["rules"] for event in news.get(d, [])]
+        after = {**self.standing, **changed} if changed else self.standing
+        return after, [(d, *event) for d in self.catalog["rules"] for event in news.get(d, [])] if news else []
 
     def hold_back(self, d, new, tag, now):
         if tag == new.rule:
@@ -687,45 +866,42 @@ class Customer:
         return news
 
     def overdue(self, now):
-        return any(now >= started + duration(self.catalog["goals"][name]["within"]) for name, started in self.goals.items())
+        return bool(self.goals) and any(now >= started + duration(self.catalog["goals"][name]["within"]) for name, started in self.goals.items())
 
     def moved(self, after):
-        return any(after[d] is not self.standing[d] and after[d].key() != self.standing[d].key() for d in after)
+        return after is not self.standing and any(new is not self.standing[d] and new.key() != self.standing[d].key() for d, new in after.items())
 
     # ---- instants at which time alone may change something ----
 
     def boundaries(self, nodes, begin, end):
-        """Starts and ends of panes with events, as windows see them, in (begin, end]."""
-        found = set()
+        """Starts and ends of panes with events, as windows see them, and of days, in (begin, end]."""
+        found, zone = set(), self.catalog["zone"]
         for node in nodes:
-            if node[0] in CALENDAR and self.calendar_date(node) is not None:
-                zone = self.catalog["zone"]
-                found |= {day * DAY - zone for day in range((begin + zone) // DAY + 1, (end + zone) // DAY + 1)}
-            if node[0] in WINDOWED and node[4]:
-                length, pane, offset = node[4]
-                shift = self.catalog["zone"] if pane == DAY else 0
-                for t in self.select(node[3])[1]:
-                    start = (t + shift) // pane * pane - shift + offset
-                    for instant in (start, start + length):
-                        if begin < instant <= end:
-                            found.add(instant)
+            if node[0] not in CALENDAR:
+                edges = self.pane_edges(node)
+                found.update(edges[bisect_right(edges, begin):bisect_right(edges, end)])
+            elif self.calendar_date(node) is not None:
+                found.update(day * DAY - zone for day in range((begin + zone) // DAY + 1, (end + zone) // DAY + 1))
         return found
 
-    def instants(self, begin, end, only=None):
-        nodes = [n for d in (only or self.catalog["rules"]) for _, _, rule, _ in self.catalog["rules"][d]
-                 for n in walk(rule, self.catalog)]
-        found = self.boundaries(nodes, begin, end)
-        varying = [n for n in nodes if n[0] in ("==", "!=", "<", "<=", ">", ">=", "in") and any(
-            m[0] in ("since", "since_first", "until", "until_next", "held", "p_alive") for m in walk(n, self.catalog)) and not any(
-            m[0] in ("and", "or", "not", "null", "notnull", "dimension") for m in walk(n, self.catalog))]
+    def pane_edges(self, node):
+        key = "edges", node[1]
+        if key not in self.kept:
+            length, pane, offset = node[4]
+            shift = self.catalog["zone"] if pane == DAY else 0
+            starts = {(t + shift) // pane * pane - shift + offset for t in self.select(node[3])[1]}
+            self.kept[key] = sorted(starts | {start + length for start in starts})
+        return self.kept[key]
+
+    def instants(self, begin, end, of=None):
+        part = self.catalog["parts"][of]
+        found = self.boundaries(part.stepping, begin, end)
         self.past = self.standing
-        edges = [begin] + sorted(found) + [end + 1]
-        for node in varying:
-            for b in node[3] if node[0] == "in" else [node[3]]:
-                for x, y in zip(edges, edges[1:]):
-                    alive = any(m[0] == "p_alive" for side in (node[2], b) for m in walk(side, self.catalog))
-                    found |= {t for t in (self.alive_crossing if alive else self.crossing)(node[2], b, x, y - 1) if begin < t <= end}
-        for d in only or self.catalog["rules"]:
+        for search, a, b, cut, stepping in part.moving:
+            edges = [begin, *sorted(self.boundaries(stepping, begin, end)), end + 1]
+            for x, y in zip(edges, edges[1:]):
+                found |= {t for t in search(self, a, b, x, y - 1, cut) if begin < t <= end}
+        for d in part.order:
             standing, expires = self.standing[d], self.catalog["all"][d].get("expires")
             own = {begin + 1} if standing.at == begin else set()
             if standing.wanted != ():
@@ -739,10 +915,10 @@ class Customer:
             found |= {deadline} if begin < deadline <= end else set()
         return sorted(found)
 
-    def alive_crossing(self, a, b, x, y):
+    def alive_crossing(self, a, b, x, y, _):
         """p_alive() falls: the millisecond in which it passes the other side, by bisection."""
         def gap(t):
-            left, right = self.value(a, t, {}), self.value(b, t, {})
+            left, right = a(self, t, {}), b(self, t, {})
             return None if left is None or right is None else float(left) - float(right)
         first = gap(x)
         if first is None or y <= x or (gap(y) > 0) == (first > 0) and (gap(y) >= 0) == (first >= 0):
@@ -752,26 +928,30 @@ class Customer:
             x, y = (middle, y) if ((gap(middle) > 0), (gap(middle) >= 0)) == ((first > 0), (first >= 0)) else (x, middle)
         return {y - 1, y, y + 1}
 
-    def crossing(self, a, b, x, y):
-        """Whole milliseconds around where two expressions that are linear in [x, y] meet."""
+    def crossing(self, a, b, x, y, cut):
+        """The milliseconds in (x, y] from which two expressions that are linear there compare otherwise than a millisecond before.
+        cut: to whole milliseconds, by a factor or divisor."""
         if y <= x:
-            return {x, y}
-        def gap(t):
-            left, right = self.value(a, t, {}), self.value(b, t, {})
-            return None if left is None or right is None or isinstance(left, (str, bool)) else float(left) - float(right)
-        f, g = gap(x), gap(y)
-        if f is None or g is None:
             return set()
-        found = {x, x + 1}
-        if abs(f) <= 2 and abs(g) <= 2 and isinstance(self.value(a, x, {}), Dur):
+        def gap(t):
+            left, right = a(self, t, {}), b(self, t, {})
+            return None if left is None or right is None or isinstance(left, (str, bool)) else float(left) - float(right)
+        f = gap(x)
+        g = None if f is None else gap(y)
+        if g is None or min(f, g) > 3 or max(f, g) < -3:  # unknown, or apart by more than cutting may blur
+            return set()
+        found = {x + 1}
+        if cut and abs(f) <= 2 and abs(g) <= 2 and isinstance(a(self, x, {}), Dur):
             found |= set(range(x, min(y, x + 5000) + 1))  # cutting may turn it anywhere between, with the ends alike
         if f != g:
             # cutting to whole milliseconds blurs each side by up to one (a number by less): look as far around as that reaches
             slope = abs(g - f) / (y - x)
-            root, reach = x + (y - x) * (f / (f - g)), min(2000, math.ceil(3 / slope) + 3 if slope > 1e-5 else 5)
+            root, reach = x + (y - x) * (f / (f - g)), 1 if not cut else min(2000, math.ceil(3 / slope) + 3 if slope > 1e-5 else 5)
             if x - reach <= root <= y + reach:
                 found |= {math.floor(root) + k for k in range(-reach, reach + 1)}
-        return found
+        found = {t for t in found if x < t <= y}
+        order = {t: (gap(t) > 0, gap(t) < 0) for t in found | {t - 1 for t in found}}
+        return {t for t in found if order[t] != order[t - 1]}
 
 
 def show(value):
@@ -779,8 +959,8 @@ def show(value):
         return {"ms": int(value)}
     if isinstance(value, Time):
         return time_text(value)
-    if isinstance(value, Fraction):
-        return int(value) if value.denominator == 1 else float(value)
+    if isinstance(value, Exact):
+        return value // 10000 if value % 10000 == 0 else float(value)
     return value
 
 
@@ -805,7 +985,6 @@ class Simulation:
 
     def until(self, customer, dimension, now):
         """The first instant at which the tag changes if nothing more happens: time runs on a copy of how things stand."""
-        only = customer.catalog["needs"][dimension] | {dimension}
         tag, kept = customer.tags[dimension], customer.standing
         begin, end, chase = now, now + self.horizon, Chase()
         try:
@@ -813,8 +992,8 @@ class Simulation:
             while begin < end:
                 stretch = min(end, begin + span)
                 moved = None
-                for instant in customer.instants(begin, stretch, only):
-                    after, _ = customer.evaluate(instant, only)
+                for instant in customer.instants(begin, stretch, dimension):
+                    after, _ = customer.evaluate(instant, dimension)
                     if after[dimension].tag != tag:
                         return time_text(instant), after[dimension].tag
                     if customer.catalog["stateful"] and customer.moved(after):
@@ -829,6 +1008,8 @@ class Simulation:
     def settle(self, subject, now, cause, decision=None):
         customer = self.customers[subject]
         before = customer.standing
+        if cause:
+            customer.chase = Chase()
         after, news = customer.evaluate(now, decision=decision)
         customer.standing = after
         self.end_goals(subject, customer, now, cause)
@@ -950,12 +1131,12 @@ class Simulation:
     def run_time(self, begin, end):
         """Every instant in (begin, end], customer by customer."""
         for subject, customer in self.customers.items():
-            start, chase = begin, Chase()
+            start = begin
             while start is not None:
                 start, instants = None, range(start + 1, end + 1) if self.grid else customer.instants(start, end)
                 for instant in instants:
                     if customer.moved(customer.evaluate(instant)[0]) or customer.overdue(instant):
-                        chase.step(instant)
+                        customer.chase.step(instant)
                         self.settle(subject, instant, None)
                         if self.catalog["stateful"] and not self.grid:
                             start = instant  # what comes next depends on how it stands now
@@ -989,6 +1170,7 @@ class Simulation:
             customer = self.customers.setdefault(record["subject"], Customer(self.catalog))
             known = {k: v for k, v in record["data"]["attributes"].items() if k in self.catalog["attributes"]}
             customer.updates.append((now, known))
+            customer.kept = {}
             self.settle(record["subject"], clock, {"source": record["source"], "id": record["id"], "time": now})
             return
         if record["type"] in ("tag.assigned", "tag.cleared", "tag.reviewed"):
@@ -1007,7 +1189,7 @@ class Simulation:
         for name, kind in fields.items():
             data[name] = typed(record.get("data", {}).get(name), kind)
         customer.events.append({"type": record["type"], "time": now, "source": record["source"], "id": record["id"], "data": data})
-        customer.chosen = {}
+        customer.kept = {}
         event = customer.events[-1]
         self.settle(record["subject"], clock, {"event": event, "time": now, "source": event["source"], "id": event["id"]})
 

@@ -204,6 +204,16 @@ def test_rules_that_chase_each_other_are_no_pair():
     raise AssertionError("they went on")
 
 
+def test_another_customers_record_does_not_end_a_chase():
+    lines = [{"id": str(at), "source": "s", "type": "login", "subject": subject, "time": reference.time_text(T0 + at)} for subject, at in (("c", 0), ("d", 40), ("d", 80))]
+    catalog = {"catalog": "c", "version": "1", "events": SAID, "dimensions": {"a.b": tags(("x", "was(a.b) is null and since(login) < 70ms"))}}
+    try:
+        reference.simulate(catalog, lines)
+    except reference.Chases:
+        return
+    raise AssertionError("they went on")
+
+
 def word(at, tag="up", until=None, dimension="a.b", **more):
     return "tag.assigned", at, {"dimension": dimension, "tag": tag, "by": "li", "reason": "why", **({"until": reference.time_text(T0 + until)} if until is not None else {}), **more}
 
@@ -306,6 +316,8 @@ def test_an_alert_counts_by_itself_and_is_no_tag():
     change, raised = reference.simulate({"catalog": "c", "version": "1", "events": SAID, "dimensions": d, "alerts": {"gone": alerts["gone"]}}, lines, T0 + 9).out
     assert raised["id"] == "alert:c:1" and raised["type"] == "tagd.alert.raised" and raised["data"]["tags"] == {"a.b": "up"} and raised["data"]["plan"] == "call"
     assert raised["data"]["because"] == {"rule": alerts["gone"]["when"], "values": {"a.b": "up", "since(login)": {"ms": 6}}, "failed": None}
+
+
 def test_a_date_is_the_same_in_every_form():
     for text in ("2023-01-05", "2023/1/5", "2023.01.5", "20230105", "2023年1月05日"):
         assert reference.date(text) == "2023-01-05"
@@ -313,6 +325,21 @@ def test_a_date_is_the_same_in_every_form():
         assert values("attr.born", update, attributes={"born": "date"}) == [("2023-01-05", 0)]
         assert run([("yes", f"attr.born == '{text}' and attr.born < '2023/1/6'")], [("profile.updated", T0, {"attributes": {"born": "2023-01-05"}})],
                    attributes={"born": "date"}) == [(None, "yes", 0)]
+
+
+def test_p_alive_stays_above_0():
+    churn = {"model": "mbg-nbd", "event": "login", "r": 60.37, "alpha": 0.000213, "a": 0.3091, "b": 0.8123}
+    assert run([("gone", "p_alive() <= 0"), ("faint", "p_alive() < 0.1")], [("login", T0, {})], T0 + 4000 * DAY, churn=churn)[-1][1] == "faint"
+
+
+def test_p_alive_at_a_level_to_the_last_digit_is_no_pair():
+    churn = {"model": "mbg-nbd", "event": "login", "r": 1.0231, "alpha": 1, "a": 3, "b": 2}
+    assert run([("alive", "p_alive() > 0.3999")], [("login", T0, {})], churn=churn)[0][1] == "alive"
+    try:
+        run([("alive", "p_alive() > 0.4")], [("login", T0, {})], churn=churn)
+    except reference.Close:
+        return
+    raise AssertionError("it was compared")
 
 
 def test_years_are_full_on_the_day_and_unknown_before_the_date():
