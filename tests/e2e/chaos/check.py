@@ -43,13 +43,15 @@ class Wanted:
         for line in open(self.path, "rb"):
             at = line.index(b'"subject":"') + 11
             customer = line[at:line.index(b'"', at)].decode()
-            self.digests.setdefault(customer, []).append(digest(line.rstrip(b"\n")))
-            self.last[customer] = line
+            kind = kind_of(line)
+            self.digests.setdefault((customer, kind), []).append(digest(line.rstrip(b"\n")))
+            if kind == "tag":
+                self.last[customer] = line
             self.total += 1
 
-    def show(self, customer, revision):
+    def show(self, customer, kind, revision):
         for line in open(self.path, "rb"):
-            if f'"id":"tag:{customer}:{revision}"'.encode() in line:
+            if f'"id":"{kind}:{customer}:{revision}"'.encode() in line:
                 return line.decode().strip()
         return "nothing"
 
@@ -61,11 +63,18 @@ def counts_in(node):
     return sum(map(counts_in, node)) if isinstance(node, list) else isinstance(node, int)
 
 
+def kind_of(line):
+    """tag, alert or goal: each counts its own revisions."""
+    at = line.index(b'"id":"') + 6
+    return line[at:line.index(b":", at)].decode()
+
+
 class Customer:
+    """revision: by kind. last: of a tag."""
     __slots__ = ("revision", "tags", "last")
 
     def __init__(self):
-        self.revision, self.tags, self.last = 0, {}, None
+        self.revision, self.tags, self.last = {}, {}, None
 
 
 class Checker:
@@ -74,6 +83,7 @@ class Checker:
     def __init__(self, world, wanted, load):
         self.world, self.wanted, self.load = world, wanted, load
         self.customers, self.letters, self.compared, self.read = {}, set(), 0, 0
+        self.by_kind = {}  # events by kind, read
         self.violations = []  # (kind, sentence)
         self.batches = {p: (0, 0) for p in range(PARTITIONS)}  # the last (fence, batch) among its changes
         self.positions = {}   # partition: {(fence, batch): bits of indexes}, of the last few batches
@@ -132,20 +142,24 @@ class Checker:
         change = json.loads(value)
         name, data = change["subject"], change["data"]
         customer = self.customers.setdefault(name, Customer())
-        revision, where = data["revision"], f"{name} at {message.partition()}@{message.offset()} (tagd_batch {dict(message.headers())['tagd_batch'].decode()})"
+        kind = kind_of(value)
+        revision, where, before = data["revision"], f"{name} at {message.partition()}@{message.offset()} (tagd_batch {dict(message.headers())['tagd_batch'].decode()})", customer.revision.get(kind, 0)
         self.compared += 1
-        if message.key() != name.encode() or change["id"] != f"tag:{name}:{revision}":
+        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+        if message.key() != name.encode() or change["id"] != f"{kind}:{name}:{revision}":
             self.fail("identity", f"{where}: key {message.key()}, id {change['id']}")
-        if revision != customer.revision + 1:
-            kind = "lost" if revision > customer.revision else "doubled"
-            self.fail(kind, f"{where}: revision {revision} follows {customer.revision}: {value.decode()}")
-        elif data["from"] != customer.tags.get(data["dimension"]):
+        if revision != before + 1:
+            self.fail("lost" if revision > before else "doubled", f"{where}: revision {revision} follows {before}: {value.decode()}")
+        elif kind == "tag" and data["from"] != customer.tags.get(data["dimension"]):
             self.fail("out of order", f"{where}: from {data['from']!r}, and the tag read last is {customer.tags.get(data['dimension'])!r}")
         elif self.wanted is not None:
-            wanted = self.wanted.digests.get(name, [])
+            wanted = self.wanted.digests.get((name, kind), [])
             if revision > len(wanted) or wanted[revision - 1] != digest(value):
-                self.fail("different", f"{where}:\n  found  {value.decode()}\n  wanted {self.wanted.show(name, revision)}")
-        customer.revision, customer.last = revision, value
+                self.fail("different", f"{where}:\n  found  {value.decode()}\n  wanted {self.wanted.show(name, kind, revision)}")
+        customer.revision[kind] = revision
+        if kind != "tag":
+            return
+        customer.last = value
         customer.tags[data["dimension"]] = data["to"]
         if data["to"] is None:
             del customer.tags[data["dimension"]]
@@ -196,6 +210,8 @@ class Checker:
             if "_revision" not in view:
                 continue
             self.sampled[name] = view
+            if self.customers[name].last is None:
+                continue
             last = json.loads(self.customers[name].last)["data"]
             self.settle(name, last["revision"], last["tags"])
 
@@ -232,10 +248,10 @@ class Checker:
         if self.violations:
             return 0
         if self.wanted is not None:
-            for name, digests in self.wanted.digests.items():
-                found = self.customers[name].revision if name in self.customers else 0
+            for (name, kind), digests in self.wanted.digests.items():
+                found = self.customers[name].revision.get(kind, 0) if name in self.customers else 0
                 if found != len(digests):
-                    self.fail("lost", f"{name}: {found} changes of {len(digests)}")
+                    self.fail("lost", f"{name}: {found} events of kind {kind} of {len(digests)}")
         for at in self.load.letters.keys() - self.letters:
             self.fail("lost", f"dead letter {at}: {self.load.letters[at]}")
         self.population(wanted)

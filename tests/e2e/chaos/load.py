@@ -46,6 +46,9 @@ def catalog(unit_s=UNIT_S):
             "need.category": {"value": f"top(category, order.paid[{span(10)}])"},
             "care.plan": {"tags": [{"tag": "call", "when": "value.level == \"high\" and behaviour.activity == \"dormant\""},
                                    {"tag": "thank", "when": "value.level == \"high\""}, {"tag": "none", "when": "true"}]}},
+        "alerts": {"silent-spender": {"when": "value.level != \"low\" and behaviour.activity == \"dormant\"", "for": span(1)}},
+        "goals": {"wake": {"start": "behaviour.activity.dormant", "reach": "order.paid", "within": span(6), "target": 0.15, "holdout": 0.2},
+                  "order": {"start": "care.plan.thank", "reach": "order.paid", "within": span(2)}},
         "breakdowns": [["value.level", "behaviour.activity"], ["need.category", "value.level"]]}
 
 

@@ -180,7 +180,7 @@ class Run:
         kinds = [k for k, _ in checker.violations]
         views = getattr(self, "views", 0)
         out += ["", f"{self.load.sent} events, {len(self.times)} faults of {len(by)} kinds, {time.monotonic() - self.began:.0f} s, seed {self.options.seed}",
-                f"{checker.compared} changes" + ("" if self.options.live else f" of {self.wanted.total} compared with tagd simulate") +
+                f"{checker.compared} changes ({', '.join(f'{kind} {n}' for kind, n in sorted(checker.by_kind.items()))})" + ("" if self.options.live else f" of {self.wanted.total} compared with tagd simulate") +
                 f", {len(checker.letters)} of {len(self.load.letters)} dead letters, {views} views in the end, {checker.views_sampled} on the way",
                 f"takeovers: {self.total('tagd_takeovers_total')} ({self.total('tagd_takeovers_total{found=' + chr(34) + 'outbox')} through the outbox), "
                 f"repairs {self.total('tagd_repairs_total')}, "
