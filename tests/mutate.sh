@@ -22,8 +22,18 @@ targets = ["tagd", "test_base", "test_config", "test_catalog", "test_event", "te
 def sh(command):
     return subprocess.run("timeout 300 " + command, shell=True, capture_output=True, text=True)
 
+# Those that are about the room come first: whoever catches it is enough.
+about = {"shard": ["test_shard", "test_repair", "test_kinds", "test_population"], "worker": ["test_worker", "test_audit", "test_poison", "test_delivery", "test_import"],
+         "engine": ["test_engine", "test_standing", "test_goals", "test_churn"], "model": ["test_model", "test_churn"], "io": ["test_redis_head", "test_trial", "test_redis", "test_kafka"],
+         "emit": ["test_goals", "test_kinds", "test_standing"]}
+
+def in_order(path):
+    room = path.split("/")[1]
+    first = about.get(room, ["test_" + room])
+    return sorted(targets[1:], key=lambda name: first.index(name) if name in first else len(first) + (name == "test_fit"))
+
 def tests(path="daemon/io/"):
-    for name in targets[1:]:
+    for name in in_order(path):
         if name in ("test_redis", "test_kafka") and not path.startswith("daemon/io/"):
             continue  # they take seconds, and stand on io alone
         if sh(f"timeout 60 {copy}/build/{name}").returncode:
