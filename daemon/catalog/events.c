@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "catalog/load.h"
 
 static bool load_type(struct load *load, const cJSON *type, const char *pointer, struct tagd_field *field)

@@ -1,7 +1,6 @@
 /* What a catalog means, as a text, and its hash. */
 #include <stdio.h>
 
-#include "base/text.h"
 #include "catalog/load.h"
 
 static void describe_node(const struct tagd_catalog *catalog, const struct tagd_node *node, struct tagd_buf *out)

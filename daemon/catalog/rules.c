@@ -1,5 +1,4 @@
 /* The expressions of rules and drivers -> nodes; then the order of evaluation. */
-#include "base/text.h"
 #include "catalog/load.h"
 
 static bool same_value(const struct tagd_node *a, const struct tagd_node *b)

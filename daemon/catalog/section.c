@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "catalog/load.h"
 
 #define TEXT_BYTES_MAX 16384 /* of an expression */
