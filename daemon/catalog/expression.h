@@ -1,5 +1,5 @@
-/* Room-internal: what the files that parse expressions share. What returns a pointer or a bool has set *error when it is
- * NULL or false, unless it says otherwise. */
+/* Room-internal: what the files that parse expressions share. NULL or false of a tagd_parse_ function: *error is set,
+ * unless it says otherwise. */
 #ifndef TAGD_CATALOG_EXPRESSION_H
 #define TAGD_CATALOG_EXPRESSION_H
 
@@ -14,10 +14,9 @@ bool tagd_is_digit(char c);
 bool tagd_is_letter(char c);
 char tagd_parse_peek(const struct parse *parse); /* 0: the end */
 void tagd_parse_skip_space(struct parse *parse);
-/* Takes what stands next if it is this. False sets no error. */
+/* Takes what stands next if it is this; else false, and no error. An operator compares; in a filter = does too. */
 bool tagd_parse_take(struct parse *parse, const char *token);
 bool tagd_parse_take_word(struct parse *parse, const char *word);
-/* Of a comparison; in a filter = is one too. */
 bool tagd_parse_take_operator(struct parse *parse, bool filter, enum tagd_node_kind *kind);
 bool tagd_parse_expect(struct parse *parse, const char *token, const char *where);
 /* What stands next, for a message. */
