@@ -90,14 +90,19 @@ def test_the_asyncapi_parser_sees_a_fault(node, tmp_path):
 
 # ---- the C code knows the same keys ----
 
-def known_keys(path, pattern, name):
-    """The key tables of a C file: {the keys, as a set}."""
-    tables = re.findall(pattern, source(path), re.DOTALL)
+def sources(pattern):
+    """The text of all files of a room."""
+    return "".join(open(path).read() for path in sorted(glob.glob(ROOT + "/" + pattern)))
+
+
+def known_keys(code, pattern, name):
+    """The key tables of C code: {the keys, as a set}."""
+    tables = re.findall(pattern, code, re.DOTALL)
     return {frozenset(re.findall(name, body)) for body in tables}
 
 
 def test_the_catalogs_keys_are_those_that_the_loader_knows():
-    tables = known_keys("daemon/catalog/load.c", r"const keys\[\] = \{(.*?)NULL\};", r'"([a-z_-]+)"')
+    tables = known_keys(sources("daemon/catalog/*.c"), r"const keys\[\] = \{(.*?)NULL\};", r'"([a-z_-]+)"')
     wanted = {frozenset(o["properties"]) for o in objects(schema("catalog"))}
     assert tables == wanted
 
@@ -107,9 +112,8 @@ RULE = {"const", "at", "as", "from", "fields"}  # keys of one table in C, of sev
 
 def test_the_configurations_keys_are_those_that_the_reader_knows():
     entry = r'\{"([a-z_]+)", *\w+, *(true|false)\}'
-    code = "".join(open(p).read() for p in sorted(glob.glob(ROOT + "/daemon/config/*.c")))
     found = {frozenset(re.findall(entry, body)) for body in
-             re.findall(r"static const struct key keys\[\] = \{((?:\s*\{[^{}]*\},?)+)\s*\};", code)}
+             re.findall(r"static const struct key keys\[\] = \{((?:\s*\{[^{}]*\},?)+)\s*\};", sources("daemon/config/*.c"))}
     inside = [o for o in objects(schema("config")) if set(o["properties"]) <= RULE]
     wanted = {frozenset((k, "true" if k in o.get("required", ()) else "false") for k in o["properties"])
               for o in objects(schema("config")) if o not in inside}
@@ -127,7 +131,7 @@ def test_reserved_types_and_codes_are_those_of_the_code():
     assert re.findall(r'"([a-z.]+)"', body) == schema("catalog")["$defs"]["reservedType"]["enum"]
     body = re.search(r"names\[TAGD_EVENT_CODES\] = \{(.*?)\};", source("daemon/event/event.c"), re.DOTALL)[1]
     assert re.findall(r'"([a-z_]+)"', body)[1:] == schema("dead-letter-headers")["properties"]["tagd_error"]["enum"]
-    body = re.search(r"words\[\] = \{(.*?)\};", source("daemon/catalog/load.c"), re.DOTALL)[1]
+    body = re.search(r"words\[\] = \{(.*?)\};", source("daemon/catalog/dimensions.c"), re.DOTALL)[1]
     assert re.findall(r'"([a-z]+)"', body) == schema("catalog")["properties"]["metrics"]["propertyNames"]["allOf"][1]["not"]["enum"]
 
 
@@ -139,7 +143,7 @@ def test_types_out_statuses_and_origins_are_those_of_the_code():
     assert re.findall(r'"([a-z]+)"', body)[1:] == closed["status"]["enum"]
     body = re.search(r"origins\[\] = \{(.*?)\};", emit, re.DOTALL)[1]
     assert re.findall(r'"([a-z]+)"', body) == closed["origin"]["enum"] == schema("tag-proposed")["$defs"]["data"]["properties"]["origin"]["enum"]
-    body = re.search(r"names\[\] = \{\s*\[TAGD_ASSIGN_AUTO\](.*?)\};", source("daemon/catalog/load.c"), re.DOTALL)[1]
+    body = re.search(r"names\[\] = \{\s*\[TAGD_ASSIGN_AUTO\](.*?)\};", source("daemon/catalog/dimensions.c"), re.DOTALL)[1]
     assert re.findall(r'"([a-z]+)"', body) == schema("catalog")["$defs"]["dimension"]["properties"]["assign"]["enum"]
 
 
@@ -198,7 +202,7 @@ def test_limits_and_defaults_of_the_configuration_are_those_of_the_header():
 
 
 def test_limits_of_catalog_and_event_are_those_of_the_headers():
-    c = constants("include/tagd/event.h", "include/tagd/catalog.h", "daemon/catalog/load.c")
+    c = constants("include/tagd/event.h", "include/tagd/catalog.h", "daemon/catalog/section.c")
     catalog, defs, event = schema("catalog")["properties"], schema("catalog")["$defs"], schema("event-in")["properties"]
     assert catalog["events"]["maxProperties"] == c["TAGD_EVENT_TYPES_MAX"]
     assert defs["event"]["properties"]["fields"]["maxProperties"] == c["TAGD_FIELDS_MAX"]

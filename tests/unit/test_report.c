@@ -267,7 +267,7 @@ static void numbers_are_as_people_write_them(void)
                   {-1234567, "-1,234,567", "-1,234,567"}};
     static const struct {
         double mean;
-        int kind;
+        unsigned kind;
         const char *text;
     } means[] = {{0.125, TAGD_MEASURE_SHARE, "12.5 %"},
                  {7.826, TAGD_MEASURE_NUMBER, "7.83"},
