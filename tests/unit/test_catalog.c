@@ -610,6 +610,73 @@ static void metrics_nest_64_deep_in_whatever_order_they_stand(void)
     }
 }
 
+#define LOW "\"a.b\":{\"tags\":[{\"tag\":\"low\",\"when\":\"true\"},{\"tag\":\"high\",\"when\":\"false\"}]}"
+#define OF_LOW "\"start\":\"a.b.low\",\"reach\":\"order.paid\",\"within\":\"1d\""
+
+static void goals_and_measures_are_taken_or_refused_with_a_reason(void)
+{
+    static const struct {
+        const char *more, *refused; /* NULL: taken */
+    } rows[] = {
+        {"\"goals\":{\"g\":{" OF_LOW "}}", NULL},
+        {"\"goals\":{\"g\":{" OF_LOW ",\"target\":1,\"holdout\":0}}", NULL},
+        {"\"goals\":{\"g\":{" OF_LOW ",\"target\":1.0001}}", "expected a share from 0 to 1"},
+        {"\"goals\":{\"g\":{" OF_LOW ",\"target\":-0.0001}}", "expected a share from 0 to 1"},
+        {"\"goals\":{\"g\":{" OF_LOW ",\"holdout\":0.0001,\"uplift\":0}}", NULL},
+        {"\"goals\":{\"g\":{" OF_LOW ",\"holdout\":0,\"uplift\":0}}", "'uplift' is against customers who are held out"},
+        {"\"goals\":{\"g\":{" OF_LOW ",\"fewer_missed\":0.2}}", "'fewer_missed' is against customers who are held out"},
+        {"\"goals\":{\"g\":{" OF_LOW ",\"holdout\":0.1,\"uplift\":0.1,\"fewer_missed\":0.2}}",
+         "expected one of 'target', 'uplift' and 'fewer_missed'"},
+        {"\"goals\":{\"g\":{" OF_LOW ",\"holdout\":0.1,\"target\":0.1,\"fewer_missed\":0.2}}",
+         "expected one of 'target', 'uplift' and 'fewer_missed'"},
+        {"\"goals\":{\"g\":{" OF_LOW "},\"h\":{" OF_LOW "}}", "this tag starts goal 'g' already"},
+        {"\"goals\":{\"g\":{\"start\":\"a.b.gone\",\"reach\":\"login\",\"within\":\"1d\"}}",
+         "'a.b.gone' is no tag of this catalog"},
+        {"\"goals\":{\"g\":{\"start\":\"a.b.low\",\"reach\":\"login\",\"within\":\"0s\"}}",
+         "expected a duration longer than nothing"},
+        {"\"measures\":{\"m\":{\"value\":\"count(login) > 1\",\"of\":\"a.b == 'low'\"}}", NULL},
+        {"\"measures\":{\"m\":{\"value\":\"since(login)\"},\"n\":{\"value\":\"avg(amount, order.paid)\"}}", NULL},
+        {"\"measures\":{\"m\":{\"value\":\"latest(category, order.paid)\"}}",
+         "a measure is a condition, a number or a duration"},
+        {"\"measures\":{\"m\":{\"value\":\"1\",\"of\":\"count(login)\"}}", "expected a condition"},
+        {"\"measures\":{\"m\":{\"of\":\"true\"}}", "key 'value' is missing"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tagd_buf more = {0};
+        struct tagd_error error = {0};
+        tagd_buf_printf(&more, "%s,%c", rows[i].more, 0);
+        struct tagd_catalog *catalog = shop_catalog(more.p, LOW, &error);
+        if ((catalog != NULL) != (rows[i].refused == NULL))
+            fprintf(stderr, "%s: %s\n", rows[i].more, error.text);
+        CHECK((catalog != NULL) == (rows[i].refused == NULL));
+        CHECK(catalog || strstr(error.text, rows[i].refused));
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&more);
+    }
+}
+
+/* Figures change no tag: what they add is the state that they need. */
+static void a_measure_means_nothing_but_its_state(void)
+{
+    struct tagd_error error;
+    struct tagd_catalog *without = shop_catalog("\"metrics\":{\"n\":\"count(login)\"},", LOW, &error),
+                        *of_metric = shop_catalog("\"metrics\":{\"n\":\"count(login)\"},\"measures\":{\"m\":{"
+                                                  "\"label\":\"M\",\"value\":\"n > 1\",\"of\":\"n > 0\"}},",
+                                                  LOW, &error),
+                        *more = shop_catalog("\"metrics\":{\"n\":\"count(login)\"},\"measures\":{\"m\":{\"value\":"
+                                             "\"count(login[1d])\"}},",
+                                             LOW, &error);
+    CHECK(strcmp(tagd_catalog_hash(without), tagd_catalog_hash(of_metric)) == 0);
+    CHECK(strcmp(tagd_catalog_hash(without), tagd_catalog_hash(more)) != 0);
+    CHECK(tagd_catalog_n_measures(of_metric) == 1);
+    CHECK(tagd_catalog_measure(of_metric, 0)->kind == TAGD_MEASURE_SHARE);
+    CHECK(tagd_catalog_measure(more, 0)->kind == TAGD_MEASURE_NUMBER);
+    CHECK(strcmp(tagd_catalog_measure(of_metric, 0)->label, "\"M\"") == 0);
+    CHECK(strcmp(tagd_catalog_measure(of_metric, 0)->name, "m") == 0);
+    tagd_catalog_free(without);
+    tagd_catalog_free(of_metric);
+    tagd_catalog_free(more);
+}
+
 static void a_chain_of_50000_metrics_is_refused_before_the_stack_ends(void)
 {
     struct tagd_error error = {0};
@@ -883,6 +950,8 @@ int main(void)
     RUN(what_meets_an_instant_and_how_long_before_it_is_meaning);
     RUN(the_order_of_events_fields_and_attributes_is_not_meaning);
     RUN(metrics_nest_64_deep_in_whatever_order_they_stand);
+    RUN(goals_and_measures_are_taken_or_refused_with_a_reason);
+    RUN(a_measure_means_nothing_but_its_state);
     RUN(a_chain_of_50000_metrics_is_refused_before_the_stack_ends);
     RUN(metrics_that_double_end_at_10000_parts);
     RUN(a_literal_of_15_digits_is_a_decimal);
