@@ -8,9 +8,10 @@ static bool load_share(struct load *load, const cJSON *node, const char *pointer
     if (!number)
         return true;
     bool fits = cJSON_IsNumber(number) && number->valuedouble >= 0 && number->valuedouble <= 1 &&
-                tagd_decimal_from_double(number->valuedouble, share);
+                tagd_decimal_from_double(number->valuedouble, share) &&
+                tagd_decimal_to_double(*share) == number->valuedouble;
     return fits || tagd_load_fail(load, tagd_load_below(load, pointer, key), false,
-                                  "expected a share from 0 to 1, such as 0.15");
+                                  "expected a share from 0 to 1 with at most four decimals, such as 0.15");
 }
 
 static bool load_start(struct load *load, const cJSON *start, const char *pointer, struct tagd_goal *goal)

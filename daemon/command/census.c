@@ -110,7 +110,6 @@ struct gather {
     struct tagd_io_set *asked;
     size_t n_sets;
     bool *more, *counted; /* by set asked for; by shard */
-    struct tagd_str form;
     uint32_t shards;
 };
 
@@ -155,6 +154,16 @@ static void add_set(struct gather *gather, int64_t set, const struct tagd_io_set
         tagd_counts_add(gather->sums, set, from->members[i], from->counts[i]);
 }
 
+bool tagd_census_counts(const struct tagd_catalog *catalog, const struct tagd_io_shard *of)
+{
+    struct tagd_buf form = {0};
+    tagd_population_form(catalog, true, &form);
+    bool counts = tagd_str_eq(of->form, (struct tagd_str){form.p, form.n}) &&
+                  strcmp(of->head.catalog_hash, tagd_catalog_hash(catalog)) == 0;
+    tagd_buf_free(&form);
+    return counts;
+}
+
 static enum tagd_io_result gather_shard(struct gather *gather, uint32_t shard)
 {
     struct tagd_io_shard of;
@@ -166,8 +175,7 @@ static enum tagd_io_result gather_shard(struct gather *gather, uint32_t shard)
     int64_t present = of.head.watermark_ms > of.head.latest_ms ? of.head.watermark_ms : of.head.latest_ms;
     if (present > gather->info->as_of_ms)
         gather->info->as_of_ms = present;
-    gather->counted[shard] =
-        tagd_str_eq(of.form, gather->form) && strcmp(of.head.catalog_hash, tagd_catalog_hash(gather->catalog)) == 0;
+    gather->counted[shard] = tagd_census_counts(gather->catalog, &of);
     gather->info->uncounted += !gather->counted[shard];
     for (size_t i = 0; i < gather->n_sets && gather->counted[shard]; i++) {
         add_set(gather, gather->sets[i], &gather->asked[i]);
@@ -233,13 +241,9 @@ static enum tagd_io_result gather_flow(struct gather *gather)
 
 static enum tagd_io_result gather_all(struct gather *gather, const bool *only)
 {
-    struct tagd_buf form = {0};
     enum tagd_io_result result = tagd_io_read_shards(gather->reader, &gather->shards, gather->error);
     if (result != TAGD_IO_OK)
         return result;
-    tagd_population_form(gather->catalog, true, &form);
-    gather->form = tagd_arena_copy(&gather->arena, form.p, form.n);
-    tagd_buf_free(&form);
     gather->counted = tagd_arena_zalloc(&gather->arena, gather->shards + 1);
     choose_sets(gather);
     for (uint32_t shard = 0; shard < gather->shards && result == TAGD_IO_OK; shard++) {

@@ -13,6 +13,8 @@
 struct tagd_population_query tagd_census_query(void);
 bool tagd_census_argument(const struct tagd_catalog *catalog, const char *name, const char *value,
                           struct tagd_population_query *query, struct tagd_error *error);
+/* Whether the shard is counted by this catalog: its meaning, and its breakdowns. */
+bool tagd_census_counts(const struct tagd_catalog *catalog, const struct tagd_io_shard *of);
 /* Adds up the shards (only: a flag each, NULL: all). A shard that isn't counted by this catalog is left out, and counted
  * as such. info->group is the caller's. */
 enum tagd_io_result tagd_census_gather(struct tagd_io_reader *reader, const struct tagd_catalog *catalog,

@@ -55,6 +55,7 @@ bool tagd_portrait_option(struct tagd_portrait_options *of, struct tagd_options 
     } else {
         return false;
     }
+    of->given = true;
     return true;
 }
 
@@ -64,5 +65,5 @@ struct tagd_population_query tagd_portrait_query(const struct tagd_portrait_opti
                                           .breakdown = TAGD_ALL_BREAKDOWNS,
                                           .days = of->days,
                                           .months = TAGD_POPULATION_MONTHS,
-                                          .tags_max = TAGD_POPULATION_TAGS_DEFAULT};
+                                          .tags_max = TAGD_POPULATION_TAGS_MAX};
 }

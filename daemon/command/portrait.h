@@ -9,7 +9,7 @@ struct tagd_portrait_options {
     int64_t days;
     enum tagd_report_format format;
     enum tagd_language language;
-    bool format_given;
+    bool given, format_given; /* any of them; that one */
 };
 struct tagd_portrait_options tagd_portrait_options_new(void);
 /* Takes --period, --format and --language; false: the word is none of them. A wrong value is told, and fails. */

@@ -3,11 +3,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "command/census.h"
 #include "command/command.h"
+#include "command/ids.h"
 #include "command/load.h"
 #include "command/portrait.h"
 #include "io/io.h"
@@ -26,12 +26,14 @@ struct report {
     bool progress;
 };
 
-static enum tagd_io_result add_customers(struct report *report, uint32_t shard, int64_t present,
+/* seen: customers of the shard that came already. */
+static enum tagd_io_result add_customers(struct report *report, uint32_t shard, int64_t present, struct tagd_ids *seen,
                                          const struct tagd_load_item *items, size_t n, struct tagd_error *error)
 {
     for (size_t i = 0; i < n; i++) {
         struct tagd_error why;
-        if (items[i].bytes.n == 0)
+        uint32_t known = seen->n;
+        if (items[i].bytes.n == 0 || tagd_ids_number(seen, items[i].customer) != known)
             continue;
         if (!tagd_profile_decode(report->profile, items[i].bytes, &why)) {
             tagd_fail(error, "shard %" PRIu32 ": the stored profile of customer \"%.*s\" can't be read: %s", shard,
@@ -57,20 +59,22 @@ static enum tagd_io_result walk_shard(struct report *report, uint32_t shard, str
 {
     struct tagd_io_shard of;
     struct tagd_load_item *items;
-    size_t from = 0, n = 1;
+    struct tagd_ids seen = {0};
+    uint64_t cursor = 0;
+    size_t n;
     tagd_arena_reset(&report->arena);
     enum tagd_io_result result = tagd_io_read_counts(report->reader, shard, NULL, 0, &report->arena, &of, error);
-    if (result != TAGD_IO_OK || !of.head.exists ||
-        strcmp(of.head.catalog_hash, tagd_catalog_hash(report->catalog)) != 0) /* uncounted */
+    if (result != TAGD_IO_OK || !of.head.exists || !tagd_census_counts(report->catalog, &of))
         return result;
     int64_t present = of.head.watermark_ms > of.head.latest_ms ? of.head.watermark_ms : of.head.latest_ms;
-    for (; n > 0 && result == TAGD_IO_OK; from += n) {
+    do {
         tagd_arena_reset(&report->arena);
-        result = tagd_io_read_customers(report->reader, shard, from, CUSTOMERS, &report->arena, &items, &n, error);
+        result = tagd_io_scan_customers(report->reader, shard, &cursor, CUSTOMERS, &report->arena, &items, &n, error);
         if (result == TAGD_IO_OK)
-            result = add_customers(report, shard, present, items, n, error);
+            result = add_customers(report, shard, present, &seen, items, n, error);
         show_progress(report);
-    }
+    } while (cursor != 0 && result == TAGD_IO_OK);
+    tagd_ids_free(&seen);
     return result;
 }
 

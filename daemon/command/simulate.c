@@ -261,7 +261,7 @@ static int write_report(struct simulation *sim, FILE *file, const struct tagd_po
         info.as_of_ms = *until;
     struct tagd_portrait *portrait =
         tagd_portrait_new(sim->catalog, &sim->tally.counts, &info, options->days, options->language);
-    for (uint32_t i = 0; i < sim->n_customers; i++) {
+    for (uint32_t i = 0; i < sim->n_customers && tagd_catalog_n_measures(sim->catalog) > 0; i++) {
         if (!sim->customers[i].bytes.n)
             continue;
         open_customer(sim, i);
@@ -290,12 +290,33 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /* The report's format is by its name, unless it is said. */
+static int check_wanted(struct wanted *wanted, const char *events)
+{
+    static const char *const endings[] = {
+        [TAGD_REPORT_MARKDOWN] = ".md", [TAGD_REPORT_HTML] = ".html", [TAGD_REPORT_JSON] = ".json"};
+    if (!wanted->report && wanted->options.given)
+        return tagd_command_error(TAGD_EXIT_USAGE,
+                                  "--period, --format and --language are of a report: name it with --report FILE");
+    bool known = wanted->options.format_given || !wanted->report;
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]) && !known; i++) {
+        known = ends_with(wanted->report, endings[i]);
+        wanted->options.format = (enum tagd_report_format)i;
+    }
+    if (!known)
+        return tagd_command_error(TAGD_EXIT_USAGE,
+                                  "--report \"%s\": expected a name that ends in .html, .md or .json, or --format",
+                                  wanted->report);
+    const char *files[] = {events, wanted->population, wanted->report};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = i + 1; k < 3; k++)
+            if (files[i] && files[k] && strcmp(files[i], files[k]) == 0)
+                return tagd_command_error(TAGD_EXIT_USAGE, "\"%s\" stands twice: expected another file for each",
+                                          files[i]);
+    return TAGD_EXIT_OK;
+}
+
 static int open_wanted(struct wanted *wanted)
 {
-    if (wanted->report && !wanted->options.format_given)
-        wanted->options.format = ends_with(wanted->report, ".html")   ? TAGD_REPORT_HTML
-                                 : ends_with(wanted->report, ".json") ? TAGD_REPORT_JSON
-                                                                      : TAGD_REPORT_MARKDOWN;
     if (wanted->population && !(wanted->population_file = fopen(wanted->population, "w")))
         return tagd_command_error(TAGD_EXIT_UNAVAILABLE, "%s: %s; --population wants a file that can be written",
                                   wanted->population, strerror(errno));
@@ -313,11 +334,16 @@ static void close_wanted(struct wanted *wanted)
         fclose(wanted->report_file);
 }
 
-static int simulate(struct simulation *sim, const char *events, const int64_t *until, const struct wanted *wanted)
+static int simulate(struct simulation *sim, const char *events, const int64_t *until, struct wanted *wanted)
 {
     struct tagd_lines lines;
     if (!tagd_lines_open(&lines, events))
         return TAGD_EXIT_DATA;
+    int opened = open_wanted(wanted);
+    if (opened != TAGD_EXIT_OK) {
+        tagd_lines_close(&lines);
+        return opened;
+    }
     read_lines(sim, &lines);
     if (until)
         run_time(sim, *until);
@@ -362,6 +388,9 @@ int tagd_command_simulate(int argc, char **argv)
     if (until_text && !tagd_time_parse(tagd_str_of(until_text), &until))
         return tagd_command_error(TAGD_EXIT_USAGE, "--until \"%s\": expected a time such as 2026-11-23T10:00:00Z",
                                   until_text);
+    int wrong = check_wanted(&wanted, events);
+    if (wrong != TAGD_EXIT_OK)
+        return wrong;
     struct tagd_error error;
     struct simulation sim = {.time_ms = INT64_MIN, .progress = isatty(2) && !isatty(1)};
     sim.catalog = tagd_command_load_catalog(catalog, &error);
@@ -375,9 +404,7 @@ int tagd_command_simulate(int argc, char **argv)
         tagd_engine_watch(sim.engine, tagd_tally_watcher(&sim.tally));
     sim.rules = tagd_line_rules(sim.catalog);
     sim.emit = (struct tagd_emit){.catalog = sim.catalog, .group = "tagd", .recorded_ms = -1, .caught_up = true};
-    int code = open_wanted(&wanted);
-    if (code == TAGD_EXIT_OK)
-        code = simulate(&sim, events ? events : "-", until_text ? &until : NULL, &wanted);
+    int code = simulate(&sim, events ? events : "-", until_text ? &until : NULL, &wanted);
     close_wanted(&wanted);
     simulation_free(&sim);
     return code;

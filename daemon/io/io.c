@@ -328,3 +328,10 @@ enum tagd_io_result tagd_io_read_customers(struct tagd_io_reader *reader, uint32
 {
     return tagd_redis_read_customers(reader->redis, shard, from, max, arena, items, n, error);
 }
+
+enum tagd_io_result tagd_io_scan_customers(struct tagd_io_reader *reader, uint32_t shard, uint64_t *cursor,
+                                           size_t about, struct tagd_arena *arena, struct tagd_load_item **items,
+                                           size_t *n, struct tagd_error *error)
+{
+    return tagd_redis_scan_customers(reader->redis, shard, cursor, about, arena, items, n, error);
+}

@@ -119,6 +119,11 @@ enum tagd_io_result tagd_io_read_counts(struct tagd_io_reader *reader, uint32_t 
 enum tagd_io_result tagd_io_read_members(struct tagd_io_reader *reader, uint32_t shard, struct tagd_str set,
                                          const struct tagd_str *members, size_t n, int64_t *counts,
                                          struct tagd_error *error);
+/* Profiles of about so many customers, from *cursor on, which is 0 at first and again after the last ones. Who is a customer
+ * all the while comes at least once, whatever is written meanwhile; some come twice. */
+enum tagd_io_result tagd_io_scan_customers(struct tagd_io_reader *reader, uint32_t shard, uint64_t *cursor,
+                                           size_t about, struct tagd_arena *arena, struct tagd_load_item **items,
+                                           size_t *n, struct tagd_error *error);
 /* Profiles of up to max customers, from the from-th on, in an order that stays while nothing is written. */
 enum tagd_io_result tagd_io_read_customers(struct tagd_io_reader *reader, uint32_t shard, size_t from, size_t max,
                                            struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,

@@ -816,6 +816,24 @@ static bool load_settle(struct tagd_redis *redis, struct tagd_op *op)
     return take_values(redis, op, wanted, op->u.load.n_settle, PROFILE);
 }
 
+/* The walk's customers, every step-th of these elements, with their profiles. */
+static bool take_walk(struct tagd_redis *redis, struct tagd_op *op, redisReply *const *elements, size_t n, size_t step)
+{
+    struct tagd_load_item **wanted = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(struct tagd_load_item *));
+    op->u.load.walk = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.load.walk));
+    for (size_t i = 0; i < n; i++) {
+        struct tagd_str customer = reply_str(elements[i * step]);
+        op->u.load.walk[i].customer = tagd_arena_copy(op->arena, customer.p, customer.n);
+        wanted[i] = &op->u.load.walk[i];
+    }
+    op->u.load.n_walk = n;
+    if (n == 0)
+        return true;
+    ask_profiles(redis, op->shard, wanted, n);
+    send_commands(redis);
+    return take_values(redis, op, wanted, n, PROFILE);
+}
+
 /* All customers stand among the timers. */
 static bool load_walk(struct tagd_redis *redis, struct tagd_op *op)
 {
@@ -830,21 +848,9 @@ static bool load_walk(struct tagd_redis *redis, struct tagd_op *op)
         return false;
     bool ok = reply->type == REDIS_REPLY_ARRAY ||
               tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
-    size_t n = ok ? reply->elements : 0;
-    struct tagd_load_item **wanted = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(struct tagd_load_item *));
-    op->u.load.walk = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.load.walk));
-    for (size_t i = 0; i < n; i++) {
-        struct tagd_str customer = reply_str(reply->element[i]);
-        op->u.load.walk[i].customer = tagd_arena_copy(op->arena, customer.p, customer.n);
-        wanted[i] = &op->u.load.walk[i];
-    }
+    ok = ok && take_walk(redis, op, reply->element, reply->elements, 1);
     freeReplyObject(reply);
-    op->u.load.n_walk = n;
-    if (n == 0)
-        return ok;
-    ask_profiles(redis, op->shard, wanted, n);
-    send_commands(redis);
-    return take_values(redis, op, wanted, n, PROFILE);
+    return ok;
 }
 
 /* Those due up to the instant, and one more; then the first one after it. */
@@ -1406,6 +1412,36 @@ enum tagd_io_result tagd_redis_read_customers(struct tagd_redis *redis, uint32_t
     *items = op.u.load.walk;
     *n = op.u.load.n_walk;
     return TAGD_IO_OK;
+}
+
+enum tagd_io_result tagd_redis_scan_customers(struct tagd_redis *redis, uint32_t shard, uint64_t *cursor, size_t about,
+                                              struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,
+                                              struct tagd_error *error)
+{
+    struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = shard, .arena = arena};
+    enum tagd_io_result result = connect_as(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    command(redis, 5);
+    arg_z(redis, "ZSCAN");
+    arg_shard_key(redis, shard, "timers");
+    arg_u64(redis, *cursor);
+    arg_z(redis, "COUNT");
+    arg_u64(redis, about);
+    send_commands(redis);
+    redisReply *reply = receive(redis, &op.error);
+    bool ok = reply != NULL;
+    if (ok &&
+        (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || reply->element[1]->type != REDIS_REPLY_ARRAY))
+        ok = tagd_fail(&op.error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
+    ok = ok && take_walk(redis, &op, reply->element[1]->element, reply->element[1]->elements / 2, 2);
+    *cursor = ok ? reply_u64(reply->element[0]) : 0;
+    if (reply != NULL)
+        freeReplyObject(reply);
+    *error = op.error;
+    *items = op.u.load.walk;
+    *n = op.u.load.n_walk;
+    return ok ? TAGD_IO_OK : redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
 }
 
 struct tagd_redis *tagd_redis_new(const struct tagd_config *config, uint32_t partitions, const struct tagd_notes *notes,

@@ -40,6 +40,9 @@ enum tagd_io_result tagd_redis_read_counts(struct tagd_redis *redis, uint32_t sh
 enum tagd_io_result tagd_redis_read_members(struct tagd_redis *redis, uint32_t shard, struct tagd_str set,
                                             const struct tagd_str *members, size_t n, int64_t *counts,
                                             struct tagd_error *error);
+enum tagd_io_result tagd_redis_scan_customers(struct tagd_redis *redis, uint32_t shard, uint64_t *cursor, size_t about,
+                                              struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,
+                                              struct tagd_error *error);
 enum tagd_io_result tagd_redis_read_customers(struct tagd_redis *redis, uint32_t shard, size_t from, size_t max,
                                               struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,
                                               struct tagd_error *error);

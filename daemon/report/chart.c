@@ -8,7 +8,7 @@
 #define HEIGHT 200
 #define LEFT 52
 #define RIGHT 8
-#define TOP 10
+#define TOP 18 /* room for a figure above a column */
 #define BOTTOM 24
 
 const char *tagd_chart_colour(size_t i)
@@ -142,7 +142,7 @@ void tagd_chart_rates(const struct tagd_rate *rates, size_t n, double target, en
             fmax(most, fmax(isnan(rates[i].rate) ? 0 : rates[i].rate, isnan(rates[i].holdout) ? 0 : rates[i].holdout));
     if (n == 0 || most <= 0)
         return;
-    double top = fmin(round_up(most * 1.15), 1.15), step = (double)(WIDTH - LEFT - RIGHT) / (double)n,
+    double top = fmin(round_up(most), 1), step = (double)(WIDTH - LEFT - RIGHT) / (double)n,
            width = fmin(step * 0.3, 46);
     begin(out);
     add_scale(out, top, true);

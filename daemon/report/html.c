@@ -218,14 +218,14 @@ static void add_cohort(const struct tagd_portrait *portrait, const struct tagd_p
         [TAGD_NO_TARGET] = "", [TAGD_TARGET_OPEN] = "", [TAGD_TARGET_MET] = "up", [TAGD_TARGET_MISSED] = "down"};
     const struct tagd_cohort *treated = &of->treated[m];
     double effect;
-    enum tagd_attainment attainment =
-        tagd_goal_attainment(tagd_catalog_goal(portrait->catalog, of->goal), treated, &of->holdout[m], &effect);
+    enum tagd_attainment attainment = tagd_goal_attainment(tagd_catalog_goal(portrait->catalog, of->goal), treated,
+                                                           &of->holdout[m], rate->over, &effect);
     tagd_buf_add_z(out, "<tr><td>");
     tagd_add_month(out, rate->month);
     tagd_buf_add_z(out, "</td>");
     for (int i = TAGD_GOAL_NONE; i <= TAGD_GOAL_MISSED; i++)
         add_count(out, treated->n[i]);
-    add_count(out, treated->n[TAGD_GOAL_NONE] - treated->n[TAGD_GOAL_REACHED] - treated->n[TAGD_GOAL_MISSED]);
+    add_count(out, tagd_cohort_running(treated));
     add_share(out, rate->rate);
     add_share(out, rate->holdout);
     tagd_buf_printf(out, "<td class=\"%s\">", classes[attainment]);
@@ -242,12 +242,11 @@ static void add_goal(const struct tagd_portrait *portrait, const struct tagd_por
     size_t n = 0, months[TAGD_REPORT_MONTHS];
     const struct tagd_goal *goal = tagd_catalog_goal(portrait->catalog, of->goal);
     for (size_t m = 0; m < of->n_months; m++) {
-        bool over, held_over;
         struct tagd_rate rate = {.month = of->first_month + (int64_t)m,
-                                 .rate = tagd_cohort_rate(&of->treated[m], &over),
-                                 .holdout = tagd_cohort_rate(&of->holdout[m], &held_over)};
-        rate.over = over;
-        if (isnan(rate.rate) && isnan(rate.holdout))
+                                 .rate = tagd_cohort_rate(&of->treated[m]),
+                                 .holdout = tagd_cohort_rate(&of->holdout[m]),
+                                 .over = tagd_portrait_month_over(portrait, of, m)};
+        if (of->treated[m].n[TAGD_GOAL_NONE] == 0 && of->holdout[m].n[TAGD_GOAL_NONE] == 0)
             continue;
         months[n] = m;
         rates[n++] = rate;
@@ -452,6 +451,7 @@ void tagd_portrait_html(const struct tagd_portrait *portrait, struct tagd_buf *o
         add_heading(portrait, TAGD_WORD_CROSSED, out);
     for (size_t i = 0; i < portrait->n_pairs; i++)
         add_pair(portrait, &portrait->pairs[i], out);
-    add_unused(portrait, out);
+    if (portrait->n_dimensions > 0)
+        add_unused(portrait, out);
     tagd_buf_add_z(out, "</main></body></html>\n");
 }

@@ -116,8 +116,7 @@ static void add_alerts(const struct tagd_portrait *portrait, struct tagd_buf *ou
 
 static void add_cohort(struct tagd_buf *out, const char *name, const struct tagd_cohort *cohort)
 {
-    bool over;
-    double rate = tagd_cohort_rate(cohort, &over);
+    double rate = tagd_cohort_rate(cohort);
     tagd_buf_printf(out,
                     ",\"%s\":{\"started\":%" PRId64 ",\"reached\":%" PRId64 ",\"missed\":%" PRId64 ",\"rate\":", name,
                     cohort->n[TAGD_GOAL_NONE], cohort->n[TAGD_GOAL_REACHED], cohort->n[TAGD_GOAL_MISSED]);
@@ -125,15 +124,17 @@ static void add_cohort(struct tagd_buf *out, const char *name, const struct tagd
     tagd_buf_add_byte(out, '}');
 }
 
-static void add_attainment(struct tagd_buf *out, const struct tagd_goal *goal, const struct tagd_cohort *treated,
-                           const struct tagd_cohort *holdout)
+static void add_attainment(const struct tagd_portrait *portrait, const struct tagd_portrait_goal *of, size_t m,
+                           struct tagd_buf *out)
 {
     static const char *const names[] = {[TAGD_NO_TARGET] = "null",
                                         [TAGD_TARGET_OPEN] = "\"open\"",
                                         [TAGD_TARGET_MET] = "\"met\"",
                                         [TAGD_TARGET_MISSED] = "\"missed\""};
     double effect;
-    enum tagd_attainment attainment = tagd_goal_attainment(goal, treated, holdout, &effect);
+    enum tagd_attainment attainment =
+        tagd_goal_attainment(tagd_catalog_goal(portrait->catalog, of->goal), &of->treated[m], &of->holdout[m],
+                             tagd_portrait_month_over(portrait, of, m), &effect);
     tagd_buf_add_z(out, ",\"effect\":");
     add_number(out, effect);
     tagd_buf_printf(out, ",\"target\":%s", names[attainment]);
@@ -173,7 +174,7 @@ static void add_goals(const struct tagd_portrait *portrait, struct tagd_buf *out
             tagd_buf_add_byte(out, '"');
             add_cohort(out, "treated", &of->treated[m]);
             add_cohort(out, "holdout", &of->holdout[m]);
-            add_attainment(out, goal, &of->treated[m], &of->holdout[m]);
+            add_attainment(portrait, of, m, out);
             tagd_buf_add_byte(out, '}');
         }
         tagd_buf_add_z(out, "]}");

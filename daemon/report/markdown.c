@@ -1,6 +1,7 @@
 /* For a terminal, a wiki, a pull request. */
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "catalog/compiled.h"
 #include "report/report.h"
@@ -10,12 +11,16 @@ static const char *word(const struct tagd_portrait *portrait, enum tagd_word wor
     return tagd_word(portrait->language, word);
 }
 
-/* In a cell: neither a bar nor a line's end ends it. */
+/* As text wherever Markdown is shown: no markup, no link, and neither a bar nor a line's end ends a cell. */
 static void add_text(struct tagd_buf *out, struct tagd_str text)
 {
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
-        if (c == '|' || c == '\\')
+        if (c == '<' || c == '&') {
+            tagd_buf_add_z(out, c == '<' ? "&lt;" : "&amp;");
+            continue;
+        }
+        if (strchr("|\\`*[]", c) != NULL && c != '\0')
             tagd_buf_add_byte(out, '\\');
         tagd_buf_add_byte(out, (unsigned char)c < ' ' ? ' ' : (unsigned char)c);
     }
@@ -150,9 +155,8 @@ static void add_cohort(const struct tagd_portrait *portrait, const struct tagd_p
 {
     const struct tagd_cohort *treated = &of->treated[m];
     const struct tagd_goal *goal = tagd_catalog_goal(portrait->catalog, of->goal);
-    bool over, held_over;
-    double rate = tagd_cohort_rate(treated, &over), held = tagd_cohort_rate(&of->holdout[m], &held_over);
-    if (isnan(rate) && isnan(held))
+    double rate = tagd_cohort_rate(treated), held = tagd_cohort_rate(&of->holdout[m]);
+    if (treated->n[TAGD_GOAL_NONE] == 0 && of->holdout[m].n[TAGD_GOAL_NONE] == 0)
         return;
     tagd_buf_add_z(out, "| ");
     tagd_add_month(out, of->first_month + (int64_t)m);
@@ -161,14 +165,15 @@ static void add_cohort(const struct tagd_portrait *portrait, const struct tagd_p
         tagd_add_count(out, treated->n[i]);
     }
     tagd_buf_add_z(out, " | ");
-    tagd_add_count(out, treated->n[TAGD_GOAL_NONE] - treated->n[TAGD_GOAL_REACHED] - treated->n[TAGD_GOAL_MISSED]);
+    tagd_add_count(out, tagd_cohort_running(treated));
     tagd_buf_add_z(out, " | ");
     tagd_add_share(out, rate);
     tagd_buf_add_z(out, " | ");
     tagd_add_share(out, held);
     tagd_buf_add_z(out, " | ");
     double effect;
-    enum tagd_attainment attainment = tagd_goal_attainment(goal, treated, &of->holdout[m], &effect);
+    enum tagd_attainment attainment =
+        tagd_goal_attainment(goal, treated, &of->holdout[m], tagd_portrait_month_over(portrait, of, m), &effect);
     tagd_add_attainment(out, attainment, effect, portrait->language);
     tagd_buf_add_z(out, " |\n");
 }
@@ -281,12 +286,22 @@ static void add_head(const struct tagd_portrait *portrait, struct tagd_buf *out)
     tagd_add_day(out, portrait->last_day);
     tagd_buf_printf(out, " | %s: ", word(portrait, TAGD_WORD_AS_OF));
     tagd_add_present(portrait, out);
-    tagd_buf_printf(out, " | %s@%s | %s: ", portrait->catalog->name, portrait->catalog->version,
-                    word(portrait, TAGD_WORD_CUSTOMERS));
+    tagd_buf_add_z(out, " | ");
+    add_text(out, tagd_str_of(portrait->catalog->name));
+    tagd_buf_add_byte(out, '@');
+    add_text(out, tagd_str_of(portrait->catalog->version));
+    tagd_buf_printf(out, " | %s: ", word(portrait, TAGD_WORD_CUSTOMERS));
     tagd_add_count(out, portrait->customers);
     tagd_buf_add_byte(out, '\n');
     if (portrait->info.uncounted > 0)
         tagd_buf_printf(out, "\n**%" PRIu32 " %s**\n", portrait->info.uncounted, word(portrait, TAGD_WORD_UNCOUNTED));
+    for (size_t m = 0; m < portrait->n_measures; m++) {
+        tagd_buf_add_z(out, m == 0 ? "\n- " : "- ");
+        add_text(out, portrait->measures[m].label);
+        tagd_buf_add_z(out, ": ");
+        tagd_add_mean(out, tagd_catalog_measure(portrait->catalog, m), &portrait->measures[m].all, portrait->language);
+        tagd_buf_add_byte(out, '\n');
+    }
     if (portrait->n_measures > 0)
         tagd_buf_printf(out, "\n%s\n", word(portrait, TAGD_WORD_NOTE_MEASURES));
 }
@@ -295,6 +310,8 @@ void tagd_portrait_markdown(const struct tagd_portrait *portrait, struct tagd_bu
 {
     bool churn = false;
     add_head(portrait, out);
+    if (portrait->last_day == INT64_MIN)
+        return;
     for (size_t i = 0; i < portrait->n_dimensions; i++)
         churn |= is_churn(portrait, &portrait->dimensions[i]);
     if (churn)
@@ -302,11 +319,13 @@ void tagd_portrait_markdown(const struct tagd_portrait *portrait, struct tagd_bu
     add_dimensions(portrait, true, out);
     add_goals(portrait, out);
     add_alerts(portrait, out);
-    add_word_heading(portrait, TAGD_WORD_TAGS, out);
+    if (portrait->n_dimensions > churn)
+        add_word_heading(portrait, TAGD_WORD_TAGS, out);
     add_dimensions(portrait, false, out);
     if (portrait->n_pairs > 0)
         add_word_heading(portrait, TAGD_WORD_CROSSED, out);
     for (size_t i = 0; i < portrait->n_pairs; i++)
         add_pair(portrait, &portrait->pairs[i], out);
-    add_unused(portrait, out);
+    if (portrait->n_dimensions > 0)
+        add_unused(portrait, out);
 }

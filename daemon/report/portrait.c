@@ -43,7 +43,7 @@ static struct tagd_portrait_row *add_row(struct build *build, struct tagd_portra
     struct tagd_portrait_row *row = &of->rows[of->n_rows++];
     row->tag = kept(build, tag);
     row->label_json = label;
-    row->label = label_or(build, label, row->tag);
+    row->label = label_or(build, label, tag.n > 0 ? row->tag : TAGD_STR("\"\""));
     row->customers = tagd_counts_get(build->sums, tagd_set_dimension(of->dimension), tag);
     row->by_day = build->portrait->catalog->dimensions[of->dimension].by_day;
     row->history = tagd_arena_zalloc(arena, (build->n_days + 1) * sizeof(*row->history));
@@ -157,15 +157,13 @@ static void add_goal(struct build *build, size_t g)
     struct tagd_portrait *portrait = build->portrait;
     const struct tagd_catalog *catalog = portrait->catalog;
     const struct tagd_goal *goal = &catalog->goals[g];
-    const struct tagd_rule *rule = &catalog->dimensions[goal->dimension].rules[goal->tag];
     struct tagd_portrait_goal *of = &portrait->goals[portrait->n_goals++];
     of->goal = g;
     of->label = label_or(build, goal->label, tagd_str_of(goal->name));
-    of->start = label_or(build, rule->label, tagd_str_of(rule->tag == NULL ? "" : rule->tag));
     if (portrait->last_day == INT64_MIN)
         return;
     int64_t last = tagd_month_of(portrait->last_day),
-            first = tagd_month_of(portrait->first_day - goal->within_ms / TAGD_MS_DAY);
+            first = tagd_month_of(portrait->first_day - (goal->within_ms + TAGD_MS_DAY - 1) / TAGD_MS_DAY);
     of->first_month = first > last - TAGD_REPORT_MONTHS ? first : last - TAGD_REPORT_MONTHS + 1;
     of->n_months = (size_t)(last - of->first_month + 1);
     for (size_t i = 0; i < of->n_months; i++) {
@@ -266,18 +264,19 @@ void tagd_portrait_add(struct tagd_portrait *portrait, const struct tagd_engine 
                        const struct tagd_profile *profile)
 {
     portrait->walked++;
+    for (size_t i = 0; i < portrait->n_dimensions; i++) {
+        struct tagd_portrait_dimension *of = &portrait->dimensions[i];
+        struct tagd_str tag = tagd_profile_tag_text(profile, of->dimension);
+        of->present = tag.p == NULL ? NULL : row_of(of, tag);
+    }
     for (size_t m = 0; m < portrait->n_measures; m++) {
         double value;
         if (!tagd_engine_measure(engine, m, &value))
             continue;
         add_figure(&portrait->measures[m].all, value);
-        for (size_t i = 0; i < portrait->n_dimensions; i++) {
-            struct tagd_portrait_dimension *of = &portrait->dimensions[i];
-            struct tagd_str tag = tagd_profile_tag_text(profile, of->dimension);
-            struct tagd_portrait_row *row = tag.p == NULL ? NULL : row_of(of, tag);
-            if (row != NULL)
-                add_figure(&row->figures[m], value);
-        }
+        for (size_t i = 0; i < portrait->n_dimensions; i++)
+            if (portrait->dimensions[i].present != NULL)
+                add_figure(&portrait->dimensions[i].present->figures[m], value);
     }
 }
 
@@ -294,11 +293,28 @@ double tagd_figure_mean(const struct tagd_figure *figure)
     return figure->n == 0 ? NAN : figure->sum / (double)figure->n;
 }
 
-double tagd_cohort_rate(const struct tagd_cohort *cohort, bool *over)
+/* Ends are counted in the month of their beginning, which may not have been counted: months began to be later, or `holdout`
+ * was another one. */
+static bool adds_up(const struct tagd_cohort *cohort)
 {
-    int64_t began = cohort->n[TAGD_GOAL_NONE], reached = cohort->n[TAGD_GOAL_REACHED];
-    *over = reached + cohort->n[TAGD_GOAL_MISSED] >= began;
-    return began == 0 ? NAN : (double)reached / (double)began;
+    return cohort->n[TAGD_GOAL_REACHED] + cohort->n[TAGD_GOAL_MISSED] <= cohort->n[TAGD_GOAL_NONE];
+}
+
+int64_t tagd_cohort_running(const struct tagd_cohort *cohort)
+{
+    return adds_up(cohort) ? cohort->n[TAGD_GOAL_NONE] - cohort->n[TAGD_GOAL_REACHED] - cohort->n[TAGD_GOAL_MISSED] : 0;
+}
+
+double tagd_cohort_rate(const struct tagd_cohort *cohort)
+{
+    int64_t began = cohort->n[TAGD_GOAL_NONE];
+    return began == 0 || !adds_up(cohort) ? NAN : (double)cohort->n[TAGD_GOAL_REACHED] / (double)began;
+}
+
+bool tagd_portrait_month_over(const struct tagd_portrait *portrait, const struct tagd_portrait_goal *goal, size_t month)
+{
+    return goal->first_month + (int64_t)month < tagd_month_of(portrait->last_day) &&
+           tagd_cohort_running(&goal->treated[month]) == 0 && tagd_cohort_running(&goal->holdout[month]) == 0;
 }
 
 /* More reached, or fewer missed, than of those held out, as a share of these. */
@@ -307,29 +323,37 @@ static double effect_of(const struct tagd_goal *goal, const struct tagd_cohort *
 {
     enum tagd_goal_outcome outcome = goal->uplift >= 0 ? TAGD_GOAL_REACHED : TAGD_GOAL_MISSED;
     double began = (double)treated->n[TAGD_GOAL_NONE], held = (double)holdout->n[TAGD_GOAL_NONE];
-    if ((goal->uplift < 0 && goal->fewer_missed < 0) || began == 0 || holdout->n[outcome] == 0)
+    if (holdout->n[outcome] == 0)
         return NAN;
     double change = (double)treated->n[outcome] * held / (began * (double)holdout->n[outcome]) - 1;
     return goal->uplift >= 0 ? change : -change;
 }
 
-enum tagd_attainment tagd_goal_attainment(const struct tagd_goal *goal, const struct tagd_cohort *treated,
-                                          const struct tagd_cohort *holdout, double *effect)
+/* None of those held out did it: nobody can be a share better than that, only better, or no worse. */
+static enum tagd_attainment against_none(const struct tagd_goal *goal, const struct tagd_cohort *treated)
 {
-    bool over, held_over;
-    double rate = tagd_cohort_rate(treated, &over);
-    tagd_cohort_rate(holdout, &held_over);
-    *effect = effect_of(goal, treated, holdout);
-    if (isnan(rate) || (goal->target < 0 && isnan(*effect)))
+    bool met = goal->uplift >= 0 ? treated->n[TAGD_GOAL_REACHED] > 0 : treated->n[TAGD_GOAL_MISSED] == 0;
+    return met ? TAGD_TARGET_MET : TAGD_TARGET_MISSED;
+}
+
+enum tagd_attainment tagd_goal_attainment(const struct tagd_goal *goal, const struct tagd_cohort *treated,
+                                          const struct tagd_cohort *holdout, bool over, double *effect)
+{
+    double rate = tagd_cohort_rate(treated);
+    bool against = goal->uplift >= 0 || goal->fewer_missed >= 0;
+    *effect = NAN;
+    if (isnan(rate) || (goal->target < 0 && !against) || (against && isnan(tagd_cohort_rate(holdout))))
         return TAGD_NO_TARGET;
-    if (goal->target >= 0 && rate >= tagd_decimal_to_double(goal->target))
-        return TAGD_TARGET_MET;
-    if (!over || (goal->target < 0 && !held_over))
+    if (against)
+        *effect = effect_of(goal, treated, holdout);
+    if (!over)
         return TAGD_TARGET_OPEN;
-    if (goal->target >= 0)
-        return TAGD_TARGET_MISSED;
-    double hoped = tagd_decimal_to_double(goal->uplift >= 0 ? goal->uplift : goal->fewer_missed);
-    return *effect >= hoped - 1e-12 ? TAGD_TARGET_MET : TAGD_TARGET_MISSED;
+    if (against && isnan(*effect))
+        return against_none(goal, treated);
+    double hoped = tagd_decimal_to_double(!against            ? goal->target
+                                          : goal->uplift >= 0 ? goal->uplift
+                                                              : goal->fewer_missed);
+    return (against ? *effect : rate) >= hoped - 1e-12 ? TAGD_TARGET_MET : TAGD_TARGET_MISSED;
 }
 
 void tagd_portrait_write(const struct tagd_portrait *portrait, enum tagd_report_format format, struct tagd_buf *out)

@@ -32,8 +32,9 @@ struct tagd_portrait_dimension {
     struct tagd_str label;
     struct tagd_portrait_row *rows; /* in the catalog's order; of a value the most frequent first */
     size_t n_rows;
-    int64_t tagged, others, none; /* others: who have a tag that isn't listed */
-    int64_t came, left;           /* all its tags together */
+    int64_t tagged, others, none;      /* others: who have a tag that isn't listed */
+    int64_t came, left;                /* all its tags together */
+    struct tagd_portrait_row *present; /* of the customer who is added; NULL: none */
 };
 struct tagd_portrait_alert {
     size_t dimension; /* in the catalog */
@@ -42,9 +43,9 @@ struct tagd_portrait_alert {
 };
 struct tagd_portrait_goal {
     size_t goal;
-    struct tagd_str label, start; /* start: the tag that begins it */
-    int64_t first_month;          /* the earliest that is told */
-    size_t n_months;              /* up to the present */
+    struct tagd_str label;
+    int64_t first_month; /* the earliest that is told */
+    size_t n_months;     /* up to the present */
     struct tagd_cohort treated[TAGD_REPORT_MONTHS], holdout[TAGD_REPORT_MONTHS];
 };
 struct tagd_portrait_measure {
@@ -86,15 +87,20 @@ void tagd_portrait_add(struct tagd_portrait *portrait, const struct tagd_engine 
 void tagd_portrait_free(struct tagd_portrait *portrait); /* NULL is fine */
 /* The mean of the carriers of a row and all of which it is told, in [0, 1] for shares. NaN: nothing. */
 double tagd_figure_mean(const struct tagd_figure *figure);
-/* A cohort's share of those reached; NaN: none began. over: all of them have ended. */
-double tagd_cohort_rate(const struct tagd_cohort *cohort, bool *over);
+/* How many go on. */
+int64_t tagd_cohort_running(const struct tagd_cohort *cohort);
+/* A cohort's share of those reached. NaN: none began, or more ended than are known to have begun. */
+double tagd_cohort_rate(const struct tagd_cohort *cohort);
+/* The month is past, and all goals that began in it have ended. */
+bool tagd_portrait_month_over(const struct tagd_portrait *portrait, const struct tagd_portrait_goal *goal,
+                              size_t month);
 
 enum tagd_attainment { TAGD_NO_TARGET, TAGD_TARGET_OPEN, TAGD_TARGET_MET, TAGD_TARGET_MISSED };
-/* Whether a month's customers did what the goal hopes for. A share once reached is met; what is against those held out is
- * judged when all have ended. *effect: by which share more reached it than of those held out, or fewer missed it; NaN:
- * nothing like it is hoped for, or there is nothing to compare with. */
+/* Whether a month's customers did what the goal hopes for, judged once the month is over. NO_TARGET: nothing is hoped for, or
+ * there is nobody to judge, or to compare with. *effect: by which share more reached it than of those held out, or fewer
+ * missed it; NaN: nothing like it is hoped for, or none of those held out did. */
 enum tagd_attainment tagd_goal_attainment(const struct tagd_goal *goal, const struct tagd_cohort *treated,
-                                          const struct tagd_cohort *holdout, double *effect);
+                                          const struct tagd_cohort *holdout, bool over, double *effect);
 
 /* ---- told ---- */
 
@@ -140,7 +146,6 @@ enum tagd_word {
     TAGD_WORD_CLEARED,
     TAGD_WORD_UNUSED,
     TAGD_WORD_NO_UNUSED,
-    TAGD_WORD_DIMENSION,
     TAGD_WORD_CROSSED,
     TAGD_WORD_MEASURES,
     TAGD_WORD_CHANGES,

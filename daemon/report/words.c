@@ -44,19 +44,18 @@ static const char *const words[TAGD_WORDS][TAGD_LANGUAGES] = {
     [TAGD_WORD_CLEARED] = {"Cleared in the period", "期间解除"},
     [TAGD_WORD_UNUSED] = {"Tags that nobody carries", "无人持有的标签"},
     [TAGD_WORD_NO_UNUSED] = {"Every tag is carried by somebody.", "每个标签都有客户持有。"},
-    [TAGD_WORD_DIMENSION] = {"Dimension", "维度"},
     [TAGD_WORD_CROSSED] = {"By two dimensions", "交叉分布"},
     [TAGD_WORD_MEASURES] = {"Measures", "指标"},
-    [TAGD_WORD_CHANGES] = {"Changes of tags", "标签变化次数"},
-    [TAGD_WORD_GOALS_REACHED] = {"Goals reached", "达成目标数"},
+    [TAGD_WORD_CHANGES] = {"Times a customer came to a tag", "进入标签人次"},
+    [TAGD_WORD_GOALS_REACHED] = {"Goals reached, of the months below", "达成目标数（下列月份）"},
     [TAGD_WORD_UNCOUNTED] = {"shards aren't counted by this catalog yet, and are not in these numbers",
                              "个分片尚未按此目录统计，未计入以下数字"},
     [TAGD_WORD_NOTHING] = {"Nothing has been counted yet.", "尚无统计数据。"},
     [TAGD_WORD_NOTE_MEASURES] = {"Measures are those of the customers who carry the tag; in the last row, of all.",
                                  "指标：持有该标签的客户；最后一行为全部客户。"},
-    [TAGD_WORD_NOTE_GOALS] =
-        {"By the month in which customers came to the tag. Rate: reached of began; final once none is running.",
-         "按客户进入标签的月份统计。达成率 = 达成 / 开始；进行中为零时为最终值。"},
+    [TAGD_WORD_NOTE_GOALS] = {"By the month in which customers came to the tag. Rate: reached of began; final once the "
+                              "month is past and none is running.",
+                              "按客户进入标签的月份统计。达成率 = 达成 / 开始；月份结束且进行中为零时为最终值。"},
     [TAGD_WORD_BY] = {"by", "×"},
     [TAGD_WORD_UPLIFT] = {"more than of those held out", "高于对照组"},
     [TAGD_WORD_FEWER_MISSED] = {"fewer missed than of those held out", "未达成低于对照组"},
@@ -94,7 +93,7 @@ struct tagd_str tagd_label_in(const char *label, enum tagd_language language, st
         text = cJSON_GetObjectItemCaseSensitive(json, language_names[language]);
         text = text != NULL ? text : json->child;
     }
-    if (cJSON_IsString(text))
+    if (cJSON_IsString(text) && text->valuestring[0] != '\0')
         found = tagd_arena_copy(arena, text->valuestring, strlen(text->valuestring));
     cJSON_Delete(json);
     return found;
@@ -136,7 +135,7 @@ static void add_span(struct tagd_buf *out, double ms, enum tagd_language languag
     } units[] = {
         {TAGD_MS_DAY, {"days", "天"}}, {3600000, {"hours", "小时"}}, {60000, {"minutes", "分钟"}}, {1000, {"s", "秒"}}};
     size_t i = 0;
-    while (i + 1 < sizeof(units) / sizeof(units[0]) && ms < 2 * units[i].ms)
+    while (i + 1 < sizeof(units) / sizeof(units[0]) && fabs(ms) < 2 * units[i].ms)
         i++;
     tagd_buf_printf(out, "%.1f %s", ms / units[i].ms, units[i].names[language]);
 }

@@ -141,4 +141,4 @@ def test_a_tag_drawn_from_the_data_is_text_and_no_markup(tmp_path):
     page.feed(open(out + ".html").read())
     assert page.fetches == [] and bad.replace("\n", " ") in page.text
     simulate(str(catalog), [event], END, "--report", out + ".md")
-    assert "| <script>alert(1)</script>\\|& \"' | 1 | 100.0 % |" in open(out + ".md").read()
+    assert "| &lt;script>alert(1)&lt;/script>\\|&amp; \"' | 1 | 100.0 % |" in open(out + ".md").read()

@@ -382,7 +382,7 @@ def test_the_table_says_what_the_document_says(stack, daemon, tmp_path):
     d.start()
     feed(stack, d, events, end_of(events))
     all_read(stack, d)
-    found, text = answer(d), command(d, "--breakdown", "all", "--days", "400").stdout
+    found, text = answer(d), command(d, "--breakdown", "all", "--days", "400", "--months", "24").stdout
     assert f"{found['customers']} customers in 2 shards" in text
     lines = [" ".join(line.split()) for line in text.splitlines()]
     for tag in found["dimensions"]["value.level"]["tags"]:
@@ -390,5 +390,8 @@ def test_the_table_says_what_the_document_says(stack, daemon, tmp_path):
     assert f"raised {found['alerts']['key-loss']['raised']}" in lines and "value.level by base.industry" in lines
     day = found["days"][0]
     assert f"{day['day']} + {day['dimensions']['behaviour.activity']['tags'][0]['entries']} behaviour.activity active" in lines
-    assert json.loads(command(d, "--json", "--breakdown", "all", "--days", "400", "--tags", "100000").stdout) == found
+    assert "goal wake, by the month in which it began" in lines
+    for month in found["goals"]["wake"]["months"]:
+        assert any(line.startswith(f"{month['month']} treated {month['treated']['started']} began {month['treated']['reached']} reached") for line in lines)
+    assert json.loads(command(d, "--json", "--breakdown", "all", "--days", "400", "--months", "24", "--tags", "100000").stdout) == found
     d.stop()

@@ -121,12 +121,15 @@ static void goals_reach_back_as_far_as_what_ended_in_the_period(void)
     struct tagd_catalog *catalog = open_catalog();
     struct tagd_portrait *portrait = portrait_of(catalog, 2, TAGD_ENGLISH);
     const struct tagd_portrait_goal *goal = &portrait->goals[0];
-    bool over;
     CHECK(goal->n_months == 2 && goal->first_month == tagd_month_of(TODAY) - 1);
-    CHECK(tagd_cohort_rate(&goal->treated[0], &over) == 0.25 && over);
-    CHECK(tagd_cohort_rate(&goal->treated[1], &over) == 0.625 && !over);
-    CHECK(tagd_cohort_rate(&goal->holdout[0], &over) == 0 && !over);
-    CHECK(isnan(tagd_cohort_rate(&goal->holdout[1], &over)) && over);
+    CHECK(tagd_cohort_rate(&goal->treated[0]) == 0.25 && tagd_cohort_running(&goal->treated[0]) == 0);
+    CHECK(tagd_cohort_rate(&goal->treated[1]) == 0.625 && tagd_cohort_running(&goal->treated[1]) == 3);
+    CHECK(tagd_cohort_rate(&goal->holdout[0]) == 0 && isnan(tagd_cohort_rate(&goal->holdout[1])));
+    CHECK(!tagd_portrait_month_over(portrait, goal, 0)); /* of those held out some go on */
+    portrait->goals[0].holdout[0].n[TAGD_GOAL_MISSED] = 2;
+    CHECK(tagd_portrait_month_over(portrait, goal, 0));
+    portrait->goals[0].treated[1].n[TAGD_GOAL_MISSED] = 3;
+    CHECK(!tagd_portrait_month_over(portrait, goal, 1)); /* the month itself goes on */
     tagd_portrait_free(portrait);
     portrait = portrait_of(catalog, 400, TAGD_ENGLISH);
     CHECK(portrait->goals[0].n_months == TAGD_REPORT_MONTHS);
@@ -136,37 +139,52 @@ static void goals_reach_back_as_far_as_what_ended_in_the_period(void)
     tagd_catalog_free(catalog);
 }
 
-static void what_is_hoped_for_is_judged_when_it_can_be(void)
+/* Ends whose beginnings weren't counted: nothing is said of such a month. */
+static void a_month_that_doesnt_add_up_has_no_rate(void)
+{
+    const struct tagd_cohort cohort = {{2, 1, 2}}, held = {{4, 2, 2}};
+    const struct tagd_goal goal = {.target = 100, .uplift = -1, .fewer_missed = -1};
+    double effect;
+    CHECK(isnan(tagd_cohort_rate(&cohort)) && tagd_cohort_running(&cohort) == 0);
+    CHECK(tagd_goal_attainment(&goal, &cohort, &held, true, &effect) == TAGD_NO_TARGET && isnan(effect));
+}
+
+static void what_is_hoped_for_is_judged_when_the_month_is_over(void)
 {
     enum { SHARE, UPLIFT, FEWER_MISSED, NOTHING };
     static const struct {
         int hopes;
         int64_t hoped, treated[3], holdout[3];
-        enum tagd_attainment attainment;
+        enum tagd_attainment attainment; /* once over */
         double effect;
-    } rows[] = {{SHARE, 2500, {8, 2, 0}, {0}, TAGD_TARGET_MET, NAN},
-                {SHARE, 2500, {8, 1, 6}, {0}, TAGD_TARGET_OPEN, NAN},
-                {SHARE, 2500, {8, 1, 7}, {0}, TAGD_TARGET_MISSED, NAN},
+    } rows[] = {{SHARE, 2500, {8, 2, 6}, {0}, TAGD_TARGET_MET, NAN},
+                {SHARE, 2501, {8, 2, 6}, {0}, TAGD_TARGET_MISSED, NAN},
                 {SHARE, 2500, {0}, {2, 1, 1}, TAGD_NO_TARGET, NAN},
                 {NOTHING, 0, {8, 4, 4}, {2, 1, 1}, TAGD_NO_TARGET, NAN},
                 {UPLIFT, 2500, {8, 5, 3}, {4, 2, 2}, TAGD_TARGET_MET, 0.25},
                 {UPLIFT, 2501, {8, 5, 3}, {4, 2, 2}, TAGD_TARGET_MISSED, 0.25},
-                {UPLIFT, 2500, {8, 5, 2}, {4, 2, 2}, TAGD_TARGET_OPEN, 0.25},
-                {UPLIFT, 2500, {8, 5, 3}, {4, 2, 1}, TAGD_TARGET_OPEN, 0.25},
-                {UPLIFT, 2500, {8, 5, 3}, {4, 0, 4}, TAGD_NO_TARGET, NAN},
+                {UPLIFT, 2500, {8, 5, 3}, {0}, TAGD_NO_TARGET, NAN},
+                {UPLIFT, 2500, {0}, {4, 2, 2}, TAGD_NO_TARGET, NAN},
+                {UPLIFT, 2500, {8, 1, 7}, {4, 0, 4}, TAGD_TARGET_MET, NAN},
+                {UPLIFT, 2500, {8, 0, 8}, {4, 0, 4}, TAGD_TARGET_MISSED, NAN},
                 {FEWER_MISSED, 2500, {8, 5, 3}, {4, 2, 2}, TAGD_TARGET_MET, 0.25},
                 {FEWER_MISSED, 2501, {8, 5, 3}, {4, 2, 2}, TAGD_TARGET_MISSED, 0.25},
-                {FEWER_MISSED, 2500, {8, 2, 6}, {4, 2, 2}, TAGD_TARGET_MISSED, -0.5}};
+                {FEWER_MISSED, 2500, {8, 2, 6}, {4, 2, 2}, TAGD_TARGET_MISSED, -0.5},
+                {FEWER_MISSED, 2500, {8, 8, 0}, {4, 4, 0}, TAGD_TARGET_MET, NAN},
+                {FEWER_MISSED, 2500, {8, 7, 1}, {4, 4, 0}, TAGD_TARGET_MISSED, NAN}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct tagd_goal goal = {.target = rows[i].hopes == SHARE ? rows[i].hoped : -1,
                                  .uplift = rows[i].hopes == UPLIFT ? rows[i].hoped : -1,
                                  .fewer_missed = rows[i].hopes == FEWER_MISSED ? rows[i].hoped : -1};
+        bool judged = rows[i].attainment != TAGD_NO_TARGET;
         struct tagd_cohort treated, holdout;
         double effect;
         memcpy(treated.n, rows[i].treated, sizeof(treated.n));
         memcpy(holdout.n, rows[i].holdout, sizeof(holdout.n));
-        CHECK(tagd_goal_attainment(&goal, &treated, &holdout, &effect) == rows[i].attainment);
+        CHECK(tagd_goal_attainment(&goal, &treated, &holdout, true, &effect) == rows[i].attainment);
         CHECK(isnan(rows[i].effect) ? isnan(effect) : effect == rows[i].effect);
+        CHECK(tagd_goal_attainment(&goal, &treated, &holdout, false, &effect) ==
+              (judged ? TAGD_TARGET_OPEN : TAGD_NO_TARGET));
     }
 }
 
@@ -216,8 +234,8 @@ static void each_form_tells_it(void)
     CHECK(has(&markdown, "As of: 2023-11-15 12:00 +08:00"));
     CHECK(has(&markdown, "| 高 | 3 | 60.0 % | 1 | 3 | 1 | +2 |"));
     CHECK(has(&markdown, "| (none) | 1 | 20.0 % |"));
-    CHECK(has(&markdown, "| 2023-10 | 4 | 1 | 3 | 0 | 25.0 % | 0.0 % | not met |"));
-    CHECK(has(&markdown, "| 2023-11 | 8 | 5 | 0 | 3 | 62.5 % | - | met |"));
+    CHECK(has(&markdown, "| 2023-10 | 4 | 1 | 3 | 0 | 25.0 % | 0.0 % | not over yet |"));
+    CHECK(has(&markdown, "| 2023-11 | 8 | 5 | 0 | 3 | 62.5 % | - | not over yet |"));
     CHECK(has(&markdown, "- Value: none\n"));
     CHECK(has(&html, "&lt;Low &amp; &quot;less&quot;&gt;"));
     CHECK(has(&html, "<html lang=\"en\">"));
@@ -273,7 +291,8 @@ static void numbers_are_as_people_write_them(void)
                  {7.826, TAGD_MEASURE_NUMBER, "7.83"},
                  {2.0 * 86400000, TAGD_MEASURE_DURATION, "2.0 days"},
                  {2.0 * 86400000 - 1, TAGD_MEASURE_DURATION, "48.0 hours"},
-                 {90000, TAGD_MEASURE_DURATION, "90.0 s"}};
+                 {90000, TAGD_MEASURE_DURATION, "90.0 s"},
+                 {-4.0 * 86400000, TAGD_MEASURE_DURATION, "-4.0 days"}};
     struct tagd_buf out = {0};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         out.n = 0;
@@ -309,7 +328,8 @@ int main(void)
 {
     RUN(history_is_told_from_the_present_backwards);
     RUN(goals_reach_back_as_far_as_what_ended_in_the_period);
-    RUN(what_is_hoped_for_is_judged_when_it_can_be);
+    RUN(a_month_that_doesnt_add_up_has_no_rate);
+    RUN(what_is_hoped_for_is_judged_when_the_month_is_over);
     RUN(measures_are_means_of_those_of_whom_they_say_anything);
     RUN(each_form_tells_it);
     RUN(before_anything_has_happened_it_says_so);

@@ -85,7 +85,7 @@ class Planted:
         return None
 
     def value(self):
-        return self.parts[0] if isinstance(self.parts[0], bytes) else json.dumps(self.parts[0]).encode()
+        return self.parts[0] if isinstance(self.parts[0], bytes) else json.dumps(self.parts[0], separators=(",", ":")).encode()
 
     def key(self):
         return self.parts[4] or json.loads(self.value())["subject"].encode()
