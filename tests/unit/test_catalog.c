@@ -622,6 +622,7 @@ static void goals_and_measures_are_taken_or_refused_with_a_reason(void)
         {"\"goals\":{\"g\":{" OF_LOW ",\"target\":1,\"holdout\":0}}", NULL},
         {"\"goals\":{\"g\":{" OF_LOW ",\"target\":1.0001}}", "expected a share from 0 to 1"},
         {"\"goals\":{\"g\":{" OF_LOW ",\"target\":-0.0001}}", "expected a share from 0 to 1"},
+        {"\"goals\":{\"g\":{" OF_LOW ",\"target\":0.12345}}", "with at most four decimals"},
         {"\"goals\":{\"g\":{" OF_LOW ",\"holdout\":0.0001,\"uplift\":0}}", NULL},
         {"\"goals\":{\"g\":{" OF_LOW ",\"holdout\":0,\"uplift\":0}}", "'uplift' is against customers who are held out"},
         {"\"goals\":{\"g\":{" OF_LOW ",\"fewer_missed\":0.2}}", "'fewer_missed' is against customers who are held out"},

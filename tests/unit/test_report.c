@@ -237,6 +237,7 @@ static void each_form_tells_it(void)
     CHECK(has(&markdown, "| 2023-10 | 4 | 1 | 3 | 0 | 25.0 % | 0.0 % | not over yet |"));
     CHECK(has(&markdown, "| 2023-11 | 8 | 5 | 0 | 3 | 62.5 % | - | not over yet |"));
     CHECK(has(&markdown, "- Value: none\n"));
+    CHECK(has(&markdown, "| &lt;Low &amp; \"less\"> | 1 |"));
     CHECK(has(&html, "&lt;Low &amp; &quot;less&quot;&gt;"));
     CHECK(has(&html, "<html lang=\"en\">"));
     CHECK(has(&html, "<title>高: 1 \xe2\x86\x92 3</title>"));
