@@ -167,7 +167,8 @@ static void what_kills_once_or_only_in_company_is_let_through(void)
     world_run(&world, worker, 60);
     CHECK(world_saw(&world.published, "tag:d:1 b.activity>busy;tag:e:1 b.activity>busy;tag:f:1 b.activity>busy;"));
     CHECK(letters(&world, "poison") == 0);
-    CHECK(noted(&world, "decoding it killed a trial once, though not alone: SIGSEGV; it is let through"));
+    CHECK(noted(&world, "offset 1: decoding it killed a trial once, though not alone: SIGSEGV; it is let through"));
+    CHECK(strstr(world.notes.p, "offset 0: decoding it killed a trial") == NULL);
     CHECK(noted(&world, "decoding it killed") && world.shards[0].topics[0].committed == 4);
     tagd_worker_free(worker);
     world_close(&world);
