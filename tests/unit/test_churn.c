@@ -175,6 +175,24 @@ static void refused(const char *more, const char *dimensions, const char *why)
     CHECK(!catalog && strstr(error.text, why));
 }
 
+/* The level rises as a login leaves its window, long before P(alive) has fallen to where the level stood. */
+static void a_level_that_rises_with_time_is_met_at_its_pane(void)
+{
+    struct shop shop = shop_open(
+        BG, "\"v.low\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"p_alive() < 1 - 0.2 * count(login[1h:1m])\"}]}");
+    int64_t at = T0 + 20 * DAY, pane = at - at % 60000;
+    shop_event(&shop, "order.paid", T0, "{}");
+    shop_event(&shop, "order.paid", at, "{}");
+    for (int i = 0; i < 4; i++)
+        shop_event(&shop, "login", at, "{}");
+    CHECK(tagd_profile_tag(shop.profile, 0) == -1);
+    shop_time(&shop, pane + 3600000 - 1);
+    CHECK(tagd_profile_tag(shop.profile, 0) == -1);
+    shop_time(&shop, pane + 3600000);
+    CHECK(tagd_profile_tag(shop.profile, 0) == 0);
+    shop_close(&shop);
+}
+
 static void what_no_instant_could_be_computed_of_is_refused(void)
 {
     static const char *const rules[] = {"p_alive() == 0.5",  "p_alive() + 1 > 1",     "p_alive() in (1, 2)",
@@ -219,6 +237,7 @@ static void own_rules_take_the_place_of_the_levels(void)
 int main(void)
 {
     RUN(a_level_is_reached_at_its_very_millisecond);
+    RUN(a_level_that_rises_with_time_is_met_at_its_pane);
     RUN(after_one_purchase_silence_speaks_where_the_model_cannot);
     RUN(mbg_speaks_from_the_first_purchase_on);
     RUN(who_never_bought_has_no_level);

@@ -2005,8 +2005,45 @@ static void what_is_told_of_proposals_follows_them_and_goes_back(void)
     world_close(&world);
 }
 
+/* A goal that begins with churn's level is told to begin on one topic and to end on another: whichever is read first. */
+static void what_is_told_of_a_goal_does_not_depend_on_the_order_of_topics(void)
+{
+    for (int ended_first = 0; ended_first < 2; ended_first++) {
+        struct world world;
+        struct tagd_arena arena = {0};
+        struct tagd_told told;
+        world_open_with(&world, GOALS, KINDS);
+        struct tagd_profile *profile = tagd_profile_new(world.catalog);
+        tagd_told_of_profile(&told, world.catalog, profile, &arena);
+        const struct tagd_told_change begun = {.kind = TAGD_KIND_TAG,
+                                               .revision = 1,
+                                               .to = TAGD_STR("silent"),
+                                               .time_ms = 10,
+                                               .goal = 0,
+                                               .goal_started_ms = 10},
+                                      ended = {.kind = TAGD_KIND_GOAL,
+                                               .revision = 1,
+                                               .time_ms = 20,
+                                               .goal = 0,
+                                               .goal_started_ms = 10,
+                                               .outcome = TAGD_GOAL_REACHED};
+        CHECK(tagd_told_follow(&told, world.catalog, ended_first ? &ended : &begun));
+        CHECK(tagd_told_follow(&told, world.catalog, ended_first ? &begun : &ended));
+        CHECK(!told.goals[0].running && told.goals[0].outcome == TAGD_GOAL_REACHED && told.goals[0].ended == 20);
+        struct tagd_told_change again = begun;
+        again.revision = 2;
+        again.from = TAGD_STR("silent");
+        again.time_ms = again.goal_started_ms = 11; /* the next one */
+        CHECK(tagd_told_follow(&told, world.catalog, &again) && told.goals[0].running && told.goals[0].started == 11);
+        tagd_profile_free(profile);
+        tagd_arena_free(&arena);
+        world_close(&world);
+    }
+}
+
 int main(void)
 {
+    RUN(what_is_told_of_a_goal_does_not_depend_on_the_order_of_topics);
     RUN(what_is_told_reads_back_and_a_cut_one_does_not);
     RUN(every_kind_of_events_is_read_and_nothing_else);
     RUN(what_is_told_of_proposals_follows_them_and_goes_back);
