@@ -1,6 +1,7 @@
 /* tagd population: how many customers carry which tag, as Redis has counted them; or counted again from all profiles. Reads
  * the store; owns nothing. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,11 +123,13 @@ static void print_days(const struct population *population, const struct tagd_ra
 
 static void print_cohort(const char *month, const char *customers, const struct tagd_cohort *cohort)
 {
-    int64_t began = cohort->n[TAGD_GOAL_NONE], reached = cohort->n[TAGD_GOAL_REACHED];
-    if (began == 0)
+    char rate[24] = "     -  ";
+    if (cohort->n[TAGD_GOAL_NONE] == 0)
         return;
-    printf("  %s %-8s %12" PRId64 " began %12" PRId64 " reached %6.1f %% %12" PRId64 " missed\n", month, customers,
-           began, reached, 100.0 * (double)reached / (double)began, cohort->n[TAGD_GOAL_MISSED]);
+    if (!isnan(tagd_cohort_rate(cohort)))
+        snprintf(rate, sizeof(rate), "%6.1f %%", 100.0 * tagd_cohort_rate(cohort));
+    printf("  %s %-8s %12" PRId64 " began %12" PRId64 " reached %s %12" PRId64 " missed\n", month, customers,
+           cohort->n[TAGD_GOAL_NONE], cohort->n[TAGD_GOAL_REACHED], rate, cohort->n[TAGD_GOAL_MISSED]);
 }
 
 static void print_goals(const struct population *population, const struct tagd_counts *sums, int64_t as_of_ms)

@@ -231,6 +231,20 @@ static void simulation_free(struct simulation *sim)
     tagd_catalog_free(sim->catalog);
 }
 
+static struct tagd_population_info info_of(const struct simulation *sim, const int64_t *until)
+{
+    return (struct tagd_population_info){.as_of_ms = until && *until > sim->time_ms ? *until : sim->time_ms,
+                                         .shards = 1};
+}
+
+static int write_out(FILE *file, struct tagd_buf *out, const char *what)
+{
+    bool written = fwrite(out->p, 1, out->n, file) == out->n && fflush(file) == 0;
+    tagd_buf_free(out);
+    return written ? TAGD_EXIT_OK
+                   : tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write the %s: %s", what, strerror(errno));
+}
+
 /* Of the one shard that there is, with all that is listed anywhere. */
 static int write_population(struct simulation *sim, FILE *file, const int64_t *until)
 {
@@ -239,26 +253,19 @@ static int write_population(struct simulation *sim, FILE *file, const int64_t *u
                                           .days = TAGD_POPULATION_DAYS,
                                           .months = TAGD_POPULATION_MONTHS,
                                           .tags_max = SIZE_MAX};
-    struct tagd_population_info info = {.as_of_ms = sim->time_ms, .shards = 1};
+    struct tagd_population_info info = info_of(sim, until);
     struct tagd_buf out = {0};
-    if (until && *until > sim->time_ms)
-        info.as_of_ms = *until;
     tagd_population_report(sim->catalog, &sim->tally.counts, &query, &info, &out);
     tagd_buf_add_byte(&out, '\n');
-    bool written = fwrite(out.p, 1, out.n, file) == out.n && fflush(file) == 0;
-    tagd_buf_free(&out);
-    return written ? TAGD_EXIT_OK
-                   : tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write the population: %s", strerror(errno));
+    return write_out(file, &out, "population");
 }
 
 /* The same, as a portrait; measures are those of the end. */
 static int write_report(struct simulation *sim, FILE *file, const struct tagd_portrait_options *options,
                         const int64_t *until)
 {
-    struct tagd_population_info info = {.as_of_ms = sim->time_ms, .shards = 1};
+    struct tagd_population_info info = info_of(sim, until);
     struct tagd_buf out = {0};
-    if (until && *until > sim->time_ms)
-        info.as_of_ms = *until;
     struct tagd_portrait *portrait =
         tagd_portrait_new(sim->catalog, &sim->tally.counts, &info, options->days, options->language);
     for (uint32_t i = 0; i < sim->n_customers && tagd_catalog_n_measures(sim->catalog) > 0; i++) {
@@ -270,10 +277,7 @@ static int write_report(struct simulation *sim, FILE *file, const struct tagd_po
     }
     tagd_portrait_write(portrait, options->format, &out);
     tagd_portrait_free(portrait);
-    bool written = fwrite(out.p, 1, out.n, file) == out.n && fflush(file) == 0;
-    tagd_buf_free(&out);
-    return written ? TAGD_EXIT_OK
-                   : tagd_command_error(TAGD_EXIT_UNAVAILABLE, "can't write the report: %s", strerror(errno));
+    return write_out(file, &out, "report");
 }
 
 /* What is wanted besides the changes; files NULL: not. */

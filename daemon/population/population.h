@@ -205,6 +205,10 @@ struct tagd_cohort {
 };
 struct tagd_cohort tagd_goal_cohort(const struct tagd_catalog *catalog, const struct tagd_counts *sums, size_t goal,
                                     int64_t month, bool holdout);
+/* How many go on. */
+int64_t tagd_cohort_running(const struct tagd_cohort *cohort);
+/* A cohort's share of those reached. NaN: none began, or more ended than are known to have begun. */
+double tagd_cohort_rate(const struct tagd_cohort *cohort);
 /* A pair's. */
 bool tagd_pair_member(struct tagd_str member, struct tagd_str *first, struct tagd_str *second);
 

@@ -1,6 +1,7 @@
 #include "population/population.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -364,6 +365,24 @@ struct tagd_cohort tagd_goal_cohort(const struct tagd_catalog *catalog, const st
     }
     tagd_buf_free(&name);
     return cohort;
+}
+
+/* Ends are counted in the month of their beginning, which may not have been counted: months began to be later, or `holdout`
+ * was another one. */
+static bool adds_up(const struct tagd_cohort *cohort)
+{
+    return cohort->n[TAGD_GOAL_REACHED] + cohort->n[TAGD_GOAL_MISSED] <= cohort->n[TAGD_GOAL_NONE];
+}
+
+int64_t tagd_cohort_running(const struct tagd_cohort *cohort)
+{
+    return adds_up(cohort) ? cohort->n[TAGD_GOAL_NONE] - cohort->n[TAGD_GOAL_REACHED] - cohort->n[TAGD_GOAL_MISSED] : 0;
+}
+
+double tagd_cohort_rate(const struct tagd_cohort *cohort)
+{
+    int64_t began = cohort->n[TAGD_GOAL_NONE];
+    return began == 0 || !adds_up(cohort) ? NAN : (double)cohort->n[TAGD_GOAL_REACHED] / (double)began;
 }
 
 static void add_cohort(struct tagd_buf *out, const char *name, const struct tagd_cohort *cohort)

@@ -75,11 +75,6 @@ static void add_share(struct tagd_buf *out, double share)
     tagd_buf_add_z(out, "</td>");
 }
 
-static double share_of(int64_t count, int64_t of)
-{
-    return of > 0 ? (double)count / (double)of : NAN;
-}
-
 /* ---- dimensions ---- */
 
 static void add_bar(const struct tagd_portrait *portrait, const struct tagd_portrait_dimension *of,
@@ -90,7 +85,7 @@ static void add_bar(const struct tagd_portrait *portrait, const struct tagd_port
         if (of->rows[i].customers == 0)
             continue;
         tagd_buf_printf(out, "<i style=\"width:%.2f%%;background:%s\" title=\"",
-                        100 * share_of(of->rows[i].customers, portrait->customers), tagd_chart_colour(i));
+                        100 * tagd_share_of(of->rows[i].customers, portrait->customers), tagd_chart_colour(i));
         tagd_add_markup(out, of->rows[i].label);
         tagd_buf_add_z(out, "\"></i>");
     }
@@ -108,13 +103,12 @@ static void add_areas(const struct tagd_portrait *portrait, const struct tagd_po
     free(series);
 }
 
-static void add_figures(const struct tagd_portrait *portrait, const struct tagd_figure *figures, struct tagd_buf *out)
+static void add_figure(const struct tagd_portrait *portrait, size_t m, const struct tagd_figure *figure,
+                       struct tagd_buf *out)
 {
-    for (size_t m = 0; m < portrait->n_measures; m++) {
-        tagd_buf_add_z(out, "<td>");
-        tagd_add_mean(out, tagd_catalog_measure(portrait->catalog, m), &figures[m], portrait->language);
-        tagd_buf_add_z(out, "</td>");
-    }
+    tagd_buf_add_z(out, "<td>");
+    tagd_add_mean(out, tagd_catalog_measure(portrait->catalog, m), figure, portrait->language);
+    tagd_buf_add_z(out, "</td>");
 }
 
 static void add_row(const struct tagd_portrait *portrait, const struct tagd_portrait_row *row, size_t i,
@@ -125,7 +119,7 @@ static void add_row(const struct tagd_portrait *portrait, const struct tagd_port
     tagd_add_markup(out, row->label);
     tagd_buf_add_z(out, "</td>");
     add_count(out, row->customers);
-    add_share(out, share_of(row->customers, portrait->customers));
+    add_share(out, tagd_share_of(row->customers, portrait->customers));
     if (row->by_day) {
         add_count(out, row->history[0]);
         add_count(out, row->came);
@@ -136,7 +130,8 @@ static void add_row(const struct tagd_portrait *portrait, const struct tagd_port
     } else {
         tagd_buf_add_z(out, "<td>-</td><td>-</td><td>-</td><td>-</td>");
     }
-    add_figures(portrait, row->figures, out);
+    for (size_t m = 0; m < portrait->n_measures; m++)
+        add_figure(portrait, m, &row->figures[m], out);
     tagd_buf_add_z(out, "</tr>");
 }
 
@@ -146,7 +141,7 @@ static void add_rest(const struct tagd_portrait *portrait, enum tagd_word name, 
         return;
     tagd_buf_printf(out, "<tr class=\"rest\"><td>%s</td>", word(portrait, name));
     add_count(out, customers);
-    add_share(out, share_of(customers, portrait->customers));
+    add_share(out, tagd_share_of(customers, portrait->customers));
     tagd_buf_printf(out, "<td colspan=\"%zu\"></td></tr>", 4 + portrait->n_measures);
 }
 
@@ -157,11 +152,8 @@ static void add_all(const struct tagd_portrait *portrait, struct tagd_buf *out)
     tagd_buf_printf(out, "<tr class=\"all\"><td>%s</td>", word(portrait, TAGD_WORD_ALL));
     add_count(out, portrait->customers);
     tagd_buf_add_z(out, "<td></td><td></td><td></td><td></td><td></td>");
-    for (size_t m = 0; m < portrait->n_measures; m++) {
-        tagd_buf_add_z(out, "<td>");
-        tagd_add_mean(out, tagd_catalog_measure(portrait->catalog, m), &portrait->measures[m].all, portrait->language);
-        tagd_buf_add_z(out, "</td>");
-    }
+    for (size_t m = 0; m < portrait->n_measures; m++)
+        add_figure(portrait, m, &portrait->measures[m].all, out);
     tagd_buf_add_z(out, "</tr>");
 }
 
@@ -191,16 +183,11 @@ static void add_dimension(const struct tagd_portrait *portrait, const struct tag
     tagd_buf_add_z(out, "</tbody></table></div></section>");
 }
 
-static bool is_churn(const struct tagd_portrait *portrait, const struct tagd_portrait_dimension *of)
-{
-    return portrait->catalog->dimensions[of->dimension].kind == TAGD_KIND_CHURN;
-}
-
 static void add_dimensions(const struct tagd_portrait *portrait, bool churn, struct tagd_buf *out)
 {
     bool any = false;
     for (size_t i = 0; i < portrait->n_dimensions; i++) {
-        if (is_churn(portrait, &portrait->dimensions[i]) != churn)
+        if (tagd_portrait_is_churn(portrait, &portrait->dimensions[i]) != churn)
             continue;
         if (!any)
             add_heading(portrait, churn ? TAGD_WORD_CHURN : TAGD_WORD_TAGS, out);

@@ -49,11 +49,6 @@ static void add_rule(struct tagd_buf *out, size_t texts, size_t n)
     tagd_buf_add_z(out, "|\n");
 }
 
-static void add_share_of(struct tagd_buf *out, int64_t count, int64_t of)
-{
-    tagd_add_share(out, of > 0 ? (double)count / (double)of : NAN);
-}
-
 /* ---- dimensions ---- */
 
 static void add_figures(const struct tagd_portrait *portrait, const struct tagd_figure *figures, struct tagd_buf *out)
@@ -72,7 +67,7 @@ static void add_row(const struct tagd_portrait *portrait, const struct tagd_port
     tagd_buf_add_z(out, " | ");
     tagd_add_count(out, row->customers);
     tagd_buf_add_z(out, " | ");
-    add_share_of(out, row->customers, portrait->customers);
+    tagd_add_share(out, tagd_share_of(row->customers, portrait->customers));
     tagd_buf_add_z(out, " | ");
     if (row->by_day) {
         tagd_add_count(out, row->history[0]);
@@ -97,7 +92,7 @@ static void add_rest(const struct tagd_portrait *portrait, enum tagd_word name, 
     tagd_buf_printf(out, "| %s | ", word(portrait, name));
     tagd_add_count(out, customers);
     tagd_buf_add_z(out, " | ");
-    add_share_of(out, customers, portrait->customers);
+    tagd_add_share(out, tagd_share_of(customers, portrait->customers));
     tagd_buf_add_z(out, " | | | | |");
     for (size_t m = 0; m < portrait->n_measures; m++)
         tagd_buf_add_z(out, " |");
@@ -136,15 +131,10 @@ static void add_dimension(const struct tagd_portrait *portrait, const struct tag
     tagd_buf_add_byte(out, '\n');
 }
 
-static bool is_churn(const struct tagd_portrait *portrait, const struct tagd_portrait_dimension *of)
-{
-    return portrait->catalog->dimensions[of->dimension].kind == TAGD_KIND_CHURN;
-}
-
 static void add_dimensions(const struct tagd_portrait *portrait, bool churn, struct tagd_buf *out)
 {
     for (size_t i = 0; i < portrait->n_dimensions; i++)
-        if (is_churn(portrait, &portrait->dimensions[i]) == churn)
+        if (tagd_portrait_is_churn(portrait, &portrait->dimensions[i]) == churn)
             add_dimension(portrait, &portrait->dimensions[i], out);
 }
 
@@ -313,7 +303,7 @@ void tagd_portrait_markdown(const struct tagd_portrait *portrait, struct tagd_bu
     if (portrait->last_day == INT64_MIN)
         return;
     for (size_t i = 0; i < portrait->n_dimensions; i++)
-        churn |= is_churn(portrait, &portrait->dimensions[i]);
+        churn |= tagd_portrait_is_churn(portrait, &portrait->dimensions[i]);
     if (churn)
         add_word_heading(portrait, TAGD_WORD_CHURN, out);
     add_dimensions(portrait, true, out);

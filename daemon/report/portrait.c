@@ -293,22 +293,9 @@ double tagd_figure_mean(const struct tagd_figure *figure)
     return figure->n == 0 ? NAN : figure->sum / (double)figure->n;
 }
 
-/* Ends are counted in the month of their beginning, which may not have been counted: months began to be later, or `holdout`
- * was another one. */
-static bool adds_up(const struct tagd_cohort *cohort)
+bool tagd_portrait_is_churn(const struct tagd_portrait *portrait, const struct tagd_portrait_dimension *of)
 {
-    return cohort->n[TAGD_GOAL_REACHED] + cohort->n[TAGD_GOAL_MISSED] <= cohort->n[TAGD_GOAL_NONE];
-}
-
-int64_t tagd_cohort_running(const struct tagd_cohort *cohort)
-{
-    return adds_up(cohort) ? cohort->n[TAGD_GOAL_NONE] - cohort->n[TAGD_GOAL_REACHED] - cohort->n[TAGD_GOAL_MISSED] : 0;
-}
-
-double tagd_cohort_rate(const struct tagd_cohort *cohort)
-{
-    int64_t began = cohort->n[TAGD_GOAL_NONE];
-    return began == 0 || !adds_up(cohort) ? NAN : (double)cohort->n[TAGD_GOAL_REACHED] / (double)began;
+    return portrait->catalog->dimensions[of->dimension].kind == TAGD_KIND_CHURN;
 }
 
 bool tagd_portrait_month_over(const struct tagd_portrait *portrait, const struct tagd_portrait_goal *goal, size_t month)

@@ -87,10 +87,7 @@ void tagd_portrait_add(struct tagd_portrait *portrait, const struct tagd_engine 
 void tagd_portrait_free(struct tagd_portrait *portrait); /* NULL is fine */
 /* The mean of the carriers of a row and all of which it is told, in [0, 1] for shares. NaN: nothing. */
 double tagd_figure_mean(const struct tagd_figure *figure);
-/* How many go on. */
-int64_t tagd_cohort_running(const struct tagd_cohort *cohort);
-/* A cohort's share of those reached. NaN: none began, or more ended than are known to have begun. */
-double tagd_cohort_rate(const struct tagd_cohort *cohort);
+bool tagd_portrait_is_churn(const struct tagd_portrait *portrait, const struct tagd_portrait_dimension *of);
 /* The month is past, and all goals that began in it have ended. */
 bool tagd_portrait_month_over(const struct tagd_portrait *portrait, const struct tagd_portrait_goal *goal,
                               size_t month);
@@ -147,7 +144,6 @@ enum tagd_word {
     TAGD_WORD_UNUSED,
     TAGD_WORD_NO_UNUSED,
     TAGD_WORD_CROSSED,
-    TAGD_WORD_MEASURES,
     TAGD_WORD_CHANGES,
     TAGD_WORD_GOALS_REACHED,
     TAGD_WORD_UNCOUNTED,
@@ -167,6 +163,7 @@ const char *tagd_language_name(enum tagd_language language);
 struct tagd_str tagd_label_in(const char *label, enum tagd_language language, struct tagd_arena *arena);
 void tagd_add_count(struct tagd_buf *out, int64_t count);  /* 1,234,567 */
 void tagd_add_share(struct tagd_buf *out, double share);   /* 12.3 %; NaN: - */
+double tagd_share_of(int64_t count, int64_t of);           /* NaN: of nobody */
 void tagd_add_signed(struct tagd_buf *out, int64_t count); /* +1,234; 0 as 0 */
 /* A measure's mean as people read it. */
 void tagd_add_mean(struct tagd_buf *out, const struct tagd_measure *measure, const struct tagd_figure *figure,

@@ -45,7 +45,6 @@ static const char *const words[TAGD_WORDS][TAGD_LANGUAGES] = {
     [TAGD_WORD_UNUSED] = {"Tags that nobody carries", "无人持有的标签"},
     [TAGD_WORD_NO_UNUSED] = {"Every tag is carried by somebody.", "每个标签都有客户持有。"},
     [TAGD_WORD_CROSSED] = {"By two dimensions", "交叉分布"},
-    [TAGD_WORD_MEASURES] = {"Measures", "指标"},
     [TAGD_WORD_CHANGES] = {"Times a customer came to a tag", "进入标签人次"},
     [TAGD_WORD_GOALS_REACHED] = {"Goals reached, of the months below", "达成目标数（下列月份）"},
     [TAGD_WORD_UNCOUNTED] = {"shards aren't counted by this catalog yet, and are not in these numbers",
@@ -125,6 +124,11 @@ void tagd_add_share(struct tagd_buf *out, double share)
         tagd_buf_add_byte(out, '-');
     else
         tagd_buf_printf(out, "%.1f %%", 100 * share);
+}
+
+double tagd_share_of(int64_t count, int64_t of)
+{
+    return of > 0 ? (double)count / (double)of : NAN;
 }
 
 static void add_span(struct tagd_buf *out, double ms, enum tagd_language language)
