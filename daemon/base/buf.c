@@ -244,23 +244,35 @@ static unsigned __int128 read_leb(struct tagd_reader *reader, unsigned bits)
     return 0;
 }
 
-uint64_t tagd_read_varint(struct tagd_reader *reader)
+/* Of at most nine bytes, as nearly all are. False, and nothing is read: it is longer, or malformed. */
+static inline bool read_short(struct tagd_reader *reader, uint64_t *v)
 {
-    if (!reader->bad && reader->p < reader->end && *reader->p < 0x80)
-        return *reader->p++;
-    return (uint64_t)read_leb(reader, 64);
+    const unsigned char *p = reader->p;
+    *v = 0;
+    for (unsigned shift = 0; shift < 63 && p < reader->end; shift += 7) {
+        unsigned char b = *p++;
+        *v |= (uint64_t)(b & 0x7F) << shift;
+        if (b >= 0x80)
+            continue;
+        if (reader->bad || (b == 0 && shift > 0))
+            return false;
+        reader->p = p;
+        return true;
+    }
+    return false;
 }
 
-int64_t tagd_read_zigzag(struct tagd_reader *reader)
+uint64_t tagd_read_varint_long(struct tagd_reader *reader)
 {
-    uint64_t u = tagd_read_varint(reader);
+    uint64_t v;
 
-    return (int64_t)((u >> 1) ^ (0 - (u & 1)));
+    return read_short(reader, &v) ? v : (uint64_t)read_leb(reader, 64);
 }
 
-tagd_i128 tagd_read_zigzag128(struct tagd_reader *reader)
+tagd_i128 tagd_read_zigzag128_long(struct tagd_reader *reader)
 {
-    unsigned __int128 u = read_leb(reader, 128);
+    uint64_t v;
+    unsigned __int128 u = read_short(reader, &v) ? v : read_leb(reader, 128);
 
     return (tagd_i128)((u >> 1) ^ (0 - (u & 1)));
 }

@@ -5,13 +5,6 @@
 
 #define DURATION_MAX (INT64_C(100000) * TAGD_MS_DAY)
 
-int64_t tagd_floor_div(int64_t a, int64_t b)
-{
-    int64_t q = a / b;
-
-    return a % b < 0 ? q - 1 : q;
-}
-
 /* Two digits at p, or a number over 99 if they aren't. */
 static unsigned two(const char *p)
 {

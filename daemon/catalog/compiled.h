@@ -3,6 +3,7 @@
 #ifndef TAGD_CATALOG_COMPILED_H
 #define TAGD_CATALOG_COMPILED_H
 
+#include "base/set.h"
 #include "tagd/catalog.h"
 #include "tagd/model.h"
 
@@ -108,6 +109,11 @@ struct tagd_node {
     struct tagd_node *a, *b;
     struct tagd_node **list; /* IN */
     uint32_t n_list;
+    /* Of a comparison with a literal: what is compared with it, behind metrics, and how, as if it stood on the left. NULL:
+     * it isn't one. */
+    const struct tagd_node *value;
+    const struct tagd_val *level;
+    enum tagd_node_kind op;
 };
 
 /* A function of a window, of panes or of values. */
@@ -174,7 +180,7 @@ struct tagd_selector {          /* which events; equal ones are one */
     const char *key;            /* canonical text */
     struct tagd_match *by_type; /* n_types; n_clauses 0: no event of this type */
     uint32_t *stores, n_stores, *value_stores, n_value_stores, *marks, n_marks, *goals, n_goals;
-    bool *dimensions; /* whose tags an event of it may change, through other dimensions too */
+    uint64_t *dimensions; /* places of those whose tags an event of it may change, through other dimensions too */
 };
 
 /* How time is cut: pane(t) = floor((t + shift) / pane). pane_ms 0: one pane, number 0, for all time. */
@@ -213,6 +219,7 @@ struct tagd_store { /* panes of a selector */
     struct tagd_grid grid;
     struct tagd_column *columns;
     uint32_t n_columns;
+    bool sums; /* every column's window is the sum of its cells */
 };
 struct tagd_value_store { /* the different values of a field, by pane */
     uint32_t selector;
@@ -243,7 +250,7 @@ static inline bool tagd_mark_has_value(const struct tagd_mark *mark)
 
 struct tagd_attribute_def {
     struct tagd_field field; /* name and type */
-    bool *dimensions;        /* whose tags it may change, through other dimensions too */
+    uint64_t *dimensions;    /* places of those whose tags it may change, through other dimensions too */
 };
 
 /* A value table: keys ascend as bytes. */
@@ -293,10 +300,13 @@ struct tagd_dimension {
     bool holds_back;    /* some for or min_dwell */
     bool remembered;    /* some rule reads how it stood before */
     bool by_day;        /* who comes to its tags and who leaves them is counted tag by tag */
+    bool steady;        /* an event that leaves the tag as it is can only put off when time changes it; see steady.c */
     bool *needs;        /* dimensions it reads, through others too: they are evaluated first */
     bool *looks;        /* dimensions that it reads as they were before */
-    bool *reads;        /* needs and looks, through others too */
-    bool *stirs; /* dimensions whose tags may change in the next evaluation because this one's changed in the present */
+    uint32_t place;     /* in the order of evaluation; the sets that follow are of places */
+    uint64_t *reads;    /* needs and looks, through others too */
+    uint64_t *read_by;  /* those that read it */
+    uint64_t *stirs; /* those whose tags may change in the next evaluation because this one's changed in the present */
 };
 /* Two dimensions, the first the earlier one in the catalog: customers are counted by the tags of both. */
 struct tagd_breakdown {
@@ -372,7 +382,9 @@ struct tagd_catalog {
     uint32_t n_measures;
     struct tagd_breakdown *breakdowns;
     uint32_t n_breakdowns;
-    uint32_t *order; /* of evaluation */
+    uint32_t *order;    /* of evaluation: the dimension at each place */
+    uint32_t set_words; /* of a set of dimensions */
+    uint64_t *standing; /* places of dimensions that are never plain; see engine/standing.c */
     struct tagd_selector *selectors;
     uint32_t n_selectors, cap_selectors;
     struct tagd_store *stores;
@@ -393,6 +405,27 @@ static inline int64_t tagd_local_day(const struct tagd_catalog *catalog, int64_t
 static inline int64_t tagd_local_midnight(const struct tagd_catalog *catalog, int64_t day)
 {
     return day * TAGD_MS_DAY - catalog->zone_ms;
+}
+
+/* A comparison whose sides change places. */
+static inline enum tagd_node_kind tagd_mirrored(enum tagd_node_kind kind)
+{
+    switch (kind) {
+    case TAGD_N_LT: return TAGD_N_GT;
+    case TAGD_N_LE: return TAGD_N_GE;
+    case TAGD_N_GT: return TAGD_N_LT;
+    case TAGD_N_GE: return TAGD_N_LE;
+    default: return kind;
+    }
+}
+
+/* What a metric's name stands for, and that in turn; else the node itself. */
+static inline const struct tagd_node *tagd_behind_metric(const struct tagd_catalog *catalog,
+                                                         const struct tagd_node *node)
+{
+    while (node->kind == TAGD_N_METRIC)
+        node = catalog->metrics[node->index].node;
+    return node;
 }
 
 #endif

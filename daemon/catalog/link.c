@@ -5,23 +5,35 @@
 
 /* ---- how dimensions reach each other ---- */
 
+static uint64_t *new_set(struct tagd_catalog *catalog)
+{
+    return tagd_arena_zalloc(&catalog->arena, (catalog->set_words + 1) * sizeof(uint64_t));
+}
+
 /* reads: what it needs and looks at, through others too. */
 static void link_reads(struct tagd_catalog *catalog)
 {
     uint32_t n = catalog->n_dimensions;
     for (uint32_t d = 0; d < n; d++) {
         struct tagd_dimension *dimension = &catalog->dimensions[d];
+        dimension->reads = new_set(catalog);
+        dimension->read_by = new_set(catalog);
         for (uint32_t i = 0; i < n; i++) {
-            dimension->reads[i] = dimension->needs[i] || dimension->looks[i];
+            if (dimension->needs[i] || dimension->looks[i])
+                tagd_set_add(dimension->reads, catalog->dimensions[i].place);
             catalog->dimensions[i].remembered |= dimension->looks[i];
             catalog->looks_back |= dimension->looks[i];
         }
     }
     for (uint32_t by = 0; by < n; by++) {
         for (uint32_t d = 0; d < n; d++) {
-            for (uint32_t i = 0; catalog->dimensions[d].reads[by] && i < n; i++)
-                catalog->dimensions[d].reads[i] |= catalog->dimensions[by].reads[i];
+            if (tagd_set_has(catalog->dimensions[d].reads, catalog->dimensions[by].place))
+                tagd_set_join(catalog->dimensions[d].reads, catalog->dimensions[by].reads, catalog->set_words);
         }
+    }
+    for (uint32_t d = 0; d < n; d++) {
+        TAGD_EACH (i, catalog->dimensions[d].reads, catalog->set_words)
+            tagd_set_add(catalog->dimensions[catalog->order[i]].read_by, catalog->dimensions[d].place);
     }
 }
 
@@ -30,17 +42,47 @@ static void link_stirs(struct tagd_catalog *catalog)
 {
     uint32_t n = catalog->n_dimensions;
     for (uint32_t d = 0; d < n; d++) {
-        bool *stirs = catalog->dimensions[d].stirs;
+        catalog->dimensions[d].stirs = new_set(catalog);
         for (uint32_t i = 0; catalog->dimensions[d].remembered && i < n; i++) {
             const struct tagd_dimension *other = &catalog->dimensions[i];
-            stirs[i] = other->looks[d];
-            for (uint32_t j = 0; j < n && !stirs[i]; j++)
-                stirs[i] = other->needs[j] && catalog->dimensions[j].looks[d];
+            bool stirred = other->looks[d];
+            for (uint32_t j = 0; j < n && !stirred; j++)
+                stirred = other->needs[j] && catalog->dimensions[j].looks[d];
+            if (stirred)
+                tagd_set_add(catalog->dimensions[d].stirs, other->place);
+        }
+    }
+}
+
+/* Those with which something always stands between the rules' outcome and the tag, or that are looked back at. */
+static void link_standing(struct tagd_catalog *catalog)
+{
+    catalog->standing = new_set(catalog);
+    for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
+        const struct tagd_dimension *dimension = &catalog->dimensions[d];
+        if (dimension->holds_back || dimension->remembered || dimension->assign != TAGD_ASSIGN_AUTO)
+            tagd_set_add(catalog->standing, dimension->place);
+    }
+}
+
+static void link_sums(struct tagd_catalog *catalog)
+{
+    for (uint32_t i = 0; i < catalog->n_stores; i++) {
+        struct tagd_store *store = &catalog->stores[i];
+        store->sums = true;
+        for (uint32_t c = 0; c < store->n_columns; c++) {
+            enum tagd_column_kind kind = store->columns[c].kind;
+            store->sums = store->sums && kind <= TAGD_COL_FIELD_COUNT;
         }
     }
 }
 
 /* ---- what an event touches ---- */
+
+static void touch_selector(struct tagd_catalog *catalog, uint32_t selector, uint32_t dimension)
+{
+    tagd_set_add(catalog->selectors[selector].dimensions, catalog->dimensions[dimension].place);
+}
 
 static void touch(struct tagd_catalog *catalog, const struct tagd_node *node, uint32_t dimension)
 {
@@ -49,18 +91,17 @@ static void touch(struct tagd_catalog *catalog, const struct tagd_node *node, ui
     if (node->kind == TAGD_N_METRIC)
         touch(catalog, catalog->metrics[node->index].node, dimension);
     if (node->kind >= TAGD_N_COUNT && node->kind <= TAGD_N_DAYS)
-        catalog->selectors[catalog->stores[catalog->windows[node->index].store].selector].dimensions[dimension] = true;
+        touch_selector(catalog, catalog->stores[catalog->windows[node->index].store].selector, dimension);
     if (node->kind == TAGD_N_DISTINCT || node->kind == TAGD_N_TOP)
-        catalog->selectors[catalog->value_stores[catalog->windows[node->index].store].selector].dimensions[dimension] =
-            true;
+        touch_selector(catalog, catalog->value_stores[catalog->windows[node->index].store].selector, dimension);
     if (node->kind == TAGD_N_UNTIL_NEXT)
-        catalog->selectors[catalog->value_stores[node->column].selector].dimensions[dimension] = true;
+        touch_selector(catalog, catalog->value_stores[node->column].selector, dimension);
     if (tagd_node_of_mark(node))
-        catalog->selectors[catalog->marks[node->index].selector].dimensions[dimension] = true;
+        touch_selector(catalog, catalog->marks[node->index].selector, dimension);
     if (tagd_node_of_attribute(node))
-        catalog->attributes[node->index].dimensions[dimension] = true;
+        tagd_set_add(catalog->attributes[node->index].dimensions, catalog->dimensions[dimension].place);
     if (node->kind == TAGD_N_P_ALIVE)
-        catalog->selectors[catalog->churn.selector].dimensions[dimension] = true;
+        touch_selector(catalog, catalog->churn.selector, dimension);
     touch(catalog, node->a, dimension);
     touch(catalog, node->b, dimension);
     for (uint32_t i = 0; i < node->n_list; i++)
@@ -68,14 +109,12 @@ static void touch(struct tagd_catalog *catalog, const struct tagd_node *node, ui
 }
 
 /* And those that read these. */
-static void touch_through(const struct tagd_catalog *catalog, bool *dimensions)
+static void touch_through(const struct tagd_catalog *catalog, uint64_t *dimensions)
 {
-    bool touched[TAGD_DIMENSIONS_MAX + TAGD_ALERTS_MAX];
-    memcpy(touched, dimensions, catalog->n_dimensions);
-    for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
-        for (uint32_t i = 0; i < catalog->n_dimensions; i++)
-            dimensions[d] |= catalog->dimensions[d].reads[i] && touched[i];
-    }
+    uint64_t touched[TAGD_SET_WORDS(TAGD_DIMENSIONS_MAX + TAGD_ALERTS_MAX) + 1];
+    memcpy(touched, dimensions, catalog->set_words * sizeof *touched);
+    TAGD_EACH (i, touched, catalog->set_words)
+        tagd_set_join(dimensions, catalog->dimensions[catalog->order[i]].read_by, catalog->set_words);
 }
 
 static void link_selector(struct tagd_catalog *catalog, uint32_t s)
@@ -108,12 +147,15 @@ static void link_selector(struct tagd_catalog *catalog, uint32_t s)
 void tagd_load_link(struct tagd_catalog *catalog)
 {
     struct tagd_arena *arena = &catalog->arena;
+    catalog->set_words = TAGD_SET_WORDS(catalog->n_dimensions);
     link_reads(catalog);
     link_stirs(catalog);
+    link_standing(catalog);
+    link_sums(catalog);
     for (uint32_t i = 0; i < catalog->n_attributes; i++)
-        catalog->attributes[i].dimensions = tagd_arena_zalloc(arena, catalog->n_dimensions + 1);
+        catalog->attributes[i].dimensions = new_set(catalog);
     for (uint32_t i = 0; i < catalog->n_selectors; i++) /* some are older than the last dimension */
-        catalog->selectors[i].dimensions = tagd_arena_zalloc(arena, catalog->n_dimensions + 1);
+        catalog->selectors[i].dimensions = new_set(catalog);
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         for (uint32_t i = 0; i < catalog->dimensions[d].n_rules; i++)
             touch(catalog, catalog->dimensions[d].rules[i].when, d);

@@ -43,6 +43,7 @@ static bool load_root(struct load *load)
         return false;
     load->catalog->label = tagd_load_keep_json(load, cJSON_GetObjectItemCaseSensitive(root, "label"));
     tagd_load_link(load->catalog);
+    tagd_load_steady(load->catalog);
     tagd_load_meaning(load->catalog);
     return true;
 }

@@ -75,6 +75,8 @@ bool tagd_load_rules(struct load *load);
 bool tagd_load_order(struct load *load);
 /* What dimensions read of each other, and what each event type and attribute touches (link.c). */
 void tagd_load_link(struct tagd_catalog *catalog);
+/* Which dimensions are steady (steady.c). */
+void tagd_load_steady(struct tagd_catalog *catalog);
 /* Its hash (meaning.c). */
 void tagd_load_meaning(struct tagd_catalog *catalog);
 

@@ -265,6 +265,19 @@ static struct tagd_node *parse_in(struct parse *parse, struct tagd_node *a)
     return node;
 }
 
+/* Says of a comparison with a literal what is compared with which, so that nobody has to look at each evaluation. */
+static struct tagd_node *against_literal(const struct tagd_catalog *catalog, struct tagd_node *node)
+{
+    const struct tagd_node *a = tagd_behind_metric(catalog, node->a), *b = tagd_behind_metric(catalog, node->b);
+    bool flipped = a->kind == TAGD_N_LITERAL;
+    if (!flipped && b->kind != TAGD_N_LITERAL)
+        return node;
+    node->value = flipped ? b : a;
+    node->level = flipped ? &a->literal : &b->literal;
+    node->op = flipped ? tagd_mirrored(node->kind) : node->kind;
+    return node;
+}
+
 static struct tagd_node *parse_compare(struct parse *parse)
 {
     struct tagd_node *a = parse_sum(parse);
@@ -277,7 +290,7 @@ static struct tagd_node *parse_compare(struct parse *parse)
         struct tagd_node *b = parse_sum(parse);
         if (!b || !comparable(parse, kind, at, a, b))
             return NULL;
-        return binary(parse, kind, TAGD_T_BOOLEAN, a, b);
+        return against_literal(parse->catalog, binary(parse, kind, TAGD_T_BOOLEAN, a, b));
     }
     if (tagd_parse_take(parse, "="))
         return tagd_parse_fail(parse, at, "expected == to compare (a single = stands in filters only)");

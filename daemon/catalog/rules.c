@@ -101,8 +101,6 @@ bool tagd_load_rules(struct load *load)
         struct tagd_dimension *dimension = &catalog->dimensions[d];
         dimension->needs = tagd_arena_zalloc(&catalog->arena, catalog->n_dimensions + 1);
         dimension->looks = tagd_arena_zalloc(&catalog->arena, catalog->n_dimensions + 1);
-        dimension->reads = tagd_arena_zalloc(&catalog->arena, catalog->n_dimensions + 1);
-        dimension->stirs = tagd_arena_zalloc(&catalog->arena, catalog->n_dimensions + 1);
         bool alert = dimension->kind == TAGD_KIND_ALERT;
         const char *pointer = tagd_load_below(load, alert ? "/alerts" : "/dimensions", dimension->name);
         for (uint32_t i = 0; i < dimension->n_rules && dimension->assign != TAGD_ASSIGN_MANUAL; i++) {
@@ -155,6 +153,7 @@ bool tagd_load_order(struct load *load)
                 catalog->dimensions[next].needs[j] |= catalog->dimensions[i].needs[j];
         }
         done[next] = true;
+        catalog->dimensions[next].place = placed;
         catalog->order[placed++] = next;
     }
     return true;

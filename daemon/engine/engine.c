@@ -21,10 +21,11 @@ struct tagd_engine {
     int64_t horizon_ms;
     struct view now, scan, walk;
     int64_t decisions;
-    bool *flags, *closure; /* dimensions at work */
-    bool *changed;         /* dimensions, in the present evaluation */
-    bool *from_by;         /* dimensions whose tag before was a person's */
-    bool *reached;         /* goals that the present event reaches if they run */
+    uint64_t *flags, *closure; /* sets: dimensions at work; and all they need */
+    uint64_t *changed;         /* set: dimensions, by number, in the present evaluation */
+    bool *from_by;             /* dimensions whose tag before was a person's */
+    bool unsteady;             /* the present event may bring forward what time does even to tags it leaves alone */
+    bool *reached;             /* goals that the present event reaches if they run */
     enum tagd_telling telling;
     bool repairs;     /* what was published otherwise is evaluated */
     uint32_t decided; /* the dimension whose proposal the present event decides about */
@@ -45,7 +46,8 @@ static void view_new(struct view *view, const struct tagd_catalog *catalog)
     view->texts = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->texts);
     view->scratch = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->scratch);
     view->stable = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->stable);
-    view->evaluated = tagd_xcalloc(catalog->n_dimensions + 1, 1);
+    view->own = tagd_xcalloc(catalog->set_words + 1, sizeof *view->own);
+    view->evaluated = tagd_xcalloc(catalog->set_words + 1, sizeof *view->evaluated);
     view->standings = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->standings);
     for (uint32_t i = 0; i < catalog->n_windows; i++) {
         const struct tagd_window *window = &catalog->windows[i];
@@ -67,6 +69,7 @@ static void view_free(struct view *view)
     free(view->texts);
     free(view->scratch);
     free(view->stable);
+    free(view->own);
     free(view->evaluated);
     free(view->standings);
     tagd_arena_free(&view->texts_arena);
@@ -83,9 +86,9 @@ struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t 
     engine->now.walk = engine->scan.walk = &engine->walk;
     engine->now.decisions = engine->scan.decisions = engine->walk.decisions = &engine->decisions;
     engine->scan.base = &engine->now;
-    engine->flags = tagd_xcalloc(catalog->n_dimensions + 1, 1);
-    engine->closure = tagd_xcalloc(catalog->n_dimensions + 1, 1);
-    engine->changed = tagd_xcalloc(catalog->n_dimensions + 1, 1);
+    engine->flags = tagd_xcalloc(catalog->set_words + 1, sizeof *engine->flags);
+    engine->closure = tagd_xcalloc(catalog->set_words + 1, sizeof *engine->closure);
+    engine->changed = tagd_xcalloc(catalog->set_words + 1, sizeof *engine->changed);
     engine->from_by = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     engine->reached = tagd_xcalloc(catalog->n_goals + 1, 1);
     return engine;
@@ -158,6 +161,7 @@ static int32_t winner_of(struct view *view, const struct tagd_dimension *dimensi
 static bool evaluate_dimension(struct view *view, uint32_t d)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
+    tagd_set_add(view->own, dimension->place);
     if (dimension->is_value) {
         struct tagd_val val = tagd_eval(view, dimension->rules[0].when);
         view->tags[d] = val.kind == TAGD_V_NULL ? -1 : 0;
@@ -194,12 +198,16 @@ static bool differs(const struct view *view, uint32_t d)
            !tagd_str_eq(view->texts[d], tagd_text_str(&state->text));
 }
 
-static void take_tag(struct view *view, uint32_t d)
+/* How those dimensions stand that are not plain. */
+static void take_standings(struct view *view)
 {
-    view->tags[d] = view->profile->tags[d].tag;
-    view->texts[d] = tagd_text_str(&view->profile->tags[d].text);
-    if (!tagd_is_plain(view, d))
-        tagd_standing_take(view, d);
+    const struct tagd_catalog *catalog = view->catalog;
+    TAGD_EACH (i, catalog->standing, catalog->set_words)
+        tagd_standing_take(view, catalog->order[i]);
+    for (uint32_t d = 0; view->profile->n_assignments > 0 && d < catalog->n_dimensions; d++) {
+        if (view->profile->tags[d].assignment.known && !tagd_set_has(catalog->standing, catalog->dimensions[d].place))
+            tagd_standing_take(view, d);
+    }
 }
 
 /* The winner stands until it, or a rule before it, turns. */
@@ -207,7 +215,7 @@ static int64_t stable_dimension(struct view *view, uint32_t d)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
     bool plain = tagd_is_plain(view, d);
-    int32_t winner = plain || dimension->is_value ? view->tags[d] : winner_of(view, dimension);
+    int32_t winner = plain || dimension->is_value ? tagd_view_tag(view, d) : winner_of(view, dimension);
     uint32_t last = winner < 0 ? dimension->n_rules : (uint32_t)winner + 1;
     int64_t stable = plain ? TAGD_NEVER : tagd_standing_stable(view, d);
     for (uint32_t i = 0; i < last && dimension->assign != TAGD_ASSIGN_MANUAL; i++) {
@@ -223,51 +231,55 @@ static void view_reset(struct tagd_engine *engine, const struct tagd_profile *pr
     engine->now.profile = profile;
     engine->now.stamp++;
     engine->now.now = now;
+    engine->now.negative = false;
     tagd_arena_reset(&engine->now.texts_arena);
-    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++)
-        take_tag(&engine->now, d);
+    tagd_set_clear(engine->now.own, engine->catalog->set_words);
+    take_standings(&engine->now);
     if (engine->decision != TAGD_PROPOSAL_OPEN)
         engine->now.standings[engine->decided].decision = engine->decision;
 }
 
 /* The dimension changed at the view's instant: those that look at how it stood are evaluated in the next millisecond. */
-static void stir(struct view *view, const bool *flags, uint32_t d)
+static void stir(struct view *view, const uint64_t *flags, uint32_t d)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
-    bool stirs = dimension->remembered && view->chase.n < TAGD_CHASE_MAX;
-    for (uint32_t i = 0; stirs && i < view->catalog->n_dimensions; i++) {
-        if (flags[i] && dimension->stirs[i])
-            view->stable[i] = view->now + 1;
+    if (!dimension->remembered || view->chase.n >= TAGD_CHASE_MAX)
+        return;
+    TAGD_EACH (i, dimension->stirs, view->catalog->set_words) {
+        if (tagd_set_has(flags, i))
+            view->stable[view->catalog->order[i]] = view->now + 1;
     }
 }
 
 /* As the profile stands at the view's instant, which has been evaluated. */
-static void scan_begin(struct view *scan, const struct tagd_profile *profile, int64_t now, const bool *flags)
+static void scan_begin(struct view *scan, const struct tagd_profile *profile, int64_t now, const uint64_t *flags)
 {
-    uint32_t n = scan->catalog->n_dimensions;
+    const struct tagd_catalog *catalog = scan->catalog;
     scan->profile = profile;
     scan->stamp++;
     scan->now = now;
     scan->chase = profile->chase;
     tagd_arena_reset(&scan->texts_arena);
-    for (uint32_t d = 0; d < n; d++) {
-        take_tag(scan, d);
-        scan->stable[d] = INT64_MIN;
-    }
-    for (uint32_t d = 0; d < n; d++) {
+    tagd_set_clear(scan->own, catalog->set_words);
+    take_standings(scan);
+    TAGD_EACH (i, flags, catalog->set_words)
+        scan->stable[catalog->order[i]] = INT64_MIN;
+    for (uint32_t d = 0; catalog->looks_back && d < catalog->n_dimensions; d++) {
         if (profile->tags[d].changed && profile->tags[d].at == now)
             stir(scan, flags, d);
     }
 }
 
 /* What was evaluated is how the dimensions stand from now on. */
-static void follow(struct view *scan, const bool *flags)
+static void follow(struct view *scan, const uint64_t *flags)
 {
+    const struct tagd_catalog *catalog = scan->catalog;
     bool any = false;
-    for (uint32_t d = 0; d < scan->catalog->n_dimensions; d++) {
-        if (!scan->evaluated[d] || tagd_is_plain(scan, d) || !tagd_standing_follow(scan, d))
+    TAGD_EACH (i, scan->evaluated, catalog->set_words) {
+        uint32_t d = catalog->order[i];
+        if (tagd_is_plain(scan, d) || !tagd_standing_follow(scan, d))
             continue;
-        any |= scan->catalog->dimensions[d].remembered;
+        any |= catalog->dimensions[d].remembered;
         stir(scan, flags, d);
     }
     if (any)
@@ -276,15 +288,16 @@ static void follow(struct view *scan, const bool *flags)
 
 /* Evaluates what doesn't stand any longer at the scan's instant. Whether the profile would change (target < 0: any of
  * it; else: the target's tag). */
-static bool scan_step(struct view *scan, const bool *flags, int64_t target)
+static bool scan_step(struct view *scan, const uint64_t *flags, int64_t target)
 {
     const struct tagd_catalog *catalog = scan->catalog;
     bool changed = false;
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+    tagd_set_clear(scan->evaluated, catalog->set_words);
+    TAGD_EACH (i, flags, catalog->set_words) {
         uint32_t d = catalog->order[i];
-        scan->evaluated[d] = flags[d] && scan->stable[d] <= scan->now;
-        if (!scan->evaluated[d])
+        if (scan->stable[d] > scan->now)
             continue;
+        tagd_set_add(scan->evaluated, i);
         bool moved = evaluate_dimension(scan, d);
         changed = changed || (target < 0 ? moved || differs(scan, d) : d == (uint32_t)target && differs(scan, d));
     }
@@ -295,7 +308,7 @@ static bool scan_step(struct view *scan, const bool *flags, int64_t target)
 
 /* The first instant in (from, end] at which a tag of `flags` (or the tag of `target` alone, if >= 0) changes with time;
  * at most `steps` instants are looked at, then *exact is false and the instant is a lower bound. TAGD_NEVER: none. */
-static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *profile, const bool *flags,
+static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *profile, const uint64_t *flags,
                          int64_t target, int64_t end, int steps, struct tagd_tag *then)
 {
     const struct tagd_catalog *catalog = engine->catalog;
@@ -304,10 +317,8 @@ static int64_t scan_next(struct tagd_engine *engine, const struct tagd_profile *
     scan_begin(scan, profile, engine->now.now, flags);
     for (;;) {
         int64_t next = TAGD_NEVER;
-        for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        TAGD_EACH (i, flags, catalog->set_words) {
             uint32_t d = catalog->order[i];
-            if (!flags[d])
-                continue;
             if (scan->stable[d] <= scan->now)
                 scan->stable[d] = stable_dimension(scan, d);
             next = scan->stable[d] < next ? scan->stable[d] : next;
@@ -472,7 +483,7 @@ static void start_goals(struct tagd_engine *engine, struct tagd_profile *profile
     for (uint32_t i = 0; i < engine->catalog->n_goals; i++) {
         const struct tagd_goal *goal = &engine->catalog->goals[i];
         struct tagd_goal_state *state = &profile->goals[i];
-        if (state->running || !engine->changed[goal->dimension] ||
+        if (state->running || !tagd_set_has(engine->changed, goal->dimension) ||
             profile->tags[goal->dimension].tag != (int32_t)goal->tag)
             continue;
         state->running = true;
@@ -503,24 +514,35 @@ static void tell_move(const struct tagd_engine *engine, const struct tagd_profil
                           tag_of(&engine->now, d), engine->now.now);
 }
 
+static bool tell_dimension(struct tagd_engine *engine, struct tagd_profile *profile, uint32_t d,
+                           const struct tagd_event *cause, struct tagd_sink sink)
+{
+    const struct tagd_dimension *dimension = &engine->catalog->dimensions[d];
+    bool any = dimension->assign == TAGD_ASSIGN_REVIEW && settle_proposal(engine, profile, d, cause, sink);
+    if (!tagd_set_has(engine->changed, d))
+        return any;
+    if (engine->watcher.moved)
+        tell_move(engine, profile, d);
+    if (engine->telling == TAGD_TOLD)
+        tell_tag(engine, profile, d, cause, origin_of(engine, d, cause), sink);
+    else if (dimension->kind == TAGD_KIND_TAG)
+        profile->changed_at = engine->now.now;
+    return true;
+}
+
 /* What the evaluation changed: goals that ended, then in catalog order the dimensions, of one its proposals first. */
 static void tell_all(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause,
                      struct tagd_sink sink)
 {
+    const struct tagd_catalog *catalog = engine->catalog;
     bool any = end_goals(engine, profile, cause, sink);
     start_goals(engine, profile);
-    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
-        if (engine->catalog->dimensions[d].assign == TAGD_ASSIGN_REVIEW)
-            any |= settle_proposal(engine, profile, d, cause, sink);
-        if (!engine->changed[d])
-            continue;
-        any = true;
-        if (engine->watcher.moved)
-            tell_move(engine, profile, d);
-        if (engine->telling == TAGD_TOLD)
-            tell_tag(engine, profile, d, cause, origin_of(engine, d, cause), sink);
-        else if (engine->catalog->dimensions[d].kind == TAGD_KIND_TAG)
-            profile->changed_at = engine->now.now;
+    if (catalog->reviews) {
+        for (uint32_t d = 0; d < catalog->n_dimensions; d++)
+            any |= tell_dimension(engine, profile, d, cause, sink);
+    } else {
+        TAGD_EACH (d, engine->changed, catalog->set_words)
+            any |= tell_dimension(engine, profile, d, cause, sink);
     }
     engine->untold += any && engine->telling != TAGD_TOLD;
 }
@@ -543,8 +565,8 @@ static void set_tag(struct tagd_tag_state *state, const struct view *now, uint32
 static void see_chase(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *cause)
 {
     bool any = false;
-    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++)
-        any |= engine->changed[d] && engine->catalog->dimensions[d].remembered;
+    TAGD_EACH (d, engine->changed, engine->catalog->set_words)
+        any |= engine->catalog->dimensions[d].remembered;
     if (cause)
         profile->chase = (struct tagd_chase){0};
     if (!any)
@@ -554,22 +576,22 @@ static void see_chase(struct tagd_engine *engine, struct tagd_profile *profile, 
 }
 
 /* Evaluates the flagged dimensions at `at` and tells the sink what changed, in catalog order. */
-static void settle(struct tagd_engine *engine, struct tagd_profile *profile, const bool *flags, int64_t at,
+static void settle(struct tagd_engine *engine, struct tagd_profile *profile, const uint64_t *flags, int64_t at,
                    const struct tagd_event *cause, struct tagd_sink sink)
 {
     const struct tagd_catalog *catalog = engine->catalog;
     view_reset(engine, profile, at);
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+    tagd_set_clear(engine->changed, catalog->set_words);
+    TAGD_EACH (i, flags, catalog->set_words)
+        evaluate_dimension(&engine->now, catalog->order[i]);
+    TAGD_EACH (i, flags, catalog->set_words) {
         uint32_t d = catalog->order[i];
-        if (flags[d])
-            evaluate_dimension(&engine->now, d);
-    }
-    for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
-        engine->changed[d] = differs(&engine->now, d);
         engine->from_by[d] = profile->tags[d].assigned;
-        if (engine->changed[d])
+        if (differs(&engine->now, d)) {
+            tagd_set_add(engine->changed, d);
             set_tag(&profile->tags[d], &engine->now, d);
-        if (flags[d] && !tagd_is_plain(&engine->now, d))
+        }
+        if (!tagd_is_plain(&engine->now, d))
             tagd_standing_give(&engine->now, d, &profile->tags[d]);
     }
     see_chase(engine, profile, cause);
@@ -578,25 +600,23 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
 
 static void flag_all(struct tagd_engine *engine)
 {
-    memset(engine->flags, 1, engine->catalog->n_dimensions);
+    tagd_set_fill(engine->flags, engine->catalog->n_dimensions);
 }
 
 /* flags and all they need. */
-static const bool *closure_of(struct tagd_engine *engine)
+static const uint64_t *closure_of(struct tagd_engine *engine, const uint64_t *flags)
 {
-    uint32_t n = engine->catalog->n_dimensions;
-    memcpy(engine->closure, engine->flags, n);
-    for (uint32_t d = 0; d < n; d++) {
-        for (uint32_t i = 0; engine->flags[d] && i < n; i++)
-            engine->closure[i] |= engine->catalog->dimensions[d].reads[i];
-    }
+    const struct tagd_catalog *catalog = engine->catalog;
+    memcpy(engine->closure, flags, catalog->set_words * sizeof *flags);
+    TAGD_EACH (i, flags, catalog->set_words)
+        tagd_set_join(engine->closure, catalog->dimensions[catalog->order[i]].reads, catalog->set_words);
     return engine->closure;
 }
 
 /* ---- time ---- */
 
 /* When time by itself changes a flagged dimension or ends a goal. */
-static int64_t due_of(struct tagd_engine *engine, struct tagd_profile *profile, const bool *flags)
+static int64_t due_of(struct tagd_engine *engine, struct tagd_profile *profile, const uint64_t *flags)
 {
     int64_t due = scan_next(engine, profile, flags, -1, TAGD_TIME_MAX, DUE_STEPS_MAX, NULL);
     int64_t goals = goals_due(profile);
@@ -701,6 +721,7 @@ static void add_to_store(struct tagd_engine *engine, struct tagd_profile *profil
             value = field_value(event, column->by_type[event->type]);
         if (!value.present)
             continue;
+        engine->unsteady |= column->kind == TAGD_COL_FIELD_SUM && value.i < 0;
         cells[c] = add_to_cell(column->kind, cells[c], value.i, day_bit(engine->catalog, store, pane, event->time_ms));
     }
 }
@@ -717,10 +738,10 @@ static void add_to_values(struct tagd_engine *engine, struct tagd_profile *profi
                         &engine->limits.values);
 }
 
-static void add_to_mark(const struct tagd_catalog *catalog, struct tagd_profile *profile,
-                        const struct tagd_event *event, uint32_t index)
+static void add_to_mark(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event,
+                        uint32_t index)
 {
-    const struct tagd_mark *mark = &catalog->marks[index];
+    const struct tagd_mark *mark = &engine->catalog->marks[index];
     struct tagd_mark_state *state = &profile->marks[index];
     struct tagd_value value = {.present = true};
     if (mark->by_type)
@@ -729,6 +750,7 @@ static void add_to_mark(const struct tagd_catalog *catalog, struct tagd_profile 
     bool beaten = state->present && (first ? event->time_ms >= state->at : event->time_ms < state->at);
     if (!value.present || beaten)
         return;
+    engine->unsteady |= first || !state->present;
     state->present = true;
     state->at = event->time_ms;
     state->i = value.i;
@@ -750,11 +772,10 @@ static void add_event(struct tagd_engine *engine, struct tagd_profile *profile, 
         for (uint32_t j = 0; j < selector->n_value_stores; j++)
             add_to_values(engine, profile, event, selector->value_stores[j]);
         for (uint32_t j = 0; j < selector->n_marks; j++)
-            add_to_mark(catalog, profile, event, selector->marks[j]);
+            add_to_mark(engine, profile, event, selector->marks[j]);
         for (uint32_t j = 0; j < selector->n_goals; j++)
             engine->reached[selector->goals[j]] = true;
-        for (uint32_t d = 0; d < catalog->n_dimensions; d++)
-            engine->flags[d] |= selector->dimensions[d];
+        tagd_set_join(engine->flags, selector->dimensions, catalog->set_words);
     }
 }
 
@@ -773,15 +794,15 @@ static void update_attributes(struct tagd_engine *engine, struct tagd_profile *p
         state->i = update->value.i;
         if (state->present && catalog->attributes[i].field.type == TAGD_STRING)
             tagd_text_set(&state->s, update->value.s);
-        for (uint32_t d = 0; d < catalog->n_dimensions; d++)
-            engine->flags[d] |= catalog->attributes[i].dimensions[d];
+        tagd_set_join(engine->flags, catalog->attributes[i].dimensions, catalog->set_words);
     }
 }
 
-static void flag_readers(struct tagd_engine *engine, uint32_t dimension)
+static void flag_readers(struct tagd_engine *engine, uint32_t d)
 {
-    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++)
-        engine->flags[d] |= d == dimension || engine->catalog->dimensions[d].reads[dimension];
+    const struct tagd_dimension *dimension = &engine->catalog->dimensions[d];
+    tagd_set_add(engine->flags, dimension->place);
+    tagd_set_join(engine->flags, dimension->read_by, engine->catalog->set_words);
 }
 
 /* tag.assigned, tag.cleared: a dimension has the latest word by time. */
@@ -792,6 +813,7 @@ static void take_assignment(struct tagd_engine *engine, struct tagd_profile *pro
     if (state->known && event->time_ms < state->at)
         return;
     bool assigned = event->type == TAGD_TYPE_TAG_ASSIGNED;
+    profile->n_assignments += !state->known;
     state->known = true;
     state->at = event->time_ms;
     state->tag = assigned ? verdict->tag : -1;
@@ -818,12 +840,11 @@ static void take_review(struct tagd_engine *engine, const struct tagd_profile *p
 /* Dimensions that look at how others stood, and these changed at this very instant. */
 static void flag_stirred(struct tagd_engine *engine, const struct tagd_profile *profile)
 {
-    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
-        const struct tagd_dimension *dimension = &engine->catalog->dimensions[d];
-        if (!dimension->remembered || !profile->tags[d].changed || profile->tags[d].at != profile->clock)
-            continue;
-        for (uint32_t i = 0; i < engine->catalog->n_dimensions; i++)
-            engine->flags[i] |= dimension->stirs[i];
+    const struct tagd_catalog *catalog = engine->catalog;
+    for (uint32_t d = 0; catalog->looks_back && d < catalog->n_dimensions; d++) {
+        const struct tagd_dimension *dimension = &catalog->dimensions[d];
+        if (dimension->remembered && profile->tags[d].changed && profile->tags[d].at == profile->clock)
+            tagd_set_join(engine->flags, dimension->stirs, catalog->set_words);
     }
 }
 
@@ -862,6 +883,27 @@ static void remember_id(struct tagd_engine *engine, struct tagd_profile *profile
         tagd_profile_add_id(profile, event->dedupe, event->time_ms + span, &engine->limits.dedupe_ids);
 }
 
+/* Of the flagged dimensions leaves those that time may by now change before profile->due; see catalog/steady.c. Whether
+ * there are any. */
+static bool leave_to_look_at(struct tagd_engine *engine, const struct tagd_profile *profile)
+{
+    const struct tagd_catalog *catalog = engine->catalog;
+    bool any = false;
+    if (engine->unsteady || engine->now.negative)
+        return true;
+    tagd_set_clear(engine->closure, catalog->set_words);
+    TAGD_EACH (i, engine->flags, catalog->set_words) {
+        uint32_t d = catalog->order[i];
+        const struct tagd_dimension *dimension = &catalog->dimensions[d];
+        bool same = dimension->steady && !tagd_set_has(engine->changed, d) && !profile->tags[d].assignment.known;
+        any |= !same;
+        if (!same || !tagd_set_empty(dimension->reads, catalog->set_words))
+            tagd_set_add(engine->closure, i);
+    }
+    memcpy(engine->flags, engine->closure, catalog->set_words * sizeof *engine->flags);
+    return any;
+}
+
 enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_profile *profile,
                                     const struct tagd_event *event, int64_t watermark_ms, struct tagd_sink sink)
 {
@@ -883,15 +925,23 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
     profile->clock = clock;
     if (first || event->time_ms > profile->last)
         profile->last = event->time_ms;
-    memset(engine->flags, first, engine->catalog->n_dimensions);
+    if (first)
+        flag_all(engine);
+    else
+        tagd_set_clear(engine->flags, engine->catalog->set_words);
     memset(engine->reached, 0, engine->catalog->n_goals);
+    engine->unsteady = first || event->type < 0;
+    uint64_t dropped = engine->limits.panes + engine->limits.values;
     remember_id(engine, profile, event, clock);
     take_event(engine, profile, event);
+    engine->unsteady |= engine->limits.panes + engine->limits.values != dropped;
     flag_stirred(engine, profile);
     settle(engine, profile, engine->flags, clock, event, sink);
     engine->decision = TAGD_PROPOSAL_OPEN;
-    int64_t due = due_of(engine, profile, closure_of(engine));
-    profile->due = due < profile->due ? due : profile->due;
+    if (leave_to_look_at(engine, profile)) {
+        int64_t due = due_of(engine, profile, closure_of(engine, engine->flags));
+        profile->due = due < profile->due ? due : profile->due;
+    }
     assert(profile->due > profile->clock);
     return TAGD_APPLIED;
 }
@@ -906,11 +956,11 @@ void tagd_engine_view(struct tagd_engine *engine, struct tagd_profile *profile, 
 void tagd_engine_next(struct tagd_engine *engine, struct tagd_profile *profile, size_t dimension, int64_t at_ms,
                       int64_t *valid_until_ms, struct tagd_tag *then)
 {
-    uint32_t n = engine->catalog->n_dimensions;
+    const struct tagd_dimension *of = &engine->catalog->dimensions[dimension];
     int64_t end = at_ms + engine->horizon_ms;
     assert(engine->now.profile == profile && engine->now.now == at_ms);
-    memcpy(engine->closure, engine->catalog->dimensions[dimension].reads, n);
-    engine->closure[dimension] = true;
+    memcpy(engine->closure, of->reads, engine->catalog->set_words * sizeof *of->reads);
+    tagd_set_add(engine->closure, of->place);
     *then = (struct tagd_tag){-1, {NULL, 0}};
     *valid_until_ms = scan_next(engine, profile, engine->closure, (int64_t)dimension, end, UNTIL_STEPS_MAX, then);
 }

@@ -218,18 +218,6 @@ int tagd_val_compare(struct tagd_val a, struct tagd_val b)
     return (x > y) - (x < y);
 }
 
-bool tagd_val_outcome(enum tagd_node_kind kind, int order)
-{
-    switch (kind) {
-    case TAGD_N_EQ: return order == 0;
-    case TAGD_N_NE: return order != 0;
-    case TAGD_N_LT: return order < 0;
-    case TAGD_N_LE: return order <= 0;
-    case TAGD_N_GT: return order > 0;
-    default: return order >= 0;
-    }
-}
-
 static struct tagd_val eval_in(struct view *view, const struct tagd_node *node)
 {
     struct tagd_val a = tagd_eval(view, node->a);
@@ -261,12 +249,10 @@ static struct tagd_val eval_logic(struct view *view, const struct tagd_node *nod
 static struct tagd_val tag_value(const struct view *view, const struct tagd_node *node)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[node->index];
-    int32_t tag = view->tags[node->index];
+    int32_t tag = tagd_view_tag(view, node->index);
     if (tag < 0)
         return null_val;
-    return (struct tagd_val){.kind = TAGD_V_STRING,
-                             .u.s = dimension->is_value ? view->texts[node->index]
-                                                        : tagd_str_of(dimension->rules[tag].tag)};
+    return (struct tagd_val){.kind = TAGD_V_STRING, .u.s = tagd_view_text(view, dimension, node->index, tag)};
 }
 
 /* was(D), previous(D). */
@@ -348,8 +334,39 @@ struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node)
     return bool_val(tagd_val_outcome(node->kind, tagd_val_compare(a, b)));
 }
 
+/* A window's figure, or a time gone by, against a literal of its kind. False: it is something else. */
+static bool shortly(struct view *view, const struct tagd_node *node, bool *holds)
+{
+    const struct tagd_node *value = node->value;
+    if ((value->kind == TAGD_N_COUNT || value->kind == TAGD_N_SUM) && node->level->kind == TAGD_V_DECIMAL) {
+        tagd_i128 sum = tagd_window_sum(view, value->index, value->column);
+        tagd_i128 level = node->level->u.d;
+        sum *= value->kind == TAGD_N_COUNT ? TAGD_DECIMAL_ONE : 1;
+        *holds = tagd_val_outcome(node->op, (sum > level) - (sum < level));
+        return true;
+    }
+    if (value->kind == TAGD_N_SINCE && node->level->kind == TAGD_V_DURATION) {
+        const struct tagd_mark_state *mark = &view->profile->marks[value->index];
+        int64_t gone = view->now - mark->at, level = node->level->u.i;
+        *holds = mark->present && gone <= TAGD_DURATION_MAX && gone >= -TAGD_DURATION_MAX &&
+                 tagd_val_outcome(node->op, (gone > level) - (gone < level));
+        return true;
+    }
+    return false;
+}
+
+/* Without making a value of each operand, where it is one of the usual conditions. */
 bool tagd_holds(struct view *view, const struct tagd_node *node)
 {
+    bool holds;
+    if (node->value && shortly(view, node, &holds))
+        return holds;
+    if (node->kind == TAGD_N_LITERAL)
+        return node->literal.kind == TAGD_V_BOOL && node->literal.u.b;
+    if (node->kind == TAGD_N_AND)
+        return tagd_holds(view, node->a) && tagd_holds(view, node->b);
+    if (node->kind == TAGD_N_OR)
+        return tagd_holds(view, node->a) || tagd_holds(view, node->b);
     struct tagd_val val = tagd_eval(view, node);
     return val.kind == TAGD_V_BOOL && val.u.b;
 }

@@ -47,7 +47,7 @@ struct standing {
     struct tagd_review was_open;
 };
 
-/* One view of a profile at one instant. */
+/* One view of a profile at one instant. Sets are of dimensions' places in the order of evaluation. */
 struct view {
     const struct tagd_catalog *catalog;
     const struct tagd_profile *profile;
@@ -55,18 +55,34 @@ struct view {
     uint64_t stamp;          /* cursors with another one are stale */
     const struct view *base; /* fresh cursors are copied from there if they are good; may be NULL */
     struct cursor *cursors;  /* by window */
-    int32_t *tags;           /* by dimension, at now */
+    uint64_t *own;           /* set: what this view has evaluated; the other tags are the profile's */
+    int32_t *tags;           /* by dimension, of its own, at now */
     struct tagd_str *texts;  /* by dimension: a value's text at now; in scratch, or in the profile */
+    bool negative;           /* a part of a sum that was asked for is below 0 */
     char (*scratch)[VALUE_TEXT];
     struct standing *standings; /* by dimension; only those that are not plain are kept up */
     struct tagd_arena texts_arena;
-    bool proposes_none; /* an import: nobody would be told */
-    bool *evaluated;    /* by dimension: in the present step of a scan */
+    bool proposes_none;  /* an import: nobody would be told */
+    uint64_t *evaluated; /* set: in the present step of a scan */
     struct tagd_chase chase;
     int64_t *stable;    /* by dimension: the tag stands until just before */
     int64_t *decisions; /* that searches may still take; below 0 their answers are early */
     struct view *walk;  /* scratch of the same shape for looking ahead of now; NULL in a walk itself */
 };
+
+/* A dimension's tag at the view's instant, as far as it has been evaluated. */
+static inline int32_t tagd_view_tag(const struct view *view, uint32_t d)
+{
+    return tagd_set_has(view->own, view->catalog->dimensions[d].place) ? view->tags[d] : view->profile->tags[d].tag;
+}
+
+static inline struct tagd_str tagd_view_text(const struct view *view, const struct tagd_dimension *dimension,
+                                             uint32_t d, int32_t tag)
+{
+    if (!dimension->is_value)
+        return tagd_str_of(dimension->rules[tag].tag);
+    return tagd_set_has(view->own, dimension->place) ? view->texts[d] : tagd_text_str(&view->profile->tags[d].text);
+}
 
 struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node);
 /* True if the condition holds: neither false nor null. */
@@ -97,7 +113,17 @@ bool tagd_standing_holding(const struct view *view, uint32_t dimension, struct t
 
 /* Both not null, of comparable kinds: <0, 0, >0; and what a comparison makes of that. */
 int tagd_val_compare(struct tagd_val a, struct tagd_val b);
-bool tagd_val_outcome(enum tagd_node_kind kind, int order);
+static inline bool tagd_val_outcome(enum tagd_node_kind kind, int order)
+{
+    switch (kind) {
+    case TAGD_N_EQ: return order == 0;
+    case TAGD_N_NE: return order != 0;
+    case TAGD_N_LT: return order < 0;
+    case TAGD_N_LE: return order <= 0;
+    case TAGD_N_GT: return order > 0;
+    default: return order >= 0;
+    }
+}
 struct tagd_val tagd_val_arithmetic(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b);
 /* The same before it is cut to whole milliseconds or found too large; neither is null, no divisor is 0. */
 double tagd_val_raw(enum tagd_node_kind kind, struct tagd_val a, struct tagd_val b);
@@ -120,6 +146,15 @@ tagd_i128 tagd_window_sum(struct view *view, uint32_t window, uint32_t column);
 uint32_t tagd_window_distinct(struct view *view, uint32_t window);
 /* The entry of the most frequent value, of equals the one seen last; UINT32_MAX: none. */
 uint32_t tagd_window_top(struct view *view, uint32_t window);
+#define WALK_PANES_MAX 4000 /* of one look ahead; past it the answer is an early one */
+/* A count or a sum, of a window whose panes only add up. */
+static inline bool tagd_node_sums(const struct tagd_catalog *catalog, const struct tagd_node *node)
+{
+    return (node->kind == TAGD_N_COUNT || node->kind == TAGD_N_SUM) && catalog->windows[node->index].panes &&
+           catalog->stores[catalog->windows[node->index].store].sums;
+}
+/* Of such a node against a level: when the comparison turns as panes leave and enter; TAGD_NEVER: it doesn't. */
+int64_t tagd_window_crossing(struct view *view, const struct tagd_node *node, enum tagd_node_kind op, tagd_i128 level);
 /* The next instant at which a pane with events leaves or enters; TAGD_NEVER: none. */
 int64_t tagd_window_boundary(struct view *view, uint32_t window);
 

@@ -12,14 +12,6 @@
 #include <math.h>
 
 #define SEARCH_STEPS_MAX 4000 /* of one search; past it the answer is an early one */
-#define WALK_PANES_MAX 4000
-
-static const struct tagd_node *behind_metric(const struct tagd_catalog *catalog, const struct tagd_node *node)
-{
-    while (node->kind == TAGD_N_METRIC)
-        node = catalog->metrics[node->index].node;
-    return node;
-}
 
 /* ---- bounds over a stretch of time in which no window changes ---- */
 
@@ -213,7 +205,7 @@ static bool is_power_of_two(double v)
 static bool scaled_clock(struct view *view, const struct tagd_node *node, const struct tagd_node **clock,
                          double *factor)
 {
-    node = behind_metric(view->catalog, node);
+    node = tagd_behind_metric(view->catalog, node);
     *factor = 1;
     *clock = node;
     if (tagd_is_clock(node))
@@ -225,7 +217,7 @@ static bool scaled_clock(struct view *view, const struct tagd_node *node, const 
         constant = node->a;
         other = node->b;
     }
-    other = behind_metric(view->catalog, other);
+    other = tagd_behind_metric(view->catalog, other);
     if (constant->varies || !tagd_is_clock(other))
         return false;
     struct tagd_val val = tagd_eval(view, constant);
@@ -240,8 +232,8 @@ static bool scaled_clock(struct view *view, const struct tagd_node *node, const 
 /* Whether two expressions have one value at every instant of a stretch: the same operations on the same values. */
 static bool same_value(struct view *view, const struct tagd_node *a, const struct tagd_node *b)
 {
-    a = behind_metric(view->catalog, a);
-    b = behind_metric(view->catalog, b);
+    a = tagd_behind_metric(view->catalog, a);
+    b = tagd_behind_metric(view->catalog, b);
     if (!a->varies && !b->varies) {
         struct tagd_val x = tagd_eval(view, a), y = tagd_eval(view, b);
         return x.kind != TAGD_V_NULL && x.kind == y.kind && tagd_val_compare(x, y) == 0;
@@ -318,7 +310,7 @@ static int64_t boundary(struct view *view, const struct tagd_node *node)
 {
     if (!node || !node->timed)
         return TAGD_NEVER;
-    node = behind_metric(view->catalog, node);
+    node = tagd_behind_metric(view->catalog, node);
     if (tagd_is_clock(node))
         return TAGD_NEVER;
     if (!node->varies)
@@ -378,9 +370,9 @@ static enum verdict against(enum tagd_node_kind kind, struct tagd_val val, struc
 /* What an expression looks up, and that in turn; else itself. */
 static const struct tagd_node *behind_lookups(const struct tagd_catalog *catalog, const struct tagd_node *node)
 {
-    node = behind_metric(catalog, node);
+    node = tagd_behind_metric(catalog, node);
     while (node->kind == TAGD_N_LOOKUP)
-        node = behind_metric(catalog, node->a);
+        node = tagd_behind_metric(catalog, node->a);
     return node;
 }
 
@@ -487,17 +479,6 @@ static int64_t calendar_begin(const struct view *view, const struct tagd_node *n
     return ahead ? tagd_local_midnight(view->catalog, date) : TAGD_NEVER;
 }
 
-static enum tagd_node_kind mirrored(enum tagd_node_kind kind)
-{
-    switch (kind) {
-    case TAGD_N_LT: return TAGD_N_GT;
-    case TAGD_N_LE: return TAGD_N_GE;
-    case TAGD_N_GT: return TAGD_N_LT;
-    case TAGD_N_GE: return TAGD_N_LE;
-    default: return kind;
-    }
-}
-
 /* p_alive() against what is constant until its own next instant: it falls, so that a comparison turns once at most. */
 static int64_t alive_crossing(struct view *view, enum tagd_node_kind kind, const struct tagd_node *level)
 {
@@ -515,23 +496,22 @@ static int64_t alive_crossing(struct view *view, enum tagd_node_kind kind, const
 
 static int64_t stable_comparison(struct view *view, const struct tagd_node *node)
 {
-    const struct tagd_node *a = behind_metric(view->catalog, node->a), *b = behind_metric(view->catalog, node->b);
-    bool flipped = a->kind == TAGD_N_LITERAL;
-    const struct tagd_node *left = flipped ? b : a, *right = flipped ? a : b;
-    if (right->kind == TAGD_N_LITERAL && right->literal.kind == TAGD_V_NULL)
+    const struct tagd_node *value = node->value; /* NULL: no side is a literal */
+    if (value && node->level->kind == TAGD_V_NULL)
         return TAGD_NEVER;
-    enum tagd_node_kind kind = flipped ? mirrored(node->kind) : node->kind;
     if (node->a->decays)
         return alive_crossing(view, node->kind, node->b);
     if (node->b->decays)
-        return alive_crossing(view, mirrored(node->kind), node->a);
-    if (right->kind == TAGD_N_LITERAL && tagd_is_clock(left))
-        return clock_crossing(view, left, kind, right->literal.u.i);
-    if (right->kind == TAGD_N_LITERAL && tagd_node_calendar(left))
-        return calendar_crossing(view, kind, left, right->literal);
-    const struct tagd_node *inside = behind_lookups(view->catalog, left);
-    if (right->kind == TAGD_N_LITERAL && tagd_node_windowed(inside) && view->walk)
-        return window_crossing(view, kind, left, inside, right->literal);
+        return alive_crossing(view, tagd_mirrored(node->kind), node->a);
+    if (value && tagd_is_clock(value))
+        return clock_crossing(view, value, node->op, node->level->u.i);
+    if (value && tagd_node_calendar(value))
+        return calendar_crossing(view, node->op, value, *node->level);
+    if (value && view->walk && tagd_node_sums(view->catalog, value) && node->level->kind == TAGD_V_DECIMAL)
+        return tagd_window_crossing(view, value, node->op, node->level->u.d);
+    const struct tagd_node *inside = value ? behind_lookups(view->catalog, value) : NULL;
+    if (inside && tagd_node_windowed(inside) && view->walk)
+        return window_crossing(view, node->op, value, inside, *node->level);
     if (node->a->varies || node->b->varies)
         return search(view, node);
     return earlier(tagd_stable(view, node->a), tagd_stable(view, node->b));
@@ -575,7 +555,7 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node)
     case TAGD_N_NOT: return tagd_stable(view, node->a);
     case TAGD_N_IS_NULL:
     case TAGD_N_IS_NOT_NULL:
-        inner = behind_metric(view->catalog, node->a);
+        inner = tagd_behind_metric(view->catalog, node->a);
         if (node->a->decays)
             return TAGD_NEVER; /* events alone decide it */
         if (tagd_node_calendar(inner))

@@ -32,11 +32,15 @@ static void cursor_begin(struct view *view, uint32_t index, struct cursor *curso
     uint32_t n_columns = window->values ? 0 : view->catalog->stores[window->store].n_columns;
     uint32_t n_known = window->values ? view->profile->values[window->store].n_known : 0;
     bool copy = from && from->stamp == view->base->stamp && from->at <= pane;
+    uint32_t n, first;
+    const int64_t *panes = panes_of(view, window, &n);
+    for (first = copy ? 0 : n; first > 0 && panes[first - 1] > pane - window->panes; first--)
+        ;
     counts_grow(cursor, n_known);
     cursor->stamp = view->stamp;
     cursor->at = copy ? from->at : pane;
-    cursor->lo = copy ? from->lo : 0;
-    cursor->hi = copy ? from->hi : 0;
+    cursor->lo = copy ? from->lo : first;
+    cursor->hi = copy ? from->hi : first;
     cursor->distinct = copy ? from->distinct : 0;
     for (uint32_t c = 0; c < n_columns; c++) {
         cursor->sums[c] = copy ? from->sums[c] : 0;
@@ -107,6 +111,19 @@ static void best_leave(const struct pane_store *at, struct cursor *cursor, uint3
         best_enter(at, cursor, next, column);
 }
 
+/* Of a store whose panes only add up. */
+static void sums_enter(struct view *view, const struct pane_store *at, struct cursor *cursor, uint32_t to)
+{
+    uint32_t n_columns = at->store->n_columns;
+    const tagd_i128 *cells = &at->panes->cells[(size_t)cursor->hi * n_columns];
+    for (; cursor->hi < to; cursor->hi++, cells += n_columns) {
+        for (uint32_t c = 0; c < n_columns; c++) {
+            cursor->sums[c] += cells[c];
+            view->negative |= cells[c] < 0;
+        }
+    }
+}
+
 static void pane_enter(const struct pane_store *at, struct cursor *cursor, uint32_t i)
 {
     for (uint32_t c = 0; c < at->store->n_columns; c++) {
@@ -158,6 +175,12 @@ static const struct cursor *window_seek(struct view *view, uint32_t index)
     if (cursor->stamp != view->stamp || cursor->at > pane)
         cursor_begin(view, index, cursor, pane);
     cursor->at = pane;
+    if (at.store && at.store->sums) {
+        uint32_t to = cursor->hi;
+        while (to < n && panes[to] <= pane)
+            to++;
+        sums_enter(view, &at, cursor, to);
+    }
     for (; cursor->hi < n && panes[cursor->hi] <= pane; cursor->hi++) {
         if (window->values)
             value_enter(cursor, &seen[cursor->hi]);
@@ -200,6 +223,31 @@ int64_t tagd_window_boundary(struct view *view, uint32_t index)
     if (cursor->hi < n && panes[cursor->hi] < pane)
         pane = panes[cursor->hi];
     return pane == TAGD_NEVER ? TAGD_NEVER : tagd_grid_begin(grid, pane) + window->offset_ms;
+}
+
+int64_t tagd_window_crossing(struct view *view, const struct tagd_node *node, enum tagd_node_kind op, tagd_i128 level)
+{
+    const struct tagd_window *window = &view->catalog->windows[node->index];
+    const struct tagd_store *store = &view->catalog->stores[window->store];
+    const struct tagd_panes *panes = &view->profile->panes[window->store];
+    const struct cursor *cursor = window_seek(view, node->index);
+    tagd_i128 sum = cursor->sums[node->column], one = node->kind == TAGD_N_COUNT ? TAGD_DECIMAL_ONE : 1;
+    bool now = tagd_val_outcome(op, (sum * one > level) - (sum * one < level));
+    int64_t pane = TAGD_NEVER;
+    for (uint32_t lo = cursor->lo, hi = cursor->hi, i = 0; i < WALK_PANES_MAX; i++) {
+        pane = lo < hi ? panes->pane[lo] + window->panes : TAGD_NEVER;
+        if (hi < panes->n && panes->pane[hi] < pane)
+            pane = panes->pane[hi];
+        if (pane == TAGD_NEVER)
+            return TAGD_NEVER;
+        for (; hi < panes->n && panes->pane[hi] <= pane; hi++)
+            sum += panes->cells[(size_t)hi * store->n_columns + node->column];
+        for (; lo < hi && panes->pane[lo] <= pane - window->panes; lo++)
+            sum -= panes->cells[(size_t)lo * store->n_columns + node->column];
+        if (tagd_val_outcome(op, (sum * one > level) - (sum * one < level)) != now)
+            break;
+    }
+    return tagd_grid_begin(&store->grid, pane) + window->offset_ms;
 }
 
 uint32_t tagd_window_distinct(struct view *view, uint32_t index)

@@ -48,6 +48,10 @@ struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog)
     profile->attributes = tagd_xcalloc(catalog->n_attributes + 1, sizeof *profile->attributes);
     profile->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *profile->tags);
     profile->goals = tagd_xcalloc(catalog->n_goals + 1, sizeof *profile->goals);
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        profile->tags[i].hold.rule = profile->tags[i].hold.wanted = -1;
+        profile->tags[i].review.approved = -1;
+    }
     tagd_profile_clear(profile);
     return profile;
 }
@@ -103,6 +107,34 @@ static void values_clear(struct tagd_values *values)
     values->bytes = 0;
 }
 
+static void clear_assignments(struct tagd_profile *profile)
+{
+    for (uint32_t i = 0; profile->n_assignments > 0 && i < profile->catalog->n_dimensions; i++) {
+        struct tagd_assignment_state *state = &profile->tags[i].assignment;
+        *state = (struct tagd_assignment_state){.by = state->by, .reason = state->reason};
+        profile->tags[i].assigned = false;
+    }
+    profile->n_assignments = 0;
+}
+
+/* Of a dimension only what it can have: most have a tag and nothing else. */
+static void clear_tags(struct tagd_profile *profile)
+{
+    clear_assignments(profile);
+    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
+        const struct tagd_dimension *dimension = &profile->catalog->dimensions[i];
+        struct tagd_tag_state *state = &profile->tags[i];
+        state->tag = state->prev = -1;
+        state->at = 0;
+        state->changed = false;
+        if (dimension->holds_back)
+            state->hold = (struct tagd_hold){
+                .rule = -1, .wanted = -1, .rule_text = state->hold.rule_text, .wanted_text = state->hold.wanted_text};
+        if (dimension->assign == TAGD_ASSIGN_REVIEW)
+            state->review = (struct tagd_review){.approved = -1};
+    }
+}
+
 void tagd_profile_clear(struct tagd_profile *profile)
 {
     profile->exists = false;
@@ -119,19 +151,7 @@ void tagd_profile_clear(struct tagd_profile *profile)
         profile->marks[i].present = false;
     for (uint32_t i = 0; i < profile->catalog->n_attributes; i++)
         profile->attributes[i].updated = profile->attributes[i].present = false;
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        struct tagd_tag_state *state = &profile->tags[i];
-        const struct tagd_hold *hold = &state->hold;
-        const struct tagd_assignment_state *assignment = &state->assignment;
-        *state = (struct tagd_tag_state){
-            .tag = -1,
-            .prev = -1,
-            .text = state->text,
-            .prev_text = state->prev_text,
-            .hold = {.rule = -1, .wanted = -1, .rule_text = hold->rule_text, .wanted_text = hold->wanted_text},
-            .assignment = {.by = assignment->by, .reason = assignment->reason},
-            .review = {.approved = -1}};
-    }
+    clear_tags(profile);
     memset(profile->goals, 0, profile->catalog->n_goals * sizeof *profile->goals);
     profile->n_ids = 0;
 }
@@ -540,6 +560,7 @@ static void decode_assignments(struct tagd_profile *profile, struct tagd_reader 
         at += step;
         struct tagd_assignment_state *state = &profile->tags[at].assignment;
         state->known = true;
+        profile->n_assignments++;
         state->at = diff(profile->last, tagd_read_zigzag(reader));
         state->tag = decode_tag(reader, &catalog->dimensions[at], tagd_read_varint(reader), 1);
         state->until_ms = TAGD_NEVER;

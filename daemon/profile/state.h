@@ -118,6 +118,7 @@ struct tagd_profile {
     struct tagd_mark_state *marks;           /* by mark */
     struct tagd_attribute_state *attributes; /* by attribute */
     struct tagd_tag_state *tags;             /* by dimension */
+    uint32_t n_assignments;                  /* dimensions of which a person has spoken */
     struct tagd_goal_state *goals;           /* by goal */
     struct tagd_id *ids;                     /* in order of arrival */
     uint32_t n_ids, cap_ids;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef __int128 tagd_i128;
 
@@ -15,8 +16,14 @@ struct tagd_str {
     size_t n;
 };
 #define TAGD_STR(lit) ((struct tagd_str){(lit), sizeof(lit) - 1})
-struct tagd_str tagd_str_of(const char *z);
-bool tagd_str_eq(struct tagd_str a, struct tagd_str b);
+static inline struct tagd_str tagd_str_of(const char *z)
+{
+    return (struct tagd_str){z, strlen(z)};
+}
+static inline bool tagd_str_eq(struct tagd_str a, struct tagd_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
 /* Byte order, as memcmp, shorter first: <0, 0, >0. */
 int tagd_str_cmp(struct tagd_str a, struct tagd_str b);
 /* True if the bytes are well-formed UTF-8 (no surrogates, no overlong forms). NUL is well-formed. */
@@ -63,9 +70,27 @@ struct tagd_reader {
     const unsigned char *p, *end;
     bool bad;
 };
-uint64_t tagd_read_varint(struct tagd_reader *reader);
-int64_t tagd_read_zigzag(struct tagd_reader *reader);
-tagd_i128 tagd_read_zigzag128(struct tagd_reader *reader);
+uint64_t tagd_read_varint_long(struct tagd_reader *reader); /* of any length, as are: */
+tagd_i128 tagd_read_zigzag128_long(struct tagd_reader *reader);
+static inline uint64_t tagd_read_varint(struct tagd_reader *reader)
+{
+    if (reader->p < reader->end && *reader->p < 0x80 && !reader->bad)
+        return *reader->p++;
+    return tagd_read_varint_long(reader);
+}
+static inline int64_t tagd_read_zigzag(struct tagd_reader *reader)
+{
+    uint64_t u = tagd_read_varint(reader);
+    return (int64_t)((u >> 1) ^ (0 - (u & 1)));
+}
+static inline tagd_i128 tagd_read_zigzag128(struct tagd_reader *reader)
+{
+    if (reader->p < reader->end && *reader->p < 0x80 && !reader->bad) {
+        unsigned u = *reader->p++;
+        return (tagd_i128)(u >> 1) ^ -(tagd_i128)(u & 1);
+    }
+    return tagd_read_zigzag128_long(reader);
+}
 struct tagd_str tagd_read_bytes(struct tagd_reader *reader, size_t n); /* a view */
 
 /* ---- time: milliseconds since 1970-01-01T00:00:00Z ---- */
@@ -104,7 +129,10 @@ bool tagd_duration_parse(struct tagd_str text, int64_t *ms);
 /* A fixed offset from UTC, "+08:00" or "-03:30", at most 14 hours and 59 minutes -> what local time is ahead by, ms. */
 bool tagd_zone_parse(struct tagd_str text, int64_t *ms);
 /* Quotient rounded to minus infinity; b > 0. */
-int64_t tagd_floor_div(int64_t a, int64_t b);
+static inline int64_t tagd_floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
 
 /* ---- decimals: fixed-point, 4 places, so 1.5 is 15000 ---- */
 #define TAGD_DECIMAL_ONE 10000
