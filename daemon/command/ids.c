@@ -8,10 +8,11 @@ static void rehash(struct tagd_ids *ids)
     free(ids->slots);
     ids->slots = tagd_xcalloc(ids->n_slots, sizeof *ids->slots);
     for (uint32_t i = 0; i < ids->n; i++) {
-        uint32_t slot = (uint32_t)tagd_hash64(ids->ids[i]) & (ids->n_slots - 1);
-        while (ids->slots[slot])
+        uint64_t hash = tagd_hash64(ids->ids[i]);
+        uint32_t slot = (uint32_t)hash & (ids->n_slots - 1);
+        while (ids->slots[slot].place)
             slot = (slot + 1) & (ids->n_slots - 1);
-        ids->slots[slot] = i + 1;
+        ids->slots[slot] = (struct tagd_id_slot){(uint32_t)(hash >> 32), i + 1};
     }
 }
 
@@ -19,10 +20,12 @@ uint32_t tagd_ids_number(struct tagd_ids *ids, struct tagd_str id)
 {
     if (ids->n * 2 >= ids->n_slots)
         rehash(ids);
-    uint32_t slot = (uint32_t)tagd_hash64(id) & (ids->n_slots - 1);
-    while (ids->slots[slot]) {
-        if (tagd_str_eq(ids->ids[ids->slots[slot] - 1], id))
-            return ids->slots[slot] - 1;
+    uint64_t hash = tagd_hash64(id);
+    uint32_t slot = (uint32_t)hash & (ids->n_slots - 1);
+    while (ids->slots[slot].place) {
+        struct tagd_id_slot found = ids->slots[slot];
+        if (found.tag == (uint32_t)(hash >> 32) && tagd_str_eq(ids->ids[found.place - 1], id))
+            return found.place - 1;
         slot = (slot + 1) & (ids->n_slots - 1);
     }
     if (ids->n == ids->cap) {
@@ -30,7 +33,7 @@ uint32_t tagd_ids_number(struct tagd_ids *ids, struct tagd_str id)
         ids->ids = tagd_xrealloc(ids->ids, ids->cap * sizeof *ids->ids);
     }
     ids->ids[ids->n] = tagd_arena_copy(&ids->arena, id.p, id.n);
-    ids->slots[slot] = ++ids->n;
+    ids->slots[slot] = (struct tagd_id_slot){(uint32_t)(hash >> 32), ++ids->n};
     return ids->n - 1;
 }
 

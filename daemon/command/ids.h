@@ -4,11 +4,16 @@
 
 #include "tagd/base.h"
 
+struct tagd_id_slot {
+    uint32_t tag;   /* bits of the hash that don't say the slot */
+    uint32_t place; /* number + 1; 0: free */
+};
 struct tagd_ids { /* zeroed at first */
     struct tagd_arena arena;
     struct tagd_str *ids; /* by number */
     uint32_t n, cap;
-    uint32_t *slots, n_slots; /* open addressing, number + 1 */
+    struct tagd_id_slot *slots; /* open addressing */
+    uint32_t n_slots;
 };
 /* The id's number, from 0; a new one gets n, which grows. */
 uint32_t tagd_ids_number(struct tagd_ids *ids, struct tagd_str id);

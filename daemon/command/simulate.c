@@ -20,7 +20,8 @@
 #define OUT_BYTES (1 << 18) /* written out past it */
 
 struct customer {
-    struct tagd_buf bytes;
+    char *bytes;
+    uint32_t n, cap;
     int64_t armed; /* the earliest entry of the heap; TAGD_NEVER: none */
 };
 struct timer {
@@ -35,7 +36,8 @@ struct simulation {
     struct tagd_event_rules rules;
     struct tagd_emit emit;
     struct tagd_arena arena;
-    struct tagd_ids ids; /* of the customers, by index */
+    struct tagd_buf bytes; /* of the customer that is closed */
+    struct tagd_ids ids;   /* of the customers, by index */
     struct customer *customers;
     uint32_t n_customers, cap_customers;
     struct timer *heap;
@@ -128,22 +130,34 @@ static void open_customer(struct simulation *sim, uint32_t index)
     struct customer *customer = &sim->customers[index];
     struct tagd_error error;
     sim->subject = sim->ids.ids[index];
-    sim->began = customer->bytes.n == 0;
-    if (!customer->bytes.n) {
+    sim->began = customer->n == 0;
+    if (customer->n == 0) {
         tagd_profile_clear(sim->profile);
-    } else if (!tagd_profile_decode(sim->profile, (struct tagd_str){customer->bytes.p, customer->bytes.n}, &error)) {
+    } else if (!tagd_profile_decode(sim->profile, (struct tagd_str){customer->bytes, customer->n}, &error)) {
         fprintf(stderr, "tagd: bug: %s\n", error.text);
         exit(TAGD_EXIT_BUG);
     }
 }
 
+static void keep(struct customer *customer, const struct tagd_buf *bytes)
+{
+    if (bytes->n > customer->cap) {
+        customer->cap = (uint32_t)(bytes->n + bytes->n / 4);
+        free(customer->bytes);
+        customer->bytes = tagd_xmalloc(customer->cap);
+    }
+    memcpy(customer->bytes, bytes->p, bytes->n);
+    customer->n = (uint32_t)bytes->n;
+}
+
 static void close_customer(struct simulation *sim, uint32_t index)
 {
     struct customer *customer = &sim->customers[index];
-    customer->bytes.n = 0;
     if (!tagd_profile_exists(sim->profile))
         return;
-    tagd_profile_encode(sim->profile, &customer->bytes);
+    sim->bytes.n = 0;
+    tagd_profile_encode(sim->profile, &sim->bytes);
+    keep(customer, &sim->bytes);
     tagd_tally_customer(&sim->tally, sim->subject, sim->profile, sim->began);
     sim->tally.n_moves = 0; /* nobody asks for them */
     int64_t due = tagd_profile_due(sim->profile);
@@ -218,7 +232,8 @@ static void read_lines(struct simulation *sim, struct tagd_lines *lines)
 static void simulation_free(struct simulation *sim)
 {
     for (uint32_t i = 0; i < sim->n_customers; i++)
-        tagd_buf_free(&sim->customers[i].bytes);
+        free(sim->customers[i].bytes);
+    tagd_buf_free(&sim->bytes);
     free(sim->customers);
     free(sim->heap);
     tagd_buf_free(&sim->out);
@@ -269,7 +284,7 @@ static int write_report(struct simulation *sim, FILE *file, const struct tagd_po
     struct tagd_portrait *portrait =
         tagd_portrait_new(sim->catalog, &sim->tally.counts, &info, options->days, options->language);
     for (uint32_t i = 0; i < sim->n_customers && tagd_catalog_n_measures(sim->catalog) > 0; i++) {
-        if (!sim->customers[i].bytes.n)
+        if (sim->customers[i].n == 0)
             continue;
         open_customer(sim, i);
         tagd_engine_view(sim->engine, sim->profile, info.as_of_ms);

@@ -158,11 +158,12 @@ void tagd_profile_clear(struct tagd_profile *profile)
 
 /* ---- panes ---- */
 
-static void panes_grow(struct tagd_panes *panes, uint32_t n_columns)
+static void panes_reserve(struct tagd_panes *panes, uint32_t n, uint32_t n_columns)
 {
-    if (panes->n < panes->cap)
+    if (n <= panes->cap)
         return;
-    panes->cap = panes->cap ? panes->cap * 2 : 8;
+    while (panes->cap < n)
+        panes->cap = panes->cap ? panes->cap * 2 : 8;
     panes->pane = tagd_xrealloc(panes->pane, panes->cap * sizeof *panes->pane);
     panes->cells = tagd_xrealloc(panes->cells, (size_t)panes->cap * n_columns * sizeof *panes->cells);
 }
@@ -181,7 +182,7 @@ tagd_i128 *tagd_panes_at(struct tagd_panes *panes, int64_t pane, uint32_t n_colu
         tagd_panes_drop(panes, panes->pane[0], n_columns);
         i--;
     }
-    panes_grow(panes, n_columns);
+    panes_reserve(panes, panes->n + 1, n_columns);
     memmove(&panes->pane[i + 1], &panes->pane[i], (panes->n - i) * sizeof *panes->pane);
     memmove(&panes->cells[(size_t)(i + 1) * n_columns], &panes->cells[(size_t)i * n_columns],
             (size_t)(panes->n - i) * n_columns * sizeof *panes->cells);
@@ -251,6 +252,38 @@ static bool any_changed(const struct tagd_profile *profile)
     return any;
 }
 
+/* ---- numbers, written where room is reserved ---- */
+
+#define VARINT_BYTES 10 /* at most */
+#define VARINT128_BYTES 19
+
+static inline unsigned char *put(unsigned char *p, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        *p++ = (unsigned char)(v | 0x80);
+    *p++ = (unsigned char)v;
+    return p;
+}
+
+static inline unsigned char *put_128(unsigned char *p, tagd_i128 v)
+{
+    unsigned __int128 u = ((unsigned __int128)v << 1) ^ (v < 0 ? ~(unsigned __int128)0 : 0);
+    for (; u > UINT64_MAX; u >>= 7)
+        *p++ = (unsigned char)((unsigned)(u & 0x7F) | 0x80);
+    return put(p, (uint64_t)u);
+}
+
+static unsigned char *reserve(struct tagd_buf *out, size_t more)
+{
+    tagd_buf_reserve(out, more);
+    return (unsigned char *)out->p + out->n;
+}
+
+static void written(struct tagd_buf *out, const unsigned char *end)
+{
+    out->n = (size_t)(end - (unsigned char *)out->p);
+}
+
 static void encode_text(struct tagd_buf *out, const struct tagd_text *text)
 {
     if (!text)
@@ -269,19 +302,24 @@ static void encode_value(struct tagd_buf *out, enum tagd_field_type type, int64_
 
 static void encode_tags(const struct tagd_profile *profile, bool any, struct tagd_buf *out)
 {
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
+    const struct tagd_catalog *catalog = profile->catalog;
+    unsigned char *p = reserve(out, (size_t)catalog->n_dimensions * 3 * VARINT_BYTES);
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
         const struct tagd_tag_state *state = &profile->tags[i];
-        tagd_buf_add_varint(out, (uint64_t)(state->tag + 1));
+        p = put(p, (uint64_t)(state->tag + 1));
         if (!any)
             continue;
-        tagd_buf_add_varint(out, state->changed ? 1 + zigzag(diff(profile->last, state->at)) : 0);
+        p = put(p, state->changed ? 1 + zigzag(diff(profile->last, state->at)) : 0);
         if (state->changed)
-            tagd_buf_add_varint(out, (uint64_t)(state->prev + 1));
-        if (profile->catalog->dimensions[i].is_value) {
-            encode_text(out, state->tag < 0 ? NULL : &state->text);
-            encode_text(out, state->prev < 0 ? NULL : &state->prev_text);
-        }
+            p = put(p, (uint64_t)(state->prev + 1));
+        if (!catalog->dimensions[i].is_value)
+            continue;
+        written(out, p);
+        encode_text(out, state->tag < 0 ? NULL : &state->text);
+        encode_text(out, state->prev < 0 ? NULL : &state->prev_text);
+        p = reserve(out, (size_t)(catalog->n_dimensions - i) * 3 * VARINT_BYTES);
     }
+    written(out, p);
 }
 
 /* Other than TAG, whose revision stands apart. */
@@ -373,20 +411,26 @@ static void encode_standings(const struct tagd_profile *profile, struct tagd_buf
         encode_goal(profile, &profile->goals[i], out);
 }
 
+static unsigned char *put_pane(unsigned char *p, const struct tagd_panes *panes, uint32_t i, uint32_t n_columns)
+{
+    p = put(p, i ? (uint64_t)(panes->pane[i] - panes->pane[i - 1]) : zigzag(panes->pane[0]));
+    const tagd_i128 *cells = &panes->cells[(size_t)i * n_columns];
+    for (uint32_t c = 0; c < n_columns; c++)
+        p = put_128(p, cells[c]);
+    return p;
+}
+
 static void encode_panes(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
         const struct tagd_panes *panes = &profile->panes[i];
         uint32_t n_columns = profile->catalog->stores[i].n_columns;
-        tagd_buf_add_varint(out, panes->n);
-        for (uint32_t j = 0; j < panes->n; j++) {
-            if (j == 0)
-                tagd_buf_add_zigzag(out, panes->pane[0]);
-            else
-                tagd_buf_add_varint(out, (uint64_t)(panes->pane[j] - panes->pane[j - 1]));
-            for (uint32_t c = 0; c < n_columns; c++)
-                tagd_buf_add_zigzag128(out, panes->cells[(size_t)j * n_columns + c]);
-        }
+        unsigned char *p =
+            reserve(out, VARINT_BYTES + (size_t)panes->n * (VARINT_BYTES + n_columns * (size_t)VARINT128_BYTES));
+        p = put(p, panes->n);
+        for (uint32_t j = 0; j < panes->n; j++)
+            p = put_pane(p, panes, j, n_columns);
+        written(out, p);
     }
 }
 
@@ -424,6 +468,17 @@ static void encode_values(const struct tagd_profile *profile, uint32_t index, st
     }
 }
 
+static void encode_marks(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    for (uint32_t i = 0; i < catalog->n_marks; i++) {
+        const struct tagd_mark_state *mark = &profile->marks[i];
+        tagd_buf_add_varint(out, mark->present ? 1 + zigzag(diff(profile->last, mark->at)) : 0);
+        if (mark->present && tagd_mark_has_value(&catalog->marks[i]))
+            encode_value(out, catalog->marks[i].field_type, mark->i, &mark->s);
+    }
+}
+
 static void encode_attributes(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     for (uint32_t i = 0; i < profile->catalog->n_attributes; i++) {
@@ -454,12 +509,7 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
     encode_panes(profile, out);
     for (uint32_t i = 0; i < catalog->n_value_stores; i++)
         encode_values(profile, i, out);
-    for (uint32_t i = 0; i < catalog->n_marks; i++) {
-        const struct tagd_mark_state *mark = &profile->marks[i];
-        tagd_buf_add_varint(out, mark->present ? 1 + zigzag(diff(profile->last, mark->at)) : 0);
-        if (mark->present && tagd_mark_has_value(&catalog->marks[i]))
-            encode_value(out, catalog->marks[i].field_type, mark->i, &mark->s);
-    }
+    encode_marks(profile, out);
     encode_attributes(profile, out);
     tagd_buf_add_varint(out, profile->n_ids);
     for (uint32_t i = 0; i < profile->n_ids; i++) {
@@ -486,8 +536,17 @@ static void decode_value(struct tagd_reader *reader, enum tagd_field_type type, 
         *i = tagd_read_zigzag(reader);
 }
 
-static void decode_tags(struct tagd_profile *profile, bool any, struct tagd_reader *reader)
+static void decode_tag_texts(struct tagd_tag_state *state, struct tagd_reader *reader)
 {
+    if (state->tag >= 0)
+        decode_text(reader, &state->text);
+    if (state->prev >= 0)
+        decode_text(reader, &state->prev_text);
+}
+
+static void decode_tags(struct tagd_profile *profile, bool any, struct tagd_reader *from)
+{
+    struct tagd_reader copy = *from, *reader = &copy;
     for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
         struct tagd_tag_state *state = &profile->tags[i];
         uint64_t n = profile->catalog->dimensions[i].n_rules, tag = tagd_read_varint(reader), prev = 0;
@@ -501,11 +560,13 @@ static void decode_tags(struct tagd_profile *profile, bool any, struct tagd_read
         reader->bad = reader->bad || tag > n || prev > n;
         state->tag = reader->bad ? -1 : (int32_t)tag - 1;
         state->prev = reader->bad ? -1 : (int32_t)prev - 1;
-        if (profile->catalog->dimensions[i].is_value && state->tag >= 0)
-            decode_text(reader, &state->text);
-        if (profile->catalog->dimensions[i].is_value && state->prev >= 0)
-            decode_text(reader, &state->prev_text);
+        if (profile->catalog->dimensions[i].is_value) {
+            *from = copy;
+            decode_tag_texts(state, from);
+            copy = *from;
+        }
     }
+    *from = copy;
 }
 
 /* A tag's number + base; past the dimension's tags: damaged. */
@@ -617,24 +678,34 @@ static void decode_standings(struct tagd_profile *profile, struct tagd_reader *r
         decode_goal(profile, &profile->goals[i], reader);
 }
 
-static void decode_panes(struct tagd_profile *profile, struct tagd_reader *reader)
+static void decode_pane(struct tagd_panes *panes, uint32_t n_columns, struct tagd_reader *reader)
 {
+    uint32_t j = panes->n;
+    uint64_t step = j ? tagd_read_varint(reader) : 0;
+    int64_t pane = j ? plus(panes->pane[j - 1], (int64_t)step) : tagd_read_zigzag(reader);
+    reader->bad = reader->bad || (j && (step == 0 || step > INT64_MAX || pane <= panes->pane[j - 1]));
+    panes->pane[j] = pane;
+    tagd_i128 *cells = &panes->cells[(size_t)j * n_columns];
+    for (uint32_t c = 0; c < n_columns; c++)
+        cells[c] = tagd_read_zigzag128(reader);
+    panes->n = j + 1;
+}
+
+static void decode_panes(struct tagd_profile *profile, struct tagd_reader *from)
+{
+    struct tagd_reader reader = *from;
     for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
         struct tagd_panes *panes = &profile->panes[i];
         uint32_t n_columns = profile->catalog->stores[i].n_columns;
-        uint64_t n = tagd_read_varint(reader);
-        reader->bad = reader->bad || n > TAGD_PROFILE_PANES_MAX;
-        for (uint64_t j = 0; j < n && !reader->bad; j++) {
-            panes_grow(panes, n_columns);
-            uint64_t step = j ? tagd_read_varint(reader) : 0;
-            reader->bad = reader->bad || (j && (step == 0 || step > INT64_MAX));
-            panes->pane[j] = j ? plus(panes->pane[j - 1], (int64_t)step) : tagd_read_zigzag(reader);
-            reader->bad = reader->bad || (j && panes->pane[j] <= panes->pane[j - 1]);
-            for (uint32_t c = 0; c < n_columns; c++)
-                panes->cells[(size_t)j * n_columns + c] = tagd_read_zigzag128(reader);
-            panes->n = (uint32_t)j + 1;
-        }
+        uint64_t n = tagd_read_varint(&reader);
+        reader.bad = reader.bad || n > TAGD_PROFILE_PANES_MAX || n > (uint64_t)(reader.end - reader.p);
+        if (reader.bad)
+            break;
+        panes_reserve(panes, (uint32_t)n, n_columns);
+        while (panes->n < n && !reader.bad)
+            decode_pane(panes, n_columns, &reader);
     }
+    *from = reader;
 }
 
 /* The different values: each takes the next number. */

@@ -72,11 +72,15 @@ struct tagd_reader {
 };
 uint64_t tagd_read_varint_long(struct tagd_reader *reader); /* of any length, as are: */
 tagd_i128 tagd_read_zigzag128_long(struct tagd_reader *reader);
+/* A reader of which only these know stays in registers. */
 static inline uint64_t tagd_read_varint(struct tagd_reader *reader)
 {
     if (reader->p < reader->end && *reader->p < 0x80 && !reader->bad)
         return *reader->p++;
-    return tagd_read_varint_long(reader);
+    struct tagd_reader at = *reader;
+    uint64_t v = tagd_read_varint_long(&at);
+    *reader = at;
+    return v;
 }
 static inline int64_t tagd_read_zigzag(struct tagd_reader *reader)
 {
@@ -89,7 +93,10 @@ static inline tagd_i128 tagd_read_zigzag128(struct tagd_reader *reader)
         unsigned u = *reader->p++;
         return (tagd_i128)(u >> 1) ^ -(tagd_i128)(u & 1);
     }
-    return tagd_read_zigzag128_long(reader);
+    struct tagd_reader at = *reader;
+    tagd_i128 v = tagd_read_zigzag128_long(&at);
+    *reader = at;
+    return v;
 }
 struct tagd_str tagd_read_bytes(struct tagd_reader *reader, size_t n); /* a view */
 
