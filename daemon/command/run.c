@@ -374,6 +374,7 @@ static struct tagd_worker *make_worker(struct run *run, struct run_worker *worke
         .begins_at_end = config->start_latest,
         .batch_events_max = config->batch_events,
         .batch_bytes_max = config->batch_bytes,
+        .cache_bytes_max = config->cache_bytes,
         .note = worker_note,
         .note_to = worker,
     };

@@ -688,6 +688,11 @@ static bool config_batch_bytes(struct reader *reader, const cJSON *node, void *i
                      &((struct tagd_config *)into)->batch_bytes);
 }
 
+static bool config_cache_bytes(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_size(reader, node, 0, TAGD_CACHE_BYTES_MAX, &((struct tagd_config *)into)->cache_bytes);
+}
+
 static bool config_junk_subjects(struct reader *reader, const cJSON *node, void *into)
 {
     struct tagd_config *config = into;
@@ -733,6 +738,7 @@ static void set_defaults(struct tagd_config *config, const char *default_instanc
     config->max_event_bytes = TAGD_EVENT_BYTES_MAX;
     config->batch_events = TAGD_BATCH_EVENTS_DEFAULT;
     config->batch_bytes = TAGD_BATCH_BYTES_DEFAULT;
+    config->cache_bytes = TAGD_CACHE_BYTES_DEFAULT;
     config->junk_subjects =
         tagd_arena_zalloc(&config->arena, (tagd_n_junk_subjects + 1) * sizeof(*config->junk_subjects));
     for (; config->n_junk_subjects < tagd_n_junk_subjects; config->n_junk_subjects++)
@@ -765,6 +771,7 @@ struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t
         {"junk_subjects", config_junk_subjects, false},
         {"batch_events", config_batch_events, false},
         {"batch_bytes", config_batch_bytes, false},
+        {"cache_bytes", config_cache_bytes, false},
     };
     if (n > TAGD_CONFIG_BYTES_MAX) {
         tagd_fail(error, "%s: has %zu bytes, at most %d are possible; is this the right file?", name, n,

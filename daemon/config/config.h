@@ -42,6 +42,8 @@
 #define TAGD_BATCH_BYTES_DEFAULT (8 * 1024 * 1024)
 #define TAGD_BATCH_BYTES_LEAST 65536
 #define TAGD_BATCH_BYTES_MAX (1024 * 1024 * 1024)
+#define TAGD_CACHE_BYTES_DEFAULT (64 * 1024 * 1024)
+#define TAGD_CACHE_BYTES_MAX 68719476736 /* 64 GiB */
 
 /* A librdkafka property as the user wrote it. Those that the guarantees rest on are refused (config.c has the list). */
 struct tagd_property {
@@ -86,7 +88,7 @@ struct tagd_config {
     const char *http_host; /* NULL: no HTTP */
     int http_port;         /* 0: a free one */
     int64_t past_ms, future_ms;
-    size_t max_event_bytes, batch_events, batch_bytes;
+    size_t max_event_bytes, batch_events, batch_bytes, cache_bytes;
     struct tagd_str *junk_subjects;
     size_t n_junk_subjects;
 };

@@ -891,14 +891,16 @@ static void do_load(struct tagd_redis *redis, struct tagd_op *op)
     op->u.load.n_settle = 0;
     op->u.load.walk = NULL;
     op->u.load.n_walk = 0;
+    size_t n_unknown = 0;
     for (size_t i = 0; i < op->u.load.n_items; i++)
-        items[i] = &op->u.load.items[i];
-    ask_profiles(redis, op->shard, items, op->u.load.n_items);
+        if (!op->u.load.items[i].known)
+            items[n_unknown++] = &op->u.load.items[i];
+    ask_profiles(redis, op->shard, items, n_unknown);
     if (with_due)
         ask_due(redis, op);
     if (redis->n_out > 0) {
         send_commands(redis);
-        ok = take_values(redis, op, items, op->u.load.n_items, PROFILE);
+        ok = take_values(redis, op, items, n_unknown, PROFILE);
     }
     if (with_due && redis->context != NULL) {
         due = receive(redis, &op->error);

@@ -208,7 +208,21 @@ static bool is_applied(const struct tagd_batch *batch, const struct tagd_batch_i
            !is_history(batch, event);
 }
 
-void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
+/* Asks for a customer's profile, unless it is known. */
+static struct tagd_load_item load_of(const struct tagd_batch *batch, const struct tagd_shard_context *context,
+                                     struct tagd_str customer)
+{
+    struct tagd_load_item item = {.customer = customer};
+    if (context->cache == NULL)
+        return item;
+    item.bytes = tagd_cache_get(context->cache, batch->shard->number, batch->shard->fence, customer);
+    item.known = item.bytes.p != NULL;
+    TAGD_COUNT(context->stats, cache_hits, item.known);
+    TAGD_COUNT(context->stats, cache_misses, !item.known);
+    return item;
+}
+
+void tagd_batch_load(struct tagd_batch *batch, const struct tagd_shard_context *context, struct tagd_op *op)
 {
     clear_slots(batch, batch->n_items + TAGD_DUE_MAX);
     for (uint32_t i = 0; i < batch->n_items; i++) {
@@ -227,7 +241,7 @@ void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op)
         batch->loads = tagd_xmalloc(batch->cap_loads * sizeof(*batch->loads));
     }
     for (size_t i = 0; i < batch->n_customers; i++)
-        batch->loads[i] = (struct tagd_load_item){.customer = batch->customers[i].id};
+        batch->loads[i] = load_of(batch, context, batch->customers[i].id);
     bool due = batch->shard->next_due_ms <= batch->watermark_ms && batch->watermark_ms != INT64_MIN;
     op->kind = TAGD_OP_LOAD;
     op->shard = batch->shard->number;
@@ -750,6 +764,18 @@ static void count_told(const struct tagd_batch_told_of *n, struct tagd_worker_st
         TAGD_COUNT(stats, proposals[status], n->proposals[status]);
 }
 
+static void keep_profiles(const struct tagd_shard *shard, const struct tagd_shard_writes *writes,
+                          struct tagd_shard_context *context)
+{
+    if (context->cache == NULL)
+        return;
+    for (size_t i = 0; i < writes->n_profiles; i++)
+        tagd_cache_put(context->cache, shard->number, shard->fence, writes->profiles[i].customer,
+                       writes->profiles[i].bytes);
+    __atomic_store_n(&context->stats->cache_bytes, tagd_cache_bytes(context->cache), __ATOMIC_RELAXED);
+    __atomic_store_n(&context->stats->cache_customers, tagd_cache_customers(context->cache), __ATOMIC_RELAXED);
+}
+
 void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writes *writes,
                           struct tagd_shard_context *context)
 {
@@ -759,6 +785,7 @@ void tagd_batch_committed(struct tagd_batch *batch, const struct tagd_shard_writ
     shard->watermark_ms = batch->watermark_ms;
     shard->latest_ms = batch->latest_ms;
     shard->next_due_ms = batch->next_due_ms;
+    keep_profiles(shard, writes, context);
     if (batch->muted) {
         count_repair(batch, context);
         return;

@@ -4,6 +4,7 @@
 #define TAGD_SHARD_SHARD_H
 
 #include "population/population.h"
+#include "shard/cache.h"
 #include "tagd/emit.h"
 #include "tagd/engine.h"
 #include "tagd/port.h"
@@ -68,7 +69,8 @@ struct tagd_shard_context {
     struct tagd_emit emit;
     struct tagd_worker_stats *stats;
     struct tagd_members *members;
-    struct tagd_flow *flow; /* NULL: nobody asks */
+    struct tagd_flow *flow;   /* NULL: nobody asks */
+    struct tagd_cache *cache; /* NULL: none */
 };
 
 #define TAGD_COUNT(stats, field, by)                                                                                   \
@@ -150,7 +152,7 @@ void tagd_batch_begin(struct tagd_batch *batch, struct tagd_shard *shard);
 void tagd_batch_add(struct tagd_batch *batch, const struct tagd_record *record, const struct tagd_event *event,
                     int64_t watermark_ms);
 /* Fills a LOAD: the customers of the items, and those whose timers are due at the batch's watermark. */
-void tagd_batch_load(struct tagd_batch *batch, struct tagd_op *op);
+void tagd_batch_load(struct tagd_batch *batch, const struct tagd_shard_context *context, struct tagd_op *op);
 /* After the LOAD: runs the engine, makes writes, outputs and the outbox entry. Memory: op->arena, until the batch is
  * over. False: a stored profile can't be read, or a repair finds that history is missing. */
 bool tagd_batch_apply(struct tagd_batch *batch, struct tagd_shard_context *context, struct tagd_op *op,

@@ -242,7 +242,7 @@ static enum tagd_import_result step(struct tagd_import *import, struct lane *lan
     struct tagd_batch *batch = &lane->batch;
     struct tagd_op load = {.kind = TAGD_OP_LOAD};
     tagd_arena_reset(&import->arena);
-    tagd_batch_load(batch, &load);
+    tagd_batch_load(batch, &import->context, &load);
     carry_out(import, &load);
     if (load.status != TAGD_DONE)
         return result_of(&load, error);

@@ -883,7 +883,7 @@ static bool begin_batch(struct tagd_worker *worker)
     tagd_arena_reset(&worker->arena);
     worker->context.emit.recorded_ms = now.wall_ms;
     for (size_t i = 0; i < worker->n_batch; i++) {
-        tagd_batch_load(&worker->batch[i]->batch, &worker->batch[i]->load);
+        tagd_batch_load(&worker->batch[i]->batch, &worker->context, &worker->batch[i]->load);
         submit(worker, &worker->batch[i]->load);
     }
     worker->n_tried = 0;
@@ -1391,6 +1391,7 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
     worker->context.profile = tagd_profile_new(config->catalog);
     worker->context.members = tagd_members_new(config->catalog);
     worker->context.flow = tagd_flow_new(config->catalog);
+    worker->context.cache = config->cache_bytes_max == 0 ? NULL : tagd_cache_new(config->cache_bytes_max);
     worker->context.emit = (struct tagd_emit){config->catalog, config->group, config->carry, 0, false};
     worker->stats.watermark_min_ms = INT64_MIN;
     return worker;
@@ -1420,6 +1421,7 @@ void tagd_worker_free(struct tagd_worker *worker)
     tagd_arena_free(&worker->arena);
     tagd_counts_free(&worker->takeover.counts);
     tagd_flow_free(worker->context.flow);
+    tagd_cache_free(worker->context.cache);
     tagd_members_free(worker->context.members);
     tagd_profile_free(worker->context.profile);
     tagd_engine_free(worker->context.engine);

@@ -188,6 +188,7 @@ struct tagd_shard_outputs { /* PUBLISH, SEND, OFFSETS: one shard's share */
 struct tagd_load_item {
     struct tagd_str customer;
     struct tagd_str bytes; /* result; n = 0: not there */
+    bool known;            /* of items: bytes are known already, the store isn't asked for them */
     struct tagd_str told;  /* result, if asked for; n = 0: none */
 };
 

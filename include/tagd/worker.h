@@ -25,6 +25,7 @@ struct tagd_worker_config {
     bool rebuild;       /* a shard whose state Redis has lost is made again from the topics' beginnings */
     bool begins_at_end; /* new shards begin at the topics' ends: such a state can't be made again */
     size_t batch_events_max, batch_bytes_max; /* e.g. 10,000 and 8 MiB */
+    size_t cache_bytes_max;                   /* of profiles kept in memory; 0: none are */
     /* What on-call may want to read, a sentence; may be NULL. */
     void (*note)(void *to, const char *text);
     void *note_to;
@@ -52,6 +53,8 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
     uint64_t populations_counted;      /* shards whose customers were counted anew */
     uint64_t audits, audit_mismatches; /* comparisons of a running shard with Kafka's committed batch and the store's */
     uint64_t trials;                   /* records tried out first, since an earlier owner died */
+    uint64_t cache_hits, cache_misses; /* customers whose profiles were in memory, and who were read from the store */
+    uint64_t cache_bytes, cache_customers; /* gauges */
     uint64_t undeclared_attributes;
     uint64_t limit_panes, limit_values, limit_dedupe_ids, limit_chases;
     uint64_t shards_running;   /* gauge */

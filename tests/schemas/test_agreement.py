@@ -377,6 +377,10 @@ CONFIGS = [
     ("a million and one", "/batch_events", 1000001, False),
     ("the smallest batch", "/batch_bytes", 65536, True),
     ("a smaller one", "/batch_bytes", 65535, False),
+    ("no cache", "/cache_bytes", 0, True),
+    ("less than none", "/cache_bytes", -1, False),
+    ("64 GiB of cache", "/cache_bytes", 68719476736, True),
+    ("and a byte", "/cache_bytes", 68719476737, False),
     *[(why, "/sources/0/map", {k: v for k, v in {**MAP, **change}.items() if v is not GONE}, accepted) for why, change, accepted in (
         ("a map", {}, True),
         ("a map with data as a whole", {"data": "/payload"}, True),

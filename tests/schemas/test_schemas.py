@@ -191,7 +191,8 @@ def test_limits_and_defaults_of_the_configuration_are_those_of_the_header():
     ranges = {"workers": (1, c["TAGD_WORKERS_MAX"], 1),
               "max_event_bytes": (c["TAGD_EVENT_BYTES_LEAST"], c["TAGD_EVENT_BYTES_MOST"], c["TAGD_EVENT_BYTES_MAX"]),
               "batch_events": (1, c["TAGD_BATCH_EVENTS_MAX"], c["TAGD_BATCH_EVENTS_DEFAULT"]),
-              "batch_bytes": (c["TAGD_BATCH_BYTES_LEAST"], c["TAGD_BATCH_BYTES_MAX"], c["TAGD_BATCH_BYTES_DEFAULT"])}
+              "batch_bytes": (c["TAGD_BATCH_BYTES_LEAST"], c["TAGD_BATCH_BYTES_MAX"], c["TAGD_BATCH_BYTES_DEFAULT"]),
+              "cache_bytes": (0, c["TAGD_CACHE_BYTES_MAX"], c["TAGD_CACHE_BYTES_DEFAULT"])}
     for key, (least, most, default) in ranges.items():
         number = p[key]["anyOf"][0]
         assert (number["minimum"], number["maximum"], p[key]["default"]) == (least, most, default), key

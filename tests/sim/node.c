@@ -447,6 +447,7 @@ static struct tagd_worker_config config_of(struct sim_node *node)
 {
     static const char *const topics[SIM_TOPICS] = {"first", "second"};
     static const enum tagd_partitioner partitioners[SIM_TOPICS] = {TAGD_NO_PARTITIONER, TAGD_NO_PARTITIONER};
+    static const size_t caches[] = {0, SIM_CACHE_SMALL, 1 << 20};
     const struct sim_plan *plan = &node->sim->plan;
     enum sim_wrong wrong = node->sim->processes[node->process].wrong;
     const struct tagd_catalog *catalog = wrong == SIM_OTHER_CATALOG ? sim_other_catalog(plan->catalog) : plan->catalog;
@@ -477,6 +478,7 @@ static struct tagd_worker_config config_of(struct sim_node *node)
         .rebuild = plan->rebuild && !at_least_once,
         .batch_events_max = plan->batch_events_max,
         .batch_bytes_max = 1 << 20,
+        .cache_bytes_max = caches[plan->events_end_ms % 3],
         .note = on_note,
         .note_to = node};
 }
@@ -525,6 +527,8 @@ static void count(struct sim *sim, const struct sim_node *node)
     coverage->audits += stats->audits;
     coverage->audit_mismatches += stats->audit_mismatches;
     coverage->trials += stats->trials;
+    coverage->cache_hits += stats->cache_hits;
+    coverage->cache_misses += stats->cache_misses;
     if (stats->audit_mismatches > 0 && !store_changed(sim) && !sim->happened[SIM_EXPIRE] && !sim->happened[SIM_RESET])
         sim_fail(sim, "%s: an audit found a mismatch", node->owner);
 }

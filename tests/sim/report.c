@@ -94,6 +94,8 @@ static void report_rows(const struct sim_coverage *coverage, struct least *least
     must(least, "take-over", "repairs begun", coverage->repairs_begun);
     must(least, "take-over", "repairs ended", coverage->repairs);
     must(least, "take-over", "customers counted anew", coverage->counts_anew);
+    must(least, "cache", "profiles found there", coverage->cache_hits);
+    must(least, "cache", "profiles read from the store", coverage->cache_misses);
     printf("  refused, each for a fault of its own\n");
     for (unsigned i = 0; i < SIM_REASONS; i++)
         must(least, "refused", sim_reasons[i], coverage->refusals[i]);

@@ -461,7 +461,7 @@ struct sim_coverage {
     uint64_t refusals[SIM_REASONS]; /* by what is said */
     uint64_t mended[SIM_MENDED];    /* the same, and then somebody put it right */
     uint64_t poisoned[SIM_KILLS_SOMETIMES + 1], deaths[SIM_KILLS_SOMETIMES + 1], condemned;
-    uint64_t gaps, repairs_begun, repairs, audits, audit_mismatches, trials;
+    uint64_t gaps, repairs_begun, repairs, audits, audit_mismatches, trials, cache_hits, cache_misses;
     uint64_t changes[TAGD_KINDS], differences[TAGD_KINDS], ends[TAGD_PROPOSAL_EXPIRED + 1];
     uint64_t letters, view_checks, commits, submits, steps, stages, lost, revoked, assigned, timeouts, taints;
     uint64_t counts_anew, population_checks;
@@ -480,6 +480,7 @@ struct sim_options {
     int64_t crash_gone_ms; /* and is back after so long */
 };
 
+#define SIM_CACHE_SMALL (17 * 1024) /* a few customers, beside the table */
 #define SIM_TRACE_LINES 48
 struct sim {
     struct sim_options options;

@@ -116,7 +116,8 @@ void sim_store_load(struct sim *sim, struct tagd_op *op)
     const struct sim_store_shard *shard = &sim->store.shards[op->shard];
     for (size_t i = 0; i < op->u.load.n_items; i++) {
         int customer = sim_customer_of(op->u.load.items[i].customer);
-        op->u.load.items[i].bytes = customer < 0 ? (struct tagd_str){NULL, 0} : shard->customers[customer].bytes;
+        if (!op->u.load.items[i].known)
+            op->u.load.items[i].bytes = customer < 0 ? (struct tagd_str){NULL, 0} : shard->customers[customer].bytes;
         if (op->u.load.with_told)
             op->u.load.items[i].told = customer < 0 ? (struct tagd_str){NULL, 0} : shard->customers[customer].told;
     }

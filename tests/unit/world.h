@@ -203,7 +203,7 @@ static inline void world_load_told(const struct world *world, struct world_shard
         const struct world_customer *customer = &shard->customers[i];
         if (customer->told.n > 0 && op->u.load.n_settle < most)
             op->u.load.settle[op->u.load.n_settle++] =
-                (struct tagd_load_item){customer->id, customer->bytes, customer->told};
+                (struct tagd_load_item){.customer = customer->id, .bytes = customer->bytes, .told = customer->told};
     }
 }
 
@@ -222,6 +222,8 @@ static inline void world_load(const struct world *world, struct world_shard *sha
     size_t due_most = world->due_most != 0 ? world->due_most : op->u.load.due_max;
     for (size_t i = 0; i < op->u.load.n_items; i++) {
         const struct world_customer *known = world_customer(shard, op->u.load.items[i].customer);
+        if (op->u.load.items[i].known)
+            continue;
         op->u.load.items[i].bytes = known == NULL ? (struct tagd_str){NULL, 0} : known->bytes;
     }
     op->u.load.n_due = 0;
@@ -232,8 +234,10 @@ static inline void world_load(const struct world *world, struct world_shard *sha
     for (size_t i = 0; i < shard->n_customers; i++) {
         const struct world_customer *customer = &shard->customers[i];
         if (customer->due_ms <= op->u.load.due_to_ms && op->u.load.n_due < due_most)
-            op->u.load.due[op->u.load.n_due++] = (struct tagd_load_item){
-                customer->id, customer->bytes, op->u.load.with_told ? customer->told : (struct tagd_str){NULL, 0}};
+            op->u.load.due[op->u.load.n_due++] =
+                (struct tagd_load_item){.customer = customer->id,
+                                        .bytes = customer->bytes,
+                                        .told = op->u.load.with_told ? customer->told : (struct tagd_str){NULL, 0}};
         else if (customer->due_ms < op->u.load.next_due_ms)
             op->u.load.next_due_ms = customer->due_ms;
     }
@@ -931,6 +935,7 @@ static inline struct tagd_worker_config world_config(struct world *world, const 
                                        .horizon_ms = 400 * (int64_t)TAGD_MS_DAY,
                                        .batch_events_max = 1000,
                                        .batch_bytes_max = 1 << 20,
+                                       .cache_bytes_max = 1 << 20,
                                        .note = world_note,
                                        .note_to = world};
 }
