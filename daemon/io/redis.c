@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #define CONNECT_TIMEOUT_MS 2000
@@ -17,7 +18,9 @@
 #define RECONNECT_PAUSE_MS 200
 #define EXEC_TRIES_MAX 5
 #define LOAD_KEYS_MAX 1000 /* keys of one MGET */
-#define POPULATION "pop"   /* key of its form; its sets have ":" and their name behind it */
+#define MSET_KEYS_MAX 1000 /* keys of one MSET, members of one ZADD */
+#define READ_BYTES (128 * 1024)
+#define POPULATION "pop" /* key of its form; its sets have ":" and their name behind it */
 
 struct shard_state {
     uint64_t serial;                 /* of the connection its fence was taken on; 0: none */
@@ -32,22 +35,23 @@ struct tagd_redis {
     uint64_t serial; /* of the connection, from 1 */
     int64_t retry_ms;
     bool warned_aof;
-    bool demoted;        /* an answer said so: the connection is left after the operation */
-    struct tagd_buf out; /* commands not sent yet */
-    size_t n_out;        /* how many */
+    bool demoted;             /* an answer said so: the connection is left after the operation */
+    struct tagd_buf out;      /* commands not sent yet */
+    size_t n_out;             /* how many */
+    struct tagd_arena *arena; /* where answers are put: the operation's, or */
+    struct tagd_arena own;    /* for what has none, until the next */
+    int unsent;               /* errno of a send that failed; 0: none did */
+    char in[READ_BYTES];
+    struct tagd_buf keys; /* how those of a shard begin: <prefix>{<group>:<shard>}: */
+    uint32_t keys_of;     /* that shard */
     uint32_t partitions;
     struct shard_state *shards;
 };
 
 /* ---- commands as RESP, straight into the buffer ---- */
 
-static void command(struct tagd_redis *redis, size_t n_args)
-{
-    tagd_buf_printf(&redis->out, "*%zu\r\n", n_args);
-    redis->n_out++;
-}
-
-static void length(struct tagd_buf *out, size_t n)
+/* "*" or "$", the number, and the end of the line. */
+static void count(struct tagd_buf *out, char kind, size_t n)
 {
     char text[32];
     size_t at = sizeof(text);
@@ -57,8 +61,19 @@ static void length(struct tagd_buf *out, size_t n)
         text[--at] = (char)('0' + n % 10);
         n /= 10;
     } while (n > 0);
-    text[--at] = '$';
+    text[--at] = kind;
     tagd_buf_add(out, text + at, sizeof(text) - at);
+}
+
+static void command(struct tagd_redis *redis, size_t n_args)
+{
+    count(&redis->out, '*', n_args);
+    redis->n_out++;
+}
+
+static void length(struct tagd_buf *out, size_t n)
+{
+    count(out, '$', n);
 }
 
 static void arg(struct tagd_redis *redis, struct tagd_str s)
@@ -97,13 +112,19 @@ static void arg_instant(struct tagd_redis *redis, int64_t ms)
 /* A key of the shard: <prefix>{<group>:<shard>}:<name><customer>. */
 static void arg_key(struct tagd_redis *redis, uint32_t shard, const char *name, struct tagd_str customer)
 {
-    char head[TAGD_PREFIX_MAX + TAGD_GROUP_MAX + 64];
-    int n = snprintf(head, sizeof(head), "%s{%s:%" PRIu32 "}:%s", redis->config->redis.prefix, redis->config->group,
-                     shard, name);
-    length(&redis->out, (size_t)n + customer.n);
-    tagd_buf_add(&redis->out, head, (size_t)n);
-    tagd_buf_add_str(&redis->out, customer);
-    tagd_buf_add(&redis->out, "\r\n", 2);
+    struct tagd_buf *keys = &redis->keys, *out = &redis->out;
+    size_t n_name = strlen(name);
+    if (keys->n == 0 || redis->keys_of != shard) {
+        keys->n = 0;
+        tagd_buf_printf(keys, "%s{%s:%" PRIu32 "}:", redis->config->redis.prefix, redis->config->group, shard);
+        redis->keys_of = shard;
+    }
+    length(out, keys->n + n_name + customer.n);
+    tagd_buf_reserve(out, keys->n + n_name + customer.n + 2);
+    tagd_buf_add(out, keys->p, keys->n);
+    tagd_buf_add(out, name, n_name);
+    tagd_buf_add_str(out, customer);
+    tagd_buf_add(out, "\r\n", 2);
 }
 
 static void arg_shard_key(struct tagd_redis *redis, uint32_t shard, const char *name)
@@ -122,6 +143,65 @@ static void arg_view_key(struct tagd_redis *redis, struct tagd_str customer)
     tagd_buf_add(&redis->out, "\r\n", 2);
 }
 
+/* ---- answers, as hiredis reads them, in an arena ---- */
+
+static void *new_reply(const redisReadTask *task)
+{
+    redisReply *reply = tagd_arena_zalloc(task->privdata, sizeof(*reply));
+    reply->type = task->type;
+    if (task->parent != NULL)
+        ((redisReply *)task->parent->obj)->element[task->idx] = reply;
+    return reply;
+}
+
+static void *new_string(const redisReadTask *task, char *text, size_t n)
+{
+    redisReply *reply = new_reply(task);
+    struct tagd_str copy = tagd_arena_copy(task->privdata, text, n);
+    reply->str = (char *)(uintptr_t)copy.p;
+    reply->len = n;
+    return reply;
+}
+
+#if HIREDIS_MAJOR >= 1
+static void *new_array(const redisReadTask *task, size_t n)
+#else
+static void *new_array(const redisReadTask *task, int n)
+#endif
+{
+    redisReply *reply = new_reply(task);
+    reply->elements = (size_t)n;
+    reply->element = tagd_arena_zalloc(task->privdata, ((size_t)n + 1) * sizeof(redisReply *));
+    return reply;
+}
+
+static void *new_integer(const redisReadTask *task, long long value)
+{
+    redisReply *reply = new_reply(task);
+    reply->integer = value;
+    return reply;
+}
+
+static void *new_nil(const redisReadTask *task)
+{
+    redisReply *reply = new_reply(task);
+    reply->type = REDIS_REPLY_NIL; /* the task's is of what isn't there */
+    return reply;
+}
+
+static void free_nothing(void *reply)
+{
+    (void)reply;
+}
+
+static redisReplyObjectFunctions in_arena = {
+    .createString = new_string,
+    .createArray = new_array,
+    .createInteger = new_integer,
+    .createNil = new_nil,
+    .freeObject = free_nothing,
+};
+
 /* ---- sending and receiving ---- */
 
 static void disconnect(struct tagd_redis *redis)
@@ -134,10 +214,24 @@ static void disconnect(struct tagd_redis *redis)
     redis->retry_ms = tagd_io_mono_ms() + RECONNECT_PAUSE_MS;
 }
 
-/* Hands the buffered commands over; they leave with the first receive. */
+/* False: the connection is gone, which the first receive finds. */
+static bool send_all(struct tagd_redis *redis)
+{
+    for (size_t sent = 0; sent < redis->out.n;) {
+        ssize_t n = send(redis->context->fd, redis->out.p + sent, redis->out.n - sent, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        sent += (size_t)n;
+    }
+    return true;
+}
+
 static void send_commands(struct tagd_redis *redis)
 {
-    redisAppendFormattedCommand(redis->context, redis->out.p, redis->out.n);
+    if (!send_all(redis))
+        redis->unsent = errno;
     redis->out.n = 0;
     redis->n_out = 0;
     if (redis->out.cap > 64 * 1024 * 1024)
@@ -154,16 +248,48 @@ static bool says_demoted(const redisReply *reply)
     return false;
 }
 
-/* The next reply, or NULL: the connection is gone and closed. */
+/* The next reply, if a whole one was read. False: it is malformed. */
+static bool parsed(struct tagd_redis *redis, redisReply **reply, const char **why)
+{
+    void *object = NULL;
+    redis->context->reader->privdata = redis->arena;
+    if (redisReaderGetReply(redis->context->reader, &object) != REDIS_OK) {
+        *why = redis->context->reader->errstr;
+        return false;
+    }
+    *reply = object;
+    return true;
+}
+
+/* Reads some more. */
+static bool fill(struct tagd_redis *redis, const char **why)
+{
+    ssize_t n;
+    do
+        n = recv(redis->context->fd, redis->in, sizeof(redis->in), 0);
+    while (n < 0 && errno == EINTR);
+    if (n > 0 && redisReaderFeed(redis->context->reader, redis->in, (size_t)n) == REDIS_OK)
+        return true;
+    *why = n == 0                                    ? "Server closed the connection"
+           : errno == EAGAIN || errno == EWOULDBLOCK ? "no answer in time"
+                                                     : strerror(errno);
+    return false;
+}
+
+/* The next reply, in the operation's arena; or NULL: the connection is gone and closed. */
 static redisReply *receive(struct tagd_redis *redis, struct tagd_error *error)
 {
-    void *reply = NULL;
-    if (redisGetReply(redis->context, &reply) == REDIS_OK && reply != NULL) {
+    redisReply *reply = NULL;
+    const char *why = NULL;
+    if (redis->unsent != 0)
+        why = redis->unsent == EAGAIN ? "no answer in time" : strerror(redis->unsent);
+    while (why == NULL && parsed(redis, &reply, &why) && reply == NULL && fill(redis, &why))
+        ;
+    if (reply != NULL) {
         redis->demoted = redis->demoted || says_demoted(reply);
         return reply;
     }
-    bool timed_out = redis->context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK);
-    tagd_fail(error, "Redis: %s", timed_out ? "no answer in time" : redis->context->errstr);
+    tagd_fail(error, "Redis: %s", why);
     disconnect(redis);
     return NULL;
 }
@@ -190,32 +316,21 @@ static uint64_t reply_u64(const redisReply *reply)
     return reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
 }
 
-/* The n replies of what was sent; false: the connection is gone (all freed), or one is an error (all are there). */
+/* The n replies of what was sent; false: the connection is gone (none is there), or one is an error (all are there). */
 static bool receive_all(struct tagd_redis *redis, redisReply **replies, size_t n, struct tagd_error *error)
 {
     for (size_t i = 0; i < n; i++) {
         replies[i] = receive(redis, error);
         if (replies[i] != NULL)
             continue;
-        while (i-- > 0) {
-            freeReplyObject(replies[i]);
+        while (i-- > 0)
             replies[i] = NULL;
-        }
         return false;
     }
     for (size_t i = 0; i < n; i++)
         if (is_error(replies[i]))
             return tagd_fail(error, "Redis: %s", replies[i]->str);
     return true;
-}
-
-static void free_all(redisReply **replies, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (replies[i] != NULL)
-            freeReplyObject(replies[i]);
-        replies[i] = NULL;
-    }
 }
 
 /* ---- connecting ---- */
@@ -381,7 +496,6 @@ static enum tagd_io_result check_prefix(struct tagd_redis *redis, bool claims, s
     }
     result = TAGD_IO_OK;
 out:
-    free_all(replies, n);
     tagd_buf_free(&sources);
     return result;
 }
@@ -424,14 +538,13 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claims, struct t
                       place_of(config, place), replies[i]->str);
             break;
         }
-        goto out;
+        return result;
     }
     result = check_info(redis, reply_str(replies[n - 1]).p, error);
-out:
-    free_all(replies, n);
     return result == TAGD_IO_OK ? check_prefix(redis, claims, error) : result;
 }
 
+/* claim: as one that may write. */
 static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, struct tagd_error *error)
 {
     const struct tagd_config *config = redis->config;
@@ -454,6 +567,9 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
         disconnect(redis);
         return TAGD_IO_UNREACHABLE;
     }
+    redis->context->reader->fn = &in_arena;
+    redis->context->reader->maxbuf = 0; /* its buffer stays */
+    redis->unsent = 0;
     redisSetTimeout(redis->context, reply_time);
     if (config->redis.host != NULL) /* a Unix socket has none, and the refusal would break the connection */
         redisEnableKeepAlive(redis->context);
@@ -469,9 +585,17 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
     return TAGD_IO_OK;
 }
 
+/* What follows is no operation: answers are kept until the next such. */
+static enum tagd_io_result begin(struct tagd_redis *redis, bool claim, struct tagd_error *error)
+{
+    tagd_arena_reset(&redis->own);
+    redis->arena = &redis->own;
+    return connect_as(redis, claim, error);
+}
+
 enum tagd_io_result tagd_redis_connect(struct tagd_redis *redis, struct tagd_error *error)
 {
-    return connect_as(redis, true, error);
+    return begin(redis, true, error);
 }
 
 /* ---- FENCE ---- */
@@ -550,7 +674,6 @@ static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
         send_commands(redis);
         bool ok = receive_all(redis, replies, 2, &op->error);
         uint64_t stored = ok ? reply_u64(replies[1]) : 0;
-        free_all(replies, 2);
         if (!ok)
             return false;
         uint64_t fence = fence_after(stored, op->u.fence.at_least);
@@ -565,7 +688,6 @@ static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
         send_commands(redis);
         ok = receive_all(redis, replies, 3, &op->error);
         bool taken = ok && replies[2]->type == REDIS_REPLY_ARRAY;
-        free_all(replies, 3);
         if (!ok)
             return false;
         if (taken) {
@@ -577,10 +699,11 @@ static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
     return tagd_fail(&op->error, "shard %" PRIu32 ": others take its fence all the time", op->shard);
 }
 
-static struct tagd_str keep(struct tagd_arena *arena, const redisReply *reply)
+/* It stays as long as the arena it was read into: an operation's is the operation's own. */
+static struct tagd_str kept(const redisReply *reply)
 {
     struct tagd_str s = reply_str(reply);
-    return s.n == 0 ? (struct tagd_str){NULL, 0} : tagd_arena_copy(arena, s.p, s.n);
+    return s.n == 0 ? (struct tagd_str){NULL, 0} : s;
 }
 
 static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
@@ -612,19 +735,19 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     if (!receive_all(redis, replies, 4, &op->error)) {
         if (redis->context != NULL)
             op->status = refusal(redis, op);
-        goto out;
+        return;
     }
     bool empty = replies[0]->type == REDIS_REPLY_NIL; /* it may have been emptied since we connected */
     if (empty && check_prefix(redis, true, &op->error) != TAGD_IO_OK) {
         op->status = redis->context != NULL ? TAGD_REFUSED : TAGD_ABORTED;
-        goto out;
+        return;
     }
     op->u.fence.head = (struct tagd_head){.watermark_ms = INT64_MIN, .latest_ms = INT64_MIN};
     for (unsigned i = 0; i < TAGD_TOPICS_MAX; i++)
         op->u.fence.head.next_offset[i] = -1;
     if (replies[0]->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(replies[0]), &op->u.fence.head)) {
         refuse(op, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?", op->shard);
-        goto out;
+        return;
     }
     size_t n = replies[1]->elements / 2;
     op->u.fence.outbox = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.fence.outbox));
@@ -635,17 +758,15 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
             continue;
         refuse(op, "shard %" PRIu32 ": its outbox in Redis can't be read; was it written by another version?",
                op->shard);
-        goto out;
+        return;
     }
     qsort(op->u.fence.outbox, n, sizeof(*op->u.fence.outbox), by_batch);
     op->u.fence.next_due_ms = replies[2]->elements < 2 ? TAGD_NEVER : reply_instant(replies[2]->element[1]);
     shard->outbox_low = n == 0 ? 0 : op->u.fence.outbox[0].batch;
     shard->outbox_end = n == 0 ? 0 : op->u.fence.outbox[n - 1].batch + 1;
     shard->serial = redis->serial;
-    op->u.fence.population_form = keep(op->arena, replies[3]);
+    op->u.fence.population_form = kept(replies[3]);
     op->status = TAGD_DONE;
-out:
-    free_all(replies, 4);
 }
 
 /* ---- LOAD ---- */
@@ -689,8 +810,7 @@ static bool take_values(struct tagd_redis *redis, struct tagd_op *op, struct tag
             ok = tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
         else
             for (size_t k = 0; k < some && ok; k++)
-                *(what == PROFILE ? &items[i + k]->bytes : &items[i + k]->told) = keep(op->arena, reply->element[k]);
-        freeReplyObject(reply);
+                *(what == PROFILE ? &items[i + k]->bytes : &items[i + k]->told) = kept(reply->element[k]);
     }
     return ok;
 }
@@ -778,7 +898,7 @@ static bool take_scanned(struct tagd_op *op, const struct table *table, const re
             continue;
         *slot = &op->u.load.settle[op->u.load.n_settle++];
         (*slot)->customer = tagd_arena_copy(op->arena, customer.p, customer.n);
-        (*slot)->told = keep(op->arena, pairs->element[i + 1]);
+        (*slot)->told = kept(pairs->element[i + 1]);
     }
     return true;
 }
@@ -802,8 +922,6 @@ static bool load_settle(struct tagd_redis *redis, struct tagd_op *op)
         redisReply *reply = receive(redis, &op->error);
         bool ok = reply != NULL && take_scanned(op, &table, reply);
         cursor = ok ? reply_u64(reply->element[0]) : 0;
-        if (reply != NULL)
-            freeReplyObject(reply);
         if (!ok)
             return false;
     } while (cursor != 0 && op->u.load.n_settle < max);
@@ -849,7 +967,6 @@ static bool load_walk(struct tagd_redis *redis, struct tagd_op *op)
     bool ok = reply->type == REDIS_REPLY_ARRAY ||
               tagd_fail(&op->error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
     ok = ok && take_walk(redis, op, reply->element, reply->elements, 1);
-    freeReplyObject(reply);
     return ok;
 }
 
@@ -907,10 +1024,6 @@ static void do_load(struct tagd_redis *redis, struct tagd_op *op)
         after = due == NULL ? NULL : receive(redis, &op->error);
         ok = after != NULL && ok && load_due(redis, op, due, after);
     }
-    if (due != NULL)
-        freeReplyObject(due);
-    if (after != NULL)
-        freeReplyObject(after);
     ok = ok && (!op->u.load.with_told || load_told(redis, op));
     ok = ok && (op->u.load.settle_max == 0 || load_settle(redis, op));
     ok = ok && (op->u.load.walk_max == 0 || load_walk(redis, op));
@@ -954,46 +1067,104 @@ static void population_commands(struct tagd_redis *redis, uint32_t shard, const 
     arg(redis, writes->form);
 }
 
-static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_writes *writes)
+/* Profiles that stay, timers that are set: many with one command. */
+static void write_profiles(struct tagd_redis *redis, const struct tagd_shard_writes *writes, size_t n)
 {
-    struct tagd_buf text = {0};
-    const struct shard_state *state = &redis->shards[writes->shard];
-    if (!writes->head.exists)
-        return;
-    command(redis, 3);
-    arg_z(redis, "SET");
-    arg_shard_key(redis, writes->shard, "head");
-    tagd_redis_head_write(&text, &writes->head);
-    arg(redis, (struct tagd_str){text.p, text.n});
-    for (size_t i = 0; i < writes->n_profiles; i++) {
+    for (size_t i = 0, left = n, some = 0; i < writes->n_profiles; i++) {
         const struct tagd_profile_write *profile = &writes->profiles[i];
-        bool gone = profile->bytes.n == 0;
-        command(redis, gone ? 2 : 3);
-        arg_z(redis, gone ? "DEL" : "SET");
-        arg_key(redis, writes->shard, "p:", profile->customer);
-        if (!gone)
-            arg(redis, profile->bytes);
-        if (profile->due_changed || gone) {
-            command(redis, gone ? 3 : 4);
-            arg_z(redis, gone ? "ZREM" : "ZADD");
-            arg_shard_key(redis, writes->shard, "timers");
-            if (!gone)
-                arg_instant(redis, profile->due_ms);
-            arg(redis, profile->customer);
-        }
-        if (!profile->view_changed)
+        if (profile->bytes.n == 0)
             continue;
+        if (some == 0) {
+            some = left < MSET_KEYS_MAX ? left : MSET_KEYS_MAX;
+            left -= some;
+            command(redis, 1 + 2 * some);
+            arg_z(redis, "MSET");
+        }
+        some--;
+        arg_key(redis, writes->shard, "p:", profile->customer);
+        arg(redis, profile->bytes);
+    }
+}
+
+static void write_timers(struct tagd_redis *redis, const struct tagd_shard_writes *writes, size_t n)
+{
+    for (size_t i = 0, left = n, some = 0; i < writes->n_profiles; i++) {
+        const struct tagd_profile_write *profile = &writes->profiles[i];
+        if (profile->bytes.n == 0 || !profile->due_changed)
+            continue;
+        if (some == 0) {
+            some = left < MSET_KEYS_MAX ? left : MSET_KEYS_MAX;
+            left -= some;
+            command(redis, 2 + 2 * some);
+            arg_z(redis, "ZADD");
+            arg_shard_key(redis, writes->shard, "timers");
+        }
+        some--;
+        arg_instant(redis, profile->due_ms);
+        arg(redis, profile->customer);
+    }
+}
+
+static void drop_profile(struct tagd_redis *redis, uint32_t shard, struct tagd_str customer)
+{
+    command(redis, 2);
+    arg_z(redis, "DEL");
+    arg_key(redis, shard, "p:", customer);
+    command(redis, 3);
+    arg_z(redis, "ZREM");
+    arg_shard_key(redis, shard, "timers");
+    arg(redis, customer);
+}
+
+static void write_view(struct tagd_redis *redis, const struct tagd_profile_write *profile)
+{
+    size_t n = 0;
+    if (profile->view_same == NULL) {
         command(redis, 2);
         arg_z(redis, "DEL");
         arg_view_key(redis, profile->customer);
-        if (profile->n_view == 0)
-            continue;
-        command(redis, 2 + 2 * profile->n_view);
-        arg_z(redis, "HSET");
-        arg_view_key(redis, profile->customer);
-        for (size_t k = 0; k < 2 * profile->n_view; k++)
-            arg(redis, profile->view[k]);
     }
+    if (profile->n_gone > 0) {
+        command(redis, 2 + profile->n_gone);
+        arg_z(redis, "HDEL");
+        arg_view_key(redis, profile->customer);
+        for (size_t i = 0; i < profile->n_gone; i++)
+            arg(redis, profile->gone[i]);
+    }
+    for (size_t i = 0; i < profile->n_view; i++)
+        n += profile->view_same == NULL || !profile->view_same[i];
+    if (n == 0)
+        return;
+    command(redis, 2 + 2 * n);
+    arg_z(redis, "HSET");
+    arg_view_key(redis, profile->customer);
+    for (size_t i = 0; i < profile->n_view; i++) {
+        if (profile->view_same != NULL && profile->view_same[i])
+            continue;
+        arg(redis, profile->view[2 * i]);
+        arg(redis, profile->view[2 * i + 1]);
+    }
+}
+
+static void write_customers(struct tagd_redis *redis, const struct tagd_shard_writes *writes)
+{
+    size_t n_profiles = 0, n_timers = 0;
+    for (size_t i = 0; i < writes->n_profiles; i++) {
+        const struct tagd_profile_write *profile = &writes->profiles[i];
+        n_profiles += profile->bytes.n > 0;
+        n_timers += profile->bytes.n > 0 && profile->due_changed;
+        if (profile->bytes.n == 0)
+            drop_profile(redis, writes->shard, profile->customer);
+    }
+    write_profiles(redis, writes, n_profiles);
+    write_timers(redis, writes, n_timers);
+    for (size_t i = 0; i < writes->n_profiles; i++)
+        if (writes->profiles[i].view_changed)
+            write_view(redis, &writes->profiles[i]);
+}
+
+static void write_told(struct tagd_redis *redis, const struct tagd_shard_writes *writes)
+{
     for (size_t i = 0; i < writes->n_told; i++) {
         const struct tagd_told_write *told = &writes->told[i];
         bool gone = told->bytes.n == 0;
@@ -1004,26 +1175,47 @@ static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_wri
         if (!gone)
             arg(redis, told->bytes);
     }
+}
+
+static void write_outbox(struct tagd_redis *redis, const struct tagd_shard_writes *writes)
+{
+    const struct shard_state *state = &redis->shards[writes->shard];
+    char text[48];
     if (writes->outbox.n > 0) {
-        text.n = 0;
-        tagd_buf_printf(&text, "%" PRIu64 " %" PRIu64 "\n", writes->head.fence, writes->head.prev_fence);
+        size_t n = (size_t)snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64 "\n", writes->head.fence,
+                                    writes->head.prev_fence);
         command(redis, 4);
         arg_z(redis, "HSET");
         arg_shard_key(redis, writes->shard, "outbox");
         arg_u64(redis, writes->head.batch);
-        length(&redis->out, text.n + writes->outbox.n);
-        tagd_buf_add(&redis->out, text.p, text.n);
+        length(&redis->out, n + writes->outbox.n);
+        tagd_buf_add(&redis->out, text, n);
         tagd_buf_add_str(&redis->out, writes->outbox);
         tagd_buf_add(&redis->out, "\r\n", 2);
     }
-    population_commands(redis, writes->shard, &writes->population);
     for (uint64_t batch = state->outbox_low; batch <= writes->outbox_drop_to && batch < state->outbox_end; batch++) {
         command(redis, 3);
         arg_z(redis, "HDEL");
         arg_shard_key(redis, writes->shard, "outbox");
         arg_u64(redis, batch);
     }
+}
+
+static void shard_commands(struct tagd_redis *redis, const struct tagd_shard_writes *writes)
+{
+    struct tagd_buf text = {0};
+    if (!writes->head.exists)
+        return;
+    command(redis, 3);
+    arg_z(redis, "SET");
+    arg_shard_key(redis, writes->shard, "head");
+    tagd_redis_head_write(&text, &writes->head);
+    arg(redis, (struct tagd_str){text.p, text.n});
     tagd_buf_free(&text);
+    write_customers(redis, writes);
+    write_told(redis, writes);
+    write_outbox(redis, writes);
+    population_commands(redis, writes->shard, &writes->population);
 }
 
 /* WATCHes and reads fence and head of the shards still in hand; those that are no longer ours become FENCED. */
@@ -1053,7 +1245,6 @@ static bool watch_and_compare(struct tagd_redis *redis, struct tagd_op *op, size
         return false;
     if (is_error(reply))
         ok = tagd_fail(&op->error, "Redis: %s", reply->str);
-    freeReplyObject(reply);
     for (size_t i = 0; i < op->u.commit.n_shards; i++) {
         struct tagd_head head = {0};
         if (shards[i].status != TAGD_PENDING)
@@ -1070,7 +1261,6 @@ static bool watch_and_compare(struct tagd_redis *redis, struct tagd_op *op, size
                 head.batch != shards[i].base_batch)
                 shards[i].status = TAGD_FENCED;
         }
-        freeReplyObject(reply);
     }
     return ok;
 }
@@ -1107,7 +1297,6 @@ static enum exec_outcome exec(struct tagd_redis *redis, struct tagd_op *op)
                 outcome = EXEC_PARTLY;
             }
         }
-        freeReplyObject(reply);
     }
     return outcome;
 }
@@ -1192,7 +1381,8 @@ static void do_commit(struct tagd_redis *redis, struct tagd_op *op)
 
 void tagd_redis_submit(struct tagd_redis *redis, struct tagd_op *op)
 {
-    if (tagd_redis_connect(redis, &op->error) != TAGD_IO_OK) {
+    redis->arena = op->arena;
+    if (connect_as(redis, true, &op->error) != TAGD_IO_OK) {
         op->status = op->kind == TAGD_OP_LOAD ? TAGD_UNKNOWN : TAGD_ABORTED;
         for (size_t i = 0; op->kind == TAGD_OP_COMMIT && i < op->u.commit.n_shards; i++)
             op->u.commit.shards[i].status = op->status;
@@ -1218,7 +1408,7 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
 {
     redisReply *replies[3] = {0};
     char shards[TAGD_PREFIX_MAX + 8];
-    enum tagd_io_result result = connect_as(redis, false, error);
+    enum tagd_io_result result = begin(redis, false, error);
     if (result != TAGD_IO_OK)
         return result;
     command(redis, 2);
@@ -1240,16 +1430,15 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
                   shard);
         result = TAGD_IO_CONFIG;
     } else {
-        peek->profile = keep(arena, replies[1]);
+        peek->profile = tagd_arena_copy(arena, reply_str(replies[1]).p, reply_str(replies[1]).n);
         peek->partitions = (uint32_t)reply_u64(replies[2]);
     }
-    free_all(replies, 3);
     return result;
 }
 
 enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error)
 {
-    enum tagd_io_result result = connect_as(redis, false, error);
+    enum tagd_io_result result = begin(redis, false, error);
     if (result != TAGD_IO_OK)
         return result;
     for (uint32_t shard = 0; shard < redis->partitions; shard++) {
@@ -1271,7 +1460,6 @@ enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head 
                       shard);
             result = TAGD_IO_CONFIG;
         }
-        freeReplyObject(reply);
     }
     return result;
 }
@@ -1282,7 +1470,7 @@ enum tagd_io_result tagd_redis_read_shards(struct tagd_redis *redis, uint32_t *s
 {
     char key[TAGD_PREFIX_MAX + 8];
     redisReply *reply = NULL;
-    enum tagd_io_result result = connect_as(redis, false, error);
+    enum tagd_io_result result = begin(redis, false, error);
     if (result != TAGD_IO_OK)
         return result;
     command(redis, 2);
@@ -1293,7 +1481,6 @@ enum tagd_io_result tagd_redis_read_shards(struct tagd_redis *redis, uint32_t *s
     result = receive_all(redis, &reply, 1, error) ? TAGD_IO_OK : TAGD_IO_UNREACHABLE;
     if (result == TAGD_IO_OK)
         *shards = (uint32_t)reply_u64(reply);
-    free_all(&reply, 1);
     return result;
 }
 
@@ -1327,7 +1514,8 @@ static bool take_shard(uint32_t shard, struct tagd_io_set *sets, size_t n_sets, 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != n_sets + 2)
         return tagd_fail(error, "Redis: an answer of another form");
     const redisReply *head = reply->element[0];
-    *of = (struct tagd_io_shard){.form = keep(arena, reply->element[1])};
+    *of = (struct tagd_io_shard){
+        .form = tagd_arena_copy(arena, reply_str(reply->element[1]).p, reply_str(reply->element[1]).n)};
     if (head->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(head), &of->head))
         return tagd_fail(
             error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?", shard);
@@ -1341,7 +1529,7 @@ enum tagd_io_result tagd_redis_read_counts(struct tagd_redis *redis, uint32_t sh
                                            size_t n_sets, struct tagd_arena *arena, struct tagd_io_shard *of,
                                            struct tagd_error *error)
 {
-    enum tagd_io_result result = connect_as(redis, false, error);
+    enum tagd_io_result result = begin(redis, false, error);
     if (result != TAGD_IO_OK)
         return result;
     command(redis, 1);
@@ -1370,7 +1558,6 @@ enum tagd_io_result tagd_redis_read_counts(struct tagd_redis *redis, uint32_t sh
         result = redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
     else if (!take_shard(shard, sets, n_sets, replies[n - 1], arena, of, error))
         result = TAGD_IO_CONFIG;
-    free_all(replies, n);
     return result;
 }
 
@@ -1378,7 +1565,7 @@ enum tagd_io_result tagd_redis_read_members(struct tagd_redis *redis, uint32_t s
                                             const struct tagd_str *members, size_t n, int64_t *counts,
                                             struct tagd_error *error)
 {
-    enum tagd_io_result result = connect_as(redis, false, error);
+    enum tagd_io_result result = begin(redis, false, error);
     for (size_t i = 0; i < n && result == TAGD_IO_OK; i += LOAD_KEYS_MAX) {
         size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
         redisReply *reply = NULL;
@@ -1392,7 +1579,6 @@ enum tagd_io_result tagd_redis_read_members(struct tagd_redis *redis, uint32_t s
             result = redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
         for (size_t k = 0; result == TAGD_IO_OK && k < some; k++)
             counts[i + k] = k < reply->elements ? reply_count(reply->element[k]) : 0;
-        free_all(&reply, 1);
     }
     return result;
 }
@@ -1402,7 +1588,7 @@ enum tagd_io_result tagd_redis_read_customers(struct tagd_redis *redis, uint32_t
                                               struct tagd_error *error)
 {
     struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = shard, .arena = arena};
-    enum tagd_io_result result = connect_as(redis, false, error);
+    enum tagd_io_result result = begin(redis, false, error);
     if (result != TAGD_IO_OK)
         return result;
     op.u.load.walk_from = from;
@@ -1421,7 +1607,7 @@ enum tagd_io_result tagd_redis_scan_customers(struct tagd_redis *redis, uint32_t
                                               struct tagd_error *error)
 {
     struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = shard, .arena = arena};
-    enum tagd_io_result result = connect_as(redis, false, error);
+    enum tagd_io_result result = begin(redis, false, error);
     if (result != TAGD_IO_OK)
         return result;
     command(redis, 5);
@@ -1438,8 +1624,6 @@ enum tagd_io_result tagd_redis_scan_customers(struct tagd_redis *redis, uint32_t
         ok = tagd_fail(&op.error, "Redis: %s", is_error(reply) ? reply->str : "an answer of another form");
     ok = ok && take_walk(redis, &op, reply->element[1]->element, reply->element[1]->elements / 2, 2);
     *cursor = ok ? reply_u64(reply->element[0]) : 0;
-    if (reply != NULL)
-        freeReplyObject(reply);
     *error = op.error;
     *items = op.u.load.walk;
     *n = op.u.load.n_walk;
@@ -1464,6 +1648,8 @@ void tagd_redis_free(struct tagd_redis *redis)
         return;
     disconnect(redis);
     tagd_buf_free(&redis->out);
+    tagd_buf_free(&redis->keys);
+    tagd_arena_free(&redis->own);
     free(redis->shards);
     free(redis);
 }

@@ -126,6 +126,7 @@ static void on_change(void *self, const struct tagd_change *change)
     }
     output->at = start + output->headers;
     output->n = batch->text.n - output->at;
+    batch->moved[change->dimension / 64] |= UINT64_C(1) << change->dimension % 64;
     count_change(&batch->n, change);
 }
 
@@ -327,18 +328,31 @@ static uint64_t shown_revisions(const struct tagd_profile *profile)
     return tagd_profile_revision(profile, TAGD_KIND_TAG) + tagd_profile_revision(profile, TAGD_KIND_CHURN);
 }
 
-/* All tags, _revision and _at. */
-static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct tagd_profile_write *write)
+static bool has_moved(const struct tagd_batch *batch, size_t dimension)
+{
+    return batch->moved[dimension / 64] >> dimension % 64 & 1;
+}
+
+/* All tags, _revision and _at. whole: what the store shows isn't known. */
+static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct tagd_profile_write *write, bool whole)
 {
     const struct tagd_catalog *catalog = batch->context->config->catalog;
     const struct tagd_profile *profile = batch->context->profile;
-    size_t n_dimensions = tagd_catalog_n_dimensions(catalog), n = 0;
+    size_t n_dimensions = tagd_catalog_n_dimensions(catalog), n = 0, n_gone = 0;
     struct tagd_str *view = tagd_arena_alloc(arena, (n_dimensions + 2) * 2 * sizeof(*view));
+    struct tagd_str *gone = tagd_arena_alloc(arena, (n_dimensions + 1) * sizeof(*gone));
+    bool *same = tagd_arena_zalloc(arena, n_dimensions + 2);
     for (size_t i = 0; i < n_dimensions; i++) {
-        struct tagd_str tag = tagd_profile_tag_text(profile, i);
-        if (!tag.p || tagd_catalog_kind(catalog, i) == TAGD_KIND_ALERT)
+        struct tagd_str tag = tagd_profile_tag_text(profile, i), name = tagd_str_of(tagd_catalog_dimension(catalog, i));
+        if (tagd_catalog_kind(catalog, i) == TAGD_KIND_ALERT)
             continue;
-        view[n++] = tagd_str_of(tagd_catalog_dimension(catalog, i));
+        if (!tag.p) {
+            if (has_moved(batch, i))
+                gone[n_gone++] = name;
+            continue;
+        }
+        same[n / 2] = !has_moved(batch, i);
+        view[n++] = name;
         view[n++] = tagd_catalog_is_value(catalog, i) ? tagd_arena_copy(arena, tag.p, tag.n) : tag;
     }
     view[n++] = TAGD_STR("_revision");
@@ -348,6 +362,9 @@ static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct
     write->view_changed = true;
     write->view = view;
     write->n_view = n / 2;
+    write->view_same = whole ? NULL : same;
+    write->gone = gone;
+    write->n_gone = whole ? 0 : n_gone;
 }
 
 static bool read_profile(const struct tagd_batch *batch, const struct tagd_load_item *loaded, struct tagd_error *error)
@@ -408,6 +425,7 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     uint64_t shown = shown_revisions(profile), untold = tagd_engine_untold(context->engine);
     int64_t due = tagd_profile_due(profile);
     bool known = tagd_profile_exists(profile);
+    memset(batch->moved, 0, sizeof(batch->moved));
     for (uint32_t i = customer->first; i != 0; i = batch->items[i - 1].next)
         apply_item(batch, &batch->items[i - 1]);
     if (!tagd_profile_exists(profile)) /* a first event that applied to nothing makes no customer */
@@ -419,9 +437,10 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     set_timer(batch, write, !known || customer->fired || write->due_ms < due);
     batch->n_begun += !known;
     tagd_tally_customer(&batch->tally, customer->id, profile, !known);
-    bool changed = shown_revisions(profile) != shown || tagd_engine_untold(context->engine) != untold;
+    bool silently = tagd_engine_untold(context->engine) != untold;
+    bool changed = shown_revisions(profile) != shown || silently;
     if (changed && !batch->muted)
-        make_view(batch, arena, write);
+        make_view(batch, arena, write, silently);
     write_profile(batch, write);
     return !changed || !batch->muted || loaded->told.n > 0 || tell_before(batch, loaded, arena, error);
 }
@@ -497,7 +516,7 @@ static bool settle_customer(struct tagd_batch *batch, const struct tagd_load_ite
     *write = (struct tagd_profile_write){.customer = loaded->customer, .due_ms = tagd_profile_due(context->profile)};
     set_timer(batch, write, write->due_ms < due);
     if (shown || shown_revisions(context->profile) > 0)
-        make_view(batch, arena, write);
+        make_view(batch, arena, write, true);
     write_profile(batch, write);
     batch->told[batch->n_told++] = (struct tagd_told_write){loaded->customer, {NULL, 0}};
     return true;
@@ -648,7 +667,7 @@ void tagd_batch_try(struct tagd_batch *batch, struct tagd_shard_context *context
         return;
     if (batch->watermark_ms != INT64_MIN)
         tagd_engine_advance(context->engine, profile, batch->watermark_ms, (struct tagd_sink){batch, on_change});
-    make_view(batch, op->arena, &write);
+    make_view(batch, op->arena, &write, true);
     tagd_profile_encode(profile, &batch->profile_bytes);
 }
 

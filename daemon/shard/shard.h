@@ -139,6 +139,7 @@ struct tagd_batch {
     char metadata[96];
     /* while it is applied */
     struct tagd_str subject;
+    uint64_t moved[(TAGD_DIMENSIONS_MAX + TAGD_ALERTS_MAX + 64) / 64]; /* bits: dimensions of the subject told of */
     struct tagd_batch_told_of n;
     uint64_t n_begun;        /* customers that were not there before */
     struct tagd_tally tally; /* what all of it makes of the population */

@@ -138,9 +138,14 @@ struct tagd_profile_write {
     struct tagd_str customer, bytes;
     bool due_changed;            /* then the timer is set; */
     int64_t due_ms;              /* TAGD_NEVER: stays listed at infinity */
-    bool view_changed;           /* then tags:<customer> is rewritten whole; */
+    bool view_changed;           /* then tags:<customer> becomes this: */
     const struct tagd_str *view; /* n_view pairs: dimension, tag, ..., and _revision, _at */
     size_t n_view;
+    /* What of it the store need not write. NULL: it is rewritten whole. Else, by pair: it is there as it is; and fields of
+     * before that aren't in it any more. */
+    const bool *view_same;
+    const struct tagd_str *gone;
+    size_t n_gone;
 };
 
 struct tagd_told_write {             /* during a repair: what the outputs tell of a customer, as the shard wrote it */

@@ -203,6 +203,15 @@ static const struct tagd_profile_write *copy_profiles(struct sim *sim, const str
         for (size_t k = 0; k < 2 * copies[i].n_view; k++)
             view[k] = sim_keep(sim, copies[i].view[k]);
         copies[i].view = view;
+        struct tagd_str *gone = tagd_arena_alloc(&sim->memory, (copies[i].n_gone + 1) * sizeof(*gone));
+        for (size_t k = 0; k < copies[i].n_gone; k++)
+            gone[k] = sim_keep(sim, copies[i].gone[k]);
+        copies[i].gone = gone;
+        if (copies[i].view_same == NULL)
+            continue;
+        bool *same = tagd_arena_alloc(&sim->memory, copies[i].n_view);
+        memcpy(same, copies[i].view_same, copies[i].n_view);
+        copies[i].view_same = same;
     }
     return copies;
 }

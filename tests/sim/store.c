@@ -142,6 +142,35 @@ bool sim_store_compare(const struct sim *sim, const struct tagd_shard_writes *wr
            shard->head.batch == writes->base_batch;
 }
 
+static bool is_gone(const struct tagd_profile_write *write, struct tagd_str field)
+{
+    bool gone = false;
+    for (size_t i = 0; i < write->n_gone; i++)
+        gone = gone || tagd_str_eq(write->gone[i], field);
+    return gone;
+}
+
+/* The view of before, "field=value;" ..., with only what differs written over it, would be the new one. */
+static bool differs_as_said(struct tagd_str before, const struct tagd_profile_write *write)
+{
+    size_t n_same = 0, n_kept = 0;
+    for (size_t i = 0; i < write->n_view; i++)
+        n_same += write->view_same[i];
+    while (before.n > 0) {
+        size_t n = (size_t)((const char *)memchr(before.p, ';', before.n) - before.p);
+        size_t equals = (size_t)((const char *)memchr(before.p, '=', n) - before.p), i = 0;
+        struct tagd_str field = {before.p, equals}, value = {before.p + equals + 1, n - equals - 1};
+        while (i < write->n_view && !tagd_str_eq(write->view[2 * i], field))
+            i++;
+        if (i == write->n_view ? !is_gone(write, field)
+                               : write->view_same[i] && !tagd_str_eq(write->view[2 * i + 1], value))
+            return false;
+        n_kept += i < write->n_view && write->view_same[i];
+        before = (struct tagd_str){before.p + n + 1, before.n - n - 1};
+    }
+    return n_kept == n_same;
+}
+
 static void write_profile(struct sim *sim, struct sim_store_shard *shard, const struct tagd_profile_write *write,
                           bool repairing)
 {
@@ -154,6 +183,9 @@ static void write_profile(struct sim *sim, struct sim_store_shard *shard, const 
     to->bytes = sim_keep(sim, write->bytes);
     if (write->due_changed)
         to->due_ms = write->due_ms;
+    if (write->view_changed && write->view_same != NULL && !differs_as_said(to->view, write))
+        sim_fail(sim, "the view of %.*s, \"%.*s\", doesn't become the new one by what is written of it",
+                 (int)write->customer.n, write->customer.p, (int)to->view.n, to->view.p);
     struct tagd_buf view = {0};
     for (size_t i = 0; write->view_changed && i < write->n_view; i++)
         tagd_buf_printf(&view, "%.*s=%.*s;", (int)write->view[2 * i].n, write->view[2 * i].p,

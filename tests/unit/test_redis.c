@@ -515,8 +515,108 @@ static void what_is_no_set_of_counts_is_told(void)
     bench_close(&bench);
 }
 
+/* "field value field value ", as the hash has them, fields in order of their names. */
+static const char *view_of(redisContext *other, const char *customer)
+{
+    static const char *const fields[] = {"_at", "_revision", "a.one", "b.two", "c.three"};
+    static char text[500];
+    size_t n = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        redisReply *reply = redisCommand(other, "HGET t:tags:%s %s", customer, fields[i]);
+        if (reply->type == REDIS_REPLY_STRING)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s ", fields[i], reply->str);
+        freeReplyObject(reply);
+    }
+    return text;
+}
+
+static void of_a_view_that_is_known_only_what_differs_is_written(void)
+{
+    struct bench bench;
+    struct tagd_str first[] = {TAGD_STR("a.one"), TAGD_STR("x"), TAGD_STR("b.two"),     TAGD_STR("y"),
+                               TAGD_STR("_at"),   TAGD_STR("1"), TAGD_STR("_revision"), TAGD_STR("2")};
+    struct tagd_str second[] = {TAGD_STR("a.one"), TAGD_STR("unwritten"), TAGD_STR("c.three"),   TAGD_STR("z"),
+                                TAGD_STR("_at"),   TAGD_STR("3"),         TAGD_STR("_revision"), TAGD_STR("4")};
+    struct tagd_str gone = TAGD_STR("b.two");
+    bool same[4] = {true, false, false, false}, all[4] = {true, true, true, true};
+    struct tagd_profile_write write = {
+        .customer = TAGD_STR("C1"), .bytes = TAGD_STR("p"), .view_changed = true, .view = first, .n_view = 4};
+    struct tagd_shard_writes writes = {.profiles = &write, .n_profiles = 1};
+    bench_open(&bench);
+    take(&bench);
+    redisContext *other = redisConnectUnix(bench.socket);
+    CHECK(commit(&bench, 1, writes) == TAGD_DONE);
+    CHECK(strcmp(view_of(other, "C1"), "_at 1 _revision 2 a.one x b.two y ") == 0);
+    write.view = second;
+    write.view_same = same;
+    write.gone = &gone;
+    write.n_gone = 1;
+    CHECK(commit(&bench, 2, writes) == TAGD_DONE);
+    CHECK(strcmp(view_of(other, "C1"), "_at 3 _revision 4 a.one x c.three z ") == 0);
+    write.n_gone = 0;
+    write.view_same = all;
+    CHECK(commit(&bench, 3, writes) == TAGD_DONE);
+    CHECK(strcmp(view_of(other, "C1"), "_at 3 _revision 4 a.one x c.three z ") == 0);
+    write.view = first;
+    write.view_same = NULL;
+    CHECK(commit(&bench, 4, writes) == TAGD_DONE);
+    CHECK(strcmp(view_of(other, "C1"), "_at 1 _revision 2 a.one x b.two y ") == 0);
+    redisFree(other);
+    bench_close(&bench);
+}
+
+static int64_t number_of(redisContext *other, const char *command)
+{
+    redisReply *reply = redisCommand(other, command);
+    int64_t n = reply->type == REDIS_REPLY_INTEGER ? reply->integer : reply->type == REDIS_REPLY_STRING ? 1 : 0;
+    freeReplyObject(reply);
+    return n;
+}
+
+/* More than one command's keys; of each third one there is no profile, each fourth has no new timer. */
+static void many_profiles_and_timers_are_written_and_go(void)
+{
+    struct bench bench;
+    static struct tagd_profile_write write[MANY];
+    struct tagd_shard_writes writes = {.profiles = write, .n_profiles = MANY};
+    bench_open(&bench);
+    take(&bench);
+    redisContext *other = redisConnectUnix(bench.socket);
+    for (int i = 0; i < MANY; i++)
+        write[i] =
+            (struct tagd_profile_write){.customer = customer_name(&bench, i),
+                                        .bytes = i % 3 == 0 ? (struct tagd_str){NULL, 0} : customer_name(&bench, i),
+                                        .due_changed = i % 4 != 0,
+                                        .due_ms = i == 5 ? TAGD_NEVER : 1000 + i};
+    CHECK(commit(&bench, 1, writes) == TAGD_DONE);
+    CHECK(number_of(other, "ZCARD t:{g:1}:timers") == MANY / 2);
+    CHECK(number_of(other, "EXISTS t:{g:1}:p:C1 t:{g:1}:p:C2 t:{g:1}:p:C3 t:{g:1}:p:C2999") == 3);
+    CHECK(number_of(other, "ZCOUNT t:{g:1}:timers 1002 1002") == 1);
+    CHECK(number_of(other, "ZCOUNT t:{g:1}:timers +inf +inf") == 1);
+    struct tagd_load_item items[] = {{.customer = TAGD_STR("C2")},
+                                     {.customer = TAGD_STR("C4"), .bytes = TAGD_STR("known"), .known = true},
+                                     {.customer = TAGD_STR("C3")}};
+    struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = 1};
+    op.u.load.items = items;
+    op.u.load.n_items = 3;
+    op.u.load.due_to_ms = INT64_MIN;
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_DONE && tagd_str_eq(items[0].bytes, TAGD_STR("C2")) && items[2].bytes.n == 0);
+    CHECK(tagd_str_eq(items[1].bytes, TAGD_STR("known")));
+    for (int i = 0; i < MANY; i++)
+        write[i].bytes.n = 0;
+    CHECK(commit(&bench, 2, writes) == TAGD_DONE);
+    CHECK(number_of(other, "ZCARD t:{g:1}:timers") == 0);
+    CHECK(number_of(other, "EXISTS t:{g:1}:p:C1 t:{g:1}:p:C2 t:{g:1}:p:C2999") == 0);
+    redisFree(other);
+    bench_close(&bench);
+}
+
 int main(void)
 {
+    RUN(of_a_view_that_is_known_only_what_differs_is_written);
+    RUN(many_profiles_and_timers_are_written_and_go);
     RUN(counts_add_up_and_those_that_come_to_nothing_are_gone);
     RUN(sets_that_are_dropped_go_before_anything_is_counted);
     RUN(a_fenced_commit_counts_nothing);
