@@ -90,45 +90,43 @@ static bool read_binary(const struct tagd_record *record, struct tagd_str media,
         envelope->no_data = "expected JSON, but content-type says otherwise";
         return true;
     }
-    envelope->data = tagd_json_parse(arena, record->value.p, record->value.n, &fault);
+    envelope->data = tagd_json_read(arena, record->value.p, record->value.n, &fault);
     return envelope->data ||
            tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "value: byte %zu: %s", fault.offset, fault.what);
 }
 
-static void read_member(const cJSON *member, struct tagd_envelope *envelope)
+static void read_member(const struct tagd_json *member, struct tagd_envelope *envelope)
 {
-    struct tagd_str name = tagd_str_of(member->string);
-
     for (int i = 0; i < TAGD_ATTRS; i++) {
-        if (!tagd_str_eq(name, tagd_attribute_names[i]))
+        if (!tagd_str_eq(member->name, tagd_attribute_names[i]))
             continue;
-        if (cJSON_IsNull(member))
+        if (member->type == TAGD_JSON_NULL)
             envelope->attrs[i] = (struct tagd_attribute){TAGD_ABSENT, {"", 0}, "null", 0};
-        else if (cJSON_IsString(member))
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_TEXT, tagd_str_of(member->valuestring), "a string", 0};
+        else if (member->type == TAGD_JSON_STRING)
+            envelope->attrs[i] = (struct tagd_attribute){TAGD_TEXT, member->text, "a string", 0};
         else
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_NOT_TEXT, {"", 0}, tagd_json_kind(member), 0};
+            envelope->attrs[i] = (struct tagd_attribute){TAGD_NOT_TEXT, {"", 0}, tagd_json_what(member), 0};
         return;
     }
-    if (tagd_str_eq(name, TAGD_STR("data")))
+    if (tagd_str_eq(member->name, TAGD_STR("data")))
         envelope->data = member;
-    else if (tagd_str_eq(name, TAGD_STR("data_base64")))
-        envelope->no_data = cJSON_IsNull(member) ? NULL : "expected a JSON object, found data_base64";
+    else if (tagd_str_eq(member->name, TAGD_STR("data_base64")))
+        envelope->no_data = member->type == TAGD_JSON_NULL ? NULL : "expected a JSON object, found data_base64";
 }
 
 static bool read_structured(const struct tagd_record *record, struct tagd_arena *arena, struct tagd_envelope *envelope,
                             struct tagd_event *event)
 {
     struct tagd_json_fault fault = no_fault();
-    const cJSON *root = tagd_json_parse(arena, record->value.p, record->value.n, &fault);
+    const struct tagd_json *root = tagd_json_read(arena, record->value.p, record->value.n, &fault);
 
     if (!root)
         return tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "value: byte %zu: %s", fault.offset, fault.what);
-    if (!cJSON_IsObject(root)) {
-        envelope->not_object = tagd_json_kind(root);
+    if (root->type != TAGD_JSON_OBJECT) {
+        envelope->not_object = tagd_json_what(root);
         return true;
     }
-    for (const cJSON *member = root->child; member; member = member->next)
+    for (const struct tagd_json *member = root->child; member; member = member->next)
         read_member(member, envelope);
     return true;
 }
