@@ -3,16 +3,19 @@
 
 #include <string.h>
 
+#define NODES_AT_ONCE 16 /* a small event's */
+
 struct scan {
     const unsigned char *p, *end;
     const char *fault;        /* at p */
-    struct tagd_arena *arena; /* NULL: the text is only checked, */
-    struct tagd_json spare;   /* and this stands for every node */
-    struct tagd_str name;     /* of the member whose value comes next */
-    struct tagd_json **link;  /* where the next node goes */
-    uint64_t objects;         /* bit d is set if level d is an object */
-    unsigned depth;
-    struct tagd_json *open[TAGD_JSON_DEPTH_MAX]; /* the first `depth` */
+    struct tagd_arena *arena; /* NULL: the text is only checked */
+    struct tagd_json *nodes;  /* room for n_nodes; when only checking, one that stands for all */
+    size_t n_nodes;
+    struct tagd_str name;    /* of the member whose value comes next */
+    struct tagd_json **link; /* where the next node goes */
+    unsigned depth;          /* of these: */
+    struct tagd_json *open[TAGD_JSON_DEPTH_MAX];
+    unsigned char closing[TAGD_JSON_DEPTH_MAX]; /* } or ] */
 };
 
 static bool fault(struct scan *scan, const unsigned char *at, const char *what)
@@ -22,12 +25,16 @@ static bool fault(struct scan *scan, const unsigned char *at, const char *what)
     return false;
 }
 
-static void skip_blanks(struct scan *scan)
+static void skip_blank_run(struct scan *scan)
 {
-    if (scan->p<scan->end && * scan->p> ' ')
-        return;
     while (scan->p < scan->end && (*scan->p == ' ' || *scan->p == '\n' || *scan->p == '\t' || *scan->p == '\r'))
         scan->p++;
+}
+
+static inline void skip_blanks(struct scan *scan)
+{
+    if (scan->p != scan->end && *scan->p <= ' ')
+        skip_blank_run(scan);
 }
 
 /* ---- strings ---- */
@@ -57,7 +64,7 @@ static uint64_t first_special(uint64_t eight)
     return (quote | backslash | control | eight) & EACH_BYTE(0x80);
 }
 
-static const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
+static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
 {
     for (; end - p >= 8; p += 8) {
         uint64_t special = first_special(load8(p));
@@ -172,10 +179,10 @@ static struct tagd_str unescape(struct tagd_arena *arena, const unsigned char *p
     return (struct tagd_str){(const char *)out, n};
 }
 
-/* p at the opening quote. */
-static bool scan_string(struct scan *scan, struct tagd_str *text)
+/* p at the opening quote; what follows it is plain up to `p`. */
+static __attribute__((noinline)) bool scan_unplain(struct scan *scan, const unsigned char *p, struct tagd_str *text)
 {
-    const unsigned char *start = scan->p + 1, *end = scan->end, *p = skip_plain(start, end);
+    const unsigned char *start = scan->p + 1, *end = scan->end;
     bool escaped = false;
 
     for (; p < end && *p != '"'; p = skip_plain(p, end)) {
@@ -199,6 +206,18 @@ static bool scan_string(struct scan *scan, struct tagd_str *text)
     scan->p = p + 1;
     *text = escaped && scan->arena ? unescape(scan->arena, start, p)
                                    : (struct tagd_str){(const char *)start, (size_t)(p - start)};
+    return true;
+}
+
+/* p at the opening quote. */
+static inline bool scan_string(struct scan *scan, struct tagd_str *text)
+{
+    const unsigned char *start = scan->p + 1, *p = skip_plain(start, scan->end);
+
+    if (p == scan->end || *p != '"')
+        return scan_unplain(scan, p, text);
+    scan->p = p + 1;
+    *text = (struct tagd_str){(const char *)start, (size_t)(p - start)};
     return true;
 }
 
@@ -257,8 +276,17 @@ static bool scan_word(struct scan *scan, struct tagd_str word)
 
 static struct tagd_json *add(struct scan *scan, enum tagd_json_type type, struct tagd_str text)
 {
-    struct tagd_json *node = scan->arena ? tagd_arena_alloc(scan->arena, sizeof(*node)) : &scan->spare;
+    struct tagd_json *node;
 
+    if (scan->n_nodes == 0) {
+        scan->nodes = tagd_arena_alloc(scan->arena, NODES_AT_ONCE * sizeof(*node));
+        scan->n_nodes = NODES_AT_ONCE;
+    }
+    node = scan->nodes;
+    if (scan->arena) {
+        scan->nodes++;
+        scan->n_nodes--;
+    }
     *node = (struct tagd_json){type, scan->name, text, NULL, NULL};
     *scan->link = node;
     scan->link = &node->next;
@@ -317,24 +345,24 @@ static bool scan_name(struct scan *scan, const char *expected)
 /* p at { or [. True in *more if a value follows in it. */
 static bool scan_opening(struct scan *scan, bool *more)
 {
-    bool object = *scan->p == '{';
+    unsigned char closing = *scan->p == '{' ? '}' : ']';
     struct tagd_json *node;
 
     if (scan->depth == TAGD_JSON_DEPTH_MAX)
         return fault(scan, scan->p, "nested deeper than 64 levels");
     scan->p++;
-    node = add(scan, object ? TAGD_JSON_OBJECT : TAGD_JSON_ARRAY, (struct tagd_str){"", 0});
+    node = add(scan, closing == '}' ? TAGD_JSON_OBJECT : TAGD_JSON_ARRAY, (struct tagd_str){"", 0});
     skip_blanks(scan);
-    *more = scan->p == scan->end || *scan->p != (object ? '}' : ']');
+    *more = scan->p == scan->end || *scan->p != closing;
     if (!*more) {
         scan->p++;
         return true;
     }
-    scan->objects = (scan->objects & ~(UINT64_C(1) << scan->depth)) | (uint64_t)object << scan->depth;
+    scan->closing[scan->depth] = closing;
     scan->open[scan->depth++] = node;
     scan->link = &node->child;
     scan->name = (struct tagd_str){"", 0};
-    return !object || scan_name(scan, "expected a key in quotes or '}'");
+    return closing == ']' || scan_name(scan, "expected a key in quotes or '}'");
 }
 
 /* After a value: closes what ends here, and passes a comma. True in *more if another value follows. */
@@ -342,15 +370,15 @@ static bool scan_after(struct scan *scan, bool *more)
 {
     *more = false;
     while (scan->depth > 0) {
-        bool object = scan->objects >> (scan->depth - 1) & 1;
+        unsigned char closing = scan->closing[scan->depth - 1];
 
         skip_blanks(scan);
-        if (scan->p == scan->end || (*scan->p != ',' && *scan->p != (object ? '}' : ']')))
-            return fault(scan, scan->p, object ? "expected ',' or '}'" : "expected ',' or ']'");
+        if (scan->p == scan->end || (*scan->p != ',' && *scan->p != closing))
+            return fault(scan, scan->p, closing == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
         if (*scan->p++ == ',') {
             *more = true;
             scan->name = (struct tagd_str){"", 0};
-            return !object || scan_name(scan, "expected a key in quotes after ','");
+            return closing == ']' || scan_name(scan, "expected a key in quotes after ','");
         }
         scan->link = &scan->open[--scan->depth]->next;
     }
@@ -380,15 +408,16 @@ static bool read_text(struct tagd_arena *arena, const char *p, size_t n, struct 
                       struct tagd_json_fault *found)
 {
     const unsigned char *start = (const unsigned char *)p;
+    struct tagd_json all;
     struct scan scan;
 
-    _Static_assert(TAGD_JSON_DEPTH_MAX == 64, "one bit a level");
     scan.p = start;
     scan.end = start + n;
     scan.arena = arena;
     scan.name = (struct tagd_str){"", 0};
     scan.link = root;
-    scan.objects = 0;
+    scan.nodes = &all;
+    scan.n_nodes = arena ? 0 : 1;
     scan.depth = 0;
     if (n >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0)
         fault(&scan, start, "a byte order mark; write UTF-8 without it");

@@ -10,11 +10,6 @@ struct tagd_str tagd_str_of(const char *z)
     return (struct tagd_str){z, strlen(z)};
 }
 
-bool tagd_str_eq(struct tagd_str a, struct tagd_str b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
 int tagd_str_cmp(struct tagd_str a, struct tagd_str b)
 {
     size_t n = a.n < b.n ? a.n : b.n;

@@ -20,15 +20,14 @@ static unsigned two(const char *p)
     return tens > 9 || ones > 9 ? 1000 : tens * 10 + ones;
 }
 
-/* Days since 1970-01-01 of the proleptic Gregorian calendar, for years from 0 on: Howard Hinnant's days_from_civil. */
+/* Days since 1970-01-01 of the proleptic Gregorian calendar, for years from 0 on: Howard Hinnant's days_from_civil, with
+ * years that begin in March and are counted from one era of 400 years before the year 0. */
 static int64_t days_of(unsigned year, unsigned month, unsigned day)
 {
-    int64_t y = (int64_t)year - (month <= 2);
-    int64_t era = tagd_floor_div(y, 400);
-    int64_t of_era = y - era * 400;
-    int64_t of_year = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    unsigned y = year + 400 - (month <= 2);
+    unsigned of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
 
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+    return (int64_t)(y * 365 + y / 4 - y / 100 + y / 400 + of_year) - 719468 - 146097;
 }
 
 /* The inverse: Howard Hinnant's civil_from_days. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef __int128 tagd_i128;
 
@@ -16,7 +17,10 @@ struct tagd_str {
 };
 #define TAGD_STR(lit) ((struct tagd_str){(lit), sizeof(lit) - 1})
 struct tagd_str tagd_str_of(const char *z);
-bool tagd_str_eq(struct tagd_str a, struct tagd_str b);
+static inline bool tagd_str_eq(struct tagd_str a, struct tagd_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
 /* Byte order, as memcmp, shorter first: <0, 0, >0. */
 int tagd_str_cmp(struct tagd_str a, struct tagd_str b);
 /* True if the bytes are well-formed UTF-8 (no surrogates, no overlong forms). NUL is well-formed. */
