@@ -11,7 +11,8 @@ struct scan {
     struct tagd_arena *arena; /* NULL: the text is only checked */
     struct tagd_json *nodes;  /* room for n_nodes; when only checking, one that stands for all */
     size_t n_nodes;
-    struct tagd_str name;    /* of the member whose value comes next */
+    const char *expected;    /* where a member comes next, for the fault if there is none; elsewhere NULL */
+    struct tagd_str name;    /* of that member */
     struct tagd_json **link; /* where the next node goes */
     unsigned depth;          /* of these: */
     struct tagd_json *open[TAGD_JSON_DEPTH_MAX];
@@ -274,7 +275,31 @@ static bool scan_word(struct scan *scan, struct tagd_str word)
 
 /* ---- the tree ---- */
 
-static struct tagd_json *add(struct scan *scan, enum tagd_json_type type, struct tagd_str text)
+static bool scan_value(struct scan *scan, enum tagd_json_type *type, struct tagd_str *text)
+{
+    unsigned char c = *scan->p;
+
+    *text = (struct tagd_str){"", 0};
+    switch (c) {
+    case '"': *type = TAGD_JSON_STRING; return scan_string(scan, text);
+    case '{':
+    case '[':
+        *type = c == '{' ? TAGD_JSON_OBJECT : TAGD_JSON_ARRAY;
+        if (scan->depth == TAGD_JSON_DEPTH_MAX)
+            return fault(scan, scan->p, "nested deeper than 64 levels");
+        scan->p++;
+        return true;
+    case 't': *type = TAGD_JSON_TRUE; return scan_word(scan, TAGD_STR("true"));
+    case 'f': *type = TAGD_JSON_FALSE; return scan_word(scan, TAGD_STR("false"));
+    case 'n': *type = TAGD_JSON_NULL; return scan_word(scan, TAGD_STR("null"));
+    default: *type = TAGD_JSON_NUMBER;
+    }
+    if (c == '-' || (c >= '0' && c <= '9'))
+        return scan_number(scan, text);
+    return fault(scan, scan->p, c < 0x80 || tagd_utf8_step(scan->p, scan->end) ? "expected a value" : "invalid UTF-8");
+}
+
+static inline struct tagd_json *add(struct scan *scan, enum tagd_json_type type, struct tagd_str text)
 {
     struct tagd_json *node;
 
@@ -293,46 +318,12 @@ static struct tagd_json *add(struct scan *scan, enum tagd_json_type type, struct
     return node;
 }
 
-static bool scan_scalar(struct scan *scan)
-{
-    struct tagd_str text = {"", 0};
-    enum tagd_json_type type;
-    bool sound;
-
-    switch (*scan->p) {
-    case '"':
-        type = TAGD_JSON_STRING;
-        sound = scan_string(scan, &text);
-        break;
-    case 't':
-        type = TAGD_JSON_TRUE;
-        sound = scan_word(scan, TAGD_STR("true"));
-        break;
-    case 'f':
-        type = TAGD_JSON_FALSE;
-        sound = scan_word(scan, TAGD_STR("false"));
-        break;
-    case 'n':
-        type = TAGD_JSON_NULL;
-        sound = scan_word(scan, TAGD_STR("null"));
-        break;
-    default:
-        if (*scan->p != '-' && (*scan->p < '0' || *scan->p > '9'))
-            return fault(scan, scan->p,
-                         *scan->p < 0x80 || tagd_utf8_step(scan->p, scan->end) ? "expected a value" : "invalid UTF-8");
-        type = TAGD_JSON_NUMBER;
-        sound = scan_number(scan, &text);
-        break;
-    }
-    return sound && add(scan, type, text);
-}
-
 /* A member's name and colon. */
-static bool scan_name(struct scan *scan, const char *expected)
+static inline bool scan_name(struct scan *scan)
 {
     skip_blanks(scan);
     if (scan->p == scan->end || *scan->p != '"')
-        return fault(scan, scan->p, expected);
+        return fault(scan, scan->p, scan->expected);
     if (!scan_string(scan, &scan->name))
         return false;
     skip_blanks(scan);
@@ -342,31 +333,26 @@ static bool scan_name(struct scan *scan, const char *expected)
     return true;
 }
 
-/* p at { or [. True in *more if a value follows in it. */
-static bool scan_opening(struct scan *scan, bool *more)
+/* After the { or [ of a node: true if something is in it, which then comes next. */
+static bool enter(struct scan *scan, struct tagd_json *node, bool object)
 {
-    unsigned char closing = *scan->p == '{' ? '}' : ']';
-    struct tagd_json *node;
+    unsigned char closing = object ? '}' : ']';
 
-    if (scan->depth == TAGD_JSON_DEPTH_MAX)
-        return fault(scan, scan->p, "nested deeper than 64 levels");
-    scan->p++;
-    node = add(scan, closing == '}' ? TAGD_JSON_OBJECT : TAGD_JSON_ARRAY, (struct tagd_str){"", 0});
     skip_blanks(scan);
-    *more = scan->p == scan->end || *scan->p != closing;
-    if (!*more) {
+    if (scan->p != scan->end && *scan->p == closing) {
         scan->p++;
-        return true;
+        return false;
     }
     scan->closing[scan->depth] = closing;
     scan->open[scan->depth++] = node;
     scan->link = &node->child;
     scan->name = (struct tagd_str){"", 0};
-    return closing == ']' || scan_name(scan, "expected a key in quotes or '}'");
+    scan->expected = object ? "expected a key in quotes or '}'" : NULL;
+    return true;
 }
 
 /* After a value: closes what ends here, and passes a comma. True in *more if another value follows. */
-static bool scan_after(struct scan *scan, bool *more)
+static inline bool scan_after(struct scan *scan, bool *more)
 {
     *more = false;
     while (scan->depth > 0) {
@@ -378,7 +364,8 @@ static bool scan_after(struct scan *scan, bool *more)
         if (*scan->p++ == ',') {
             *more = true;
             scan->name = (struct tagd_str){"", 0};
-            return closing == ']' || scan_name(scan, "expected a key in quotes after ','");
+            scan->expected = closing == '}' ? "expected a key in quotes after ','" : NULL;
+            return true;
         }
         scan->link = &scan->open[--scan->depth]->next;
     }
@@ -390,13 +377,21 @@ static bool scan_text(struct scan *scan)
     bool more = true;
 
     while (more) {
-        bool inside = false;
+        enum tagd_json_type type;
+        struct tagd_json *node;
+        struct tagd_str text;
 
+        if (scan->expected && !scan_name(scan))
+            return false;
         skip_blanks(scan);
         if (scan->p == scan->end)
             return fault(scan, scan->p, scan->depth ? "the text ends before the value does" : "there is no value");
-        if (!(*scan->p == '{' || *scan->p == '[' ? scan_opening(scan, &inside) : scan_scalar(scan)) ||
-            (!inside && !scan_after(scan, &more)))
+        if (!scan_value(scan, &type, &text))
+            return false;
+        node = add(scan, type, text);
+        if (type >= TAGD_JSON_ARRAY && enter(scan, node, type == TAGD_JSON_OBJECT))
+            continue;
+        if (!scan_after(scan, &more))
             return false;
     }
     skip_blanks(scan);
@@ -415,6 +410,7 @@ static bool read_text(struct tagd_arena *arena, const char *p, size_t n, struct 
     scan.end = start + n;
     scan.arena = arena;
     scan.name = (struct tagd_str){"", 0};
+    scan.expected = NULL;
     scan.link = root;
     scan.nodes = &all;
     scan.n_nodes = arena ? 0 : 1;

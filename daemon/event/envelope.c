@@ -95,20 +95,40 @@ static bool read_binary(const struct tagd_record *record, struct tagd_str media,
            tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "value: byte %zu: %s", fault.offset, fault.what);
 }
 
+/* The attribute of that name, or TAGD_ATTRS. One by one, so that each is a comparison with a constant. */
+static enum tagd_attribute_name attribute_of(struct tagd_str name)
+{
+    if (tagd_str_eq(name, TAGD_STR("specversion")))
+        return TAGD_ATTR_SPECVERSION;
+    if (tagd_str_eq(name, TAGD_STR("id")))
+        return TAGD_ATTR_ID;
+    if (tagd_str_eq(name, TAGD_STR("source")))
+        return TAGD_ATTR_SOURCE;
+    if (tagd_str_eq(name, TAGD_STR("type")))
+        return TAGD_ATTR_TYPE;
+    if (tagd_str_eq(name, TAGD_STR("subject")))
+        return TAGD_ATTR_SUBJECT;
+    if (tagd_str_eq(name, TAGD_STR("time")))
+        return TAGD_ATTR_TIME;
+    return TAGD_ATTRS;
+}
+
+static struct tagd_attribute attribute(const struct tagd_json *member)
+{
+    switch (member->type) {
+    case TAGD_JSON_NULL: return (struct tagd_attribute){TAGD_ABSENT, {"", 0}, "null", 0};
+    case TAGD_JSON_STRING: return (struct tagd_attribute){TAGD_TEXT, member->text, "a string", 0};
+    default: return (struct tagd_attribute){TAGD_NOT_TEXT, {"", 0}, tagd_json_what(member), 0};
+    }
+}
+
 static void read_member(const struct tagd_json *member, struct tagd_envelope *envelope)
 {
-    for (int i = 0; i < TAGD_ATTRS; i++) {
-        if (!tagd_str_eq(member->name, tagd_attribute_names[i]))
-            continue;
-        if (member->type == TAGD_JSON_NULL)
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_ABSENT, {"", 0}, "null", 0};
-        else if (member->type == TAGD_JSON_STRING)
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_TEXT, member->text, "a string", 0};
-        else
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_NOT_TEXT, {"", 0}, tagd_json_what(member), 0};
-        return;
-    }
-    if (tagd_str_eq(member->name, TAGD_STR("data")))
+    enum tagd_attribute_name name = attribute_of(member->name);
+
+    if (name < TAGD_ATTRS)
+        envelope->attrs[name] = attribute(member);
+    else if (tagd_str_eq(member->name, TAGD_STR("data")))
         envelope->data = member;
     else if (tagd_str_eq(member->name, TAGD_STR("data_base64")))
         envelope->no_data = member->type == TAGD_JSON_NULL ? NULL : "expected a JSON object, found data_base64";
