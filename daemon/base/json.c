@@ -8,8 +8,9 @@
 struct scan {
     const unsigned char *p, *end;
     const char *fault;        /* at p */
-    struct tagd_arena *arena; /* NULL: the text is only checked */
-    struct tagd_json *nodes;  /* room for n_nodes; when only checking, one that stands for all */
+    struct tagd_arena *arena; /* NULL: the text is only checked, */
+    struct tagd_json spare;   /* and this stands for every node */
+    struct tagd_json *nodes;  /* room for n_nodes */
     size_t n_nodes;
     const char *expected;    /* where a member comes next, for the fault if there is none; elsewhere NULL */
     struct tagd_str name;    /* of that member */
@@ -38,6 +39,15 @@ static inline void skip_blanks(struct scan *scan)
         skip_blank_run(scan);
 }
 
+/* True if that is the next byte, blanks aside; p is then there. */
+static inline bool next_is(struct scan *scan, unsigned char c)
+{
+    if (scan->p != scan->end && *scan->p == c)
+        return true;
+    skip_blanks(scan);
+    return scan->p != scan->end && *scan->p == c;
+}
+
 /* ---- strings ---- */
 
 #define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
@@ -55,14 +65,14 @@ static uint64_t load8(const unsigned char *p)
 }
 
 /* The high bit of the first byte that is a quote, a backslash, a control character or not ASCII; of bytes above that one
- * it says nothing. */
+ * it says nothing. (A byte that is not ASCII keeps its high bit in one of the first two at least.) */
 static uint64_t first_special(uint64_t eight)
 {
     uint64_t quote = (eight ^ EACH_BYTE('"')) - EACH_BYTE(1);
     uint64_t backslash = (eight ^ EACH_BYTE('\\')) - EACH_BYTE(1);
     uint64_t control = eight - EACH_BYTE(' ');
 
-    return (quote | backslash | control | eight) & EACH_BYTE(0x80);
+    return (quote | backslash | control) & EACH_BYTE(0x80);
 }
 
 static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
@@ -299,19 +309,20 @@ static bool scan_value(struct scan *scan, enum tagd_json_type *type, struct tagd
     return fault(scan, scan->p, c < 0x80 || tagd_utf8_step(scan->p, scan->end) ? "expected a value" : "invalid UTF-8");
 }
 
+static __attribute__((noinline)) void take_room(struct scan *scan)
+{
+    scan->n_nodes = scan->arena ? NODES_AT_ONCE : 1;
+    scan->nodes = scan->arena ? tagd_arena_alloc(scan->arena, NODES_AT_ONCE * sizeof(*scan->nodes)) : &scan->spare;
+}
+
 static inline struct tagd_json *add(struct scan *scan, enum tagd_json_type type, struct tagd_str text)
 {
     struct tagd_json *node;
 
-    if (scan->n_nodes == 0) {
-        scan->nodes = tagd_arena_alloc(scan->arena, NODES_AT_ONCE * sizeof(*node));
-        scan->n_nodes = NODES_AT_ONCE;
-    }
-    node = scan->nodes;
-    if (scan->arena) {
-        scan->nodes++;
-        scan->n_nodes--;
-    }
+    if (scan->n_nodes == 0)
+        take_room(scan);
+    scan->n_nodes--;
+    node = scan->nodes++;
     *node = (struct tagd_json){type, scan->name, text, NULL, NULL};
     *scan->link = node;
     scan->link = &node->next;
@@ -321,13 +332,11 @@ static inline struct tagd_json *add(struct scan *scan, enum tagd_json_type type,
 /* A member's name and colon. */
 static inline bool scan_name(struct scan *scan)
 {
-    skip_blanks(scan);
-    if (scan->p == scan->end || *scan->p != '"')
+    if (!next_is(scan, '"'))
         return fault(scan, scan->p, scan->expected);
     if (!scan_string(scan, &scan->name))
         return false;
-    skip_blanks(scan);
-    if (scan->p == scan->end || *scan->p != ':')
+    if (!next_is(scan, ':'))
         return fault(scan, scan->p, "expected ':'");
     scan->p++;
     return true;
@@ -338,8 +347,7 @@ static bool enter(struct scan *scan, struct tagd_json *node, bool object)
 {
     unsigned char closing = object ? '}' : ']';
 
-    skip_blanks(scan);
-    if (scan->p != scan->end && *scan->p == closing) {
+    if (next_is(scan, closing)) {
         scan->p++;
         return false;
     }
@@ -358,11 +366,11 @@ static inline bool scan_after(struct scan *scan, bool *more)
     while (scan->depth > 0) {
         unsigned char closing = scan->closing[scan->depth - 1];
 
-        skip_blanks(scan);
-        if (scan->p == scan->end || (*scan->p != ',' && *scan->p != closing))
+        *more = next_is(scan, ',');
+        if (!*more && !next_is(scan, closing))
             return fault(scan, scan->p, closing == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
-        if (*scan->p++ == ',') {
-            *more = true;
+        scan->p++;
+        if (*more) {
             scan->name = (struct tagd_str){"", 0};
             scan->expected = closing == '}' ? "expected a key in quotes after ','" : NULL;
             return true;
@@ -403,7 +411,6 @@ static bool read_text(struct tagd_arena *arena, const char *p, size_t n, struct 
                       struct tagd_json_fault *found)
 {
     const unsigned char *start = (const unsigned char *)p;
-    struct tagd_json all;
     struct scan scan;
 
     scan.p = start;
@@ -412,8 +419,8 @@ static bool read_text(struct tagd_arena *arena, const char *p, size_t n, struct 
     scan.name = (struct tagd_str){"", 0};
     scan.expected = NULL;
     scan.link = root;
-    scan.nodes = &all;
-    scan.n_nodes = arena ? 0 : 1;
+    scan.nodes = NULL;
+    scan.n_nodes = 0;
     scan.depth = 0;
     if (n >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0)
         fault(&scan, start, "a byte order mark; write UTF-8 without it");

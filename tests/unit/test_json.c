@@ -4,6 +4,8 @@
 
 #include "base/pointer.h"
 
+#include <math.h>
+
 #define CASES 240000
 #define NUMBERS 200000
 #define TEXT_MAX 4096
@@ -289,8 +291,8 @@ static bool same_number(struct tagd_str number, double wanted)
     int64_t decimal = 0, wanted_decimal = 0;
     bool fits = tagd_decimal_parse(number, &decimal);
 
-    return memcmp(&read, &wanted, sizeof(read)) == 0 && fits == tagd_decimal_from_double(wanted, &wanted_decimal) &&
-           decimal == wanted_decimal;
+    return read == wanted && !signbit(read) == !signbit(wanted) &&
+           fits == tagd_decimal_from_double(wanted, &wanted_decimal) && decimal == wanted_decimal;
 }
 
 static bool same_tree(const struct tagd_json *node, const cJSON *wanted)
