@@ -108,7 +108,10 @@ bool tagd_duration_parse(struct tagd_str text, int64_t *ms);
 /* A fixed offset from UTC, "+08:00" or "-03:30", at most 14 hours and 59 minutes -> what local time is ahead by, ms. */
 bool tagd_zone_parse(struct tagd_str text, int64_t *ms);
 /* Quotient rounded to minus infinity; b > 0. */
-int64_t tagd_floor_div(int64_t a, int64_t b);
+static inline int64_t tagd_floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
 
 /* ---- decimals: fixed-point, 4 places, so 1.5 is 15000 ---- */
 #define TAGD_DECIMAL_ONE 10000
