@@ -1,11 +1,14 @@
-/* The grammar that base/json.c reads, once more and apart from it: byte by byte, with no tree. What may be JSON, and where
- * and how a text fails to be, must be the same in both. */
+/* What base/json.c is held against: its grammar once more, byte by byte and with no tree, and cJSON's tree. What may be
+ * JSON, where and how a text fails to be, and what it holds must be the same. */
 #ifndef TAGD_TEST_JSON_REFERENCE_H
 #define TAGD_TEST_JSON_REFERENCE_H
 
-#include "base/json.h"
+#include "base/cjson.h"
 #include "base/text.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct scan {
@@ -253,6 +256,72 @@ static bool reference_check(const char *p, size_t n, struct tagd_json_fault *fou
         return true;
     *found = (struct tagd_json_fault){(size_t)(scan.p - start), scan.fault};
     return false;
+}
+
+/* ---- both trees ---- */
+
+static inline bool same_text(struct tagd_str a, const char *z)
+{
+    return tagd_str_eq(a, tagd_str_of(z));
+}
+
+static bool same_number(struct tagd_str number, double wanted)
+{
+    double read = tagd_double_parse(number);
+    int64_t decimal = 0, wanted_decimal = 0;
+    bool fits = tagd_decimal_parse(number, &decimal);
+
+    return read == wanted && !signbit(read) == !signbit(wanted) &&
+           fits == tagd_decimal_from_double(wanted, &wanted_decimal) && decimal == wanted_decimal;
+}
+
+static bool same_tree(const struct tagd_json *node, const cJSON *wanted)
+{
+    const struct tagd_json *child = node->child;
+
+    if (strcmp(tagd_json_what(node), tagd_json_kind(wanted)) != 0)
+        return false;
+    switch (node->type) {
+    case TAGD_JSON_NULL: return !child;
+    case TAGD_JSON_FALSE:
+    case TAGD_JSON_TRUE: return !child && cJSON_IsTrue(wanted) == (node->type == TAGD_JSON_TRUE);
+    case TAGD_JSON_NUMBER: return !child && same_number(node->text, wanted->valuedouble);
+    case TAGD_JSON_STRING: return !child && same_text(node->text, wanted->valuestring);
+    case TAGD_JSON_ARRAY:
+    case TAGD_JSON_OBJECT: break;
+    }
+    for (const cJSON *other = wanted->child; other; other = other->next, child = child->next)
+        if (!child || !same_text(child->name, other->string ? other->string : "") || !same_tree(child, other))
+            return false;
+    return !child;
+}
+
+/* Of every text the same is said: where it is wrong and how, or what it holds. */
+static bool agree(const char *p, size_t n, uint32_t *sound)
+{
+    static struct tagd_arena arena;
+    struct tagd_json_fault wanted = {0, ""}, fault = {0, ""}, checked = {0, ""};
+    char *exact = tagd_xmalloc(n); /* so that a read past its end is seen */
+    bool good = reference_check(memcpy(exact, p, n), n, &wanted), same;
+    struct tagd_json *root;
+
+    tagd_arena_reset(&arena);
+    root = tagd_json_read(&arena, exact, n, &fault);
+    same = (root != NULL) == good && tagd_json_check(exact, n, &checked) == good && wanted.offset == fault.offset &&
+           strcmp(wanted.what, fault.what) == 0 && wanted.offset == checked.offset &&
+           strcmp(wanted.what, checked.what) == 0;
+    if (same && good) {
+        struct tagd_json_fault none;
+        const cJSON *tree = tagd_json_parse(&arena, exact, n, &none);
+
+        same = tree && same_tree(root, tree);
+        ++*sound;
+    }
+    if (!same)
+        fprintf(stderr, "%.*s\nwanted: %s at %zu; found: %s at %zu\n", (int)n, p, wanted.what, wanted.offset,
+                fault.what, fault.offset);
+    free(exact);
+    return same;
 }
 
 #endif
