@@ -64,15 +64,15 @@ static uint64_t load8(const unsigned char *p)
     return eight;
 }
 
-/* The high bit of the first byte that is a quote, a backslash, a control character or not ASCII; of bytes above that one
- * it says nothing. (A byte that is not ASCII keeps its high bit in one of the first two at least.) */
+/* Its lowest bit set is the high bit of the first byte that is a quote, a backslash, a control character or not ASCII.
+ * With bit 1 turned a quote is 0x20 and control characters stay below it, so taking 0x21 borrows; what is not ASCII keeps its
+ * high bit in one of the two at least. A borrow spoils only the bytes above. */
 static uint64_t first_special(uint64_t eight)
 {
-    uint64_t quote = (eight ^ EACH_BYTE('"')) - EACH_BYTE(1);
+    uint64_t quote_or_control = (eight ^ EACH_BYTE(2)) - EACH_BYTE(0x21);
     uint64_t backslash = (eight ^ EACH_BYTE('\\')) - EACH_BYTE(1);
-    uint64_t control = eight - EACH_BYTE(' ');
 
-    return (quote | backslash | control) & EACH_BYTE(0x80);
+    return (quote_or_control | backslash) & EACH_BYTE(0x80);
 }
 
 static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)

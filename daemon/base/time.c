@@ -112,12 +112,11 @@ bool tagd_time_parse(struct tagd_str text, int64_t *ms)
     if (hour > 23 || minute > 59 || second > 60)
         return false;
     if (p[at] == '.') {
-        unsigned scale = 100;
+        static const unsigned scales[] = {100, 10, 1};
 
-        for (at++; at < text.n && p[at] >= '0' && p[at] <= '9'; at++) {
-            fraction += (unsigned)(p[at] - '0') * scale;
-            scale /= 10;
-        }
+        for (at++; at < text.n && p[at] >= '0' && p[at] <= '9'; at++)
+            if (at < 23)
+                fraction += (unsigned)(p[at] - '0') * scales[at - 20];
         if (at == 20)
             return false;
     }

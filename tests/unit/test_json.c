@@ -310,6 +310,20 @@ static void every_cut_of_an_event_reads_as_the_reference_reads_it(void)
     CHECK(agree(text.p, text.n, &sound) && sound == 2); /* whole, and without its last blank */
 }
 
+static void every_byte_at_every_place_of_a_string_reads_as_the_reference_reads_it(void)
+{
+    uint32_t sound = 0;
+
+    for (unsigned c = 0; c < 256; c++)
+        for (size_t at = 1; at < 19; at++) {
+            char text[] = "\"1234567890123456789\"";
+
+            text[at] = (char)c;
+            CHECK(agree(text, sizeof(text) - 1, &sound));
+        }
+    CHECK(sound == 18 * (0x80 - 0x20 - 2)); /* all of ASCII but control characters, quote and backslash */
+}
+
 static void a_number_is_the_decimal_that_its_double_gives(void)
 {
     static struct text text;
@@ -396,6 +410,7 @@ int main(void)
 {
     RUN(a_text_reads_as_the_reference_and_cjson_read_it);
     RUN(every_cut_of_an_event_reads_as_the_reference_reads_it);
+    RUN(every_byte_at_every_place_of_a_string_reads_as_the_reference_reads_it);
     RUN(a_number_is_the_decimal_that_its_double_gives);
     RUN(a_number_beyond_10_to_the_11_leaves_the_decimal_alone);
     RUN(what_has_no_escapes_is_a_view_of_the_text);
