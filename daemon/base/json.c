@@ -190,7 +190,7 @@ static struct tagd_str unescape(struct tagd_arena *arena, const unsigned char *p
     return (struct tagd_str){(const char *)out, n};
 }
 
-/* p at the opening quote; what follows it is plain up to `p`. */
+/* p at the opening quote; what follows it is plain up to `p`. Rare, and so kept out of the loop. */
 static __attribute__((noinline)) bool scan_unplain(struct scan *scan, const unsigned char *p, struct tagd_str *text)
 {
     const unsigned char *start = scan->p + 1, *end = scan->end;
@@ -309,7 +309,7 @@ static bool scan_value(struct scan *scan, enum tagd_json_type *type, struct tagd
     return fault(scan, scan->p, c < 0x80 || tagd_utf8_step(scan->p, scan->end) ? "expected a value" : "invalid UTF-8");
 }
 
-static __attribute__((noinline)) void take_room(struct scan *scan)
+static void take_room(struct scan *scan)
 {
     scan->n_nodes = scan->arena ? NODES_AT_ONCE : 1;
     scan->nodes = scan->arena ? tagd_arena_alloc(scan->arena, NODES_AT_ONCE * sizeof(*scan->nodes)) : &scan->spare;
