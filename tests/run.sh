@@ -97,6 +97,10 @@ $venv/bin/pytest -q -s tests/bad_inputs
 
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
+  step "fuzz: any bytes as an event, for five minutes"
+  cmake --preset fuzz >/dev/null
+  cmake --build --preset fuzz --target fuzz_event 2>&1 | tail -n 1
+  build/fuzz/fuzz_event -max_total_time=300 -max_len=1000 -artifact_prefix=build/fuzz/ 2>&1 | tail -n 1
   step "simulator: another million seeds"
   build/release/sim --seeds 200000:1200000 --jobs "$(nproc)" --state build/sim.state
   step "chaos: a million events, faults of every kind, a reader that checks while it runs; and the same with clocks that are set"

@@ -1,8 +1,11 @@
 #include "tagd/base.h"
 
+#include <assert.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef unsigned __int128 u128;
 
@@ -41,6 +44,65 @@ bool tagd_decimal_from_double(double v, int64_t *decimal)
         near = round_text(size);
     *decimal = v < 0 ? -near : near;
     return true;
+}
+
+/* A text of at most 15 digits, without exponent: their number, and how many stand behind the point. */
+static bool few_digits(struct tagd_str text, uint64_t *number, unsigned *places)
+{
+    size_t point = text.n, n = 0;
+
+    if (text.n > 16)
+        return false;
+    *number = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned digit = (unsigned char)text.p[i] - (unsigned)'0';
+
+        if (digit <= 9) {
+            *number = *number * 10 + digit;
+            n++;
+        } else if (text.p[i] == '.') {
+            point = i + 1;
+        } else {
+            return false;
+        }
+    }
+    *places = (unsigned)(text.n - point);
+    return n <= 15;
+}
+
+/* Decimals of at most 15 digits read as different doubles, and print as they were written: the text itself is rounded. */
+bool tagd_decimal_parse(struct tagd_str number, int64_t *decimal)
+{
+    bool negative = number.n && number.p[0] == '-';
+    uint64_t size;
+    unsigned places;
+
+    if (!few_digits((struct tagd_str){number.p + negative, number.n - negative}, &size, &places))
+        return tagd_decimal_from_double(tagd_double_parse(number), decimal);
+    for (; places < 4; places++)
+        size *= 10;
+    for (; places > 5; places--)
+        size /= 10;
+    if (places == 5)
+        size = (size + 5) / 10;
+    if (size > TAGD_DECIMAL_MAX)
+        return false;
+    *decimal = negative ? -(int64_t)size : (int64_t)size;
+    return true;
+}
+
+/* strtod wants a NUL, and the point of its locale. */
+double tagd_double_parse(struct tagd_str number)
+{
+    char text[TAGD_NUMBER_BYTES_MAX + 1], *point;
+
+    assert(number.n <= TAGD_NUMBER_BYTES_MAX);
+    memcpy(text, number.p, number.n);
+    text[number.n] = '\0';
+    point = memchr(text, '.', number.n);
+    if (point)
+        *point = *localeconv()->decimal_point;
+    return strtod(text, NULL);
 }
 
 static int bit_length(u128 v)

@@ -14,9 +14,12 @@ struct tagd_hash128 tagd_hash_pair(struct tagd_str a, struct tagd_str b)
 {
     unsigned char bytes[512];
     XXH128_hash_t hash;
+    uint64_t length = a.n;
 
-    for (unsigned i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)((uint64_t)a.n >> (8 * i));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    length = __builtin_bswap64(length);
+#endif
+    memcpy(bytes, &length, 8);
     if (a.n <= sizeof(bytes) && b.n <= sizeof(bytes) && 8 + a.n + b.n <= sizeof(bytes)) {
         if (a.n)
             memcpy(bytes + 8, a.p, a.n);

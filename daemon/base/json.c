@@ -1,36 +1,23 @@
 #include "base/json.h"
 #include "base/text.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#define NUMBER_BYTES_MAX 63 /* cJSON's own buffer for a number */
-
-/* cJSON's memory while a parse of this thread is under way; otherwise malloc's. */
-static _Thread_local struct tagd_arena *parse_arena;
-
-static void *json_alloc(size_t n)
-{
-    return parse_arena ? tagd_arena_alloc(parse_arena, n) : malloc(n);
-}
-
-static void json_free(void *p)
-{
-    if (!parse_arena)
-        free(p);
-}
-
-/* Before main, so that no thread ever sees the hooks change. */
-__attribute__((constructor)) static void install_hooks(void)
-{
-    cJSON_Hooks hooks = {json_alloc, json_free};
-
-    cJSON_InitHooks(&hooks);
-}
+#define NODES_AT_ONCE 16 /* a small event's */
 
 struct scan {
     const unsigned char *p, *end;
-    const char *fault; /* at p */
+    const char *fault;        /* at p */
+    struct tagd_arena *arena; /* NULL: the text is only checked, */
+    struct tagd_json spare;   /* and this stands for every node */
+    struct tagd_json *nodes;  /* room for n_nodes */
+    size_t n_nodes;
+    const char *expected;    /* where a member comes next, for the fault if there is none; elsewhere NULL */
+    struct tagd_str name;    /* of that member */
+    struct tagd_json **link; /* where the next node goes */
+    unsigned depth;          /* of these: */
+    struct tagd_json *open[TAGD_JSON_DEPTH_MAX];
+    unsigned char closing[TAGD_JSON_DEPTH_MAX]; /* } or ] */
 };
 
 static bool fault(struct scan *scan, const unsigned char *at, const char *what)
@@ -40,10 +27,65 @@ static bool fault(struct scan *scan, const unsigned char *at, const char *what)
     return false;
 }
 
-static void skip_blanks(struct scan *scan)
+static void skip_blank_run(struct scan *scan)
 {
     while (scan->p < scan->end && (*scan->p == ' ' || *scan->p == '\n' || *scan->p == '\t' || *scan->p == '\r'))
         scan->p++;
+}
+
+static inline void skip_blanks(struct scan *scan)
+{
+    if (scan->p != scan->end && *scan->p <= ' ')
+        skip_blank_run(scan);
+}
+
+/* True if that is the next byte, blanks aside; p is then there. */
+static inline bool next_is(struct scan *scan, unsigned char c)
+{
+    if (scan->p != scan->end && *scan->p == c)
+        return true;
+    skip_blanks(scan);
+    return scan->p != scan->end && *scan->p == c;
+}
+
+/* ---- strings ---- */
+
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Eight bytes, the first one lowest. */
+static uint64_t load8(const unsigned char *p)
+{
+    uint64_t eight;
+
+    memcpy(&eight, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    eight = __builtin_bswap64(eight);
+#endif
+    return eight;
+}
+
+/* Its lowest bit set is the high bit of the first byte that is a quote, a backslash, a control character or not ASCII.
+ * With bit 1 turned a quote is 0x20 and control characters stay below it, so taking 0x21 borrows; what is not ASCII keeps its
+ * high bit in one of the two at least. A borrow spoils only the bytes above. */
+static uint64_t first_special(uint64_t eight)
+{
+    uint64_t quote_or_control = (eight ^ EACH_BYTE(2)) - EACH_BYTE(0x21);
+    uint64_t backslash = (eight ^ EACH_BYTE('\\')) - EACH_BYTE(1);
+
+    return (quote_or_control | backslash) & EACH_BYTE(0x80);
+}
+
+static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
+{
+    for (; end - p >= 8; p += 8) {
+        uint64_t special = first_special(load8(p));
+
+        if (special)
+            return p + __builtin_ctzll(special) / 8;
+    }
+    while (p < end && *p >= ' ' && *p < 0x80 && *p != '"' && *p != '\\')
+        p++;
+    return p;
 }
 
 /* Four hex digits at p, or -1. */
@@ -64,15 +106,15 @@ static int hex4(const unsigned char *p, const unsigned char *end)
     return v;
 }
 
-/* p at the backslash. */
-static bool scan_escape(struct scan *scan)
+/* *at is the backslash, and then what follows the escape. */
+static bool scan_escape(struct scan *scan, const unsigned char **at)
 {
-    const unsigned char *start = scan->p, *end = scan->end;
+    const unsigned char *start = *at, *end = scan->end;
     int unit;
 
     if (end - start < 2)
         return fault(scan, start, "the string has no closing quote");
-    scan->p = start + 2;
+    *at = start + 2;
     if (start[1] != 'u')
         return (start[1] && strchr("\"\\/bfnrt", start[1])) || fault(scan, start, "an unknown escape in a string");
     unit = hex4(start + 2, end);
@@ -80,7 +122,7 @@ static bool scan_escape(struct scan *scan)
         return fault(scan, start, "expected four hex digits after \\u");
     if (unit == 0)
         return fault(scan, start, "the character \\u0000 is not allowed");
-    scan->p = start + 6;
+    *at = start + 6;
     if (unit < 0xD800 || unit > 0xDFFF)
         return true;
     if (unit > 0xDBFF || end - start < 12 || start[6] != '\\' || start[7] != 'u')
@@ -88,31 +130,81 @@ static bool scan_escape(struct scan *scan)
     unit = hex4(start + 8, end);
     if (unit < 0xDC00 || unit > 0xDFFF)
         return fault(scan, start, "half of a surrogate pair");
-    scan->p = start + 12;
+    *at = start + 12;
     return true;
 }
 
-/* p at the opening quote. */
-static bool scan_string(struct scan *scan)
+/* Bytes written. */
+static size_t put_utf8(unsigned char *out, unsigned c)
 {
-    const unsigned char *start = scan->p, *end = scan->end, *p = start + 1;
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const unsigned char leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+
+    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+        out[i] = (unsigned char)(0x80 | (c & 0x3F));
+    out[0] = (unsigned char)(leads[n] | c);
+    return n;
+}
+
+/* The character that the checked \u at *p stands for; *p is then what follows it. */
+static unsigned take_unicode(const unsigned char **p, const unsigned char *end)
+{
+    unsigned unit = (unsigned)hex4(*p + 2, end);
+
+    *p += 6;
+    if (unit < 0xD800 || unit > 0xDFFF)
+        return unit;
+    unit = 0x10000 + ((unit & 0x3FF) << 10) + ((unsigned)hex4(*p + 2, end) & 0x3FF);
+    *p += 6;
+    return unit;
+}
+
+static unsigned char unescaped(unsigned char c)
+{
+    switch (c) {
+    case 'b': return '\b';
+    case 'f': return '\f';
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    default: return c;
+    }
+}
+
+/* The checked text from p to end, its escapes undone. */
+static struct tagd_str unescape(struct tagd_arena *arena, const unsigned char *p, const unsigned char *end)
+{
+    unsigned char *out = tagd_arena_alloc(arena, (size_t)(end - p));
+    size_t n = 0;
 
     while (p < end) {
-        unsigned char c = *p;
-
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
-            p++;
-        } else if (c == '"') {
-            scan->p = p + 1;
-            return true;
-        } else if (c == '\\') {
-            scan->p = p;
-            if (!scan_escape(scan))
-                return false;
-            p = scan->p;
-        } else if (c < 0x20) {
-            return fault(scan, p, "a control character in a string");
+        if (*p != '\\') {
+            out[n++] = *p++;
+        } else if (p[1] == 'u') {
+            n += put_utf8(out + n, take_unicode(&p, end));
         } else {
+            out[n++] = unescaped(p[1]);
+            p += 2;
+        }
+    }
+    return (struct tagd_str){(const char *)out, n};
+}
+
+/* p at the opening quote; what follows it is plain up to `p`. Rare, and so kept out of the loop. */
+static __attribute__((noinline)) bool scan_unplain(struct scan *scan, const unsigned char *p, struct tagd_str *text)
+{
+    const unsigned char *start = scan->p + 1, *end = scan->end;
+    bool escaped = false;
+
+    for (; p < end && *p != '"'; p = skip_plain(p, end)) {
+        if (*p < ' ')
+            return fault(scan, p, "a control character in a string");
+        if (*p == '\\') {
+            escaped = true;
+            if (!scan_escape(scan, &p))
+                return false;
+        }
+        while (p < end && *p >= 0x80) {
             size_t step = tagd_utf8_step(p, end);
 
             if (step == 0)
@@ -120,8 +212,27 @@ static bool scan_string(struct scan *scan)
             p += step;
         }
     }
-    return fault(scan, start, "the string has no closing quote");
+    if (p == end)
+        return fault(scan, start - 1, "the string has no closing quote");
+    scan->p = p + 1;
+    *text = escaped && scan->arena ? unescape(scan->arena, start, p)
+                                   : (struct tagd_str){(const char *)start, (size_t)(p - start)};
+    return true;
 }
+
+/* p at the opening quote. */
+static inline bool scan_string(struct scan *scan, struct tagd_str *text)
+{
+    const unsigned char *start = scan->p + 1, *p = skip_plain(start, scan->end);
+
+    if (p == scan->end || *p != '"')
+        return scan_unplain(scan, p, text);
+    scan->p = p + 1;
+    *text = (struct tagd_str){(const char *)start, (size_t)(p - start)};
+    return true;
+}
+
+/* ---- other scalars ---- */
 
 static const unsigned char *skip_digits(const unsigned char *p, const unsigned char *end)
 {
@@ -130,7 +241,7 @@ static const unsigned char *skip_digits(const unsigned char *p, const unsigned c
     return p;
 }
 
-static bool scan_number(struct scan *scan)
+static bool scan_number(struct scan *scan, struct tagd_str *text)
 {
     const unsigned char *start = scan->p, *p = start, *end = scan->end, *from;
 
@@ -157,117 +268,160 @@ static bool scan_number(struct scan *scan)
         if (p == from)
             return fault(scan, p, "expected a digit in the exponent");
     }
-    if (p - start > NUMBER_BYTES_MAX)
+    if (p - start > TAGD_NUMBER_BYTES_MAX)
         return fault(scan, start, "a number of more than 63 characters");
     scan->p = p;
+    *text = (struct tagd_str){(const char *)start, (size_t)(p - start)};
     return true;
 }
 
-static bool scan_word(struct scan *scan, const char *word)
+static bool scan_word(struct scan *scan, struct tagd_str word)
 {
-    size_t n = strlen(word);
-
-    if ((size_t)(scan->end - scan->p) < n || memcmp(scan->p, word, n) != 0)
+    if ((size_t)(scan->end - scan->p) < word.n || memcmp(scan->p, word.p, word.n) != 0)
         return fault(scan, scan->p, "expected a value");
-    scan->p += n;
+    scan->p += word.n;
     return true;
 }
 
-static bool scan_scalar(struct scan *scan)
+/* ---- the tree ---- */
+
+static bool scan_value(struct scan *scan, enum tagd_json_type *type, struct tagd_str *text)
 {
-    switch (*scan->p) {
-    case '"': return scan_string(scan);
-    case 't': return scan_word(scan, "true");
-    case 'f': return scan_word(scan, "false");
-    case 'n': return scan_word(scan, "null");
-    default:
-        if (*scan->p == '-' || (*scan->p >= '0' && *scan->p <= '9'))
-            return scan_number(scan);
-        return fault(scan, scan->p,
-                     *scan->p < 0x80 || tagd_utf8_step(scan->p, scan->end) ? "expected a value" : "invalid UTF-8");
+    unsigned char c = *scan->p;
+
+    *text = (struct tagd_str){"", 0};
+    switch (c) {
+    case '"': *type = TAGD_JSON_STRING; return scan_string(scan, text);
+    case '{':
+    case '[':
+        *type = c == '{' ? TAGD_JSON_OBJECT : TAGD_JSON_ARRAY;
+        if (scan->depth == TAGD_JSON_DEPTH_MAX)
+            return fault(scan, scan->p, "nested deeper than 64 levels");
+        scan->p++;
+        return true;
+    case 't': *type = TAGD_JSON_TRUE; return scan_word(scan, TAGD_STR("true"));
+    case 'f': *type = TAGD_JSON_FALSE; return scan_word(scan, TAGD_STR("false"));
+    case 'n': *type = TAGD_JSON_NULL; return scan_word(scan, TAGD_STR("null"));
+    default: *type = TAGD_JSON_NUMBER;
     }
+    if (c == '-' || (c >= '0' && c <= '9'))
+        return scan_number(scan, text);
+    return fault(scan, scan->p, c < 0x80 || tagd_utf8_step(scan->p, scan->end) ? "expected a value" : "invalid UTF-8");
 }
 
-/* A member's key and colon. */
-static bool scan_key(struct scan *scan, const char *expected)
+static void take_room(struct scan *scan)
 {
-    skip_blanks(scan);
-    if (scan->p == scan->end || *scan->p != '"')
-        return fault(scan, scan->p, expected);
-    if (!scan_string(scan))
+    scan->n_nodes = scan->arena ? NODES_AT_ONCE : 1;
+    scan->nodes = scan->arena ? tagd_arena_alloc(scan->arena, NODES_AT_ONCE * sizeof(*scan->nodes)) : &scan->spare;
+}
+
+static inline struct tagd_json *add(struct scan *scan, enum tagd_json_type type, struct tagd_str text)
+{
+    struct tagd_json *node;
+
+    if (scan->n_nodes == 0)
+        take_room(scan);
+    scan->n_nodes--;
+    node = scan->nodes++;
+    *node = (struct tagd_json){type, scan->name, text, NULL, NULL};
+    *scan->link = node;
+    scan->link = &node->next;
+    return node;
+}
+
+/* A member's name and colon. */
+static inline bool scan_name(struct scan *scan)
+{
+    if (!next_is(scan, '"'))
+        return fault(scan, scan->p, scan->expected);
+    if (!scan_string(scan, &scan->name))
         return false;
-    skip_blanks(scan);
-    if (scan->p == scan->end || *scan->p != ':')
+    if (!next_is(scan, ':'))
         return fault(scan, scan->p, "expected ':'");
     scan->p++;
     return true;
 }
 
+/* After the { or [ of a node: true if something is in it, which then comes next. */
+static bool enter(struct scan *scan, struct tagd_json *node, bool object)
+{
+    unsigned char closing = object ? '}' : ']';
+
+    if (next_is(scan, closing)) {
+        scan->p++;
+        return false;
+    }
+    scan->closing[scan->depth] = closing;
+    scan->open[scan->depth++] = node;
+    scan->link = &node->child;
+    scan->name = (struct tagd_str){"", 0};
+    scan->expected = object ? "expected a key in quotes or '}'" : NULL;
+    return true;
+}
+
 /* After a value: closes what ends here, and passes a comma. True in *more if another value follows. */
-static bool scan_after(struct scan *scan, uint64_t objects, unsigned *depth, bool *more)
+static inline bool scan_after(struct scan *scan, bool *more)
 {
     *more = false;
-    while (*depth > 0) {
-        bool object = objects >> (*depth - 1) & 1;
+    while (scan->depth > 0) {
+        unsigned char closing = scan->closing[scan->depth - 1];
 
-        skip_blanks(scan);
-        if (scan->p == scan->end || (*scan->p != ',' && *scan->p != (object ? '}' : ']')))
-            return fault(scan, scan->p, object ? "expected ',' or '}'" : "expected ',' or ']'");
-        if (*scan->p++ == ',') {
-            *more = true;
-            return !object || scan_key(scan, "expected a key in quotes after ','");
+        *more = next_is(scan, ',');
+        if (!*more && !next_is(scan, closing))
+            return fault(scan, scan->p, closing == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
+        scan->p++;
+        if (*more) {
+            scan->name = (struct tagd_str){"", 0};
+            scan->expected = closing == '}' ? "expected a key in quotes after ','" : NULL;
+            return true;
         }
-        --*depth;
+        scan->link = &scan->open[--scan->depth]->next;
     }
     return true;
 }
 
-/* `objects`: bit d is set if level d is an object. */
 static bool scan_text(struct scan *scan)
 {
-    uint64_t objects = 0;
-    unsigned depth = 0;
     bool more = true;
 
     while (more) {
+        enum tagd_json_type type;
+        struct tagd_json *node;
+        struct tagd_str text;
+
+        if (scan->expected && !scan_name(scan))
+            return false;
         skip_blanks(scan);
         if (scan->p == scan->end)
-            return fault(scan, scan->p, depth ? "the text ends before the value does" : "there is no value");
-        if (*scan->p == '{' || *scan->p == '[') {
-            bool object = *scan->p == '{';
-
-            if (depth == TAGD_JSON_DEPTH_MAX)
-                return fault(scan, scan->p, "nested deeper than 64 levels");
-            scan->p++;
-            objects = (objects & ~(UINT64_C(1) << depth)) | (uint64_t)object << depth;
-            depth++;
-            skip_blanks(scan);
-            if (scan->p < scan->end && *scan->p == (object ? '}' : ']')) {
-                scan->p++;
-                depth--;
-            } else if (object) {
-                if (!scan_key(scan, "expected a key in quotes or '}'"))
-                    return false;
-                continue;
-            } else {
-                continue;
-            }
-        } else if (!scan_scalar(scan)) {
+            return fault(scan, scan->p, scan->depth ? "the text ends before the value does" : "there is no value");
+        if (!scan_value(scan, &type, &text))
             return false;
-        }
-        if (!scan_after(scan, objects, &depth, &more))
+        node = add(scan, type, text);
+        if (type >= TAGD_JSON_ARRAY && enter(scan, node, type == TAGD_JSON_OBJECT))
+            continue;
+        if (!scan_after(scan, &more))
             return false;
     }
     skip_blanks(scan);
     return scan->p == scan->end || fault(scan, scan->p, "text after the end of the value");
 }
 
-bool tagd_json_check(const char *p, size_t n, struct tagd_json_fault *found)
+/* arena NULL: only checks. */
+static bool read_text(struct tagd_arena *arena, const char *p, size_t n, struct tagd_json **root,
+                      struct tagd_json_fault *found)
 {
     const unsigned char *start = (const unsigned char *)p;
-    struct scan scan = {start, start + n, NULL};
+    struct scan scan;
 
-    _Static_assert(TAGD_JSON_DEPTH_MAX == 64, "one bit a level");
+    scan.p = start;
+    scan.end = start + n;
+    scan.arena = arena;
+    scan.name = (struct tagd_str){"", 0};
+    scan.expected = NULL;
+    scan.link = root;
+    scan.nodes = NULL;
+    scan.n_nodes = 0;
+    scan.depth = 0;
     if (n >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0)
         fault(&scan, start, "a byte order mark; write UTF-8 without it");
     else if (scan_text(&scan))
@@ -276,32 +430,36 @@ bool tagd_json_check(const char *p, size_t n, struct tagd_json_fault *found)
     return false;
 }
 
-cJSON *tagd_json_parse(struct tagd_arena *arena, const char *p, size_t n, struct tagd_json_fault *found)
+bool tagd_json_check(const char *p, size_t n, struct tagd_json_fault *found)
 {
-    struct tagd_arena *outer = parse_arena;
-    const char *end = NULL;
-    cJSON *root;
+    struct tagd_json *root;
 
-    if (!tagd_json_check(p, n, found))
-        return NULL;
-    parse_arena = arena;
-    root = cJSON_ParseWithLengthOpts(p, n, &end, false);
-    parse_arena = outer;
-    if (!root)
-        *found = (struct tagd_json_fault){end ? (size_t)(end - p) : 0, "not JSON as the parser reads it"};
-    return root;
+    return read_text(NULL, p, n, &root, found);
 }
 
-const char *tagd_json_kind(const cJSON *node)
+struct tagd_json *tagd_json_read(struct tagd_arena *arena, const char *p, size_t n, struct tagd_json_fault *found)
 {
-    switch (node ? node->type & 0xFF : cJSON_Invalid) {
-    case cJSON_False:
-    case cJSON_True: return "a boolean";
-    case cJSON_NULL: return "null";
-    case cJSON_Number: return "a number";
-    case cJSON_String: return "a string";
-    case cJSON_Array: return "an array";
-    case cJSON_Object: return "an object";
-    default: return "nothing";
-    }
+    struct tagd_json *root;
+
+    return read_text(arena, p, n, &root, found) ? root : NULL;
+}
+
+const struct tagd_json *tagd_json_member(const struct tagd_json *object, struct tagd_str name)
+{
+    const struct tagd_json *last = NULL;
+
+    for (const struct tagd_json *member = object->child; member; member = member->next)
+        if (tagd_str_eq(member->name, name))
+            last = member;
+    return last;
+}
+
+const char *tagd_json_what(const struct tagd_json *node)
+{
+    static const char *const kinds[] = {
+        [TAGD_JSON_NULL] = "null",       [TAGD_JSON_FALSE] = "a boolean", [TAGD_JSON_TRUE] = "a boolean",
+        [TAGD_JSON_NUMBER] = "a number", [TAGD_JSON_STRING] = "a string", [TAGD_JSON_ARRAY] = "an array",
+        [TAGD_JSON_OBJECT] = "an object"};
+
+    return node ? kinds[node->type] : "nothing";
 }

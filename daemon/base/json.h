@@ -1,12 +1,11 @@
-/* JSON for the rooms that read it: a strict check of the text, then cJSON over an arena.
- * The check is what cJSON alone lacks: UTF-8, RFC 8259's grammar to the letter, a limit of depth, a position for every
- * fault. */
+/* JSON read in place: one pass checks the text and makes a tree of it, whose names and values are views of the text.
+ * The check is strict: UTF-8, RFC 8259's grammar to the letter, a limit of depth, a position for every fault. What
+ * RFC 8259 allows but a C string or a double of cJSON can't hold is a fault too: \u0000 or a lone surrogate in a string, a
+ * number of over 63 characters. */
 #ifndef TAGD_BASE_JSON_H
 #define TAGD_BASE_JSON_H
 
 #include "tagd/base.h"
-
-#include <cjson/cJSON.h>
 
 #define TAGD_JSON_DEPTH_MAX 64
 
@@ -15,15 +14,40 @@ struct tagd_json_fault {
     const char *what; /* static text: "expected a value" */
 };
 
-/* True if the n bytes are one JSON text of RFC 8259 in UTF-8, at most TAGD_JSON_DEPTH_MAX levels deep. What RFC 8259
- * allows but cJSON can't hold is a fault too: a string with \u0000 or a lone surrogate, a number of over 63 characters.
- */
+enum tagd_json_type {
+    TAGD_JSON_NULL,
+    TAGD_JSON_FALSE,
+    TAGD_JSON_TRUE,
+    TAGD_JSON_NUMBER,
+    TAGD_JSON_STRING,
+    TAGD_JSON_ARRAY,
+    TAGD_JSON_OBJECT
+};
+
+struct tagd_json {
+    enum tagd_json_type type;
+    struct tagd_str name;           /* of an object's member */
+    struct tagd_str text;           /* STRING: its characters, without NUL; NUMBER: as written */
+    struct tagd_json *child, *next; /* ARRAY, OBJECT: the first in it; the next beside it */
+};
+
+/* True if the n bytes are one JSON text, at most TAGD_JSON_DEPTH_MAX levels deep. */
 bool tagd_json_check(const char *p, size_t n, struct tagd_json_fault *fault);
 
-/* Checks and parses; the tree lives in the arena and is never given to cJSON_Delete. NULL: *fault says why. */
-cJSON *tagd_json_parse(struct tagd_arena *arena, const char *p, size_t n, struct tagd_json_fault *fault);
+/* Checks and reads. Nodes, and strings that have escapes, live in the arena; all else are views of the text. NULL: *fault
+ * says why. */
+struct tagd_json *tagd_json_read(struct tagd_arena *arena, const char *p, size_t n, struct tagd_json_fault *fault);
 
-/* "an object", "a string", ...: for messages. */
-const char *tagd_json_kind(const cJSON *node);
+/* NULL is of no type. */
+static inline bool tagd_json_is(const struct tagd_json *node, enum tagd_json_type type)
+{
+    return node && node->type == type;
+}
+
+/* An object's member of that name, of several the last. NULL: there is none. */
+const struct tagd_json *tagd_json_member(const struct tagd_json *object, struct tagd_str name);
+
+/* "an object", "a string", ...: for messages; of NULL "nothing". */
+const char *tagd_json_what(const struct tagd_json *node);
 
 #endif

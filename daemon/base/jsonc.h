@@ -3,7 +3,7 @@
 #ifndef TAGD_BASE_JSONC_H
 #define TAGD_BASE_JSONC_H
 
-#include "base/json.h"
+#include "base/cjson.h"
 
 struct tagd_jsonc;
 

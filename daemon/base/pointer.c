@@ -65,18 +65,27 @@ static const cJSON *member(const cJSON *object, struct tagd_str name)
     return found;
 }
 
+/* An array's index by the letter of RFC 6901. */
+static bool index_of(struct tagd_str name, size_t *index)
+{
+    *index = 0;
+    if (name.n == 0 || name.n > 9 || (name.n > 1 && name.p[0] == '0'))
+        return false;
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] < '0' || name.p[i] > '9')
+            return false;
+        *index = *index * 10 + (size_t)(name.p[i] - '0');
+    }
+    return true;
+}
+
 static const cJSON *element(const cJSON *array, struct tagd_str name)
 {
     const cJSON *node = array->child;
-    size_t index = 0;
+    size_t index;
 
-    if (name.n == 0 || name.n > 9 || (name.n > 1 && name.p[0] == '0'))
+    if (!index_of(name, &index))
         return NULL;
-    for (size_t i = 0; i < name.n; i++) {
-        if (name.p[i] < '0' || name.p[i] > '9')
-            return NULL;
-        index = index * 10 + (size_t)(name.p[i] - '0');
-    }
     while (node && index-- > 0)
         node = node->next;
     return node;
@@ -90,5 +99,28 @@ const cJSON *tagd_pointer_follow(const struct tagd_pointer *pointer, const cJSON
         node = cJSON_IsObject(node)  ? member(node, pointer->tokens[i])
                : cJSON_IsArray(node) ? element(node, pointer->tokens[i])
                                      : NULL;
+    return node;
+}
+
+static const struct tagd_json *node_at(const struct tagd_json *array, struct tagd_str name)
+{
+    const struct tagd_json *node = array->child;
+    size_t index;
+
+    if (!index_of(name, &index))
+        return NULL;
+    while (node && index-- > 0)
+        node = node->next;
+    return node;
+}
+
+const struct tagd_json *tagd_pointer_find(const struct tagd_pointer *pointer, const struct tagd_json *root)
+{
+    const struct tagd_json *node = root;
+
+    for (size_t i = 0; node && i < pointer->n; i++)
+        node = node->type == TAGD_JSON_OBJECT  ? tagd_json_member(node, pointer->tokens[i])
+               : node->type == TAGD_JSON_ARRAY ? node_at(node, pointer->tokens[i])
+                                               : NULL;
     return node;
 }

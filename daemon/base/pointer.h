@@ -4,7 +4,7 @@
 #ifndef TAGD_BASE_POINTER_H
 #define TAGD_BASE_POINTER_H
 
-#include "base/json.h"
+#include "base/cjson.h"
 
 /* What is wrong with a pointer's text, and where. */
 struct tagd_pointer_fault {
@@ -18,5 +18,7 @@ bool tagd_pointer_split(struct tagd_str text, struct tagd_arena *arena, struct t
 
 /* The value that the pointer leads to from root; of equal keys the last. NULL: there is none. */
 const cJSON *tagd_pointer_follow(const struct tagd_pointer *pointer, const cJSON *root);
+/* The same in a tree of base/json.h. */
+const struct tagd_json *tagd_pointer_find(const struct tagd_pointer *pointer, const struct tagd_json *root);
 
 #endif

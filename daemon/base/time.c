@@ -13,28 +13,27 @@ static unsigned two(const char *p)
     return tens > 9 || ones > 9 ? 1000 : tens * 10 + ones;
 }
 
-/* Days since 1970-01-01 of the proleptic Gregorian calendar, for years from 0 on: Howard Hinnant's days_from_civil. */
+/* Days since 1970-01-01 of the proleptic Gregorian calendar, for years from 0 on: Howard Hinnant's days_from_civil, with
+ * years that begin in March and are counted from one era of 400 years before the year 0. */
 static int64_t days_of(unsigned year, unsigned month, unsigned day)
 {
-    int64_t y = (int64_t)year - (month <= 2);
-    int64_t era = tagd_floor_div(y, 400);
-    int64_t of_era = y - era * 400;
-    int64_t of_year = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    unsigned y = year + 400 - (month <= 2);
+    unsigned of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
 
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+    return (int64_t)(y * 365 + y / 4 - y / 100 + y / 400 + of_year) - 719468 - 146097;
 }
 
 /* The inverse: Howard Hinnant's civil_from_days. */
 static void civil_of(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 {
     int64_t era = tagd_floor_div(days + 719468, 146097);
-    int64_t doe = days + 719468 - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
+    unsigned doe = (unsigned)(days + 719468 - era * 146097);
+    unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    unsigned mp = (5 * doy + 2) / 153;
 
-    *day = (unsigned)(doy - (153 * mp + 2) / 5 + 1);
-    *month = (unsigned)(mp < 10 ? mp + 3 : mp - 9);
+    *day = doy - (153 * mp + 2) / 5 + 1;
+    *month = mp < 10 ? mp + 3 : mp - 9;
     *year = yoe + era * 400 + (*month <= 2);
 }
 
@@ -113,12 +112,11 @@ bool tagd_time_parse(struct tagd_str text, int64_t *ms)
     if (hour > 23 || minute > 59 || second > 60)
         return false;
     if (p[at] == '.') {
-        unsigned scale = 100;
+        static const unsigned scales[] = {100, 10, 1};
 
-        for (at++; at < text.n && p[at] >= '0' && p[at] <= '9'; at++) {
-            fraction += (unsigned)(p[at] - '0') * scale;
-            scale /= 10;
-        }
+        for (at++; at < text.n && p[at] >= '0' && p[at] <= '9'; at++)
+            if (at < 23)
+                fraction += (unsigned)(p[at] - '0') * scales[at - 20];
         if (at == 20)
             return false;
     }
@@ -134,31 +132,28 @@ bool tagd_time_parse(struct tagd_str text, int64_t *ms)
     return true;
 }
 
-static char *put(char *out, unsigned v, unsigned n)
+/* Two digits and what stands behind them. */
+static char *put2(char *out, unsigned v, char then)
 {
-    for (unsigned i = n; i > 0; i--) {
-        out[i - 1] = (char)('0' + v % 10);
-        v /= 10;
-    }
-    return out + n;
+    out[0] = (char)('0' + v / 10);
+    out[1] = (char)('0' + v % 10);
+    out[2] = then;
+    return out + 3;
 }
 
 size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT])
 {
     unsigned month, day;
     int64_t year;
-    char *p = out;
 
     if (days < TAGD_TIME_MIN / TAGD_MS_DAY || days > TAGD_TIME_MAX / TAGD_MS_DAY) /* no such year in four digits */
         return (size_t)snprintf(out, TAGD_TIME_TEXT, "%s", days < 0 ? "-infinity" : "infinity");
     civil_of(days, &year, &month, &day);
-    p = put(p, (unsigned)year, 4);
-    *p++ = '-';
-    p = put(p, month, 2);
-    *p++ = '-';
-    p = put(p, day, 2);
-    *p = '\0';
-    return (size_t)(p - out);
+    put2(out, (unsigned)year / 100, '\0');
+    put2(out + 2, (unsigned)year % 100, '-');
+    put2(out + 5, month, '-');
+    put2(out + 8, day, '\0');
+    return 10;
 }
 
 int64_t tagd_month_of(int64_t days)
@@ -178,20 +173,19 @@ size_t tagd_month_format(int64_t month, char out[TAGD_TIME_TEXT])
 size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT])
 {
     int64_t days = tagd_floor_div(ms, TAGD_MS_DAY);
-    unsigned of_day = (unsigned)((ms % TAGD_MS_DAY + TAGD_MS_DAY) % TAGD_MS_DAY);
-    char *p = out + tagd_date_format(days, out);
+    size_t n = tagd_date_format(days, out);
+    char *p = out + n;
+    unsigned of_day;
 
-    if (p - out != 10)
-        return (size_t)(p - out);
+    if (n != 10)
+        return n;
+    of_day = (unsigned)(ms - days * TAGD_MS_DAY);
     *p++ = 'T';
-    p = put(p, of_day / 3600000, 2);
-    *p++ = ':';
-    p = put(p, of_day / 60000 % 60, 2);
-    *p++ = ':';
-    p = put(p, of_day / 1000 % 60, 2);
-    *p++ = '.';
-    p = put(p, of_day % 1000, 3);
-    *p++ = 'Z';
+    p = put2(p, of_day / 3600000, ':');
+    p = put2(p, of_day / 60000 % 60, ':');
+    p = put2(p, of_day / 1000 % 60, '.');
+    *p++ = (char)('0' + of_day / 100 % 10);
+    p = put2(p, of_day % 100, 'Z');
     *p = '\0';
     return (size_t)(p - out);
 }

@@ -90,45 +90,63 @@ static bool read_binary(const struct tagd_record *record, struct tagd_str media,
         envelope->no_data = "expected JSON, but content-type says otherwise";
         return true;
     }
-    envelope->data = tagd_json_parse(arena, record->value.p, record->value.n, &fault);
+    envelope->data = tagd_json_read(arena, record->value.p, record->value.n, &fault);
     return envelope->data ||
            tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "value: byte %zu: %s", fault.offset, fault.what);
 }
 
-static void read_member(const cJSON *member, struct tagd_envelope *envelope)
+/* The attribute of that name, or TAGD_ATTRS. One by one, so that each is a comparison with a constant. */
+static enum tagd_attribute_name attribute_of(struct tagd_str name)
 {
-    struct tagd_str name = tagd_str_of(member->string);
+    if (tagd_str_eq(name, TAGD_STR("specversion")))
+        return TAGD_ATTR_SPECVERSION;
+    if (tagd_str_eq(name, TAGD_STR("id")))
+        return TAGD_ATTR_ID;
+    if (tagd_str_eq(name, TAGD_STR("source")))
+        return TAGD_ATTR_SOURCE;
+    if (tagd_str_eq(name, TAGD_STR("type")))
+        return TAGD_ATTR_TYPE;
+    if (tagd_str_eq(name, TAGD_STR("subject")))
+        return TAGD_ATTR_SUBJECT;
+    if (tagd_str_eq(name, TAGD_STR("time")))
+        return TAGD_ATTR_TIME;
+    return TAGD_ATTRS;
+}
 
-    for (int i = 0; i < TAGD_ATTRS; i++) {
-        if (!tagd_str_eq(name, tagd_attribute_names[i]))
-            continue;
-        if (cJSON_IsNull(member))
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_ABSENT, {"", 0}, "null", 0};
-        else if (cJSON_IsString(member))
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_TEXT, tagd_str_of(member->valuestring), "a string", 0};
-        else
-            envelope->attrs[i] = (struct tagd_attribute){TAGD_NOT_TEXT, {"", 0}, tagd_json_kind(member), 0};
-        return;
+static struct tagd_attribute attribute(const struct tagd_json *member)
+{
+    switch (member->type) {
+    case TAGD_JSON_NULL: return (struct tagd_attribute){TAGD_ABSENT, {"", 0}, "null", 0};
+    case TAGD_JSON_STRING: return (struct tagd_attribute){TAGD_TEXT, member->text, "a string", 0};
+    default: return (struct tagd_attribute){TAGD_NOT_TEXT, {"", 0}, tagd_json_what(member), 0};
     }
-    if (tagd_str_eq(name, TAGD_STR("data")))
+}
+
+static void read_member(const struct tagd_json *member, struct tagd_envelope *envelope)
+{
+    enum tagd_attribute_name name = attribute_of(member->name);
+
+    if (name < TAGD_ATTRS)
+        envelope->attrs[name] = attribute(member);
+    else if (tagd_str_eq(member->name, TAGD_STR("data")))
         envelope->data = member;
-    else if (tagd_str_eq(name, TAGD_STR("data_base64")))
-        envelope->no_data = cJSON_IsNull(member) ? NULL : "expected a JSON object, found data_base64";
+    else if (tagd_str_eq(member->name, TAGD_STR("data_base64")))
+        envelope->no_data = member->type == TAGD_JSON_NULL ? NULL : "expected a JSON object, found data_base64";
 }
 
 static bool read_structured(const struct tagd_record *record, struct tagd_arena *arena, struct tagd_envelope *envelope,
                             struct tagd_event *event)
 {
     struct tagd_json_fault fault = no_fault();
-    const cJSON *root = tagd_json_parse(arena, record->value.p, record->value.n, &fault);
+    const struct tagd_json *root = tagd_json_read(arena, record->value.p, record->value.n, &fault);
 
     if (!root)
         return tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "value: byte %zu: %s", fault.offset, fault.what);
-    if (!cJSON_IsObject(root)) {
-        envelope->not_object = tagd_json_kind(root);
+    if (root->type != TAGD_JSON_OBJECT) {
+        envelope->not_object = tagd_json_what(root);
         return true;
     }
-    for (const cJSON *member = root->child; member; member = member->next)
+    for (const struct tagd_json *member = root->child; member; member = member->next)
         read_member(member, envelope);
     return true;
 }

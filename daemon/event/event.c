@@ -81,7 +81,10 @@ static bool junk(const struct tagd_event_rules *rules, struct tagd_str subject)
     for (size_t i = 0; i < rules->n_junk_subjects; i++) {
         struct tagd_str known = rules->junk_subjects[i];
 
-        if (known.n == subject.n && (known.n == 0 || strncasecmp(known.p, subject.p, known.n) == 0))
+        if (known.n != subject.n)
+            continue;
+        if (known.n == 0 || (((known.p[0] ^ subject.p[0]) & ~0x20) == 0 && /* the first letters may be the same */
+                             strncasecmp(known.p, subject.p, known.n) == 0))
             return true;
     }
     return false;
@@ -164,11 +167,12 @@ static bool refuse_time(const struct tagd_event_rules *rules, const struct tagd_
 static bool check_clock(const struct tagd_event_rules *rules, const struct tagd_record *record,
                         const struct tagd_envelope *envelope, enum clock clock, struct tagd_event *event)
 {
-    const char *called = tagd_attribute_called(envelope, TAGD_ATTR_TIME);
+    const char *called;
     char at[TAGD_TIME_TEXT], limit[TAGD_TIME_TEXT];
 
     if (clock == CLOCK_RIGHT)
         return true;
+    called = tagd_attribute_called(envelope, TAGD_ATTR_TIME);
     tagd_time_format(event->time_ms, at);
     if (clock == CLOCK_PAST) {
         tagd_time_format(rules->past_ms, limit);
@@ -182,9 +186,8 @@ static bool check_clock(const struct tagd_event_rules *rules, const struct tagd_
 
 /* ---- attributes ---- */
 
-/* True if the attribute is text of 1 to `max` bytes. */
-static bool check_text(const struct tagd_envelope *envelope, enum tagd_attribute_name name, size_t max,
-                       struct tagd_event *event)
+static bool refuse_text(const struct tagd_envelope *envelope, enum tagd_attribute_name name, size_t max,
+                        struct tagd_event *event)
 {
     const struct tagd_attribute *attr = &envelope->attrs[name];
     const char *called = tagd_attribute_called(envelope, name);
@@ -197,10 +200,18 @@ static bool check_text(const struct tagd_envelope *envelope, enum tagd_attribute
     if (attr->text.n == 0)
         return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected 1 to %zu bytes, found an empty string",
                                  called, max);
-    if (attr->text.n > max)
-        return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected at most %zu bytes, found %zu", called, max,
-                                 attr->text.n);
-    return true;
+    return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected at most %zu bytes, found %zu", called, max,
+                             attr->text.n);
+}
+
+/* True if the attribute is text of 1 to `max` bytes. */
+static inline bool check_text(const struct tagd_envelope *envelope, enum tagd_attribute_name name, size_t max,
+                              struct tagd_event *event)
+{
+    const struct tagd_attribute *attr = &envelope->attrs[name];
+
+    return (attr->state == TAGD_TEXT && attr->text.n > 0 && attr->text.n <= max) ||
+           refuse_text(envelope, name, max, event);
 }
 
 static bool check_attributes(const struct tagd_event_rules *rules, const struct tagd_envelope *envelope,
@@ -277,9 +288,10 @@ static void take_views(const struct tagd_event_rules *rules, const struct tagd_e
     event->source = envelope->attrs[TAGD_ATTR_SOURCE].text;
     event->subject = envelope->attrs[TAGD_ATTR_SUBJECT].text;
     event->type_name = envelope->attrs[TAGD_ATTR_TYPE].text;
-    event->dedupe = tagd_hash_pair(event->source, event->id);
     if (event->type_name.n)
         event->type = tagd_catalog_type_find(rules->catalog, event->type_name);
+    if (tagd_catalog_dedupe_ms(rules->catalog, event->type) > 0)
+        event->dedupe = tagd_hash_pair(event->source, event->id);
     for (size_t i = 0; event->type < 0 && i < sizeof(done_types) / sizeof(*done_types); i++) {
         if (tagd_str_eq(event->type_name, done_types[i].name))
             event->type = done_types[i].type;

@@ -31,10 +31,10 @@ extern const struct tagd_str tagd_attribute_names[TAGD_ATTRS];
 /* A record taken apart, its parts unchecked. */
 struct tagd_envelope {
     struct tagd_attribute attrs[TAGD_ATTRS];
-    const cJSON *data;          /* NULL: none */
-    const char *no_data;        /* why the data can't be read as JSON, or NULL; matters to declared types only */
-    const char *not_object;     /* the value is JSON, but this and not an object; or NULL */
-    const struct tagd_map *map; /* the topic's, or NULL */
+    const struct tagd_json *data; /* NULL: none */
+    const char *no_data;          /* why the data can't be read as JSON, or NULL; matters to declared types only */
+    const char *not_object;       /* the value is JSON, but this and not an object; or NULL */
+    const struct tagd_map *map;   /* the topic's, or NULL */
 };
 
 /* Finds the record's form and takes it apart. False: malformed, said in the event. */

@@ -49,11 +49,16 @@ static int64_t ms_of_seconds(double seconds)
     return (double)near / 1000 == seconds ? near : (int64_t)whole * 1000 + (int64_t)fraction;
 }
 
-static bool plain_number(const char *text, double *number)
+static bool plain_number(struct tagd_str of, double *number)
 {
-    const char *p = text + (*text == '-');
-    size_t whole = strspn(p, "0123456789");
+    char text[34]; /* a sign, twice 15 digits, a point, and one byte more that is too much */
+    const char *p;
+    size_t whole, n = of.n < sizeof(text) - 1 ? of.n : sizeof(text) - 1;
 
+    memcpy(text, of.p, n);
+    text[n] = '\0';
+    p = text + (*text == '-');
+    whole = strspn(p, "0123456789");
     p += whole;
     if (whole == 0 || whole > 15)
         return false;
@@ -69,15 +74,15 @@ static bool plain_number(const char *text, double *number)
 }
 
 /* NULL if the time was read, else what was found in its place. */
-static const char *read_epoch(enum tagd_time_form form, const cJSON *node, int64_t *ms)
+static const char *read_epoch(enum tagd_time_form form, const struct tagd_json *node, int64_t *ms)
 {
     double number, scale = form == TAGD_EPOCH_S ? 1000 : 1;
 
-    if (cJSON_IsNumber(node))
-        number = node->valuedouble;
-    else if (!cJSON_IsString(node))
-        return tagd_json_kind(node);
-    else if (!plain_number(node->valuestring, &number))
+    if (node->type == TAGD_JSON_NUMBER)
+        number = tagd_double_parse(node->text);
+    else if (node->type != TAGD_JSON_STRING)
+        return tagd_json_what(node);
+    else if (!plain_number(node->text, &number))
         return "a string";
     if (!(number >= (double)TAGD_TIME_MIN / scale && number < ((double)TAGD_TIME_MAX + 1) / scale))
         return form == TAGD_EPOCH_S ? "a number out of range (milliseconds?)" : "a number out of range";
@@ -100,28 +105,29 @@ static bool read_key(const struct tagd_record *record, const struct tagd_map_rul
     return true;
 }
 
-static void read_at(const struct tagd_map_rule *rule, const cJSON *root, struct tagd_arena *arena,
+static void read_at(const struct tagd_map_rule *rule, const struct tagd_json *root, struct tagd_arena *arena,
                     struct tagd_attribute *attr)
 {
-    const cJSON *node = tagd_pointer_follow(&rule->at, root);
+    const struct tagd_json *node = tagd_pointer_find(&rule->at, root);
 
-    if (!node || cJSON_IsNull(node))
+    if (!node || node->type == TAGD_JSON_NULL)
         return;
     if (rule->form != TAGD_RFC3339) {
         attr->kind = read_epoch(rule->form, node, &attr->ms);
         attr->state = attr->kind ? TAGD_NOT_TEXT : TAGD_INSTANT;
         return;
     }
-    attr->kind = tagd_json_kind(node);
-    if (cJSON_IsString(node))
-        attr->text = tagd_str_of(node->valuestring);
-    else if (cJSON_IsNumber(node))
-        attr->kind = tagd_number_text(node->valuedouble, arena, &attr->text);
-    attr->state = cJSON_IsString(node) || !attr->kind ? TAGD_TEXT : TAGD_NOT_TEXT;
+    attr->kind = tagd_json_what(node);
+    if (node->type == TAGD_JSON_STRING)
+        attr->text = node->text;
+    else if (node->type == TAGD_JSON_NUMBER)
+        attr->kind = tagd_number_text(tagd_double_parse(node->text), arena, &attr->text);
+    attr->state = node->type == TAGD_JSON_STRING || !attr->kind ? TAGD_TEXT : TAGD_NOT_TEXT;
 }
 
-static bool read_attribute(const struct tagd_map_rule *rule, const struct tagd_record *record, const cJSON *root,
-                           struct tagd_arena *arena, struct tagd_attribute *attr, struct tagd_event *event)
+static bool read_attribute(const struct tagd_map_rule *rule, const struct tagd_record *record,
+                           const struct tagd_json *root, struct tagd_arena *arena, struct tagd_attribute *attr,
+                           struct tagd_event *event)
 {
     *attr = (struct tagd_attribute){TAGD_ABSENT, {"", 0}, "null", 0};
     switch (rule->kind) {
@@ -143,38 +149,46 @@ static bool read_attribute(const struct tagd_map_rule *rule, const struct tagd_r
 
 /* ---- data ---- */
 
-static void add_member(cJSON *object, cJSON *member, struct tagd_str name)
-{
-    member->string = (char *)(uintptr_t)name.p; /* cJSON's type; nobody writes there */
-    member->next = NULL;
-    member->prev = object->child ? object->child->prev : member; /* as cJSON keeps it: the first one's is the last */
-    if (object->child)
-        object->child->prev->next = member;
-    else
-        object->child = member;
-    object->child->prev = member;
-}
-
 /* A time of another form becomes text. One that can't be read is left for the field's own check to refuse, if the event's
  * type declares it; a string is emptied, or it might pass there as RFC 3339. */
-static void read_time_field(const struct tagd_map_rule *rule, struct tagd_arena *arena, cJSON *node)
+static void read_time_field(const struct tagd_map_rule *rule, struct tagd_arena *arena, struct tagd_json *node)
 {
     char *text = tagd_arena_alloc(arena, TAGD_TIME_TEXT);
     int64_t ms;
 
-    text[0] = '\0';
     if (!read_epoch(rule->form, node, &ms)) {
-        tagd_time_format(ms, text);
-        node->type = cJSON_String;
+        node->type = TAGD_JSON_STRING;
+        node->text = (struct tagd_str){text, tagd_time_format(ms, text)};
+    } else if (node->type == TAGD_JSON_STRING) {
+        node->text = (struct tagd_str){"", 0};
     }
-    node->valuestring = text;
+}
+
+static struct tagd_json *make_value(const struct tagd_map_rule *rule, const struct tagd_json *root,
+                                    struct tagd_arena *arena);
+
+static void make_members(const struct tagd_map_rule *rule, const struct tagd_json *root, struct tagd_arena *arena,
+                         struct tagd_json **link)
+{
+    for (size_t i = 0; i < rule->n_fields; i++) {
+        struct tagd_json *member =
+            make_value(&rule->fields[i].rule, root, arena); /* at most one level deeper: see config */
+
+        if (!member)
+            continue;
+        member->name = rule->fields[i].name;
+        member->next = NULL;
+        *link = member;
+        link = &member->next;
+    }
 }
 
 /* NULL: nothing is there. */
-static cJSON *make_value(const struct tagd_map_rule *rule, const cJSON *root, struct tagd_arena *arena)
+static struct tagd_json *make_value(const struct tagd_map_rule *rule, const struct tagd_json *root,
+                                    struct tagd_arena *arena)
 {
-    const cJSON *found = rule->kind == TAGD_MAP_AT ? tagd_pointer_follow(&rule->at, root) : NULL;
-    cJSON *node;
+    const struct tagd_json *found = rule->kind == TAGD_MAP_AT ? tagd_pointer_find(&rule->at, root) : NULL;
+    struct tagd_json *node;
 
     if (rule->kind == TAGD_MAP_AT && !found)
         return NULL;
@@ -186,26 +200,21 @@ static cJSON *make_value(const struct tagd_map_rule *rule, const cJSON *root, st
             read_time_field(rule, arena, node);
         return node;
     case TAGD_MAP_TEXT:
-        node->type = cJSON_String;
-        node->valuestring = (char *)(uintptr_t)rule->text.p;
+        node->type = TAGD_JSON_STRING;
+        node->text = rule->text;
         return node;
     case TAGD_MAP_NUMBER:
-        node->type = cJSON_Number;
-        node->valuedouble = rule->number;
+        node->type = TAGD_JSON_NUMBER;
+        node->text = tagd_str_of(tagd_arena_printf(arena, "%.17g", rule->number)); /* reads back the same */
         return node;
-    case TAGD_MAP_BOOLEAN: node->type = rule->number != 0 ? cJSON_True : cJSON_False; return node;
+    case TAGD_MAP_BOOLEAN: node->type = rule->number != 0 ? TAGD_JSON_TRUE : TAGD_JSON_FALSE; return node;
     case TAGD_MAP_NONE:
     case TAGD_MAP_KEY:
     case TAGD_MAP_OFFSET:
     case TAGD_MAP_FIELDS: break;
     }
-    node->type = cJSON_Object;
-    for (size_t i = 0; i < rule->n_fields; i++) {
-        cJSON *member = make_value(&rule->fields[i].rule, root, arena); /* at most one level deeper: see config */
-
-        if (member)
-            add_member(node, member, rule->fields[i].name);
-    }
+    node->type = TAGD_JSON_OBJECT;
+    make_members(rule, root, arena, &node->child);
     return node;
 }
 
@@ -213,20 +222,20 @@ bool tagd_map_read(const struct tagd_map *map, const struct tagd_record *record,
                    struct tagd_envelope *envelope, struct tagd_event *event)
 {
     struct tagd_json_fault fault = {0, ""};
-    const cJSON *root;
+    const struct tagd_json *root;
 
     *envelope = (struct tagd_envelope){.map = map};
     if (!record->has_value)
         return tagd_event_refuse(event, TAGD_EVENT_MALFORMED,
                                  "value: the record has none (a tombstone); expected an event");
-    root = tagd_json_parse(arena, record->value.p, record->value.n, &fault);
+    root = tagd_json_read(arena, record->value.p, record->value.n, &fault);
     if (!root)
         return tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "value: byte %zu: %s", fault.offset, fault.what);
     for (int i = 0; i < TAGD_MAP_ATTRIBUTES; i++)
         if (!read_attribute(&map->attributes[i], record, root, arena, &envelope->attrs[TAGD_ATTR_ID + i], event))
             return false;
     if (map->data.kind == TAGD_MAP_AT)
-        envelope->data = tagd_pointer_follow(&map->data.at, root);
+        envelope->data = tagd_pointer_find(&map->data.at, root);
     else if (map->data.kind == TAGD_MAP_FIELDS)
         envelope->data = make_value(&map->data, root, arena);
     return true;

@@ -16,15 +16,6 @@ struct source {
     struct tagd_event *event;
 };
 
-/* A member of data; the last one if a key stands twice. */
-static const cJSON *member_of(const struct source *from, const char *name)
-{
-    const cJSON *found = NULL;
-    for (const cJSON *member = from->envelope->data->child; member; member = member->next)
-        found = strcmp(member->string, name) == 0 ? member : found;
-    return found;
-}
-
 /* For messages: "data/by", with its place in the record if a map says where it is. */
 static const char *called(const struct source *from, const char *name)
 {
@@ -40,13 +31,13 @@ static const char *called(const struct source *from, const char *name)
 /* The text under `name` of data, of 1 to TAGD_STRING_MAX bytes; by a map a whole number is its decimal text. */
 static bool read_text(const struct source *from, const char *name, struct tagd_str *text)
 {
-    const cJSON *member = member_of(from, name);
-    const char *found = member ? tagd_json_kind(member) : "nothing";
-    if (cJSON_IsString(member)) {
-        *text = tagd_str_of(member->valuestring);
+    const struct tagd_json *member = tagd_json_member(from->envelope->data, tagd_str_of(name));
+    const char *found = tagd_json_what(member);
+    if (tagd_json_is(member, TAGD_JSON_STRING)) {
+        *text = member->text;
         found = NULL;
-    } else if (from->envelope->map && cJSON_IsNumber(member)) {
-        found = tagd_number_text(member->valuedouble, from->arena, text);
+    } else if (from->envelope->map && tagd_json_is(member, TAGD_JSON_NUMBER)) {
+        found = tagd_number_text(tagd_double_parse(member->text), from->arena, text);
     }
     if (found)
         return tagd_event_refuse(from->event, TAGD_EVENT_INVALID, "%s: expected a string, found %s", called(from, name),
@@ -96,17 +87,17 @@ static bool read_dimension(const struct source *from)
 /* Absent or null: until it is cleared. */
 static bool read_until(const struct source *from)
 {
-    const cJSON *until = member_of(from, "until");
+    const struct tagd_json *until = tagd_json_member(from->envelope->data, TAGD_STR("until"));
     const struct tagd_map *map = from->envelope->map;
     const struct tagd_map_rule *own = tagd_map_field_rule(map ? &map->data : NULL, TAGD_STR("until"));
     int64_t *ms = &from->event->verdict.until_ms;
     *ms = TAGD_NEVER;
-    if (!until || cJSON_IsNull(until) ||
-        (cJSON_IsString(until) && tagd_time_parse(tagd_str_of(until->valuestring), ms)))
+    if (!until || until->type == TAGD_JSON_NULL ||
+        (until->type == TAGD_JSON_STRING && tagd_time_parse(until->text, ms)))
         return true;
     return tagd_event_refuse(from->event, TAGD_EVENT_INVALID, "%s: expected %s, found %s", called(from, "until"),
                              tagd_time_form_expected(own ? own->form : TAGD_RFC3339),
-                             cJSON_IsString(until) ? "another string" : tagd_json_kind(until));
+                             until->type == TAGD_JSON_STRING ? "another string" : tagd_json_what(until));
 }
 
 /* proposal:<subject>:<revision> */
@@ -148,13 +139,12 @@ bool tagd_verdict_read(const struct tagd_catalog *catalog, const struct tagd_env
                        struct tagd_arena *arena, struct tagd_event *event)
 {
     const struct source from = {catalog, envelope, arena, event};
-    const cJSON *data = envelope->data;
+    const struct tagd_json *data = envelope->data;
     if (envelope->no_data)
         return tagd_event_refuse(event, TAGD_EVENT_INVALID, "data: %s", envelope->no_data);
-    if (!cJSON_IsObject(data))
+    if (!tagd_json_is(data, TAGD_JSON_OBJECT))
         return tagd_event_refuse(event, TAGD_EVENT_INVALID, "%s: expected an object, found %s",
-                                 envelope->map ? envelope->map->data.called : "data",
-                                 data ? tagd_json_kind(data) : "nothing");
+                                 envelope->map ? envelope->map->data.called : "data", tagd_json_what(data));
     if (event->type == TAGD_TYPE_TAG_REVIEWED)
         return read_proposal(&from) && read_decision(&from) && read_text(&from, "by", &event->verdict.by);
     if (!read_dimension(&from) || !read_text(&from, "by", &event->verdict.by))

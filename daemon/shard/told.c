@@ -37,7 +37,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/json.h"
+#include "base/cjson.h"
 
 #define VERSION 2
 enum { CHANGED = 1, KNOWN = 2, TAG = 4, BEFORE = 8 };

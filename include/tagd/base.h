@@ -147,6 +147,10 @@ static inline int64_t tagd_floor_div(int64_t a, int64_t b)
 /* The double's decimal text with 15 digits, rounded half away from zero to 4 places. False: not finite or |v| > 10^11.
  */
 bool tagd_decimal_from_double(double v, int64_t *decimal);
+/* The same of the double that a number of JSON reads as, by its text. */
+bool tagd_decimal_parse(struct tagd_str number, int64_t *decimal);
+#define TAGD_NUMBER_BYTES_MAX 63 /* of a number's text */
+double tagd_double_parse(struct tagd_str number);
 double tagd_decimal_to_double(tagd_i128 decimal); /* correctly rounded */
 /* The exact quotient sum / count rounded once to a double; count > 0. */
 double tagd_decimal_avg(tagd_i128 sum, int64_t count);

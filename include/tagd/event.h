@@ -147,7 +147,7 @@ struct tagd_event {
     int64_t time_ms;
     int32_t type; /* index in the catalog's events, or one of the TAGD_TYPEs */
     struct tagd_str id, source, subject, type_name;
-    struct tagd_hash128 dedupe; /* of (source, id) */
+    struct tagd_hash128 dedupe; /* of (source, id), if the type has `dedupe` */
     struct tagd_value
         *fields; /* the type's declared fields in the catalog's order of names; n = catalog's count for type */
     struct tagd_update *updates; /* PROFILE_UPDATED: by the catalog's attributes */

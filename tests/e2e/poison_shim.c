@@ -1,6 +1,6 @@
-/* Preloaded into the daemon (LD_PRELOAD), this makes a record deadly, as a fault in the code would: a text with
- * "kills-decoding" to who parses it, one with "hangs-decoding" to who waits for it, and one whose id is "kills-applying"
- * to who writes of a change that it brought about. */
+/* Preloaded into the daemon (LD_PRELOAD), this makes a record deadly, as a fault in the code would: the number 1e-07 to who
+ * decodes it, 2e-07 to who waits for it (a number with an exponent is strtod's), and a record whose id is
+ * "kills-applying" to who writes of a change that it brought about. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <signal.h>
@@ -9,15 +9,14 @@
 
 static const char applying[] = "kills-applying";
 
-void *cJSON_ParseWithLengthOpts(const char *text, size_t n, const char **end, int whole)
+double strtod(const char *text, char **end)
 {
-    void *(*parse)(const char *, size_t, const char **, int) =
-        (void *(*)(const char *, size_t, const char **, int))dlsym(RTLD_NEXT, "cJSON_ParseWithLengthOpts");
-    if (memmem(text, n, "kills-decoding", 14) != NULL)
+    double (*read)(const char *, char **) = (double (*)(const char *, char **))dlsym(RTLD_NEXT, "strtod");
+    if (strcmp(text, "1e-07") == 0)
         raise(SIGSEGV);
-    while (memmem(text, n, "hangs-decoding", 14) != NULL)
+    while (strcmp(text, "2e-07") == 0)
         pause();
-    return parse(text, n, end, whole);
+    return read(text, end);
 }
 
 /* A change's bytes name its cause, <source>#<id>: the id is written in quotes first, in one piece. */

@@ -11,6 +11,7 @@ from shop import CATALOG, END, committed, feed, shop_events
 from stack import ROOT, by_customer, compare, event, final_view, simulate, wait_for
 from test_at_least_once import first_copies
 
+AMOUNTS = {"kills-decoding": 1e-07, "kills-applying": 99, "hangs-decoding": 2e-07}  # see poison_shim.c
 REASONS = {"kills-decoding": "decoding it killed the process twice, the second time alone: SIGSEGV",
            "kills-applying": "applying it killed the process twice, the second time alone: SIGSEGV",
            "hangs-decoding": "decoding it killed the process twice, the second time alone: no end within 10000 ms"}
@@ -44,7 +45,7 @@ def test_a_record_that_kills_the_daemon_becomes_a_dead_letter(stack, daemon, tmp
     events = shop_events(4000, 50, 7, step_ms=200)
     before, after = events[:2000], events[2000:]
     # of a customer whose first event it is: it brings changes about
-    poison = {**event(kind, "order.paid", "P0001", 0, {"amount": 99}), "time": before[-1]["time"]}
+    poison = {**event(kind, "order.paid", "P0001", 0, {"amount": AMOUNTS[kind]}), "time": before[-1]["time"]}
     d = daemon(CATALOG, time="events", grace="0s", delivery=delivery)
     d.create_topics(2)
     reader, letters, topic = d.reader(), d.reader("dead_letter"), d.config["sources"][0]["topic"]

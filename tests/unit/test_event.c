@@ -123,6 +123,13 @@ static void a_structured_event_gives_its_attributes_and_fields(void)
     CHECK(event.dedupe.lo == hash.lo && event.dedupe.hi == hash.hi);
 }
 
+static void source_and_id_are_hashed_for_types_with_dedupe_only(void)
+{
+    fresh();
+    decode_with("", NULL);
+    CHECK(event.code == TAGD_EVENT_OK && event.dedupe.lo == 0 && event.dedupe.hi == 0);
+}
+
 static void fields_missing_or_null_are_absent(void)
 {
     fresh();
@@ -1451,6 +1458,7 @@ int main(void)
         fprintf(stderr, "%s\n", error.text);
     CHECK(catalog);
     RUN(a_structured_event_gives_its_attributes_and_fields);
+    RUN(source_and_id_are_hashed_for_types_with_dedupe_only);
     RUN(fields_missing_or_null_are_absent);
     RUN(a_wrong_field_is_invalid_and_named);
     RUN(a_date_field_takes_every_form_of_a_date);
