@@ -1,3 +1,4 @@
+#include "base/digits.h"
 #include "tagd/base.h"
 
 #include <stdio.h>
@@ -35,13 +36,13 @@ static int64_t days_of(unsigned year, unsigned month, unsigned day)
 static void civil_of(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 {
     int64_t era = tagd_floor_div(days + 719468, 146097);
-    int64_t doe = days + 719468 - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
+    unsigned doe = (unsigned)(days + 719468 - era * 146097);
+    unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    unsigned mp = (5 * doy + 2) / 153;
 
-    *day = (unsigned)(doy - (153 * mp + 2) / 5 + 1);
-    *month = (unsigned)(mp < 10 ? mp + 3 : mp - 9);
+    *day = doy - (153 * mp + 2) / 5 + 1;
+    *month = mp < 10 ? mp + 3 : mp - 9;
     *year = yoe + era * 400 + (*month <= 2);
 }
 
@@ -184,20 +185,29 @@ size_t tagd_month_format(int64_t month, char out[TAGD_TIME_TEXT])
 
 size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT])
 {
-    int64_t days = tagd_floor_div(ms, TAGD_MS_DAY);
-    unsigned of_day = (unsigned)((ms % TAGD_MS_DAY + TAGD_MS_DAY) % TAGD_MS_DAY);
-    char *p = out + tagd_date_format(days, out);
+    int64_t days = tagd_floor_div(ms, TAGD_MS_DAY), year;
+    unsigned of_day, month, day;
+    char *p = out;
 
-    if (p - out != 10)
-        return (size_t)(p - out);
+    if (ms < TAGD_TIME_MIN || ms > TAGD_TIME_MAX)
+        return tagd_date_format(days, out);
+    of_day = (unsigned)(ms - days * TAGD_MS_DAY);
+    civil_of(days, &year, &month, &day);
+    p = tagd_put_two(p, (unsigned)year / 100);
+    p = tagd_put_two(p, (unsigned)year % 100);
+    *p++ = '-';
+    p = tagd_put_two(p, month);
+    *p++ = '-';
+    p = tagd_put_two(p, day);
     *p++ = 'T';
-    p = put(p, of_day / 3600000, 2);
+    p = tagd_put_two(p, of_day / 3600000);
     *p++ = ':';
-    p = put(p, of_day / 60000 % 60, 2);
+    p = tagd_put_two(p, of_day / 60000 % 60);
     *p++ = ':';
-    p = put(p, of_day / 1000 % 60, 2);
+    p = tagd_put_two(p, of_day / 1000 % 60);
     *p++ = '.';
-    p = put(p, of_day % 1000, 3);
+    *p++ = (char)('0' + of_day / 100 % 10);
+    p = tagd_put_two(p, of_day % 100);
     *p++ = 'Z';
     *p = '\0';
     return (size_t)(p - out);

@@ -1391,7 +1391,9 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
     worker->context.profile = tagd_profile_new(config->catalog);
     worker->context.members = tagd_members_new(config->catalog);
     worker->context.flow = tagd_flow_new(config->catalog);
-    worker->context.emit = (struct tagd_emit){config->catalog, config->group, config->carry, 0, false};
+    worker->context.emit =
+        (struct tagd_emit){.catalog = config->catalog, .group = config->group, .carry = config->carry};
+    tagd_emit_prepare(&worker->context.emit);
     worker->stats.watermark_min_ms = INT64_MIN;
     return worker;
 }
@@ -1419,6 +1421,7 @@ void tagd_worker_free(struct tagd_worker *worker)
     tagd_arena_free(&worker->intake[1]);
     tagd_arena_free(&worker->arena);
     tagd_counts_free(&worker->takeover.counts);
+    tagd_emit_free(&worker->context.emit);
     tagd_flow_free(worker->context.flow);
     tagd_members_free(worker->context.members);
     tagd_profile_free(worker->context.profile);
