@@ -148,8 +148,7 @@ struct tagd_str tagd_emit_id_prefix(enum tagd_kind kind)
 struct tagd_str tagd_emit_type(const struct tagd_change *change)
 {
     switch (change->kind) {
-    case TAGD_KIND_ALERT:
-        return change->to.index < 0 ? TAGD_STR("tagd.alert.cleared") : TAGD_STR("tagd.alert.raised");
+    case TAGD_KIND_ALERT: return change->to.index < 0 ? TAGD_STR("tagd.alert.cleared") : TAGD_STR("tagd.alert.raised");
     case TAGD_KIND_PROPOSAL:
         return change->status == TAGD_PROPOSAL_OPEN ? TAGD_STR("tagd.tag.proposed") : TAGD_STR("tagd.proposal.closed");
     case TAGD_KIND_GOAL:

@@ -12,11 +12,12 @@ struct tagd_str tagd_emit_type(const struct tagd_change *change);
 
 /* Texts are JSON, ready to be copied; p NULL: none. */
 struct tagd_emit_rule {
-    struct tagd_str member;  /* ,"dimension":"tag"; of a value: none */
-    struct tagd_str tag;     /* "tag", within it */
-    struct tagd_str *values; /* what stands before each of its values: first "rule":"...","values":{"...": and then ,"...":
-                                If it has no values, values[0] ends with the brace. NULL: only a person gives that tag */
-    struct tagd_str plan;    /* ,"plan":... */
+    struct tagd_str member; /* ,"dimension":"tag"; of a value: none */
+    struct tagd_str tag;    /* "tag", within it */
+    struct tagd_str plan;   /* ,"plan":... */
+    /* What stands before each value of the rule: "rule":"...","values":{"...": and from the second on ,"...": With no
+     * values, the first is there and ends with the brace. NULL: only a person gives that tag. */
+    struct tagd_str *values;
     uint32_t n_values;
 };
 struct tagd_emit_dimension {

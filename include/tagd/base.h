@@ -76,15 +76,16 @@ void tagd_buf_printf(struct tagd_buf *buf, const char *fmt, ...) __attribute__((
 void tagd_buf_add_json(struct tagd_buf *buf, struct tagd_str s);
 void tagd_buf_add_escaped(struct tagd_buf *buf, struct tagd_str s); /* the same without the quotes */
 void tagd_buf_add_i64(struct tagd_buf *buf, int64_t v);
-void tagd_buf_add_leb(struct tagd_buf *buf, unsigned __int128 v); /* LEB128 of any length */
-static inline void tagd_buf_add_varint(struct tagd_buf *buf, uint64_t v) /* LEB128 */
+/* LEB128: of any length, of 64 bits, and zigzag. */
+void tagd_buf_add_leb(struct tagd_buf *buf, unsigned __int128 v);
+static inline void tagd_buf_add_varint(struct tagd_buf *buf, uint64_t v)
 {
     if (v < 0x80)
         tagd_buf_add_byte(buf, (unsigned char)v);
     else
         tagd_buf_add_leb(buf, v);
 }
-static inline void tagd_buf_add_zigzag(struct tagd_buf *buf, int64_t v) /* zigzag LEB128 */
+static inline void tagd_buf_add_zigzag(struct tagd_buf *buf, int64_t v)
 {
     tagd_buf_add_varint(buf, ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0));
 }
