@@ -10,7 +10,8 @@
 struct telling {
     struct tagd_emit emit;
     struct tagd_str subject, source, id;
-    uint64_t revision; /* 0: the change's own */
+    uint64_t revision;    /* 0: the change's own */
+    bool forgets_persons; /* told as if `from` had been no person's */
     struct tagd_buf text, headers;
 };
 
@@ -44,6 +45,7 @@ static void tell(void *self, const struct tagd_change *change)
     }
     if (telling->revision)
         told.revision = telling->revision;
+    told.from_by = told.from_by && !telling->forgets_persons;
     tagd_emit_change(&telling->emit, telling->subject, &told, &telling->text);
     tagd_buf_add_byte(&telling->text, '\n');
     telling->headers.n = 0;
@@ -210,6 +212,25 @@ static void tags_are_those_there_are_and_are_carried(void)
     shop_close(&shop);
 }
 
+static void a_tag_that_only_persons_give_has_no_rule_that_failed(void)
+{
+    struct shop shop = shop_open("", "\"m.kind\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"press\"}]}");
+    for (int forgets = 0; forgets < 2; forgets++) {
+        struct telling telling = telling_of(&shop, "g", NULL);
+        telling.forgets_persons = forgets == 1;
+        tagd_profile_clear(shop.profile);
+        take(&shop, &telling, "tag.assigned",
+             "{\"dimension\":\"m.kind\",\"tag\":\"press\",\"by\":\"l\\\"i\",\"reason\":\"as\\tagreed\"}");
+        CHECK(says(&telling, "\"to\":\"press\",\"revision\":1,\"catalog\":\"shop@1\",\"origin\":\"manual\","
+                             "\"because\":{\"by\":\"l\\\"i\",\"reason\":\"as\\tagreed\",\"until\":null},"));
+        take(&shop, &telling, "tag.cleared", "{\"dimension\":\"m.kind\",\"by\":\"li\"}");
+        CHECK(says(&telling, "\"from\":\"press\",\"to\":null,\"revision\":2,"));
+        CHECK(says(&telling, "\"because\":{\"rule\":null,\"values\":{},\"failed\":null},"));
+        forget(&telling);
+    }
+    shop_close(&shop);
+}
+
 static void an_emitter_that_never_was_prepared_is_freed(void)
 {
     struct tagd_emit emit = {.group = "g"};
@@ -224,6 +245,7 @@ int main(void)
     RUN(odd_names_are_escaped_in_json_and_plain_in_headers);
     RUN(a_long_subject_comes_back_from_its_headers);
     RUN(tags_are_those_there_are_and_are_carried);
+    RUN(a_tag_that_only_persons_give_has_no_rule_that_failed);
     RUN(an_emitter_that_never_was_prepared_is_freed);
     return DONE();
 }
