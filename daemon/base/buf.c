@@ -1,3 +1,4 @@
+#include "base/digits.h"
 #include "tagd/base.h"
 
 #include <math.h>
@@ -6,12 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void tagd_buf_reserve(struct tagd_buf *buf, size_t more)
+void tagd_buf_grow(struct tagd_buf *buf, size_t more)
 {
     size_t cap = buf->cap ? buf->cap : 64;
 
-    if (buf->cap - buf->n >= more)
-        return;
     if (more > SIZE_MAX / 4 - buf->n)
         tagd_xmalloc(SIZE_MAX / 2);
     while (cap - buf->n < more)
@@ -20,29 +19,9 @@ void tagd_buf_reserve(struct tagd_buf *buf, size_t more)
     buf->cap = cap;
 }
 
-void tagd_buf_add(struct tagd_buf *buf, const void *p, size_t n)
-{
-    if (n == 0)
-        return;
-    tagd_buf_reserve(buf, n);
-    memcpy(buf->p + buf->n, p, n);
-    buf->n += n;
-}
-
 void tagd_buf_add_z(struct tagd_buf *buf, const char *z)
 {
     tagd_buf_add(buf, z, strlen(z));
-}
-
-void tagd_buf_add_str(struct tagd_buf *buf, struct tagd_str s)
-{
-    tagd_buf_add(buf, s.p, s.n);
-}
-
-void tagd_buf_add_byte(struct tagd_buf *buf, unsigned char b)
-{
-    tagd_buf_reserve(buf, 1);
-    buf->p[buf->n++] = (char)b;
 }
 
 void tagd_buf_printf(struct tagd_buf *buf, const char *fmt, ...)
@@ -82,38 +61,101 @@ static void add_escape(struct tagd_buf *buf, unsigned char c)
     }
 }
 
-void tagd_buf_add_json(struct tagd_buf *buf, struct tagd_str s)
+static bool needs_escape(unsigned char c)
+{
+    return c < 0x20 || c == '"' || c == '\\';
+}
+
+/* Whether one of eight bytes does: no borrow reaches a byte but from one that does itself. */
+static bool one_needs_escape(uint64_t eight)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t quote = eight ^ (ones * '"'), backslash = eight ^ (ones * '\\');
+
+    return (((eight - ones * 0x20) | (quote - ones) | (backslash - ones)) & ~eight & (ones * 0x80)) != 0;
+}
+
+static uint64_t eight_at(const char *p)
+{
+    uint64_t eight;
+
+    memcpy(&eight, p, 8);
+    return eight;
+}
+
+/* Every one of 1 to 7 bytes, some twice; blanks fill up. */
+static uint64_t few_at(const char *p, size_t n)
+{
+    uint32_t first, last;
+    char three[4] = {p[0], p[n / 2], p[n - 1], ' '};
+
+    if (n < 4) {
+        memcpy(&first, three, 4);
+        return first | (uint64_t)first << 32;
+    }
+    memcpy(&first, p, 4);
+    memcpy(&last, p + n - 4, 4);
+    return first | (uint64_t)last << 32;
+}
+
+static bool is_plain(const char *p, size_t n)
+{
+    if (n < 8)
+        return n == 0 || !one_needs_escape(few_at(p, n));
+    for (size_t i = 0; i + 8 < n; i += 8)
+        if (one_needs_escape(eight_at(p + i)))
+            return false;
+    return !one_needs_escape(eight_at(p + n - 8));
+}
+
+void tagd_buf_add_escaped(struct tagd_buf *buf, struct tagd_str s)
 {
     size_t start = 0;
 
-    tagd_buf_reserve(buf, s.n + 2);
-    tagd_buf_add_byte(buf, '"');
+    if (is_plain(s.p, s.n)) {
+        tagd_buf_add_str(buf, s);
+        return;
+    }
     for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
+        if (!needs_escape((unsigned char)s.p[i]))
             continue;
         tagd_buf_add(buf, s.p + start, i - start);
-        add_escape(buf, c);
+        add_escape(buf, (unsigned char)s.p[i]);
         start = i + 1;
     }
-    if (s.n > start)
-        tagd_buf_add(buf, s.p + start, s.n - start);
+    tagd_buf_add(buf, s.p + start, s.n - start);
+}
+
+void tagd_buf_add_json(struct tagd_buf *buf, struct tagd_str s)
+{
+    tagd_buf_reserve(buf, s.n + 2);
+    tagd_buf_add_byte(buf, '"');
+    tagd_buf_add_escaped(buf, s);
     tagd_buf_add_byte(buf, '"');
 }
 
-/* Writes the digits so that they end before `end`; returns their first. */
-static char *digits(char *end, unsigned __int128 v)
-{
-    uint64_t rest;
+const char tagd_digit_pairs[201] = "00010203040506070809101112131415161718192021222324"
+                                   "25262728293031323334353637383940414243444546474849"
+                                   "50515253545556575859606162636465666768697071727374"
+                                   "75767778798081828384858687888990919293949596979899";
 
+/* Writes the digits so that they end before `end`; returns their first. */
+static char *digits(char *end, uint64_t v)
+{
+    for (; v >= 100; v /= 100)
+        tagd_put_two(end -= 2, (unsigned)(v % 100));
+    if (v >= 10)
+        tagd_put_two(end -= 2, (unsigned)v);
+    else
+        *--end = (char)('0' + (int)v);
+    return end;
+}
+
+static char *digits128(char *end, unsigned __int128 v)
+{
     for (; v > UINT64_MAX; v /= 10)
         *--end = (char)('0' + (int)(v % 10));
-    rest = (uint64_t)v;
-    do {
-        *--end = (char)('0' + (int)(rest % 10));
-        rest /= 10;
-    } while (rest);
-    return end;
+    return digits(end, (uint64_t)v);
 }
 
 static unsigned __int128 magnitude(tagd_i128 v)
@@ -123,40 +165,44 @@ static unsigned __int128 magnitude(tagd_i128 v)
 
 void tagd_buf_add_i64(struct tagd_buf *buf, int64_t v)
 {
-    char text[24], *end = text + sizeof(text) - 1, *p;
+    char text[24], *end = text + sizeof(text), *p;
 
-    *end = '\0';
-    p = digits(end, magnitude(v));
+    p = digits(end, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
     if (v < 0)
         *--p = '-';
     tagd_buf_add(buf, p, (size_t)(end - p));
 }
 
+/* The whole part's digits; *places: what stands behind the point. Numbers of 64 bits are divided far faster. */
+static char *whole_digits(char *end, unsigned __int128 v, unsigned *places)
+{
+    if (v <= UINT64_MAX) {
+        *places = (unsigned)((uint64_t)v % TAGD_DECIMAL_ONE);
+        return digits(end, (uint64_t)v / TAGD_DECIMAL_ONE);
+    }
+    *places = (unsigned)(v % TAGD_DECIMAL_ONE);
+    return digits128(end, v / TAGD_DECIMAL_ONE);
+}
+
 size_t tagd_decimal_format(tagd_i128 decimal, char out[TAGD_DECIMAL_TEXT])
 {
-    unsigned __int128 whole = magnitude(decimal);
-    unsigned places = (unsigned)(whole % TAGD_DECIMAL_ONE);
-    char text[48], *end = text + sizeof(text) - 1, *p;
-    char fraction[6] = {'.',
-                        (char)('0' + places / 1000),
-                        (char)('0' + places / 100 % 10),
-                        (char)('0' + places / 10 % 10),
-                        (char)('0' + places % 10),
-                        '\0'};
-    size_t n = 5, n_whole;
+    char text[48], *end = text + sizeof(text), *p;
+    unsigned places;
+    size_t n;
 
-    *end = '\0';
-    p = digits(end, whole / TAGD_DECIMAL_ONE);
+    p = whole_digits(end, magnitude(decimal), &places);
     if (decimal < 0)
         *--p = '-';
-    n_whole = (size_t)(end - p);
-    memcpy(out, p, n_whole);
+    n = (size_t)(end - p);
+    memcpy(out, p, n);
     if (places == 0)
-        return n_whole;
-    while (fraction[n - 1] == '0')
+        return n;
+    out[n] = '.';
+    tagd_put_two(out + n + 1, places / 100);
+    tagd_put_two(out + n + 3, places % 100);
+    for (n += 5; out[n - 1] == '0';)
         n--;
-    memcpy(out + n_whole, fraction, n);
-    return n_whole + n;
+    return n;
 }
 
 void tagd_buf_add_decimal(struct tagd_buf *buf, tagd_i128 decimal)
@@ -186,32 +232,22 @@ void tagd_buf_add_double(struct tagd_buf *buf, double v)
     tagd_buf_add_z(buf, text);
 }
 
-void tagd_buf_add_varint(struct tagd_buf *buf, uint64_t v)
+void tagd_buf_add_leb(struct tagd_buf *buf, unsigned __int128 v)
 {
-    unsigned char bytes[10];
-    size_t n = 0;
+    char *p;
 
-    for (; v >= 0x80; v >>= 7)
-        bytes[n++] = (unsigned char)(v | 0x80);
-    bytes[n++] = (unsigned char)v;
-    tagd_buf_add(buf, bytes, n);
-}
-
-void tagd_buf_add_zigzag(struct tagd_buf *buf, int64_t v)
-{
-    tagd_buf_add_varint(buf, ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0));
-}
-
-void tagd_buf_add_zigzag128(struct tagd_buf *buf, tagd_i128 v)
-{
-    unsigned __int128 u = ((unsigned __int128)v << 1) ^ (v < 0 ? ~(unsigned __int128)0 : 0);
-    unsigned char bytes[19];
-    size_t n = 0;
-
-    for (; u >= 0x80; u >>= 7)
-        bytes[n++] = (unsigned char)((unsigned)(u & 0x7F) | 0x80);
-    bytes[n++] = (unsigned char)u;
-    tagd_buf_add(buf, bytes, n);
+    tagd_buf_reserve(buf, 19);
+    p = buf->p + buf->n;
+    for (; v > UINT64_MAX; v >>= 7)
+        *p++ = (char)((unsigned)(v & 0x7F) | 0x80);
+    for (uint64_t rest = (uint64_t)v;; rest >>= 7) {
+        if (rest < 0x80) {
+            *p++ = (char)rest;
+            break;
+        }
+        *p++ = (char)((unsigned)(rest & 0x7F) | 0x80);
+    }
+    buf->n = (size_t)(p - buf->p);
 }
 
 void tagd_buf_free(struct tagd_buf *buf)

@@ -1,3 +1,4 @@
+#include "base/digits.h"
 #include "tagd/base.h"
 
 #include <stdio.h>
@@ -132,15 +133,6 @@ bool tagd_time_parse(struct tagd_str text, int64_t *ms)
     return true;
 }
 
-/* Two digits and what stands behind them. */
-static char *put2(char *out, unsigned v, char then)
-{
-    out[0] = (char)('0' + v / 10);
-    out[1] = (char)('0' + v % 10);
-    out[2] = then;
-    return out + 3;
-}
-
 size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT])
 {
     unsigned month, day;
@@ -149,10 +141,13 @@ size_t tagd_date_format(int64_t days, char out[TAGD_TIME_TEXT])
     if (days < TAGD_TIME_MIN / TAGD_MS_DAY || days > TAGD_TIME_MAX / TAGD_MS_DAY) /* no such year in four digits */
         return (size_t)snprintf(out, TAGD_TIME_TEXT, "%s", days < 0 ? "-infinity" : "infinity");
     civil_of(days, &year, &month, &day);
-    put2(out, (unsigned)year / 100, '\0');
-    put2(out + 2, (unsigned)year % 100, '-');
-    put2(out + 5, month, '-');
-    put2(out + 8, day, '\0');
+    tagd_put_two(out, (unsigned)year / 100);
+    tagd_put_two(out + 2, (unsigned)year % 100);
+    out[4] = '-';
+    tagd_put_two(out + 5, month);
+    out[7] = '-';
+    tagd_put_two(out + 8, day);
+    out[10] = '\0';
     return 10;
 }
 
@@ -172,20 +167,30 @@ size_t tagd_month_format(int64_t month, char out[TAGD_TIME_TEXT])
 
 size_t tagd_time_format(int64_t ms, char out[TAGD_TIME_TEXT])
 {
-    int64_t days = tagd_floor_div(ms, TAGD_MS_DAY);
-    size_t n = tagd_date_format(days, out);
-    char *p = out + n;
-    unsigned of_day;
+    int64_t days = tagd_floor_div(ms, TAGD_MS_DAY), year;
+    unsigned of_day, month, day;
+    char *p = out;
 
-    if (n != 10)
-        return n;
+    if (ms < TAGD_TIME_MIN || ms > TAGD_TIME_MAX)
+        return tagd_date_format(days, out);
     of_day = (unsigned)(ms - days * TAGD_MS_DAY);
+    civil_of(days, &year, &month, &day);
+    p = tagd_put_two(p, (unsigned)year / 100);
+    p = tagd_put_two(p, (unsigned)year % 100);
+    *p++ = '-';
+    p = tagd_put_two(p, month);
+    *p++ = '-';
+    p = tagd_put_two(p, day);
     *p++ = 'T';
-    p = put2(p, of_day / 3600000, ':');
-    p = put2(p, of_day / 60000 % 60, ':');
-    p = put2(p, of_day / 1000 % 60, '.');
+    p = tagd_put_two(p, of_day / 3600000);
+    *p++ = ':';
+    p = tagd_put_two(p, of_day / 60000 % 60);
+    *p++ = ':';
+    p = tagd_put_two(p, of_day / 1000 % 60);
+    *p++ = '.';
     *p++ = (char)('0' + of_day / 100 % 10);
-    p = put2(p, of_day % 100, 'Z');
+    p = tagd_put_two(p, of_day % 100);
+    *p++ = 'Z';
     *p = '\0';
     return (size_t)(p - out);
 }

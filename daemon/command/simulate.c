@@ -240,6 +240,7 @@ static void simulation_free(struct simulation *sim)
     tagd_arena_free(&sim->arena);
     tagd_ids_free(&sim->ids);
     tagd_tally_free(&sim->tally);
+    tagd_emit_free(&sim->emit);
     tagd_members_free(sim->members);
     tagd_profile_free(sim->profile);
     tagd_engine_free(sim->engine);
@@ -423,6 +424,7 @@ int tagd_command_simulate(int argc, char **argv)
         tagd_engine_watch(sim.engine, tagd_tally_watcher(&sim.tally));
     sim.rules = tagd_line_rules(sim.catalog);
     sim.emit = (struct tagd_emit){.catalog = sim.catalog, .group = "tagd", .recorded_ms = -1, .caught_up = true};
+    tagd_emit_prepare(&sim.emit);
     int code = simulate(&sim, events ? events : "-", until_text ? &until : NULL, &wanted);
     close_wanted(&wanted);
     simulation_free(&sim);

@@ -6,52 +6,60 @@
  * u: LEB128. */
 #include "emit/emit.h"
 
-#include <stdio.h>
-
-static void add_header(struct tagd_buf *block, const char *name, const struct tagd_str *parts, size_t n_parts)
+static void add_text(struct tagd_buf *block, struct tagd_str text)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < n_parts; i++)
-        n += parts[i].n;
-    tagd_buf_add_varint(block, tagd_str_of(name).n);
-    tagd_buf_add_z(block, name);
-    tagd_buf_add_varint(block, n);
-    for (size_t i = 0; i < n_parts; i++)
-        tagd_buf_add_str(block, parts[i]);
+    tagd_buf_add_varint(block, text.n);
+    tagd_buf_add_str(block, text);
 }
 
-static void add_text(struct tagd_buf *block, const char *name, struct tagd_str text)
+static void add_header(struct tagd_buf *block, struct tagd_str name, struct tagd_str value)
 {
-    add_header(block, name, &text, 1);
+    add_text(block, name);
+    add_text(block, value);
 }
 
-static void add_time(struct tagd_buf *block, const char *name, int64_t ms)
+/* The value is the three, one behind the other. */
+static void add_header_of(struct tagd_buf *block, struct tagd_str name, struct tagd_str a, struct tagd_str b,
+                          struct tagd_str c)
+{
+    add_text(block, name);
+    tagd_buf_add_varint(block, a.n + b.n + c.n);
+    tagd_buf_add_str(block, a);
+    tagd_buf_add_str(block, b);
+    tagd_buf_add_str(block, c);
+}
+
+static void add_time(struct tagd_buf *block, struct tagd_str name, int64_t ms)
 {
     char text[TAGD_TIME_TEXT];
     size_t n = tagd_time_format(ms, text);
-    add_text(block, name, (struct tagd_str){text, n});
+    add_header(block, name, (struct tagd_str){text, n});
+}
+
+static void add_id(struct tagd_buf *block, struct tagd_str subject, const struct tagd_change *change)
+{
+    char text[24];
+    struct tagd_buf revision = {text, 0, sizeof(text)};
+    tagd_buf_add_byte(&revision, ':');
+    tagd_buf_add_i64(&revision, (int64_t)change->revision);
+    add_header_of(block, TAGD_STR("ce_id"), tagd_emit_id_prefix(change->kind), subject,
+                  (struct tagd_str){text, revision.n});
 }
 
 void tagd_emit_headers(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
                        struct tagd_buf *block)
 {
-    char revision[24];
-    int n = snprintf(revision, sizeof(revision), ":%llu", (unsigned long long)change->revision);
-    const struct tagd_str id[] = {tagd_str_of(tagd_emit_id_prefix(change->kind)), subject, {revision, (size_t)n}};
-    const struct tagd_str source[] = {TAGD_STR(TAGD_SOURCE_PREFIX), tagd_str_of(emit->group)};
     tagd_buf_add_varint(block, change->cause ? 9 : 8);
-    add_text(block, "ce_specversion", TAGD_STR("1.0"));
-    add_header(block, "ce_id", id, 3);
-    add_header(block, "ce_source", source, 2);
-    add_text(block, "ce_type", tagd_str_of(tagd_emit_type(change)));
-    add_text(block, "ce_subject", subject);
-    add_time(block, "ce_time", change->time_ms);
-    add_time(block, "ce_recordedtime", emit->recorded_ms < 0 ? change->time_ms : emit->recorded_ms);
-    if (change->cause) {
-        const struct tagd_str cause[] = {change->cause->source, TAGD_STR("#"), change->cause->id};
-        add_header(block, "ce_causationid", cause, 3);
-    }
-    add_text(block, "content-type", TAGD_STR("application/json"));
+    add_header(block, TAGD_STR("ce_specversion"), TAGD_STR("1.0"));
+    add_id(block, subject, change);
+    add_header(block, TAGD_STR("ce_source"), emit->fixed->source);
+    add_header(block, TAGD_STR("ce_type"), tagd_emit_type(change));
+    add_header(block, TAGD_STR("ce_subject"), subject);
+    add_time(block, TAGD_STR("ce_time"), change->time_ms);
+    add_time(block, TAGD_STR("ce_recordedtime"), emit->recorded_ms < 0 ? change->time_ms : emit->recorded_ms);
+    if (change->cause)
+        add_header_of(block, TAGD_STR("ce_causationid"), change->cause->source, TAGD_STR("#"), change->cause->id);
+    add_header(block, TAGD_STR("content-type"), TAGD_STR("application/json"));
 }
 
 static struct tagd_str read_text(struct tagd_reader *reader)

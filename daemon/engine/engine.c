@@ -1003,17 +1003,23 @@ static void add_val(struct tagd_buf *out, struct tagd_val val)
     }
 }
 
+void tagd_engine_rule_value(const struct tagd_engine *engine, size_t dimension, size_t rule, size_t value,
+                            struct tagd_buf *out)
+{
+    struct view *now = (struct view *)(uintptr_t)&engine->now; /* cursors are a cache */
+    add_val(out, tagd_eval(now, engine->catalog->dimensions[dimension].rules[rule].values[value]));
+}
+
 void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension, size_t rule, struct tagd_buf *out)
 {
     const struct tagd_rule *r = &engine->catalog->dimensions[dimension].rules[rule];
-    struct view *now = (struct view *)(uintptr_t)&engine->now; /* cursors are a cache */
     tagd_buf_add_byte(out, '{');
     for (uint32_t i = 0; i < r->n_values; i++) {
         if (i)
             tagd_buf_add_byte(out, ',');
         tagd_buf_add_json(out, r->values[i]->text);
         tagd_buf_add_byte(out, ':');
-        add_val(out, tagd_eval(now, r->values[i]));
+        tagd_engine_rule_value(engine, dimension, rule, i, out);
     }
     tagd_buf_add_byte(out, '}');
 }

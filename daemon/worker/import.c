@@ -346,6 +346,7 @@ struct tagd_import *tagd_import_new(const struct tagd_import_config *config, str
     import->context.profile = tagd_profile_new(config->catalog);
     import->context.members = tagd_members_new(config->catalog);
     import->context.emit = (struct tagd_emit){.catalog = config->catalog, .group = config->group};
+    tagd_emit_prepare(&import->context.emit);
     tagd_engine_telling(import->context.engine, TAGD_BASELINE);
     import->lanes = tagd_xcalloc(config->partitions, sizeof(*import->lanes));
     import->writes = tagd_xcalloc(config->partitions, sizeof(*import->writes));
@@ -362,6 +363,7 @@ void tagd_import_free(struct tagd_import *import)
     free(import->writes);
     tagd_arena_free(&import->lines);
     tagd_arena_free(&import->arena);
+    tagd_emit_free(&import->context.emit);
     tagd_members_free(import->context.members);
     tagd_profile_free(import->context.profile);
     tagd_engine_free(import->context.engine);

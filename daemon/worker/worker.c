@@ -1392,7 +1392,9 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
     worker->context.members = tagd_members_new(config->catalog);
     worker->context.flow = tagd_flow_new(config->catalog);
     worker->context.cache = config->cache_bytes_max == 0 ? NULL : tagd_cache_new(config->cache_bytes_max);
-    worker->context.emit = (struct tagd_emit){config->catalog, config->group, config->carry, 0, false};
+    worker->context.emit =
+        (struct tagd_emit){.catalog = config->catalog, .group = config->group, .carry = config->carry};
+    tagd_emit_prepare(&worker->context.emit);
     worker->stats.watermark_min_ms = INT64_MIN;
     return worker;
 }
@@ -1420,6 +1422,7 @@ void tagd_worker_free(struct tagd_worker *worker)
     tagd_arena_free(&worker->intake[1]);
     tagd_arena_free(&worker->arena);
     tagd_counts_free(&worker->takeover.counts);
+    tagd_emit_free(&worker->context.emit);
     tagd_flow_free(worker->context.flow);
     tagd_cache_free(worker->context.cache);
     tagd_members_free(worker->context.members);

@@ -51,18 +51,59 @@ struct tagd_buf {
     char *p;
     size_t n, cap;
 };
-void tagd_buf_reserve(struct tagd_buf *buf, size_t more);
-void tagd_buf_add(struct tagd_buf *buf, const void *p, size_t n);
+void tagd_buf_grow(struct tagd_buf *buf, size_t more); /* tagd_buf_reserve's, when there is no room */
+static inline void tagd_buf_reserve(struct tagd_buf *buf, size_t more)
+{
+    if (buf->cap - buf->n < more)
+        tagd_buf_grow(buf, more);
+}
+static inline void tagd_buf_add(struct tagd_buf *buf, const void *p, size_t n)
+{
+    if (n == 0)
+        return;
+    tagd_buf_reserve(buf, n);
+    memcpy(buf->p + buf->n, p, n);
+    buf->n += n;
+}
+static inline void tagd_buf_add_str(struct tagd_buf *buf, struct tagd_str s)
+{
+    tagd_buf_add(buf, s.p, s.n);
+}
+static inline void tagd_buf_add_byte(struct tagd_buf *buf, unsigned char b)
+{
+    tagd_buf_reserve(buf, 1);
+    buf->p[buf->n++] = (char)b;
+}
 void tagd_buf_add_z(struct tagd_buf *buf, const char *z);
-void tagd_buf_add_str(struct tagd_buf *buf, struct tagd_str s);
-void tagd_buf_add_byte(struct tagd_buf *buf, unsigned char b);
+/* A literal, its length known to the compiler. */
+#define TAGD_BUF_ADD(buf, lit) tagd_buf_add((buf), "" lit, sizeof(lit) - 1)
 void tagd_buf_printf(struct tagd_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A JSON string with its quotes; escapes what RFC 8259 asks for. */
 void tagd_buf_add_json(struct tagd_buf *buf, struct tagd_str s);
+void tagd_buf_add_escaped(struct tagd_buf *buf, struct tagd_str s); /* the same without the quotes */
 void tagd_buf_add_i64(struct tagd_buf *buf, int64_t v);
-void tagd_buf_add_varint(struct tagd_buf *buf, uint64_t v); /* LEB128 */
-void tagd_buf_add_zigzag(struct tagd_buf *buf, int64_t v);  /* zigzag LEB128 */
-void tagd_buf_add_zigzag128(struct tagd_buf *buf, tagd_i128 v);
+/* LEB128: of any length, of 64 bits, and zigzag. */
+void tagd_buf_add_leb(struct tagd_buf *buf, unsigned __int128 v);
+static inline void tagd_buf_add_varint(struct tagd_buf *buf, uint64_t v)
+{
+    if (v < 0x80)
+        tagd_buf_add_byte(buf, (unsigned char)v);
+    else
+        tagd_buf_add_leb(buf, v);
+}
+static inline void tagd_buf_add_zigzag(struct tagd_buf *buf, int64_t v)
+{
+    tagd_buf_add_varint(buf, ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0));
+}
+static inline void tagd_buf_add_zigzag128(struct tagd_buf *buf, tagd_i128 v)
+{
+    unsigned __int128 u = ((unsigned __int128)v << 1) ^ (v < 0 ? ~(unsigned __int128)0 : 0);
+
+    if (u < 0x80)
+        tagd_buf_add_byte(buf, (unsigned char)u);
+    else
+        tagd_buf_add_leb(buf, u);
+}
 void tagd_buf_free(struct tagd_buf *buf); /* frees the bytes, zeroes the struct */
 
 /* ---- reader over bytes: after a read past the end or a malformed number, `bad` is set and 0 is returned ---- */

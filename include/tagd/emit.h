@@ -10,7 +10,11 @@ struct tagd_emit {
     const bool *carry;   /* a flag a dimension; NULL: all */
     int64_t recorded_ms; /* < 0: the change's own time (simulate) */
     bool caught_up;
+    struct tagd_emit_fixed *fixed; /* what catalog, group and carry put into every change; owned */
 };
+/* Makes `fixed`, once catalog, group and carry are set and before the first change; and frees it. */
+void tagd_emit_prepare(struct tagd_emit *emit);
+void tagd_emit_free(struct tagd_emit *emit);
 /* Appends one JSON object, no newline. */
 void tagd_emit_change(const struct tagd_emit *emit, struct tagd_str subject, const struct tagd_change *change,
                       struct tagd_buf *out);

@@ -105,6 +105,9 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
 /* For emit and explain. The values of the rule `rule` of `dimension` (as {"text":value,...}, JSON) at the present
  * evaluation. */
 void tagd_engine_rule_values(const struct tagd_engine *engine, size_t dimension, size_t rule, struct tagd_buf *out);
+/* One of them alone, without its text: in the order of the rule's values. */
+void tagd_engine_rule_value(const struct tagd_engine *engine, size_t dimension, size_t rule, size_t value,
+                            struct tagd_buf *out);
 /* An attribute's value at the present evaluation, as JSON; null: none. */
 void tagd_engine_attribute(const struct tagd_engine *engine, size_t attribute, struct tagd_buf *out);
 /* "p_alive":number or null,"drivers":[...],"last_activity":time or null of the present evaluation; JSON members. */

@@ -18,6 +18,7 @@ struct telling {
     struct sim *sim;
     struct sim_customer_truth *truth;
     struct tagd_str subject;
+    struct tagd_emit emit;
     uint64_t revision[TAGD_KINDS];
 };
 
@@ -50,19 +51,18 @@ static void on_change(void *self, const struct tagd_change *change)
     struct telling *telling = self;
     struct sim *sim = telling->sim;
     struct sim_stream *stream = &telling->truth->streams[tagd_output_kind_of(change->kind)];
-    const struct tagd_emit emit = {sim->plan.catalog, "g", NULL, 0, false};
     struct tagd_buf text = {0};
     stream->events = grown(sim, stream->events, stream->n, &stream->cap, sizeof(*stream->events));
     struct sim_expected *expected = &stream->events[stream->n++];
     assert(change->revision == ++telling->revision[change->kind]);
     *expected = (struct sim_expected){.headers = {NULL, 0}};
     if (sim->plan.content_binary) {
-        tagd_emit_headers(&emit, telling->subject, change, &text);
+        tagd_emit_headers(&telling->emit, telling->subject, change, &text);
         expected->headers = sim_keep(sim, (struct tagd_str){text.p, text.n});
         text.n = 0;
-        tagd_emit_data(&emit, telling->subject, change, &text);
+        tagd_emit_data(&telling->emit, telling->subject, change, &text);
     } else {
-        tagd_emit_change(&emit, telling->subject, change, &text);
+        tagd_emit_change(&telling->emit, telling->subject, change, &text);
     }
     expected->bytes = sim_keep(sim, (struct tagd_str){text.p, text.n});
     tagd_buf_free(&text);
@@ -97,9 +97,13 @@ static void run_customer(struct sim *sim, struct tagd_engine *engine, struct tag
 {
     struct sim_plan *plan = &sim->plan;
     struct sim_customer_truth *truth = &sim->truth[customer];
-    struct telling telling = {sim, truth, tagd_str_of(tagd_arena_printf(&sim->memory, "c%d", customer)), {0}};
+    struct telling telling = {.sim = sim,
+                              .truth = truth,
+                              .subject = tagd_str_of(tagd_arena_printf(&sim->memory, "c%d", customer)),
+                              .emit = {.catalog = plan->catalog, .group = "g"}};
     struct tagd_sink sink = {&telling, on_change};
     struct tagd_tally *tally = &sim->tallies[plan->customer_shard[customer]];
+    tagd_emit_prepare(&telling.emit);
     tagd_profile_clear(profile);
     tagd_engine_watch(engine, tagd_tally_watcher(tally));
     for (size_t i = 0; i < plan->n_events; i++) {
@@ -111,6 +115,7 @@ static void run_customer(struct sim *sim, struct tagd_engine *engine, struct tag
         note_view(sim, truth, profile);
     }
     run_time(sim, engine, profile, truth, sim->rest_ms, sink);
+    tagd_emit_free(&telling.emit);
     if (tagd_profile_exists(profile))
         tagd_tally_customer(tally, telling.subject, profile, true);
 }

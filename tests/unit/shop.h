@@ -45,9 +45,11 @@ static inline void shop_change(void *self, const struct tagd_change *change)
 {
     struct shop *shop = self;
     if (shop->in_full) {
-        const struct tagd_emit emit = {shop->catalog, "g", NULL, -1, true};
+        struct tagd_emit emit = {.catalog = shop->catalog, .group = "g", .recorded_ms = -1, .caught_up = true};
+        tagd_emit_prepare(&emit);
         tagd_emit_change(&emit, TAGD_STR("c"), change, &shop->seen);
         tagd_buf_add_byte(&shop->seen, '\n');
+        tagd_emit_free(&emit);
         return;
     }
     struct tagd_str none = TAGD_STR("-"), from = change->from.text.p ? change->from.text : none,

@@ -90,6 +90,112 @@ static void json_strings_escape_what_rfc_8259_asks_for(void)
     CHECK(buf.p == NULL && buf.n == 0 && buf.cap == 0);
 }
 
+static void add_by_bytes(struct tagd_buf *buf, struct tagd_str s)
+{
+    static const char letters[] = "btn?fr";
+
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (c == '"' || c == '\\')
+            tagd_buf_printf(buf, "\\%c", c);
+        else if (c >= 8 && c <= 13 && c != 11)
+            tagd_buf_printf(buf, "\\%c", letters[c - 8]);
+        else if (c < 0x20)
+            tagd_buf_printf(buf, "\\u%04x", c);
+        else
+            tagd_buf_add_byte(buf, c);
+    }
+}
+
+/* Every byte at every place of texts around the lengths of words, between bytes of either side of the limits. */
+static void a_byte_is_escaped_wherever_it_stands(void)
+{
+    static const unsigned char around[] = {' ', '!', '#', '[', ']', 0x7f, 0x80, 0xA2, 0xDC, 0xff, '"', 0x1f};
+    struct tagd_buf buf = {0}, expected = {0};
+    char text[26];
+
+    for (size_t a = 0; a < sizeof(around); a++)
+        for (size_t n = 0; n <= sizeof(text); n++) {
+            memset(text, around[a], n);
+            for (size_t at = 0; at < n; at++) {
+                for (unsigned c = 0; c < 256; c++) {
+                    text[at] = (char)c;
+                    buf.n = expected.n = 0;
+                    tagd_buf_add_escaped(&buf, (struct tagd_str){text, n});
+                    add_by_bytes(&expected, (struct tagd_str){text, n});
+                    CHECK(tagd_str_eq(text_of(&buf), text_of(&expected)));
+                }
+                text[at] = (char)around[a];
+            }
+        }
+    buf.n = 0;
+    tagd_buf_add_escaped(&buf, (struct tagd_str){NULL, 0});
+    CHECK(buf.n == 0);
+    tagd_buf_free(&buf);
+    tagd_buf_free(&expected);
+}
+
+static void whole_numbers_are_written_as_printf_does(void)
+{
+    struct tagd_buf buf = {0};
+    char text[32];
+
+    for (int i = 0; i < 200000; i++) {
+        int64_t v = i < 2000 ? i - 1000 : (int64_t)(next_random() >> (next_random() % 64));
+
+        for (int64_t sign = -1; sign <= 1; sign += 2) {
+            buf.n = 0;
+            tagd_buf_add_i64(&buf, v == INT64_MIN ? v : sign * v);
+            snprintf(text, sizeof(text), "%lld", (long long)(v == INT64_MIN ? v : sign * v));
+            CHECK(SAYS(buf, text));
+        }
+    }
+    for (int64_t power = 1; power <= INT64_MAX / 10; power *= 10)
+        for (int64_t v = power - 1; v <= power + 1; v++) {
+            buf.n = 0;
+            tagd_buf_add_i64(&buf, v);
+            snprintf(text, sizeof(text), "%lld", (long long)v);
+            CHECK(SAYS(buf, text));
+        }
+    tagd_buf_free(&buf);
+}
+
+static void a_varint_has_a_byte_for_each_seven_bits(void)
+{
+    static const struct {
+        uint64_t v;
+        struct tagd_str bytes;
+    } cases[] = {{0, {"\0", 1}},
+                 {1, {"\x01", 1}},
+                 {0x7f, {"\x7f", 1}},
+                 {0x80, {"\x80\x01", 2}},
+                 {0x3fff, {"\xff\x7f", 2}},
+                 {0x4000, {"\x80\x80\x01", 3}},
+                 {UINT64_MAX, {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 10}}};
+    struct tagd_buf buf = {0}, wide = {0};
+    const unsigned __int128 top = (unsigned __int128)1 << 127;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        buf.n = 0;
+        tagd_buf_add_varint(&buf, cases[i].v);
+        CHECK(tagd_str_eq(text_of(&buf), cases[i].bytes));
+    }
+    for (int i = 0; i < 100000; i++) {
+        int64_t v = (int64_t)next_random() >> (next_random() % 64);
+
+        buf.n = wide.n = 0;
+        tagd_buf_add_zigzag(&buf, v);
+        tagd_buf_add_zigzag128(&wide, v);
+        CHECK(tagd_str_eq(text_of(&buf), text_of(&wide)));
+    }
+    wide.n = 0;
+    tagd_buf_add_zigzag128(&wide, (tagd_i128)top);
+    CHECK(wide.n == 19 && (unsigned char)wide.p[17] == 0xff && wide.p[18] == 3);
+    tagd_buf_free(&buf);
+    tagd_buf_free(&wide);
+}
+
 static void numbers_are_written_in_full(void)
 {
     struct tagd_buf buf = {0};
@@ -223,8 +329,10 @@ static void times_and_dates_read_back_as_written(void)
     CHECK(tagd_time_format(-1, out) == 24 && strcmp(out, "1969-12-31T23:59:59.999Z") == 0);
     CHECK(tagd_time_format(INT64_C(1795399200123), out) == 24 && strcmp(out, "2026-11-23T02:00:00.123Z") == 0);
     CHECK(tagd_time_format(TAGD_TIME_MAX, out) == 24 && strcmp(out, "9999-12-31T23:59:59.999Z") == 0);
-    CHECK(tagd_time_format(TAGD_NEVER, out) < TAGD_TIME_TEXT);
-    CHECK(tagd_time_format(INT64_MIN, out) < TAGD_TIME_TEXT);
+    CHECK(tagd_time_format(TAGD_TIME_MIN, out) == 24 && strcmp(out, "0000-01-01T00:00:00.000Z") == 0);
+    CHECK(tagd_time_format(TAGD_TIME_MAX + 1, out) == 8 && strcmp(out, "infinity") == 0);
+    CHECK(tagd_time_format(TAGD_TIME_MIN - 1, out) == 9 && strcmp(out, "-infinity") == 0);
+    CHECK(tagd_time_format(TAGD_NEVER, out) == 8 && tagd_time_format(INT64_MIN, out) == 9);
     for (int i = 0; i < 20000; i++) {
         int64_t ms =
             (int64_t)(next_random() % (uint64_t)(TAGD_TIME_MAX + INT64_C(62167219200000))) - INT64_C(62167219200000);
@@ -236,6 +344,8 @@ static void times_and_dates_read_back_as_written(void)
 
         CHECK(tagd_date_parse(text, &back) && back == day);
         CHECK(tagd_date_parse_iso(text, &back) && back == day);
+        text.n = tagd_time_format((day + 1) * TAGD_MS_DAY - 1, out);
+        CHECK(text.n == 24 && tagd_time_parse(text, &back) && back == (day + 1) * TAGD_MS_DAY - 1);
     }
     CHECK(tagd_date_parse(TAGD_STR("2024-02-29"), &back) && back == 19782);
     CHECK(!tagd_date_parse(TAGD_STR("2023-02-29"), &back));
@@ -462,6 +572,23 @@ static void an_average_is_rounded_once(void)
     CHECK(tagd_decimal_avg((tagd_i128)((unsigned __int128)1 << 127), INT64_MAX) == -1844674407370955.25);
     CHECK(tagd_decimal_avg((tagd_i128)1 << 100, INT64_MAX) == 13743895.3472);
     CHECK(tagd_decimal_avg(1, INT64_MAX) == 1e-4 / 9223372036854775807.0);
+}
+
+static void decimals_of_128_bits_are_written_too(void)
+{
+    const tagd_i128 past = (tagd_i128)1 << 64;
+    struct tagd_buf buf = {0};
+
+    tagd_buf_add_decimal(&buf, past - 1);
+    tagd_buf_add_byte(&buf, ' ');
+    tagd_buf_add_decimal(&buf, past);
+    tagd_buf_add_byte(&buf, ' ');
+    tagd_buf_add_decimal(&buf, -past * TAGD_DECIMAL_ONE);
+    tagd_buf_add_byte(&buf, ' ');
+    tagd_buf_add_decimal(&buf, (tagd_i128)((unsigned __int128)1 << 127));
+    CHECK(SAYS(buf, "1844674407370955.1615 1844674407370955.1616 -18446744073709551616 "
+                    "-17014118346046923173168730371588410.5728"));
+    tagd_buf_free(&buf);
 }
 
 static void decimals_are_written_without_trailing_zeros(void)
@@ -931,6 +1058,9 @@ int main(void)
     RUN(utf8_takes_all_well_formed_text_and_no_other);
     RUN(a_warm_arena_gives_the_same_memory_again);
     RUN(json_strings_escape_what_rfc_8259_asks_for);
+    RUN(a_byte_is_escaped_wherever_it_stands);
+    RUN(whole_numbers_are_written_as_printf_does);
+    RUN(a_varint_has_a_byte_for_each_seven_bits);
     RUN(numbers_are_written_in_full);
     RUN(varints_come_back_and_bad_ones_are_refused);
     RUN(times_of_any_offset_are_cut_to_the_millisecond);
@@ -948,6 +1078,7 @@ int main(void)
     RUN(a_decimal_becomes_the_nearest_double);
     RUN(an_average_is_rounded_once);
     RUN(decimals_are_written_without_trailing_zeros);
+    RUN(decimals_of_128_bits_are_written_too);
     RUN(doubles_are_written_as_short_as_reads_back);
     RUN(partitioners_agree_with_kafka);
     RUN(a_pair_hashes_by_both_and_by_where_they_part);

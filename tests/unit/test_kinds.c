@@ -38,6 +38,21 @@ struct telling {
     bool binary;
 };
 
+static struct telling telling_of(const struct tagd_catalog *catalog, const char *group, const bool *carry, bool binary)
+{
+    struct telling telling = {
+        .emit = {.catalog = catalog, .group = group, .carry = carry, .recorded_ms = -1, .caught_up = true},
+        .binary = binary};
+    tagd_emit_prepare(&telling.emit);
+    return telling;
+}
+
+static void forget(struct telling *telling)
+{
+    tagd_emit_free(&telling->emit);
+    tagd_buf_free(&telling->text);
+}
+
 static void tell(void *self, const struct tagd_change *change)
 {
     struct telling *telling = self;
@@ -73,7 +88,7 @@ static void a_change_of_churn_has_an_id_a_type_and_members_of_its_own(void)
 {
     struct shop shop = shop_open("", ACTIVITY "," CHURN);
     for (int binary = 0; binary < 2; binary++) {
-        struct telling telling = {.emit = {shop.catalog, "g", NULL, -1, true}, .binary = binary == 1};
+        struct telling telling = telling_of(shop.catalog, "g", NULL, binary == 1);
         tagd_profile_clear(shop.profile);
         shop_event(&shop, "login", T0, "{}");
         tagd_engine_advance(shop.engine, shop.profile, T0 + 6000, (struct tagd_sink){&telling, tell});
@@ -92,7 +107,7 @@ static void a_change_of_churn_has_an_id_a_type_and_members_of_its_own(void)
                                  "\"last_activity\":null,\"caught_up\":true}}"));
             CHECK(says(&telling, "\"id\":\"tag:c:2\""));
         }
-        tagd_buf_free(&telling.text);
+        forget(&telling);
     }
     shop_close(&shop);
 }
