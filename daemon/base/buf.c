@@ -163,14 +163,34 @@ static unsigned __int128 magnitude(tagd_i128 v)
     return v < 0 ? -(unsigned __int128)v : (unsigned __int128)v;
 }
 
+size_t tagd_u64_format(uint64_t v, char *out)
+{
+    char text[TAGD_INTEGER_TEXT], *end = text + sizeof(text), *p = digits(end, v);
+
+    memcpy(out, p, (size_t)(end - p));
+    return (size_t)(end - p);
+}
+
+size_t tagd_i64_format(int64_t v, char *out)
+{
+    if (v >= 0)
+        return tagd_u64_format((uint64_t)v, out);
+    out[0] = '-';
+    return 1 + tagd_u64_format(0 - (uint64_t)v, out + 1);
+}
+
+struct tagd_str tagd_arena_i64(struct tagd_arena *arena, int64_t v)
+{
+    char *text = tagd_arena_alloc(arena, TAGD_INTEGER_TEXT);
+
+    return (struct tagd_str){text, tagd_i64_format(v, text)};
+}
+
 void tagd_buf_add_i64(struct tagd_buf *buf, int64_t v)
 {
-    char text[24], *end = text + sizeof(text), *p;
+    char text[TAGD_INTEGER_TEXT];
 
-    p = digits(end, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-    if (v < 0)
-        *--p = '-';
-    tagd_buf_add(buf, p, (size_t)(end - p));
+    tagd_buf_add(buf, text, tagd_i64_format(v, text));
 }
 
 /* The whole part's digits; *places: what stands behind the point. Numbers of 64 bits are divided far faster. */

@@ -199,25 +199,29 @@ static struct tagd_output fit(const struct tagd_kafka *kafka, const struct tagd_
 static rd_kafka_headers_t *make_headers(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard,
                                         const struct tagd_output *output, bool cut, size_t value_bytes)
 {
-    char batch[96], full[24];
-    int n =
-        snprintf(batch, sizeof(batch), "%" PRIu64 ".%" PRIu64 ".%" PRIu32, shard->fence, shard->batch, output->index);
+    char batch[3 * TAGD_INTEGER_TEXT], full[TAGD_INTEGER_TEXT];
+    size_t n = tagd_u64_format(shard->fence, batch);
+    batch[n++] = '.';
+    n += tagd_u64_format(shard->batch, batch + n);
+    batch[n++] = '.';
+    n += tagd_u64_format(output->index, batch + n);
     rd_kafka_headers_t *headers = rd_kafka_headers_new(output->n_headers + 3);
     for (size_t i = 0; i < output->n_headers; i++)
         rd_kafka_header_add(headers, output->headers[i].name.p, (ssize_t)output->headers[i].name.n,
                             output->headers[i].value.p, (ssize_t)output->headers[i].value.n);
-    if (cut) {
-        int k = snprintf(full, sizeof(full), "%zu", value_bytes);
-        rd_kafka_header_add(headers, "tagd_truncated", -1, full, k);
-    }
-    rd_kafka_header_add(headers, "tagd_batch", -1, batch, n);
-    rd_kafka_header_add(headers, "tagd_group", -1, kafka->config->group, (ssize_t)strlen(kafka->config->group));
+    if (cut)
+        rd_kafka_header_add(headers, "tagd_truncated", 14, full, (ssize_t)tagd_u64_format(value_bytes, full));
+    rd_kafka_header_add(headers, "tagd_batch", 10, batch, (ssize_t)n);
+    rd_kafka_header_add(headers, "tagd_group", 10, kafka->config->group, (ssize_t)strlen(kafka->config->group));
     return headers;
 }
 
+/* In a transaction nobody goes on before the client has let go of every message, so that it need not have a value of its
+ * own. */
 bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard,
                         const struct tagd_output *output, void *opaque, struct tagd_error *error)
 {
+    int flags = kafka->config->at_least_once ? RD_KAFKA_MSG_F_COPY : 0;
     size_t topic = output->kind;
     assert(topic < kafka->n_outputs);
     struct tagd_output sent = output->kind != TAGD_OUT_DEAD_LETTER ? *output : fit(kafka, output);
@@ -226,13 +230,12 @@ bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_output
         __atomic_add_fetch(&kafka->stats->truncated, 1, __ATOMIC_RELAXED);
     rd_kafka_headers_t *headers = make_headers(kafka, shard, &sent, cut, output->value.n);
     for (unsigned tries = 0;; tries++) {
-        rd_kafka_resp_err_t err =
-            rd_kafka_producev(kafka->producer, RD_KAFKA_V_RKT(kafka->producer_topics[topic]),
-                              RD_KAFKA_V_PARTITION((int32_t)shard->shard), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                              RD_KAFKA_V_KEY(sent.has_key ? sent.key.p : NULL, sent.has_key ? sent.key.n : 0),
-                              RD_KAFKA_V_VALUE(sent.has_value ? (void *)(uintptr_t)sent.value.p : NULL,
-                                               sent.has_value ? sent.value.n : 0),
-                              RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+        rd_kafka_resp_err_t err = rd_kafka_producev(
+            kafka->producer, RD_KAFKA_V_RKT(kafka->producer_topics[topic]), RD_KAFKA_V_PARTITION((int32_t)shard->shard),
+            RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_KEY(sent.has_key ? sent.key.p : NULL, sent.has_key ? sent.key.n : 0),
+            RD_KAFKA_V_VALUE(sent.has_value ? (void *)(uintptr_t)sent.value.p : NULL,
+                             sent.has_value ? sent.value.n : 0),
+            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
         if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL && tries < QUEUE_FULL_TRIES_MAX) {

@@ -90,23 +90,22 @@ static void arg_z(struct tagd_redis *redis, const char *z)
 
 static void arg_u64(struct tagd_redis *redis, uint64_t v)
 {
-    char text[24];
-    arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, v)});
+    char text[TAGD_INTEGER_TEXT];
+    arg(redis, (struct tagd_str){text, tagd_u64_format(v, text)});
 }
 
 static void arg_i64(struct tagd_redis *redis, int64_t v)
 {
-    char text[24];
-    arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRId64, v)});
+    char text[TAGD_INTEGER_TEXT];
+    arg(redis, (struct tagd_str){text, tagd_i64_format(v, text)});
 }
 
 static void arg_instant(struct tagd_redis *redis, int64_t ms)
 {
-    char text[24];
     if (ms == TAGD_NEVER)
         arg_z(redis, "+inf");
     else
-        arg(redis, (struct tagd_str){text, (size_t)snprintf(text, sizeof(text), "%" PRId64, ms)});
+        arg_i64(redis, ms);
 }
 
 /* A key of the shard: <prefix>{<group>:<shard>}:<name><customer>. */

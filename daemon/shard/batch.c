@@ -356,9 +356,9 @@ static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct
         view[n++] = tagd_catalog_is_value(catalog, i) ? tagd_arena_copy(arena, tag.p, tag.n) : tag;
     }
     view[n++] = TAGD_STR("_revision");
-    view[n++] = tagd_str_of(tagd_arena_printf(arena, "%" PRIu64, tagd_profile_revision(profile, TAGD_KIND_TAG)));
+    view[n++] = tagd_arena_i64(arena, (int64_t)tagd_profile_revision(profile, TAGD_KIND_TAG));
     view[n++] = TAGD_STR("_at");
-    view[n++] = tagd_str_of(tagd_arena_printf(arena, "%" PRId64, tagd_profile_changed_at(profile)));
+    view[n++] = tagd_arena_i64(arena, tagd_profile_changed_at(profile));
     write->view_changed = true;
     write->view = view;
     write->n_view = n / 2;

@@ -82,6 +82,11 @@ void tagd_buf_printf(struct tagd_buf *buf, const char *fmt, ...) __attribute__((
 void tagd_buf_add_json(struct tagd_buf *buf, struct tagd_str s);
 void tagd_buf_add_escaped(struct tagd_buf *buf, struct tagd_str s); /* the same without the quotes */
 void tagd_buf_add_i64(struct tagd_buf *buf, int64_t v);
+#define TAGD_INTEGER_TEXT 20 /* bytes that these write at most */
+/* Decimal digits, with a minus if need be. No NUL; returns the length. */
+size_t tagd_i64_format(int64_t v, char *out);
+size_t tagd_u64_format(uint64_t v, char *out);
+struct tagd_str tagd_arena_i64(struct tagd_arena *arena, int64_t v); /* the same, in the arena */
 /* LEB128: of any length, of 64 bits, and zigzag. */
 void tagd_buf_add_leb(struct tagd_buf *buf, unsigned __int128 v);
 static inline void tagd_buf_add_varint(struct tagd_buf *buf, uint64_t v)
