@@ -5,10 +5,15 @@ import shutil
 import tempfile
 
 import common
+import growth
+import latency
+import memory
+import start
 import table
 import throughput
+import timers
 
-PARTS = {"throughput": throughput}
+PARTS = {"throughput": throughput, "latency": latency, "timers": timers, "start": start, "memory": memory, "growth": growth}
 HOURS_41 = 41 * common.HOUR
 DAYS_120 = 120 * common.DAY
 
@@ -22,6 +27,11 @@ def options():
     parser.add_argument("--events", type=int, help="of throughput, default 3,000,000")
     parser.add_argument("--customers", help="of throughput, with commas between; default 200000,1000000")
     parser.add_argument("--systems", default="", help="of throughput: only those whose names have this in them")
+    parser.add_argument("--rates", help="of latency, events a second with commas between; default 1000,10000,30000")
+    parser.add_argument("--seconds", type=int, help="of latency, each rate; default 20")
+    parser.add_argument("--timers", type=int, help="of timers: that are due at once, default 1,000,000")
+    parser.add_argument("--live-rate", type=int, default=1000, help="of timers: events a second meanwhile, default %(default)s")
+    parser.add_argument("--memory-customers", type=int, help="of memory, 30 events each; default 1,000,000")
     found = parser.parse_args()
     found.parts = found.parts.split(",")
     for part in found.parts:
@@ -31,6 +41,14 @@ def options():
     found.events = found.events or (100000 if found.quick else 3000000)
     customers = [int(n) for n in (found.customers or ("20000" if found.quick else "200000,1000000")).split(",")]
     found.jobs = [(n, span) for n in customers for span in (HOURS_41, DAYS_120)]
+    found.rates = [int(n) for n in (found.rates or ("1000,5000" if found.quick else "1000,10000,30000")).split(",")]
+    found.seconds = found.seconds or (3 if found.quick else 20)
+    found.timers = found.timers or (50000 if found.quick else 1000000)
+    found.memory_customers = found.memory_customers or (10000 if found.quick else 1000000)
+    found.growth_events = 30000 if found.quick else 1000000
+    found.growth_customers = (1000, 10000) if found.quick else (10000, 100000, 1000000, 5000000)
+    found.growth_each = (10, 100) if found.quick else (10, 100, 1000, 10000)
+    found.growth_dimensions = (10, 100) if found.quick else (10, 100, 500)
     return found
 
 

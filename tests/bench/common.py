@@ -128,13 +128,14 @@ def daemon(stack, name, catalog, topic, **settings):
     return d
 
 
-def measure(d, topic, events):
-    """From the first batch that the started daemon counts to the last event's offset committed, which is behind its changes."""
+def measure(d, topic, events, before=0):
+    """From the first batch that the started daemon counts, or the first behind some events, to the last event's offset committed, which
+    is behind its changes."""
     meter, seen = None, 0
     while seen < events:
         assert d.process.poll() is None, open(d.log).read()[-2000:]
         seen = int(d.metrics().get("tagd_events_total", 0))
-        if meter is None and seen > 0:
+        if meter is None and seen > before:
             meter, first = Meter(d.stack, d.process.pid), seen
         time.sleep(0.01 if meter is None else 0.1)
     assert first < events, "all in one batch: more events are needed"

@@ -1,0 +1,80 @@
+"""How the cost of an event grows: with customers, with the events of each, with dimensions of which an event touches ten."""
+import json
+import os
+import re
+import subprocess
+
+from common import BASE, CATALOG, DAY, HOUR, ROOT, create, daemon, drop, events_command, fill, machine, measure, save, say
+
+TOUCHED = 10  # dimensions by each event
+SPAN = 41 * HOUR
+CALLGRIND_MOST = 200000  # events that callgrind is given, at some microseconds each
+SAMPLE = 20000
+
+
+def wide_catalog(dimensions):
+    """Each type of events touches ten; a tag that doesn't hold is none, so an event changes nothing that it doesn't touch."""
+    types = dimensions // TOUCHED
+    return {"catalog": "wide", "version": "1", "events": {f"t{k}": {} for k in range(types)},
+            "dimensions": {f"of-t{k // TOUCHED}.d{k}": {"tags": [{"tag": "yes", "when": f"count(t{k // TOUCHED}[30d:1d]) >= {1 + k % TOUCHED}"}]}
+                           for k in range(dimensions)}}
+
+
+def cases(options):
+    """Name, catalog, events that come before, events that are measured: arguments of events_command; then the same as a sample."""
+    n = options.growth_events
+    for customers in options.growth_customers:
+        def streams(size, customers=customers):
+            yield (customers, customers, SPAN), {"who": "each"}
+            yield (size, customers, SPAN), {"base_ms": BASE + SPAN, "first": customers}
+        yield "customers", customers, CATALOG, list(streams(n)), list(streams(SAMPLE))
+    for each in options.growth_each:
+        def streams(size, each=each):
+            for half in (0, 1):
+                yield (size // 2, max(size // each, 1), 60 * DAY), {"who": "each", "base_ms": BASE + half * 60 * DAY, "first": half * (size // 2)}
+        yield "events a customer", each, CATALOG, list(streams(n)), list(streams(2 * SAMPLE))
+    for dimensions in options.growth_dimensions:
+        def streams(size, dimensions=dimensions):
+            for half in (0, 1):
+                yield (size // 2, max(size // 30, 1), SPAN), {"types": dimensions // TOUCHED, "base_ms": BASE + half * SPAN, "first": half * (size // 2)}
+        yield "dimensions", dimensions, wide_catalog(dimensions), list(streams(n // 3)), list(streams(2 * SAMPLE))
+
+
+def daemon_cost(stack, name, catalog, streams):
+    stack.flush_redis()
+    create(stack, name + ".in")
+    for arguments, more in streams:
+        fill(stack, name + ".in", *arguments, **more)
+    d = daemon(stack, name, catalog, name + ".in", time="events")
+    before, measured = (arguments[0] for arguments, _ in streams)
+    try:
+        d.start(ready=False)
+        return measure(d, name + ".in", before + measured, before)
+    finally:
+        d.kill()
+        drop(stack, name)
+
+
+def instructions(stack, catalog, streams):
+    """Of tagd simulate an event: those of all less those of what comes before."""
+    if sum(arguments[0] for arguments, _ in streams) > CALLGRIND_MOST:
+        return None
+    file, rules, counted = stack.folder + "/sample.jsonl", stack.folder + "/sample.json", []
+    json.dump(catalog, open(rules, "w"))
+    for k, (arguments, more) in enumerate(streams):
+        with open(file, "a" if k else "w") as out:
+            subprocess.run(events_command(*arguments, **more), stdout=out, check=True)
+        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={stack.folder}/callgrind.out",
+                               os.environ.get("TAGD", ROOT + "/build/release/tagd"), "simulate", "--catalog", rules, file],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
+        counted.append(int(re.search(r"Collected : (\d+)", done.stderr)[1]))
+    return (counted[1] - counted[0]) / streams[1][0][0]
+
+
+def main(stack, options):
+    result = {"machine": machine(), "cases": []}
+    for k, (what, size, catalog, streams, sample) in enumerate(cases(options)):
+        found = {"what": what, "size": size, "daemon": daemon_cost(stack, f"growth{k}", catalog, streams), "instructions": instructions(stack, catalog, sample)}
+        say(f"{size} {what}: {found['daemon']['cpu_us']:.2f} us, {found['instructions'] or 0:.0f} instructions")
+        result["cases"].append(found)
+        save("growth", result)
