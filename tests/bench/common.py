@@ -49,10 +49,30 @@ def machine():
             "commit": subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()}
 
 
+started = []  # processes; what is left of them ends with the benchmark
+
+
+def start(command, **more):
+    started.append(subprocess.Popen(list(map(str, command)), **more))
+    return started[-1]
+
+
+def end_all():
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 def run(program, *arguments, **more):
     """A program's last line, as JSON."""
-    done = subprocess.run([path_of(program), *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=True, **more)
-    return json.loads(done.stdout.splitlines()[-1])
+    return finish(start([path_of(program), *arguments], stdout=subprocess.PIPE, text=True, **more))
+
+
+def finish(process):
+    text = process.communicate()[0]
+    assert process.returncode == 0, f"{process.args[0]}: {process.returncode}"
+    return json.loads(text.splitlines()[-1])
 
 
 def events_command(n, customers, span_ms, base_ms=BASE, who="skew", types="shop", first=0):
@@ -61,7 +81,7 @@ def events_command(n, customers, span_ms, base_ms=BASE, who="skew", types="shop"
 
 def fill(stack, topic, *arguments, **more):
     """Puts events into a topic: what events_command takes."""
-    source = subprocess.Popen(events_command(*arguments, **more), stdout=subprocess.PIPE)
+    source = start(events_command(*arguments, **more), stdout=subprocess.PIPE)
     found = run("fill", stack.bootstrap, topic, stdin=source.stdout)
     assert source.wait() == 0
     return found
@@ -120,9 +140,15 @@ class Meter:
                 "peak_mb": peak_mb(self.pids["own"])}
 
 
+class Daemon(s.Daemon):
+    def start(self, *arguments, **more):
+        super().start(*arguments, **more)
+        started.append(self.process)
+
+
 def daemon(stack, name, catalog, topic, **settings):
     """A daemon on a source topic that is there, with outputs, group and state of its own."""
-    d = s.Daemon(stack, name, catalog, [topic], **settings)
+    d = Daemon(stack, name, catalog, [topic], **settings)
     d.partitions = PARTITIONS
     stack.create([v for k, v in d.config["outputs"].items() if k != "churn_risk"], PARTITIONS)
     return d

@@ -9,7 +9,6 @@ from common import BASE, CATALOG, DAY, HOUR, ROOT, create, daemon, drop, events_
 TOUCHED = 10  # dimensions by each event
 SPAN = 41 * HOUR
 CALLGRIND_MOST = 200000  # events that callgrind is given, at some microseconds each
-SAMPLE = 20000
 
 
 def wide_catalog(dimensions):
@@ -20,33 +19,43 @@ def wide_catalog(dimensions):
                            for k in range(dimensions)}}
 
 
+def events(n, *arguments, **more):
+    """What events_command takes."""
+    return n, arguments, more
+
+
+def by_customers(n, customers):
+    """Events that come before: one of each customer; then those that are measured."""
+    return [events(customers, customers, SPAN, who="each"), events(n, customers, SPAN, base_ms=BASE + SPAN, first=customers)]
+
+
+def by_events(n, each):
+    """Halves of all that customers have; the second is measured."""
+    return [events(n // 2, max(n // each, 1), 60 * DAY, who="each", base_ms=BASE + half * 60 * DAY, first=half * (n // 2)) for half in (0, 1)]
+
+
+def by_dimensions(n, dimensions):
+    types = dimensions // TOUCHED
+    return [events(n // 2, max(n // 30, 1), SPAN, types=types, base_ms=BASE + half * SPAN, first=half * (n // 2)) for half in (0, 1)]
+
+
 def cases(options):
-    """Name, catalog, events that come before, events that are measured: arguments of events_command; then the same as a sample."""
-    n = options.growth_events
+    """What grows, to which size, the catalog, and how to make the two streams of so many events."""
     for customers in options.growth_customers:
-        def streams(size, customers=customers):
-            yield (customers, customers, SPAN), {"who": "each"}
-            yield (size, customers, SPAN), {"base_ms": BASE + SPAN, "first": customers}
-        yield "customers", customers, CATALOG, list(streams(n)), list(streams(SAMPLE))
+        yield "customers", customers, CATALOG, by_customers
     for each in options.growth_each:
-        def streams(size, each=each):
-            for half in (0, 1):
-                yield (size // 2, max(size // each, 1), 60 * DAY), {"who": "each", "base_ms": BASE + half * 60 * DAY, "first": half * (size // 2)}
-        yield "events a customer", each, CATALOG, list(streams(n)), list(streams(2 * SAMPLE))
+        yield "events a customer", each, CATALOG, by_events
     for dimensions in options.growth_dimensions:
-        def streams(size, dimensions=dimensions):
-            for half in (0, 1):
-                yield (size // 2, max(size // 30, 1), SPAN), {"types": dimensions // TOUCHED, "base_ms": BASE + half * SPAN, "first": half * (size // 2)}
-        yield "dimensions", dimensions, wide_catalog(dimensions), list(streams(n // 3)), list(streams(2 * SAMPLE))
+        yield "dimensions", dimensions, wide_catalog(dimensions), by_dimensions
 
 
 def daemon_cost(stack, name, catalog, streams):
     stack.flush_redis()
     create(stack, name + ".in")
-    for arguments, more in streams:
-        fill(stack, name + ".in", *arguments, **more)
+    for n, arguments, more in streams:
+        fill(stack, name + ".in", n, *arguments, **more)
     d = daemon(stack, name, catalog, name + ".in", time="events")
-    before, measured = (arguments[0] for arguments, _ in streams)
+    before, measured = (n for n, _, _ in streams)
     try:
         d.start(ready=False)
         return measure(d, name + ".in", before + measured, before)
@@ -57,24 +66,25 @@ def daemon_cost(stack, name, catalog, streams):
 
 def instructions(stack, catalog, streams):
     """Of tagd simulate an event: those of all less those of what comes before."""
-    if sum(arguments[0] for arguments, _ in streams) > CALLGRIND_MOST:
+    if sum(n for n, _, _ in streams) > CALLGRIND_MOST:
         return None
     file, rules, counted = stack.folder + "/sample.jsonl", stack.folder + "/sample.json", []
     json.dump(catalog, open(rules, "w"))
-    for k, (arguments, more) in enumerate(streams):
+    for k, (n, arguments, more) in enumerate(streams):
         with open(file, "a" if k else "w") as out:
-            subprocess.run(events_command(*arguments, **more), stdout=out, check=True)
+            subprocess.run(events_command(n, *arguments, **more), stdout=out, check=True)
         done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={stack.folder}/callgrind.out",
                                os.environ.get("TAGD", ROOT + "/build/release/tagd"), "simulate", "--catalog", rules, file],
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
         counted.append(int(re.search(r"Collected : (\d+)", done.stderr)[1]))
-    return (counted[1] - counted[0]) / streams[1][0][0]
+    return (counted[1] - counted[0]) / streams[1][0]
 
 
 def main(stack, options):
     result = {"machine": machine(), "cases": []}
-    for k, (what, size, catalog, streams, sample) in enumerate(cases(options)):
-        found = {"what": what, "size": size, "daemon": daemon_cost(stack, f"growth{k}", catalog, streams), "instructions": instructions(stack, catalog, sample)}
+    for k, (what, size, catalog, streams) in enumerate(cases(options)):
+        found = {"what": what, "size": size, "daemon": daemon_cost(stack, f"growth{k}", catalog, streams(options.growth_events, size)),
+                 "instructions": instructions(stack, catalog, streams(options.growth_sample, size))}
         say(f"{size} {what}: {found['daemon']['cpu_us']:.2f} us, {found['instructions'] or 0:.0f} instructions")
         result["cases"].append(found)
         save("growth", result)

@@ -4,7 +4,7 @@ import time
 
 from confluent_kafka import Consumer, TopicPartition
 
-from common import PARTITIONS, create, daemon, drop, machine, path_of, save, say
+from common import PARTITIONS, create, daemon, drop, machine, path_of, save, say, start
 from timers import catalog
 
 RATE = 1000
@@ -35,13 +35,12 @@ def drain(consumer, fence, seconds):
 
 
 def main(stack, options):
-    name, times = "start", 3 if options.quick else 10
+    name, times = "start", options.kills
     create(stack, name + ".in")
     d = daemon(stack, name, catalog("30d"), name + ".in")
     d.start()
     seconds = times * 15
-    load = subprocess.Popen([path_of("latency"), stack.bootstrap, name + ".in", name + ".changes", *map(str, (PARTITIONS, 0, RATE, seconds, 2000))],
-                            stdout=subprocess.DEVNULL)
+    load = start([path_of("latency"), stack.bootstrap, name + ".in", name + ".changes", PARTITIONS, 0, RATE, seconds, 2000], stdout=subprocess.DEVNULL)
     consumer = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": "start", "enable.auto.commit": False, "isolation.level": "read_committed",
                          "fetch.wait.max.ms": 50, "log_level": 0})
     consumer.assign([TopicPartition(name + ".changes", p, 0) for p in range(PARTITIONS)])

@@ -32,7 +32,7 @@ def throughput(result):
             compared = "reference" if job.get("reference") == system else text(median(runs, "changes_compared"))
             row(system, *against, text(median(runs, "events_per_s")), text(median(runs, "cpu_us"), "{:.2f}"), text(median(runs, "cpu_all_us"), "{:.2f}"),
                 text(median(runs, "peak_mb")), text(median(runs, "changes")), compared)
-    print(f"\nCompared are all changes but those of the last {result['left_out_ms'] / 1000:.0f} seconds of event time.")
+    print(f"\nCompared are all changes but those of the time of the last {result['left_out']:,} events.")
 
 
 def ms(us):

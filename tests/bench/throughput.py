@@ -5,9 +5,9 @@ import shutil
 import subprocess
 import time
 
-from common import BASE, CATALOG, DAY, HERE, HOUR, PARTITIONS, RESULTS, ROOT, Meter, create, daemon, drop, events_command, machine, measure, path_of, run, save, say
+from common import BASE, CATALOG, DAY, HERE, HOUR, PARTITIONS, RESULTS, ROOT, Meter, create, daemon, drop, events_command, machine, measure, path_of, run, save, say, start
 
-LEFT_OUT_MS = 60000  # before the end: timers that may still be open in one of them when a run ends
+LEFT_OUT = 1000  # events: changes of the time of the last so many aren't compared, since a run may end before another's timers
 CLASSES = {"kafka-streams": "TagPeer", "flink": "FlinkPeer"}
 
 
@@ -30,8 +30,8 @@ def start_peer(stack, name, peer, *arguments):
     folder, temporary = build_peer(peer), f"{stack.folder}/{name}"
     os.makedirs(temporary)
     opens = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in ("util", "lang", "time")]
-    return subprocess.Popen(["java", "-Xmx4g", *opens, f"-Djava.io.tmpdir={temporary}", f"-Dpeer.name={name}", "-cp", f"{folder}/libs/*:{folder}/out",
-                             CLASSES[peer], stack.bootstrap, *map(str, arguments)], stdout=subprocess.PIPE, stderr=open(temporary + "/log", "w"), text=True)
+    return start(["java", "-Xmx4g", *opens, f"-Djava.io.tmpdir={temporary}", f"-Dpeer.name={name}", "-cp", f"{folder}/libs/*:{folder}/out",
+                  CLASSES[peer], stack.bootstrap, *arguments], stdout=subprocess.PIPE, stderr=open(temporary + "/log", "w"), text=True)
 
 
 def wait_line(process, word):
@@ -106,7 +106,7 @@ SYSTEMS = {
 def read_changes(stack, job, out, file):
     """The published changes, by customer and dimension, each pair's in the order in which they were published."""
     topic, partitions = out
-    source = subprocess.Popen([path_of("changes"), stack.bootstrap, topic, str(partitions), str(job["base_ms"] + job["span_ms"] - LEFT_OUT_MS)],
+    source = subprocess.Popen([path_of("changes"), stack.bootstrap, topic, str(partitions), str(job["compared_to_ms"])],
                               stdout=subprocess.PIPE)
     with open(file, "w") as sink:
         subprocess.run(["sort", "-s", "-t", "\t", "-k1,2"], stdin=source.stdout, stdout=sink, env={**os.environ, "LC_ALL": "C"}, check=True)
@@ -139,7 +139,8 @@ def check(stack, job, system, out):
 
 def prepare(stack, k, events, customers, span_ms):
     span = f"{span_ms / DAY:.0f} days" if span_ms >= 4 * DAY else f"{span_ms / HOUR:.0f} hours"
-    job = {"name": f"{customers:,} customers, {span}", "topic": f"in{k}", "file": f"{stack.folder}/in{k}.jsonl", "events": events, "customers": customers, "span_ms": span_ms, "base_ms": BASE}
+    job = {"name": f"{customers:,} customers, {span}", "topic": f"in{k}", "file": f"{stack.folder}/in{k}.jsonl", "events": events, "customers": customers, "span_ms": span_ms,
+           "compared_to_ms": BASE + span_ms - LEFT_OUT * span_ms // events}
     say(f"{job['name']}: {events} events")
     with open(job["file"], "w") as file:
         subprocess.run(events_command(events, customers, span_ms), stdout=file, check=True)
@@ -149,7 +150,7 @@ def prepare(stack, k, events, customers, span_ms):
 
 
 def main(stack, options):
-    result = {"machine": machine(), "runs": options.runs, "left_out_ms": LEFT_OUT_MS, "jobs": []}
+    result = {"machine": machine(), "runs": options.runs, "left_out": LEFT_OUT, "jobs": []}
     for k, (customers, span_ms) in enumerate(options.jobs):
         job = prepare(stack, k, options.events, customers, span_ms)
         found = {system: [] for system in SYSTEMS if options.systems in system}

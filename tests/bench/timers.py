@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import time
 
-from common import BASE, PARTITIONS, Committed, Meter, create, daemon, drop, fill, machine, path_of, run, save, say
+from common import BASE, PARTITIONS, Committed, Meter, create, daemon, drop, fill, finish, machine, path_of, run, save, say, start
 
 GRACE_MS = 2000
 WARM_S = 3  # latency.c's
@@ -20,14 +20,7 @@ def catalog(silence):
 
 
 def reader(stack, topic, out, first, rate, seconds, timers):
-    arguments = (stack.bootstrap, topic, out, PARTITIONS, first, rate, seconds, GRACE_MS, timers)
-    return subprocess.Popen([path_of("latency"), *map(str, arguments)], stdout=subprocess.PIPE, text=True)
-
-
-def finish(process):
-    text = process.communicate()[0]
-    assert process.returncode == 0, process.returncode
-    return json.loads(text)
+    return start([path_of("latency"), stack.bootstrap, topic, out, PARTITIONS, first, rate, seconds, GRACE_MS, timers], stdout=subprocess.PIPE, text=True)
 
 
 def profile_bytes(stack, name):
@@ -66,7 +59,7 @@ def live(stack, options):
     """The wall clock makes all due at once; events go on at their rate."""
     stack.flush_redis()
     name, n, rate = "live", options.timers, options.live_rate
-    silence_s = 60 + n // 15000
+    silence_s = 20 + n // 10000
     seconds = EARLY_S + 10 + n // 10000
     create(stack, name + ".in")
     d = daemon(stack, name, catalog(f"{silence_s}s"), name + ".in")
