@@ -3,6 +3,7 @@
 import argparse
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 
@@ -62,12 +63,16 @@ def options():
 
 def measure(part, found, folder):
     common.say(f"== {part}")
-    stack = common.s.Stack(f"{folder}/{part}")
+    stack = None
     try:
+        stack = common.s.Stack(f"{folder}/{part}")
         PARTS[part].main(stack, found)
     finally:
         common.end_all()
-        stack.stop()
+        if stack:
+            stack.stop()
+        else:
+            subprocess.run([common.s.BROKER, "stop", f"{folder}/{part}/kafka"])
         shutil.rmtree(f"{folder}/{part}")
 
 

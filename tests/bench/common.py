@@ -11,11 +11,12 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 RESULTS = ROOT + "/build/bench"
 os.environ.setdefault("TAGD_BROKER_JAVA", "-XX:TieredStopAtLevel=4 -Xmx1g")  # as one that serves, not as a test's
 sys.path.insert(0, ROOT + "/tests/e2e")
-from confluent_kafka import Consumer, TopicPartition  # noqa: E402
+from confluent_kafka import Consumer, KafkaException, TopicPartition  # noqa: E402
 from confluent_kafka.admin import AdminClient  # noqa: E402
 import stack as s  # noqa: E402
 from costs import BASE, CATALOG as COSTS  # noqa: E402
 
+TAGD = s.TAGD
 PARTITIONS = 2
 HOUR, DAY = 3600000, 86400000
 CATALOG = {**COSTS, "events": {**COSTS["events"], "order.paid": {"fields": {"amount": "decimal"}}}}  # the peers don't dedupe
@@ -169,6 +170,16 @@ def measure(d, topic, events, before=0):
     metrics = d.metrics()
     changes = sum(n for name, n in metrics.items() if name.startswith("tagd_tag_changes_total"))
     return {**meter.figures(events - first), "changes": int(changes), "batches": int(metrics["tagd_batches_total"])}
+
+
+def attempt(what, function, *arguments):
+    """Its figures, or {"reason"}: why there are none. What it started is ended."""
+    try:
+        return function(*arguments)
+    except (AssertionError, OSError, subprocess.SubprocessError, KafkaException) as failure:
+        end_all()
+        say(f"{what}: {failure!r}")
+        return {"reason": str(failure).splitlines()[0] if str(failure) else type(failure).__name__}
 
 
 def median(runs, name):

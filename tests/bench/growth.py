@@ -1,10 +1,9 @@
 """How the cost of an event grows: with customers, with the events of each, with dimensions of which an event touches ten."""
 import json
-import os
 import re
 import subprocess
 
-from common import BASE, CATALOG, DAY, HOUR, ROOT, create, daemon, drop, events_command, fill, machine, measure, save, say
+from common import BASE, CATALOG, DAY, HOUR, TAGD, attempt, create, daemon, drop, events_command, fill, machine, measure, save, say
 
 TOUCHED = 10  # dimensions by each event
 SPAN = 41 * HOUR
@@ -74,7 +73,7 @@ def instructions(stack, catalog, streams):
         with open(file, "a" if k else "w") as out:
             subprocess.run(events_command(n, *arguments, **more), stdout=out, check=True)
         done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={stack.folder}/callgrind.out",
-                               os.environ.get("TAGD", ROOT + "/build/release/tagd"), "simulate", "--catalog", rules, file],
+                               TAGD, "simulate", "--catalog", rules, file],
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
         counted.append(int(re.search(r"Collected : (\d+)", done.stderr)[1]))
     return (counted[1] - counted[0]) / streams[1][0]
@@ -83,8 +82,8 @@ def instructions(stack, catalog, streams):
 def main(stack, options):
     result = {"machine": machine(), "cases": []}
     for k, (what, size, catalog, streams) in enumerate(cases(options)):
-        found = {"what": what, "size": size, "daemon": daemon_cost(stack, f"growth{k}", catalog, streams(options.growth_events, size)),
+        found = {"what": what, "size": size, "daemon": attempt(what, daemon_cost, stack, f"growth{k}", catalog, streams(options.growth_events, size)),
                  "instructions": instructions(stack, catalog, streams(options.growth_sample, size))}
-        say(f"{size} {what}: {found['daemon']['cpu_us']:.2f} us, {found['instructions'] or 0:.0f} instructions")
+        say(json.dumps(found))
         result["cases"].append(found)
         save("growth", result)

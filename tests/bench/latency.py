@@ -2,7 +2,7 @@
 import json
 import time
 
-from common import CATALOG, PARTITIONS, Committed, Meter, create, daemon, drop, fill, machine, run, save, say
+from common import CATALOG, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, machine, run, save, say
 from throughput import start_peer
 
 GRACE_MS = 2000
@@ -64,8 +64,9 @@ def main(stack, options):
     say(f"bare transaction: {json.dumps(bare['arrivals'])}")
     result = {"machine": machine(), "seconds": options.seconds, "bare": bare, "systems": {}}
     for delivery in ("exactly_once", "at_least_once"):
-        result["systems"][f"tagd, {delivery}"] = tagd(stack, options, f"tagd-{delivery}", delivery)
+        result["systems"][f"tagd, {delivery}"] = attempt(delivery, tagd, stack, options, f"tagd-{delivery}", delivery)
         save("latency", result)
     for commit_ms in (20, 100):
-        result["systems"][f"Kafka Streams, exactly once, commit every {commit_ms} ms"] = streams(stack, options, f"streams-{commit_ms}", commit_ms)
+        system = f"Kafka Streams, exactly once, commit every {commit_ms} ms"
+        result["systems"][system] = attempt(system, streams, stack, options, f"streams-{commit_ms}", commit_ms)
         save("latency", result)

@@ -6,6 +6,14 @@ def text(value, form="{:,.0f}"):
     return "-" if value is None else form.format(value)
 
 
+def ms(us):
+    return text(None if us is None else us / 1000, "{:,.1f}")
+
+
+def ratio(a, b, form="{:.2f}"):
+    return "-" if not a or not b else form.format(a / b)
+
+
 def row(*cells):
     print("| " + " | ".join(cells) + " |")
 
@@ -16,54 +24,77 @@ def head(title, *cells):
     row(*("---" for _ in cells))
 
 
-def ratio(a, b):
-    return None if not a or not b else a / b
+def notes(*lines):
+    for line in lines:
+        print(f"\n{line}")
+
+
+def reason(what, figures):
+    """A note, if there are no figures but a reason."""
+    return [f"{what}: {figures['reason']}"] if "reason" in figures else []
+
+
+def flink_of(job, system):
+    return job["systems"].get("Flink, 2 threads" if ", 2" in system else "Flink, 1 thread", [])
+
+
+def throughput_row(job, system, runs):
+    flink = flink_of(job, system)
+    against = [ratio(median(runs, name), median(flink, name)) for name in ("events_per_s", "cpu_us", "cpu_all_us")]
+    compared = "reference" if job.get("reference") == system else text(median(runs, "changes_compared"))
+    row(system, *against, text(median(runs, "events_per_s")), text(median(runs, "cpu_us"), "{:.2f}"), text(median(runs, "cpu_all_us"), "{:.2f}"),
+        text(median(runs, "peak_mb")), text(median(runs, "changes")), compared)
 
 
 def throughput(result):
     head(f"Throughput, medians of {result['runs']} runs", "what", "events/s, Flink = 1", "CPU, Flink = 1", "CPU with servers, Flink = 1", "events/s",
          "CPU µs an event", "with Redis and broker", "peak MB", "changes", "changes compared")
+    failed = []
     for job in result["jobs"]:
         row(f"*{job['name']}, {job['events']:,} events*", *([""] * 9))
         for system, runs in job["systems"].items():
-            threads = "2" if ", 2" in system else "1"
-            flink = job["systems"].get("Flink, 1 thread" if threads == "1" else "Flink, 2 threads", [])
-            against = [text(ratio(median(runs, name), median(flink, name)), "{:.2f}") for name in ("events_per_s", "cpu_us", "cpu_all_us")]
-            compared = "reference" if job.get("reference") == system else text(median(runs, "changes_compared"))
-            row(system, *against, text(median(runs, "events_per_s")), text(median(runs, "cpu_us"), "{:.2f}"), text(median(runs, "cpu_all_us"), "{:.2f}"),
-                text(median(runs, "peak_mb")), text(median(runs, "changes")), compared)
-    print(f"\nCompared are all changes but those of the time of the last {result['left_out']:,} events.")
-
-
-def ms(us):
-    return text(None if us is None else us / 1000, "{:,.1f}")
+            throughput_row(job, system, runs)
+            failed += [note for figures in runs for note in reason(f"{job['name']}, {system}", figures)]
+    notes(f"Compared are all changes but those of the time of the last {result['left_out']:,} events.",
+          "`-`: the floors and simulate publish nothing, and simulate has no servers; of the floors only the time and their own processor time are taken.", *failed)
 
 
 def latency(result):
     floor = result["bare"]["arrivals"]
     head(f"Latency in ms, from the event's produce call to a read_committed reader; {result['seconds']} s each", "what", "events/s", "p50, bare transaction = 1",
          "p50", "p99", "p99.9", "without a change", "CPU µs an event", "with Redis and broker", "cores of load and reader")
-    row("bare transaction, one at a time", "-", "1.00", ms(floor["p50"]), ms(floor["p99"]), ms(floor["p999"]), "0", "-", "-", "-")
+    row("bare transaction, one at a time", "-", "1.00", *(ms(floor[p]) for p in ("p50", "p99", "p999")), "0", "-", "-", "-")
+    failed = []
     for system, rates in result["systems"].items():
+        if isinstance(rates, dict):
+            failed += reason(system, rates)
+            rates = []
         for found in rates:
-            events = found["events"]
-            row(system, text(found["rate"]), text(ratio(events.get("p50"), floor["p50"]), "{:.2f}"), *(ms(events.get(p)) for p in ("p50", "p99", "p999")),
-                text(found["lost"]), text(found["system"]["cpu_us"], "{:.1f}"), text(found["system"]["cpu_all_us"], "{:.1f}"), text(found["load_cores"], "{:.2f}"))
+            events, used = found["events"], found["system"]
+            row(system, text(found["rate"]), ratio(events.get("p50"), floor["p50"]), *(ms(events.get(p)) for p in ("p50", "p99", "p999")), text(found["lost"]),
+                text(used["cpu_us"], "{:.1f}"), text(used["cpu_all_us"], "{:.1f}"), text(found["load_cores"], "{:.2f}"))
+    notes("`-`: the bare transaction has no events; it makes as many transactions as it can.", *failed)
+
+
+def timers_row(result, what, figures):
+    lateness, busy = figures.get("timers") or {}, figures.get("busy") or {}
+    if not isinstance(lateness, dict):
+        lateness = {}
+    row(what, ratio(figures.get("timers_per_s"), result["bare"]["timers_per_s"]), text(figures.get("timers_per_s")),
+        *(text(lateness.get(p)) for p in ("p50", "p99")), text(figures.get("cpu_us"), "{:.2f}"), text(figures.get("cpu_all_us"), "{:.2f}"),
+        *(ms(busy.get(p)) for p in ("p50", "p99")))
 
 
 def timers(result):
-    moved, bare = result["moved"], result["bare"]
-    storm, quiet = result.get("live"), result.get("quiet")
     head(f"Timers: {result['timers']:,} due at once", "what", "timers/s, bare commands = 1", "timers/s", "late by p50 ms", "late by p99 ms", "CPU µs a timer",
          "with Redis and broker", "events meanwhile p50 ms", "p99 ms")
-    row("bare Redis commands", "1.00", text(bare["timers_per_s"]), "-", "-", text(bare["cpu_us"] / bare["timers"], "{:.2f}"), "-", "-", "-")
-    row("tagd, one event makes them due", text(ratio(moved["timers_per_s"], bare["timers_per_s"]), "{:.2f}"), text(moved["timers_per_s"]), "-", "-",
-        text(moved["cpu_us"], "{:.2f}"), text(moved["cpu_all_us"], "{:.2f}"), "-", "-")
-    if storm:
-        row(f"tagd, the clock does, beside {storm['rate']:,} events/s", text(ratio(storm["timers_per_s"], bare["timers_per_s"]), "{:.2f}"),
-            text(storm["timers_per_s"]), *(text(storm["timers"].get(p)) for p in ("p50", "p99")), "-", "-", ms(storm["busy"].get("p50")), ms(storm["busy"].get("p99")))
-    if quiet:
-        row("tagd, single ones, 50 a second", "-", "-", *(text(quiet["timers"].get(p)) for p in ("p50", "p99")), "-", "-", "-", "-")
+    bare, storm, quiet = result["bare"], result.get("live", {}), result.get("quiet", {})
+    timers_row(result, "bare Redis commands", {"timers_per_s": bare["timers_per_s"], "cpu_us": bare["cpu_us"] / bare["timers"]})
+    timers_row(result, "tagd, one event makes them due", result["moved"])
+    timers_row(result, "tagd, the clock does, beside events", {k: storm.get(k) for k in ("timers", "busy", "timers_per_s")})
+    timers_row(result, "tagd, single ones, 50 a second", {"timers": quiet.get("timers")})
+    notes("`-`: without a clock there is no lateness; beside events a timer's processor time can't be told from theirs; single ones have no rate.",
+          *reason("beside events", storm), *reason("single ones", quiet))
 
 
 def start(result):
@@ -75,34 +106,32 @@ def start(result):
 def memory(result):
     n, redis = result["customers"], result["redis"]
     head(f"Memory: {n:,} customers, {result['events_each']} events each, five dimensions", "what", "bytes a customer", "MB", "keys")
-    for what, found in (("profiles and timers", {k: redis["profiles"][k] + redis["timers"][k] for k in ("bytes", "keys")}), *redis.items()):
+    together = {k: redis["profiles"][k] + redis["timers"][k] for k in ("bytes", "keys")}
+    for what, found in (("profiles and timers", together), *redis.items()):
         row("Redis: " + what, text(found["bytes"] / n), text(found["bytes"] / 1e6), text(found["keys"]))
     row("daemon, peak RSS", "-", text(result["daemon"]["peak_mb"]), "-")
 
 
 def growth(result):
     head("Growth: an event's cost", "what grows", "size", "smallest = 1", "daemon, CPU µs", "with Redis and broker", "simulate, instructions", "daemon, peak MB")
-    first = {}
+    smallest, failed = {}, []
     for case in result["cases"]:
-        cpu = case["daemon"]["cpu_us"]
-        smallest = first.setdefault(case["what"], cpu)
-        row(case["what"], text(case["size"]), text(ratio(cpu, smallest), "{:.2f}"), text(cpu, "{:.2f}"), text(case["daemon"]["cpu_all_us"], "{:.2f}"),
-            text(case["instructions"]), text(case["daemon"]["peak_mb"]))
-    print("\nInstructions are counted by callgrind where 200,000 events are enough; others print as -.")
+        figures = case["daemon"]
+        failed += reason(f"{case['size']:,} {case['what']}", figures)
+        cpu = figures.get("cpu_us")
+        row(case["what"], text(case["size"]), ratio(cpu, smallest.setdefault(case["what"], cpu)), text(cpu, "{:.2f}"), text(figures.get("cpu_all_us"), "{:.2f}"),
+            text(case["instructions"]), text(figures.get("peak_mb")))
+    notes("`-`: instructions are counted where 200,000 events are enough.", *failed)
 
 
 PARTS = {"throughput": throughput, "latency": latency, "timers": timers, "start": start, "memory": memory, "growth": growth}
 
 
 def main():
-    shown = 0
-    for part, show in PARTS.items():
-        result = saved(part)
-        if result is None:
-            continue
-        if not shown:
-            print("{model}, {cores} cores, commit {commit}, {at}".format(**result["machine"]))
-        shown += 1
-        show(result)
-    if not shown:
+    results = {part: saved(part) for part in PARTS}
+    for part, result in results.items():
+        if result is not None:
+            print("\n{part}: {model}, {cores} cores, commit {commit}, {at}".format(part=part, **result["machine"]))
+            PARTS[part](result)
+    if not any(results.values()):
         print("no results in build/bench yet")

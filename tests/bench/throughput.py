@@ -3,11 +3,13 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 
-from common import BASE, CATALOG, DAY, HERE, HOUR, PARTITIONS, RESULTS, ROOT, Meter, create, daemon, drop, events_command, machine, measure, path_of, run, save, say, start
+from common import BASE, CATALOG, DAY, HERE, HOUR, PARTITIONS, RESULTS, TAGD, Meter, attempt, create, daemon, drop, events_command, machine, measure, path_of, run, save, say, start
 
 LEFT_OUT = 1000  # events: changes of the time of the last so many aren't compared, since a run may end before another's timers
+LEAST_PER_S = 2000  # a peer that takes longer is stuck
 CLASSES = {"kafka-streams": "TagPeer", "flink": "FlinkPeer"}
 
 
@@ -30,7 +32,7 @@ def start_peer(stack, name, peer, *arguments):
     folder, temporary = build_peer(peer), f"{stack.folder}/{name}"
     os.makedirs(temporary)
     opens = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in ("util", "lang", "time")]
-    return start(["java", "-Xmx4g", *opens, f"-Djava.io.tmpdir={temporary}", f"-Dpeer.name={name}", "-cp", f"{folder}/libs/*:{folder}/out",
+    return start(["java", "-XX:+ExitOnOutOfMemoryError", *opens, f"-Djava.io.tmpdir={temporary}", f"-Dpeer.name={name}", "-cp", f"{folder}/libs/*:{folder}/out",
                   CLASSES[peer], stack.bootstrap, *arguments], stdout=subprocess.PIPE, stderr=open(temporary + "/log", "w"), text=True)
 
 
@@ -48,6 +50,8 @@ def peer_run(stack, job, name, peer, threads):
     create(stack, out, partitions=partitions)
     more = ("memory", "eos") if peer == "kafka-streams" else (1000,)
     process = start_peer(stack, name, peer, job["topic"], out, job["events"], threads, *more)
+    patience = threading.Timer(60 + job["events"] / LEAST_PER_S, process.kill)
+    patience.start()
     try:
         wait_line(process, "first")
         meter = Meter(stack, process.pid)
@@ -56,9 +60,10 @@ def peer_run(stack, job, name, peer, threads):
         changes = int(wait_line(process, "done").rsplit("=", 1)[1])
         process.wait(60)
     finally:
+        patience.cancel()
         process.kill()
         process.wait()
-    shutil.rmtree(f"{stack.folder}/{name}")
+        shutil.rmtree(f"{stack.folder}/{name}")
     return {**figures, "changes": changes}, (out, partitions)
 
 
@@ -82,8 +87,7 @@ def simulate_run(stack, job):
     catalog = stack.folder + "/simulate.json"
     json.dump(CATALOG, open(catalog, "w"))
     began = time.monotonic()
-    process = subprocess.Popen(["taskset", "-c", str(os.cpu_count() - 1), os.environ.get("TAGD", ROOT + "/build/release/tagd"), "simulate", "--catalog",
-                                catalog, job["file"]], stdout=subprocess.DEVNULL)
+    process = start(["taskset", "-c", os.cpu_count() - 1, TAGD, "simulate", "--catalog", catalog, job["file"]], stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     assert status == 0, status
     return {"events": job["events"], "events_per_s": job["events"] / (time.monotonic() - began),
@@ -149,6 +153,14 @@ def prepare(stack, k, events, customers, span_ms):
     return job
 
 
+def one(stack, job, system, name):
+    figures, out = SYSTEMS[system](stack, job, name)
+    if out:
+        figures["changes_compared"] = check(stack, job, system, out)
+    say(f"{system}: {figures['events_per_s']:.0f} events/s, {figures['cpu_us']:.2f} us")
+    return figures
+
+
 def main(stack, options):
     result = {"machine": machine(), "runs": options.runs, "left_out": LEFT_OUT, "jobs": []}
     for k, (customers, span_ms) in enumerate(options.jobs):
@@ -157,12 +169,8 @@ def main(stack, options):
         for turn in range(options.runs):
             for i, system in enumerate(found):
                 name = f"run{k}-{turn}-{i}"
-                figures, out = SYSTEMS[system](stack, job, name)
-                if out:
-                    figures["changes_compared"] = check(stack, job, system, out)
-                    drop(stack, name)
-                found[system].append(figures)
-                say(f"{system}: {figures['events_per_s']:.0f} events/s, {figures['cpu_us']:.2f} us")
+                found[system].append(attempt(system, one, stack, job, system, name))
+                drop(stack, name)
         result["jobs"].append({**job, "systems": found})
         save("throughput", result)
         drop(stack, job["topic"])

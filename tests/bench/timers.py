@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import time
 
-from common import BASE, PARTITIONS, Committed, Meter, create, daemon, drop, fill, finish, machine, path_of, run, save, say, start
+from common import BASE, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, finish, machine, path_of, run, save, say, start
 
 GRACE_MS = 2000
 WARM_S = 3  # latency.c's
@@ -102,6 +102,6 @@ def main(stack, options):
     say(json.dumps(result["bare"]))
     save("timers", result)
     for part in (live, quiet):
-        result[part.__name__] = part(stack, options)
+        result[part.__name__] = attempt(part.__name__, part, stack, options)
         say(json.dumps(result[part.__name__]))
         save("timers", result)
