@@ -1,0 +1,187 @@
+"""What the parts of the benchmark share: a broker and a Redis, programs, topics, processor time of processes, results as JSON."""
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+RESULTS = ROOT + "/build/bench"
+os.environ.setdefault("TAGD_BROKER_JAVA", "-XX:TieredStopAtLevel=4 -Xmx1g")  # as one that serves, not as a test's
+sys.path.insert(0, ROOT + "/tests/e2e")
+from confluent_kafka import Consumer, KafkaException, TopicPartition  # noqa: E402
+from confluent_kafka.admin import AdminClient  # noqa: E402
+import stack as s  # noqa: E402
+from costs import BASE, CATALOG as COSTS  # noqa: E402
+
+TAGD = s.TAGD
+PARTITIONS = 2
+HOUR, DAY = 3600000, 86400000
+CATALOG = {**COSTS, "events": {**COSTS["events"], "order.paid": {"fields": {"amount": "decimal"}}}}  # the peers don't dedupe
+TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
+
+
+def path_of(program):
+    return f"{ROOT}/build/release/bench_{program}"
+
+
+def say(*words):
+    print(time.strftime("%H:%M:%S"), *words, file=sys.stderr, flush=True)
+
+
+def save(part, result):
+    os.makedirs(RESULTS, exist_ok=True)
+    with open(f"{RESULTS}/{part}.json", "w") as file:
+        json.dump(result, file, indent=1)
+
+
+def saved(part):
+    try:
+        return json.load(open(f"{RESULTS}/{part}.json"))
+    except FileNotFoundError:
+        return None
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    return {"cores": os.cpu_count(), "model": model, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "commit": subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()}
+
+
+started = []  # processes; what is left of them ends with the benchmark
+
+
+def start(command, **more):
+    started.append(subprocess.Popen(list(map(str, command)), **more))
+    return started[-1]
+
+
+def end_all():
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def run(program, *arguments, **more):
+    """A program's last line, as JSON."""
+    return finish(start([path_of(program), *arguments], stdout=subprocess.PIPE, text=True, **more))
+
+
+def finish(process):
+    text = process.communicate()[0]
+    assert process.returncode == 0, f"{process.args[0]}: {process.returncode}"
+    return json.loads(text.splitlines()[-1])
+
+
+def events_command(n, customers, span_ms, base_ms=BASE, who="skew", types="shop", first=0):
+    return [path_of("events"), *map(str, (n, customers, span_ms, base_ms, who, types, first))]
+
+
+def fill(stack, topic, *arguments, **more):
+    """Puts events into a topic: what events_command takes."""
+    source = start(events_command(*arguments, **more), stdout=subprocess.PIPE)
+    found = run("fill", stack.bootstrap, topic, stdin=source.stdout)
+    assert source.wait() == 0
+    return found
+
+
+def create(stack, *topics, partitions=PARTITIONS):
+    stack.create(topics, partitions)
+
+
+def drop(stack, *prefixes):
+    """Deletes the topics whose names begin so."""
+    admin = AdminClient({"bootstrap.servers": stack.bootstrap, "log_level": 0})
+    names = [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefixes)]
+    for future in admin.delete_topics(names).values() if names else []:
+        future.result(60)
+
+
+class Committed:
+    """How far a group's committed offsets are, in records of one topic that has no transactions' markers."""
+
+    def __init__(self, stack, group, topic):
+        self.consumer = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": group, "log_level": 0})
+        self.partitions = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+
+    def count(self):
+        return sum(max(found.offset, 0) for found in self.consumer.committed(self.partitions, timeout=10))
+
+    def wait(self, records, seconds=3600, pause=0.02):
+        s.wait_for(f"{records} records committed", seconds, lambda: self.count() >= records, pause)
+        self.consumer.close()
+
+
+def cpu_us(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_US  # utime, stime
+
+
+def peak_mb(pid):
+    return next(int(line.split()[1]) / 1024 for line in open(f"/proc/{pid}/status") if line.startswith("VmHWM"))
+
+
+class Meter:
+    """Time and processor time between two moments, of one process and of the servers."""
+
+    def __init__(self, stack, pid):
+        self.pids = {"own": pid, "redis": stack.redis_process.pid, "broker": int(open(stack.folder + "/kafka/pid").read())}
+        self.began, self.cpu = time.monotonic(), self.now()
+
+    def now(self):
+        return {name: cpu_us(pid) for name, pid in self.pids.items()}
+
+    def figures(self, events):
+        seconds, cpu = time.monotonic() - self.began, {name: n - self.cpu[name] for name, n in self.now().items()}
+        return {"events": events, "seconds": seconds, "events_per_s": events / seconds, "cpu_us": cpu["own"] / events,
+                "cpu_all_us": sum(cpu.values()) / events, "cpu_redis_us": cpu["redis"] / events, "cpu_broker_us": cpu["broker"] / events,
+                "peak_mb": peak_mb(self.pids["own"])}
+
+
+class Daemon(s.Daemon):
+    def start(self, *arguments, **more):
+        super().start(*arguments, **more)
+        started.append(self.process)
+
+
+def daemon(stack, name, catalog, topic, **settings):
+    """A daemon on a source topic that is there, with outputs, group and state of its own."""
+    d = Daemon(stack, name, catalog, [topic], **settings)
+    d.partitions = PARTITIONS
+    stack.create([v for k, v in d.config["outputs"].items() if k != "churn_risk"], PARTITIONS)
+    return d
+
+
+def measure(d, topic, events, before=0):
+    """From the first batch that the started daemon counts, or the first behind some events, to the last event's offset committed, which
+    is behind its changes."""
+    meter, seen = None, 0
+    while seen < events:
+        assert d.process.poll() is None, open(d.log).read()[-2000:]
+        seen = int(d.metrics().get("tagd_events_total", 0))
+        if meter is None and seen > before:
+            meter, first = Meter(d.stack, d.process.pid), seen
+        time.sleep(0.01 if meter is None else 0.1)
+    assert first < events, "all in one batch: more events are needed"
+    Committed(d.stack, d.name, topic).wait(events)
+    metrics = d.metrics()
+    changes = sum(n for name, n in metrics.items() if name.startswith("tagd_tag_changes_total"))
+    return {**meter.figures(events - first), "changes": int(changes), "batches": int(metrics["tagd_batches_total"])}
+
+
+def attempt(what, function, *arguments):
+    """Its figures, or {"reason"}: why there are none. What it started is ended."""
+    try:
+        return function(*arguments)
+    except (AssertionError, OSError, subprocess.SubprocessError, KafkaException) as failure:
+        end_all()
+        say(f"{what}: {failure!r}")
+        return {"reason": str(failure).splitlines()[0] if str(failure) else type(failure).__name__}
+
+
+def median(runs, name):
+    found = [r[name] for r in runs if r.get(name) is not None]
+    return statistics.median(found) if found else None

@@ -1,0 +1,107 @@
+"""Tags that silence changes: how fast a million timers that are due at once are gone, how late they and single ones are, and how events
+fare meanwhile; beside them the bare Redis commands of such timers."""
+import json
+import statistics
+import subprocess
+import time
+
+from common import BASE, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, finish, machine, path_of, run, save, say, start
+
+GRACE_MS = 2000
+WARM_S = 3  # latency.c's
+BATCH = 5000  # TAGD_DUE_MAX: timers of a shard that one batch takes
+EARLY_S = 5  # live events begin so long before timers are due, behind what warms up
+LAST_EVENTS = 64  # customers whose events move time, so many that each partition has one
+
+
+def catalog(silence):
+    return {"catalog": "timers", "version": "1", "events": {"login": {}},
+            "dimensions": {"behaviour.activity": {"tags": [{"tag": "gone", "when": f"since(login) >= {silence}"}, {"tag": "here", "when": "true"}]}}}
+
+
+def reader(stack, topic, out, first, rate, seconds, timers):
+    return start([path_of("latency"), stack.bootstrap, topic, out, PARTITIONS, first, rate, seconds, GRACE_MS, timers], stdout=subprocess.PIPE, text=True)
+
+
+def profile_bytes(stack, name):
+    """Mean bytes of a stored profile, of a few customers."""
+    keys = [key for _, key in zip(range(1000), stack.redis.scan_iter(match=name + ":{*}:p:*", count=1000))]
+    return round(statistics.mean(stack.redis.strlen(key) for key in keys))
+
+
+def by_events(stack, options):
+    """Time is what events say: one later event makes all due at once, and nothing else goes on."""
+    name, n = "moved", options.timers
+    create(stack, name + ".in")
+    fill(stack, name + ".in", n, n, 60000, who="each", types="login")
+    d = daemon(stack, name, catalog("30d"), name + ".in", time="events")
+    try:
+        d.start()
+        Committed(stack, name, name + ".in").wait(n)
+        profile = profile_bytes(stack, name)
+        reading = reader(stack, name + ".in", d.config["outputs"]["tag_changes"], 0, 0, 3600, n)
+        time.sleep(2)
+        stack.redis.config_resetstat()
+        meter, began_ms = Meter(stack, d.process.pid), time.time() * 1000
+        fill(stack, name + ".in", LAST_EVENTS, 10**9, 1000, base_ms=BASE + 31 * 86400000, who="each", types="login", first=n)
+        found = finish(reading)
+        figures = meter.figures(n)
+        commands = {k: v["calls"] / n for k, v in stack.redis.info("commandstats").items() if v["calls"] > n / 100}
+    finally:
+        d.kill()
+        drop(stack, name)
+    seconds = (found["last_ms"] - began_ms) / 1000
+    return {**figures, "timers": found["timers"]["n"], "seconds": seconds, "timers_per_s": found["timers"]["n"] / seconds, "profile_bytes": profile,
+            "commands_a_timer": commands}
+
+
+def live(stack, options):
+    """The wall clock makes all due at once; events go on at their rate."""
+    stack.flush_redis()
+    name, n, rate = "live", options.timers, options.live_rate
+    silence_s = 20 + n // 10000
+    seconds = EARLY_S + 10 + n // 10000
+    create(stack, name + ".in")
+    d = daemon(stack, name, catalog(f"{silence_s}s"), name + ".in")
+    try:
+        d.start()
+        base_ms = int(time.time() * 1000)
+        fill(stack, name + ".in", n, n, 0, base_ms=base_ms, who="each", types="login")
+        Committed(stack, name, name + ".in").wait(n)
+        rest = base_ms / 1000 + silence_s - EARLY_S - WARM_S - time.time()
+        assert rest > 0, "the timers were due before their events were read: a slower machine needs fewer (--timers)"
+        time.sleep(rest)
+        found = finish(reader(stack, name + ".in", d.config["outputs"]["tag_changes"], n, rate, seconds, n))
+    finally:
+        d.kill()
+        drop(stack, name)
+    seconds = (found["last_ms"] - base_ms) / 1000 - silence_s - GRACE_MS / 1000
+    return {**found, "rate": rate, "timers_per_s": found["timers"]["n"] / seconds, "seconds": seconds}
+
+
+def quiet(stack, options):
+    """Single timers: 50 customers a second log in, and 2 seconds later each is gone."""
+    stack.flush_redis()
+    name, rate, seconds = "quiet", 50, 5 if options.quick else 30
+    create(stack, name + ".in")
+    d = daemon(stack, name, catalog("2s"), name + ".in")
+    try:
+        d.start()
+        return finish(reader(stack, name + ".in", d.config["outputs"]["tag_changes"], 0, rate, seconds, rate * seconds))
+    finally:
+        d.kill()
+        drop(stack, name)
+
+
+def main(stack, options):
+    result = {"machine": machine(), "timers": options.timers, "moved": by_events(stack, options)}
+    say(json.dumps(result["moved"]))
+    stack.flush_redis()
+    bare = run("pipeline", stack.redis_port, options.timers, BATCH, result["moved"]["profile_bytes"], 700)
+    result["bare"] = {**bare, "timers_per_s": bare["timers"] / bare["seconds"]}
+    say(json.dumps(result["bare"]))
+    save("timers", result)
+    for part in (live, quiet):
+        result[part.__name__] = attempt(part.__name__, part, stack, options)
+        say(json.dumps(result[part.__name__]))
+        save("timers", result)
