@@ -407,7 +407,7 @@ static bool scan_text(struct scan *scan)
 }
 
 /* arena NULL: only checks. */
-static bool read_text(struct tagd_arena *arena, const char *p, size_t n, struct tagd_json **root,
+static bool read_text(struct tagd_json_room room, const char *p, size_t n, struct tagd_json **root,
                       struct tagd_json_fault *found)
 {
     const unsigned char *start = (const unsigned char *)p;
@@ -415,12 +415,12 @@ static bool read_text(struct tagd_arena *arena, const char *p, size_t n, struct 
 
     scan.p = start;
     scan.end = start + n;
-    scan.arena = arena;
+    scan.arena = room.arena;
     scan.name = (struct tagd_str){"", 0};
     scan.expected = NULL;
     scan.link = root;
-    scan.nodes = NULL;
-    scan.n_nodes = 0;
+    scan.nodes = room.nodes;
+    scan.n_nodes = room.n;
     scan.depth = 0;
     if (n >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0)
         fault(&scan, start, "a byte order mark; write UTF-8 without it");
@@ -434,14 +434,14 @@ bool tagd_json_check(const char *p, size_t n, struct tagd_json_fault *found)
 {
     struct tagd_json *root;
 
-    return read_text(NULL, p, n, &root, found);
+    return read_text((struct tagd_json_room){NULL, 0, NULL}, p, n, &root, found);
 }
 
-struct tagd_json *tagd_json_read(struct tagd_arena *arena, const char *p, size_t n, struct tagd_json_fault *found)
+struct tagd_json *tagd_json_read(struct tagd_json_room room, const char *p, size_t n, struct tagd_json_fault *found)
 {
     struct tagd_json *root;
 
-    return read_text(arena, p, n, &root, found) ? root : NULL;
+    return read_text(room, p, n, &root, found) ? root : NULL;
 }
 
 const struct tagd_json *tagd_json_member(const struct tagd_json *object, struct tagd_str name)

@@ -34,9 +34,14 @@ struct tagd_json {
 /* True if the n bytes are one JSON text, at most TAGD_JSON_DEPTH_MAX levels deep. */
 bool tagd_json_check(const char *p, size_t n, struct tagd_json_fault *fault);
 
-/* Checks and reads. Nodes, and strings that have escapes, live in the arena; all else are views of the text. NULL: *fault
- * says why. */
-struct tagd_json *tagd_json_read(struct tagd_arena *arena, const char *p, size_t n, struct tagd_json_fault *fault);
+/* Where nodes are put: the caller's, and once these are used up, the arena, where strings with escapes go too. */
+struct tagd_json_room {
+    struct tagd_json *nodes;
+    size_t n; /* left */
+    struct tagd_arena *arena;
+};
+/* Checks and reads. What isn't put into the room are views of the text. NULL: *fault says why. */
+struct tagd_json *tagd_json_read(struct tagd_json_room room, const char *p, size_t n, struct tagd_json_fault *fault);
 
 /* NULL is of no type. */
 static inline bool tagd_json_is(const struct tagd_json *node, enum tagd_json_type type)

@@ -90,7 +90,7 @@ static bool read_binary(const struct tagd_record *record, struct tagd_str media,
         envelope->no_data = "expected JSON, but content-type says otherwise";
         return true;
     }
-    envelope->data = tagd_json_read(arena, record->value.p, record->value.n, &fault);
+    envelope->data = tagd_json_read(tagd_envelope_room(envelope, arena), record->value.p, record->value.n, &fault);
     return envelope->data ||
            tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "value: byte %zu: %s", fault.offset, fault.what);
 }
@@ -138,7 +138,8 @@ static bool read_structured(const struct tagd_record *record, struct tagd_arena 
                             struct tagd_event *event)
 {
     struct tagd_json_fault fault = no_fault();
-    const struct tagd_json *root = tagd_json_read(arena, record->value.p, record->value.n, &fault);
+    const struct tagd_json *root =
+        tagd_json_read(tagd_envelope_room(envelope, arena), record->value.p, record->value.n, &fault);
 
     if (!root)
         return tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "value: byte %zu: %s", fault.offset, fault.what);
@@ -157,7 +158,7 @@ bool tagd_envelope_read(const struct tagd_record *record, struct tagd_arena *are
     struct tagd_str media = {"", 0};
     bool binary = false;
 
-    *envelope = (struct tagd_envelope){0};
+    memset(envelope, 0, offsetof(struct tagd_envelope, nodes));
     for (size_t i = 0; i < record->n_headers; i++) {
         const struct tagd_header *header = &record->headers[i];
 

@@ -28,6 +28,7 @@ enum tagd_attribute_name {
 };
 extern const struct tagd_str tagd_attribute_names[TAGD_ATTRS];
 
+#define TAGD_ENVELOPE_NODES 32
 /* A record taken apart, its parts unchecked. */
 struct tagd_envelope {
     struct tagd_attribute attrs[TAGD_ATTRS];
@@ -35,7 +36,13 @@ struct tagd_envelope {
     const char *no_data;          /* why the data can't be read as JSON, or NULL; matters to declared types only */
     const char *not_object;       /* the value is JSON, but this and not an object; or NULL */
     const struct tagd_map *map;   /* the topic's, or NULL */
+    struct tagd_json nodes[TAGD_ENVELOPE_NODES];
 };
+/* Of the record's JSON, as much as it has at first: where the envelope is, so that a usual event leaves nothing behind. */
+static inline struct tagd_json_room tagd_envelope_room(struct tagd_envelope *envelope, struct tagd_arena *arena)
+{
+    return (struct tagd_json_room){envelope->nodes, TAGD_ENVELOPE_NODES, arena};
+}
 
 /* Finds the record's form and takes it apart. False: malformed, said in the event. */
 bool tagd_envelope_read(const struct tagd_record *record, struct tagd_arena *arena, struct tagd_envelope *envelope,

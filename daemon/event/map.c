@@ -224,11 +224,12 @@ bool tagd_map_read(const struct tagd_map *map, const struct tagd_record *record,
     struct tagd_json_fault fault = {0, ""};
     const struct tagd_json *root;
 
-    *envelope = (struct tagd_envelope){.map = map};
+    memset(envelope, 0, offsetof(struct tagd_envelope, nodes));
+    envelope->map = map;
     if (!record->has_value)
         return tagd_event_refuse(event, TAGD_EVENT_MALFORMED,
                                  "value: the record has none (a tombstone); expected an event");
-    root = tagd_json_read(arena, record->value.p, record->value.n, &fault);
+    root = tagd_json_read(tagd_envelope_room(envelope, arena), record->value.p, record->value.n, &fault);
     if (!root)
         return tagd_event_refuse(event, TAGD_EVENT_MALFORMED, "value: byte %zu: %s", fault.offset, fault.what);
     for (int i = 0; i < TAGD_MAP_ATTRIBUTES; i++)

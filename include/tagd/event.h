@@ -142,8 +142,7 @@ struct tagd_verdict {       /* of a person, about a tag */
 
 struct tagd_event {
     enum tagd_event_code code;
-    char reason[256]; /* a sentence with the place, if code is not OK; cut at a character's border */
-    bool has_time;    /* the time was read and is neither past nor future: moves the shard's time */
+    bool has_time; /* the time was read and is neither past nor future: moves the shard's time */
     int64_t time_ms;
     int32_t type; /* index in the catalog's events, or one of the TAGD_TYPEs */
     struct tagd_str id, source, subject, type_name;
@@ -153,6 +152,7 @@ struct tagd_event {
     struct tagd_update *updates; /* PROFILE_UPDATED: by the catalog's attributes */
     uint32_t n_undeclared;       /* PROFILE_UPDATED: attributes that the catalog does not declare: ignored */
     struct tagd_verdict verdict; /* TAG_ASSIGNED, TAG_CLEARED, TAG_REVIEWED */
+    char reason[256];            /* a sentence with the place, if code is not OK; cut at a character's border */
 };
 
 /* Decodes and checks one record: all memory it needs comes from arena, where the event's views may also point.

@@ -355,7 +355,7 @@ static void what_has_no_escapes_is_a_view_of_the_text(void)
     const struct tagd_json *member;
 
     tagd_arena_reset(&arena);
-    member = tagd_json_read(&arena, text, sizeof(text) - 1, &fault)->child;
+    member = tagd_json_read((struct tagd_json_room){NULL, 0, &arena}, text, sizeof(text) - 1, &fault)->child;
     CHECK(member->name.p == text + 2 && member->text.p == text + 10 && member->text.n == 3);
     member = member->next;
     CHECK(member->text.p == text + 19 && member->text.n == 2);
@@ -370,7 +370,7 @@ static void of_members_of_one_name_the_last_is_found(void)
     const struct tagd_json *root;
 
     tagd_arena_reset(&arena);
-    root = tagd_json_read(&arena, text, sizeof(text) - 1, &fault);
+    root = tagd_json_read((struct tagd_json_room){NULL, 0, &arena}, text, sizeof(text) - 1, &fault);
     CHECK(same_text(tagd_json_member(root, TAGD_STR("a"))->text, "3"));
     CHECK(!tagd_json_member(root, TAGD_STR("A")) && !tagd_json_member(root, TAGD_STR("")));
 }
@@ -389,7 +389,7 @@ static void a_pointer_leads_to_the_same_in_both_trees(void)
     size_t found = 0;
 
     tagd_arena_reset(&arena);
-    root = tagd_json_read(&arena, text, sizeof(text) - 1, &fault);
+    root = tagd_json_read((struct tagd_json_room){NULL, 0, &arena}, text, sizeof(text) - 1, &fault);
     tree = tagd_json_parse(&arena, text, sizeof(text) - 1, &fault);
     for (size_t i = 0; i < sizeof(pointers) / sizeof(*pointers); i++) {
         struct tagd_pointer_fault wrong;
