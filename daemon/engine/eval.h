@@ -9,7 +9,8 @@
 /* Where a window stands on its panes or values: [lo, hi) are in it. Moves forward only; begun anew when stale. */
 struct cursor {
     uint64_t stamp;
-    int64_t at; /* pane number of (now - offset) */
+    int64_t now; /* the view's, when it was brought there */
+    int64_t at;  /* pane number of (now - offset) */
     uint32_t lo, hi;
     /* by column of a pane store: the sum, the least or greatest (as its cells are), or the number of days; and for least
      * and greatest, the last pane that has it */
@@ -95,7 +96,11 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node);
 /* ---- from outcome to tag (standing.c) ---- */
 
 /* Nothing stands between the rules' outcome and the tag, and nobody asks how it stood before. */
-bool tagd_is_plain(const struct view *view, uint32_t dimension);
+static inline bool tagd_is_plain(const struct view *view, uint32_t d)
+{
+    return !tagd_set_has(view->catalog->standing, view->catalog->dimensions[d].place) &&
+           !view->profile->tags[d].assignment.known;
+}
 /* Of a dimension that is not plain: */
 void tagd_standing_take(struct view *view, uint32_t dimension); /* as the profile has it */
 /* The view's tag, which is the rules' outcome at now, becomes the dimension's. Whether anything of its standing moved,

@@ -11,13 +11,6 @@
 
 #include <assert.h>
 
-bool tagd_is_plain(const struct view *view, uint32_t d)
-{
-    const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
-    return !dimension->holds_back && !dimension->remembered && dimension->assign == TAGD_ASSIGN_AUTO &&
-           !view->profile->tags[d].assignment.known;
-}
-
 static struct tagd_str tag_text(const struct tagd_dimension *dimension, int32_t tag, const struct tagd_text *value)
 {
     if (tag < 0)

@@ -160,21 +160,20 @@ static void value_leave(struct cursor *cursor, const struct tagd_seen *seen)
     cursor->distinct -= cursor->counts[seen->value] == 0;
 }
 
-/* The window's cursor at view->now. */
-static const struct cursor *window_seek(struct view *view, uint32_t index)
+/* Brings the window's cursor to view->now. */
+static const struct cursor *bring(struct view *view, uint32_t index, struct cursor *cursor)
 {
     const struct tagd_window *window = &view->catalog->windows[index];
-    const struct tagd_grid *grid = grid_of(view, window);
     const struct tagd_seen *seen = window->values ? view->profile->values[window->store].seen : NULL;
     const struct pane_store at = {window->values ? NULL : &view->catalog->stores[window->store],
                                   window->values ? NULL : &view->profile->panes[window->store], view->catalog};
-    struct cursor *cursor = &view->cursors[index];
-    int64_t pane = tagd_grid_pane(grid, view->now - window->offset_ms);
+    int64_t pane = tagd_grid_pane(grid_of(view, window), view->now - window->offset_ms);
     uint32_t n;
     const int64_t *panes = panes_of(view, window, &n);
     if (cursor->stamp != view->stamp || cursor->at > pane)
         cursor_begin(view, index, cursor, pane);
     cursor->at = pane;
+    cursor->now = view->now;
     if (at.store && at.store->sums) {
         uint32_t to = cursor->hi;
         while (to < n && panes[to] <= pane)
@@ -194,6 +193,12 @@ static const struct cursor *window_seek(struct view *view, uint32_t index)
             pane_leave(&at, cursor, cursor->lo);
     }
     return cursor;
+}
+
+static inline const struct cursor *window_seek(struct view *view, uint32_t index)
+{
+    struct cursor *cursor = &view->cursors[index];
+    return cursor->stamp == view->stamp && cursor->now == view->now ? cursor : bring(view, index, cursor);
 }
 
 tagd_i128 tagd_window_sum(struct view *view, uint32_t index, uint32_t column)
