@@ -65,7 +65,7 @@ static void take_line(struct history *history, uint64_t number, struct tagd_str 
         history->purchases = tagd_xrealloc(history->purchases, history->cap * sizeof *history->purchases);
     }
     history->purchases[history->n++] =
-        (struct purchase){.customer = tagd_ids_number(&history->ids, event.subject),
+        (struct purchase){.customer = tagd_ids_number(&history->ids, event.subject, tagd_hash64(event.subject)),
                           .day = (int32_t)tagd_floor_div(event.time_ms + history->zone_ms, TAGD_MS_DAY)};
 }
 

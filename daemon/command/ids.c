@@ -16,11 +16,27 @@ static void rehash(struct tagd_ids *ids)
     }
 }
 
-uint32_t tagd_ids_number(struct tagd_ids *ids, struct tagd_str id)
+void tagd_ids_prefetch(const struct tagd_ids *ids, uint64_t hash)
+{
+    if (ids->n_slots)
+        __builtin_prefetch(&ids->slots[(uint32_t)hash & (ids->n_slots - 1)]);
+}
+
+uint32_t tagd_ids_probably(const struct tagd_ids *ids, uint64_t hash)
+{
+    if (!ids->n_slots)
+        return ids->n;
+    struct tagd_id_slot slot = ids->slots[(uint32_t)hash & (ids->n_slots - 1)];
+    if (!slot.place || slot.tag != (uint32_t)(hash >> 32))
+        return ids->n;
+    __builtin_prefetch(&ids->ids[slot.place - 1]);
+    return slot.place - 1;
+}
+
+uint32_t tagd_ids_number(struct tagd_ids *ids, struct tagd_str id, uint64_t hash)
 {
     if (ids->n * 2 >= ids->n_slots)
         rehash(ids);
-    uint64_t hash = tagd_hash64(id);
     uint32_t slot = (uint32_t)hash & (ids->n_slots - 1);
     while (ids->slots[slot].place) {
         struct tagd_id_slot found = ids->slots[slot];

@@ -15,8 +15,12 @@ struct tagd_ids { /* zeroed at first */
     struct tagd_id_slot *slots; /* open addressing */
     uint32_t n_slots;
 };
+/* So that a lookup soon doesn't wait for memory: its slot; then, once that is there, where its id probably is. What isn't
+ * right is only slower. The number that it probably has; n: none. */
+void tagd_ids_prefetch(const struct tagd_ids *ids, uint64_t hash);
+uint32_t tagd_ids_probably(const struct tagd_ids *ids, uint64_t hash);
 /* The id's number, from 0; a new one gets n, which grows. */
-uint32_t tagd_ids_number(struct tagd_ids *ids, struct tagd_str id);
+uint32_t tagd_ids_number(struct tagd_ids *ids, struct tagd_str id, uint64_t hash); /* hash: tagd_hash64 of it */
 void tagd_ids_free(struct tagd_ids *ids);
 
 #endif

@@ -5,32 +5,80 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#define READ_BYTES (256 * 1024)
 #define PAST_MS INT64_C(631152000000) /* 1990 */
+
+/* Reads some more behind what is left, which moves to the front. */
+static void fill(struct tagd_lines *lines)
+{
+    ssize_t n;
+    if (lines->from > 0) {
+        memmove(lines->bytes, lines->bytes + lines->from, lines->to - lines->from);
+        lines->seen -= lines->from;
+        lines->to -= lines->from;
+        lines->from = 0;
+    }
+    if (lines->to == lines->cap) {
+        lines->cap = lines->cap ? lines->cap * 2 : READ_BYTES;
+        lines->bytes = tagd_xrealloc(lines->bytes, lines->cap);
+    }
+    do
+        n = read(fileno(lines->file), lines->bytes + lines->to, lines->cap - lines->to);
+    while (n < 0 && errno == EINTR);
+    lines->error = n < 0 ? errno : 0;
+    lines->ended = n <= 0;
+    lines->to += n > 0 ? (size_t)n : 0;
+}
+
+/* The next line of what was read; false: it isn't whole yet. */
+static bool take(struct tagd_lines *lines, struct tagd_str *line)
+{
+    const char *start = lines->bytes + lines->from;
+    const char *feed =
+        lines->to > lines->seen ? memchr(lines->bytes + lines->seen, '\n', lines->to - lines->seen) : NULL;
+    size_t n = feed ? (size_t)(feed - start) : lines->to - lines->from;
+    lines->seen = feed ? lines->from + n + 1 : lines->to;
+    if (!feed && !(lines->ended && !lines->error && n > 0))
+        return false;
+    lines->from = lines->seen;
+    lines->number++;
+    *line = (struct tagd_str){start, n && start[n - 1] == '\r' ? n - 1 : n};
+    return true;
+}
+
+size_t tagd_lines_some(struct tagd_lines *lines, struct tagd_line *out, size_t max)
+{
+    size_t n = 0;
+    while (n < max) {
+        struct tagd_str text;
+        if (take(lines, &text)) {
+            if (text.n)
+                out[n++] = (struct tagd_line){text, lines->number};
+        } else if (n > 0 || lines->ended) {
+            break;
+        } else {
+            fill(lines);
+        }
+    }
+    return n;
+}
 
 bool tagd_lines_next(struct tagd_lines *lines, struct tagd_str *line)
 {
-    ssize_t n;
-    while ((n = getline(&lines->line, &lines->cap, lines->file)) >= 0) {
-        size_t length = (size_t)n;
-        lines->number++;
-        if (length && lines->line[length - 1] == '\n')
-            length--;
-        if (length && lines->line[length - 1] == '\r')
-            length--;
-        *line = (struct tagd_str){lines->line, length};
-        if (length)
-            return true;
-    }
-    lines->error = ferror(lines->file) ? errno : 0;
-    return false;
+    struct tagd_line next;
+    if (tagd_lines_some(lines, &next, 1) == 0)
+        return false;
+    *line = next.text;
+    return true;
 }
 
 void tagd_lines_free(struct tagd_lines *lines)
 {
-    free(lines->line);
-    lines->line = NULL;
-    lines->cap = 0;
+    free(lines->bytes);
+    lines->bytes = NULL;
+    lines->from = lines->seen = lines->to = lines->cap = 0;
 }
 
 bool tagd_lines_open(struct tagd_lines *lines, const char *path)

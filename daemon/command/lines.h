@@ -11,11 +11,19 @@ struct tagd_lines { /* zeroed but for path and file, which stay the caller's */
     FILE *file;
     uint64_t number; /* of the last line read, from 1 */
     int error;       /* errno where reading stopped before the end; 0: it didn't */
-    char *line;
-    size_t cap;
+    bool ended;
+    char *bytes;
+    size_t from, seen, to, cap; /* of bytes: what comes next, up to where there is no line feed, what was read */
 };
-/* The next line that isn't blank, without its end; lines may be of any length and the last may lack its line feed. A
- * view until the next call. False: no more, or reading failed (error). */
+struct tagd_line {
+    struct tagd_str text;
+    uint64_t number;
+};
+/* The next lines that aren't blank, without their ends, at most `max` of them and at least one: those that are there
+ * without waiting for more. Lines may be of any length and the last may lack its line feed. Views until the next call.
+ * 0: no more, or reading failed (error). */
+size_t tagd_lines_some(struct tagd_lines *lines, struct tagd_line *out, size_t max);
+/* The next one. */
 bool tagd_lines_next(struct tagd_lines *lines, struct tagd_str *line);
 void tagd_lines_free(struct tagd_lines *lines); /* the file stays open */
 /* Opens the file, or standard input for "-". False: it is said why not. */

@@ -33,7 +33,7 @@ static enum tagd_io_result add_customers(struct report *report, uint32_t shard, 
     for (size_t i = 0; i < n; i++) {
         struct tagd_error why;
         uint32_t known = seen->n;
-        if (items[i].bytes.n == 0 || tagd_ids_number(seen, items[i].customer) != known)
+        if (items[i].bytes.n == 0 || tagd_ids_number(seen, items[i].customer, tagd_hash64(items[i].customer)) != known)
             continue;
         if (!tagd_profile_decode(report->profile, items[i].bytes, &why)) {
             tagd_fail(error, "shard %" PRIu32 ": the stored profile of customer \"%.*s\" can't be read: %s", shard,

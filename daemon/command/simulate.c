@@ -18,6 +18,8 @@
 
 #define HORIZON_MS (400 * (int64_t)TAGD_MS_DAY)
 #define OUT_BYTES (1 << 18) /* written out past it */
+#define AHEAD 16            /* lines that are decoded before the first of them is applied */
+#define CACHE_LINE 64
 
 struct customer {
     char *bytes;
@@ -56,9 +58,9 @@ struct simulation {
 
 /* ---- customers ---- */
 
-static uint32_t customer_of(struct simulation *sim, struct tagd_str id)
+static uint32_t customer_of(struct simulation *sim, struct tagd_str id, uint64_t hash)
 {
-    uint32_t index = tagd_ids_number(&sim->ids, id);
+    uint32_t index = tagd_ids_number(&sim->ids, id, hash);
     if (index == sim->n_customers) {
         if (sim->n_customers == sim->cap_customers) {
             sim->cap_customers = sim->cap_customers ? sim->cap_customers * 2 : 256;
@@ -196,25 +198,54 @@ static void show_progress(struct simulation *sim)
             sim->n_customers, (unsigned long long)sim->changes, text);
 }
 
-static void take_line(struct simulation *sim, struct tagd_str line)
-{
-    struct tagd_record record = tagd_line_record(line);
+/* A line that was read ahead. */
+struct ahead {
+    struct tagd_line line;
     struct tagd_event event;
-    tagd_arena_reset(&sim->arena);
-    tagd_event_decode(&sim->rules, &record, 0, &sim->arena, &event);
-    if (event.has_time && event.time_ms > sim->time_ms)
-        sim->time_ms = event.time_ms;
+    uint64_t hash;     /* of its customer */
+    uint32_t customer; /* probably */
+};
+
+/* What is known of their customers is asked for at once, so that nobody waits for memory at each of them. */
+static void look_ahead(struct simulation *sim, struct ahead *ahead, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct tagd_record record = tagd_line_record(ahead[i].line.text);
+        tagd_event_decode(&sim->rules, &record, 0, &sim->arena, &ahead[i].event);
+        ahead[i].hash = tagd_hash64(ahead[i].event.subject);
+        tagd_ids_prefetch(&sim->ids, ahead[i].hash);
+    }
+    for (size_t i = 0; i < n; i++) {
+        ahead[i].customer = tagd_ids_probably(&sim->ids, ahead[i].hash);
+        if (ahead[i].customer < sim->n_customers)
+            __builtin_prefetch(&sim->customers[ahead[i].customer]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (ahead[i].customer >= sim->n_customers)
+            continue;
+        __builtin_prefetch(sim->ids.ids[ahead[i].customer].p);
+        __builtin_prefetch(sim->customers[ahead[i].customer].bytes);
+        __builtin_prefetch(sim->customers[ahead[i].customer].bytes + CACHE_LINE);
+    }
+}
+
+static void take_event(struct simulation *sim, const struct ahead *ahead)
+{
+    const struct tagd_event *event = &ahead->event;
+    sim->lines = ahead->line.number;
+    if (event->has_time && event->time_ms > sim->time_ms)
+        sim->time_ms = event->time_ms;
     run_time(sim, sim->time_ms);
-    if (event.code != TAGD_EVENT_OK) {
-        tagd_line_report(NULL, sim->lines, &event);
+    if (event->code != TAGD_EVENT_OK) {
+        tagd_line_report(NULL, sim->lines, event);
         sim->bad++;
         return;
     }
-    if (event.type == TAGD_TYPE_UNDECLARED)
+    if (event->type == TAGD_TYPE_UNDECLARED)
         return;
-    uint32_t index = customer_of(sim, event.subject);
+    uint32_t index = customer_of(sim, event->subject, ahead->hash);
     open_customer(sim, index);
-    tagd_engine_apply(sim->engine, sim->profile, &event, sim->time_ms, (struct tagd_sink){sim, on_change});
+    tagd_engine_apply(sim->engine, sim->profile, event, sim->time_ms, (struct tagd_sink){sim, on_change});
     close_customer(sim, index);
     if (sim->progress && sim->lines % 1024 == 0)
         show_progress(sim);
@@ -222,11 +253,18 @@ static void take_line(struct simulation *sim, struct tagd_str line)
 
 static void read_lines(struct simulation *sim, struct tagd_lines *lines)
 {
-    struct tagd_str line;
-    while (!sim->broken_pipe && tagd_lines_next(lines, &line)) {
-        sim->lines = lines->number;
-        take_line(sim, line);
+    struct tagd_line some[AHEAD];
+    struct ahead *ahead = tagd_xmalloc(AHEAD * sizeof *ahead);
+    size_t n;
+    while (!sim->broken_pipe && (n = tagd_lines_some(lines, some, AHEAD)) > 0) {
+        tagd_arena_reset(&sim->arena);
+        for (size_t i = 0; i < n; i++)
+            ahead[i].line = some[i];
+        look_ahead(sim, ahead, n);
+        for (size_t i = 0; i < n && !sim->broken_pipe; i++)
+            take_event(sim, &ahead[i]);
     }
+    free(ahead);
 }
 
 static void simulation_free(struct simulation *sim)
