@@ -9,6 +9,9 @@
 #include <string.h>
 
 #define SLOTS_LEAST 64
+/* So many customers ahead the cache's memory is asked for: the slot, and then what it leads to. */
+#define PREFETCH_SLOT 8
+#define PREFETCH_BLOCK 4
 
 /* ---- metadata ---- */
 
@@ -176,7 +179,8 @@ static void clear_slots(struct tagd_batch *batch, size_t n)
 /* The customer's place, made if need be. */
 static struct tagd_batch_customer *customer_of(struct tagd_batch *batch, struct tagd_str id)
 {
-    size_t at = tagd_hash64(id) & (batch->n_slots - 1);
+    uint64_t hash = tagd_hash64(id);
+    size_t at = hash & (batch->n_slots - 1);
     for (; batch->slots[at] != 0; at = (at + 1) & (batch->n_slots - 1))
         if (tagd_str_eq(batch->customers[batch->slots[at] - 1].id, id))
             return &batch->customers[batch->slots[at] - 1];
@@ -184,7 +188,7 @@ static struct tagd_batch_customer *customer_of(struct tagd_batch *batch, struct 
         batch->cap_customers = batch->cap_customers ? batch->cap_customers * 2 : 256;
         batch->customers = tagd_xrealloc(batch->customers, batch->cap_customers * sizeof(*batch->customers));
     }
-    batch->customers[batch->n_customers] = (struct tagd_batch_customer){.id = id};
+    batch->customers[batch->n_customers] = (struct tagd_batch_customer){.id = id, .hash = hash};
     batch->slots[at] = (uint32_t)++batch->n_customers;
     return &batch->customers[batch->n_customers - 1];
 }
@@ -211,16 +215,32 @@ static bool is_applied(const struct tagd_batch *batch, const struct tagd_batch_i
 
 /* Asks for a customer's profile, unless it is known. */
 static struct tagd_load_item load_of(const struct tagd_batch *batch, const struct tagd_shard_context *context,
-                                     struct tagd_str customer)
+                                     const struct tagd_batch_customer *customer)
 {
-    struct tagd_load_item item = {.customer = customer};
-    if (context->cache == NULL)
-        return item;
-    item.bytes = tagd_cache_get(context->cache, batch->shard->number, batch->shard->fence, customer);
+    struct tagd_load_item item = {.customer = customer->id};
+    item.bytes =
+        tagd_cache_get(context->cache, batch->shard->number, batch->shard->fence, customer->id, customer->hash);
     item.known = item.bytes.p != NULL;
-    TAGD_COUNT(context->stats, cache_hits, item.known);
-    TAGD_COUNT(context->stats, cache_misses, !item.known);
     return item;
+}
+
+static void ask_for_profiles(struct tagd_batch *batch, const struct tagd_shard_context *context)
+{
+    const struct tagd_cache *cache = context->cache;
+    uint32_t shard = batch->shard->number;
+    size_t n = batch->n_customers, n_known = 0;
+    for (size_t i = 0; cache == NULL && i < n; i++)
+        batch->loads[i] = (struct tagd_load_item){.customer = batch->customers[i].id};
+    for (size_t i = 0; cache != NULL && i < n; i++) {
+        if (i + PREFETCH_SLOT < n)
+            tagd_cache_prefetch_slot(cache, shard, batch->customers[i + PREFETCH_SLOT].hash);
+        if (i + PREFETCH_BLOCK < n)
+            tagd_cache_prefetch_block(cache, shard, batch->customers[i + PREFETCH_BLOCK].hash);
+        batch->loads[i] = load_of(batch, context, &batch->customers[i]);
+        n_known += batch->loads[i].known;
+    }
+    TAGD_COUNT(context->stats, cache_hits, n_known);
+    TAGD_COUNT(context->stats, cache_misses, n - n_known);
 }
 
 void tagd_batch_load(struct tagd_batch *batch, const struct tagd_shard_context *context, struct tagd_op *op)
@@ -241,8 +261,7 @@ void tagd_batch_load(struct tagd_batch *batch, const struct tagd_shard_context *
         free(batch->loads);
         batch->loads = tagd_xmalloc(batch->cap_loads * sizeof(*batch->loads));
     }
-    for (size_t i = 0; i < batch->n_customers; i++)
-        batch->loads[i] = load_of(batch, context, batch->customers[i].id);
+    ask_for_profiles(batch, context);
     bool due = batch->shard->next_due_ms <= batch->watermark_ms && batch->watermark_ms != INT64_MIN;
     op->kind = TAGD_OP_LOAD;
     op->shard = batch->shard->number;
@@ -788,9 +807,20 @@ static void keep_profiles(const struct tagd_shard *shard, const struct tagd_shar
 {
     if (context->cache == NULL)
         return;
-    for (size_t i = 0; i < writes->n_profiles; i++)
-        tagd_cache_put(context->cache, shard->number, shard->fence, writes->profiles[i].customer,
-                       writes->profiles[i].bytes);
+    uint64_t hashes[PREFETCH_SLOT] = {0}; /* of the last so many */
+    for (size_t i = 0; i < writes->n_profiles + PREFETCH_SLOT; i++) {
+        uint64_t *hash = &hashes[i % PREFETCH_SLOT];
+        if (i >= PREFETCH_SLOT) {
+            const struct tagd_profile_write *write = &writes->profiles[i - PREFETCH_SLOT];
+            tagd_cache_put(context->cache, shard->number, shard->fence, write->customer, *hash, write->bytes);
+        }
+        if (i < writes->n_profiles) {
+            *hash = tagd_hash64(writes->profiles[i].customer);
+            tagd_cache_prefetch_slot(context->cache, shard->number, *hash);
+        }
+        if (i >= PREFETCH_BLOCK && i < writes->n_profiles + PREFETCH_BLOCK)
+            tagd_cache_prefetch_block(context->cache, shard->number, hashes[(i - PREFETCH_BLOCK) % PREFETCH_SLOT]);
+    }
     __atomic_store_n(&context->stats->cache_bytes, tagd_cache_bytes(context->cache), __ATOMIC_RELAXED);
     __atomic_store_n(&context->stats->cache_customers, tagd_cache_customers(context->cache), __ATOMIC_RELAXED);
 }

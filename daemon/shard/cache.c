@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define SLOTS_LEAST 1024
-#define ROUND 16          /* blocks are multiples of it: a profile that grows a little stays where it is */
+#define ROUND 16 /* blocks are multiples of it: a profile that grows a little stays where it is */
+#define CACHE_LINE 64
 #define BLOCK_OVERHEAD 16 /* of the allocator, about */
 
 struct block {
@@ -67,9 +68,9 @@ static struct slot *find(const struct tagd_cache *cache, uint32_t hash, uint32_t
     return &cache->slots[at];
 }
 
-static uint32_t hash_of(uint32_t shard, struct tagd_str customer)
+static uint32_t mixed(uint32_t shard, uint64_t hash)
 {
-    return (uint32_t)tagd_hash64(customer) + shard;
+    return (uint32_t)(hash >> 32) + shard;
 }
 
 /* Those behind it that would not be found any more move up. */
@@ -121,9 +122,22 @@ static void grow(struct tagd_cache *cache)
     free(old);
 }
 
-struct tagd_str tagd_cache_get(struct tagd_cache *cache, uint32_t shard, uint64_t fence, struct tagd_str customer)
+void tagd_cache_prefetch_slot(const struct tagd_cache *cache, uint32_t shard, uint64_t hash)
 {
-    struct slot *slot = find(cache, hash_of(shard, customer), shard, customer);
+    __builtin_prefetch(&cache->slots[mixed(shard, hash) & (cache->n_slots - 1)]);
+}
+
+void tagd_cache_prefetch_block(const struct tagd_cache *cache, uint32_t shard, uint64_t hash)
+{
+    const char *block = (const char *)cache->slots[mixed(shard, hash) & (cache->n_slots - 1)].block;
+    __builtin_prefetch(block); /* NULL does no harm */
+    __builtin_prefetch(block + CACHE_LINE);
+}
+
+struct tagd_str tagd_cache_get(struct tagd_cache *cache, uint32_t shard, uint64_t fence, struct tagd_str customer,
+                               uint64_t hash)
+{
+    struct slot *slot = find(cache, mixed(shard, hash), shard, customer);
     if (slot->block == NULL || slot->block->fence != fence)
         return (struct tagd_str){NULL, 0};
     slot->seen = true;
@@ -141,11 +155,11 @@ static struct block *new_block(uint32_t shard, struct tagd_str customer, size_t 
     return block;
 }
 
-void tagd_cache_put(struct tagd_cache *cache, uint32_t shard, uint64_t fence, struct tagd_str customer,
+void tagd_cache_put(struct tagd_cache *cache, uint32_t shard, uint64_t fence, struct tagd_str customer, uint64_t hash,
                     struct tagd_str bytes)
 {
-    uint32_t hash = hash_of(shard, customer);
-    struct slot *slot = find(cache, hash, shard, customer);
+    uint32_t place = mixed(shard, hash);
+    struct slot *slot = find(cache, place, shard, customer);
     struct block *block = slot->block;
     bool fits = block != NULL && bytes.n > 0 && customer.n + bytes.n <= block->room;
     if (!fits) {
@@ -161,8 +175,8 @@ void tagd_cache_put(struct tagd_cache *cache, uint32_t shard, uint64_t fence, st
         }
         if ((cache->n + 1) * 4 > cache->n_slots * 3)
             grow(cache);
-        slot = find(cache, hash, shard, customer);
-        *slot = (struct slot){block, hash, false};
+        slot = find(cache, place, shard, customer);
+        *slot = (struct slot){block, place, false};
         cache->bytes += cost_of(block);
         cache->n++;
     }

@@ -95,6 +95,7 @@ struct tagd_batch_item {
 
 struct tagd_batch_customer {
     struct tagd_str id;
+    uint64_t hash;        /* tagd_hash64 of it */
     uint32_t first, last; /* items + 1; 0: only time */
     bool fired;           /* its timer is due */
 };

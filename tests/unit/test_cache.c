@@ -12,26 +12,38 @@ static struct tagd_str customer(uint32_t i)
     return (struct tagd_str){text, (size_t)n};
 }
 
+static struct tagd_str get(struct tagd_cache *cache, uint32_t shard, uint64_t fence, struct tagd_str of)
+{
+    tagd_cache_prefetch_slot(cache, shard, tagd_hash64(of));
+    tagd_cache_prefetch_block(cache, shard, tagd_hash64(of));
+    return tagd_cache_get(cache, shard, fence, of, tagd_hash64(of));
+}
+
+static void put(struct tagd_cache *cache, uint32_t shard, uint64_t fence, struct tagd_str of, struct tagd_str bytes)
+{
+    tagd_cache_put(cache, shard, fence, of, tagd_hash64(of), bytes);
+}
+
 static bool holds(struct tagd_cache *cache, uint64_t fence, uint32_t i, const char *bytes)
 {
-    struct tagd_str found = tagd_cache_get(cache, 2, fence, customer(i));
+    struct tagd_str found = get(cache, 2, fence, customer(i));
     return bytes == NULL ? found.p == NULL : tagd_str_eq(found, tagd_str_of(bytes));
 }
 
 static void what_is_put_in_is_found_under_its_fence_alone(void)
 {
     struct tagd_cache *cache = tagd_cache_new(1 << 20);
-    tagd_cache_put(cache, 2, 7, customer(1), TAGD_STR("one"));
+    put(cache, 2, 7, customer(1), TAGD_STR("one"));
     CHECK(holds(cache, 7, 1, "one") && holds(cache, 7, 2, NULL));
     CHECK(holds(cache, 8, 1, NULL) && holds(cache, 6, 1, NULL));
-    CHECK(tagd_cache_get(cache, 3, 7, customer(1)).p == NULL); /* of the same name in another shard */
-    tagd_cache_put(cache, 3, 7, customer(1), TAGD_STR("another"));
+    CHECK(get(cache, 3, 7, customer(1)).p == NULL); /* of the same name in another shard */
+    put(cache, 3, 7, customer(1), TAGD_STR("another"));
     CHECK(holds(cache, 7, 1, "one"));
-    tagd_cache_put(cache, 3, 7, customer(1), (struct tagd_str){NULL, 0});
-    tagd_cache_put(cache, 2, 8, customer(1), TAGD_STR("newer"));
+    put(cache, 3, 7, customer(1), (struct tagd_str){NULL, 0});
+    put(cache, 2, 8, customer(1), TAGD_STR("newer"));
     CHECK(holds(cache, 8, 1, "newer") && holds(cache, 7, 1, NULL));
     CHECK(tagd_cache_customers(cache) == 1);
-    tagd_cache_put(cache, 2, 8, customer(1), (struct tagd_str){NULL, 0});
+    put(cache, 2, 8, customer(1), (struct tagd_str){NULL, 0});
     CHECK(holds(cache, 8, 1, NULL) && tagd_cache_customers(cache) == 0);
     tagd_cache_free(cache);
 }
@@ -43,8 +55,8 @@ static void a_profile_that_grows_and_shrinks_is_whole(void)
     memset(bytes, 'x', sizeof bytes);
     for (size_t n = 1; n < sizeof bytes; n += 7) {
         size_t size = n % 2 ? n : sizeof bytes - n;
-        tagd_cache_put(cache, 2, 1, customer(3), (struct tagd_str){bytes, size});
-        CHECK(tagd_cache_get(cache, 2, 1, customer(3)).n == size);
+        put(cache, 2, 1, customer(3), (struct tagd_str){bytes, size});
+        CHECK(get(cache, 2, 1, customer(3)).n == size);
     }
     tagd_cache_free(cache);
 }
@@ -54,26 +66,26 @@ static void it_never_holds_more_bytes_than_it_may_nor_what_was_not_put_in(void)
 {
     enum { CUSTOMERS = 3000, LIMIT = 100 * 1024 };
     struct tagd_cache *cache = tagd_cache_new(LIMIT);
-    uint32_t *put = calloc(CUSTOMERS, sizeof *put), found = 0, random = 1;
+    uint32_t *last = calloc(CUSTOMERS, sizeof *last), found = 0, random = 1;
     for (uint32_t round = 1; round <= 60000; round++) {
         random = random * 1664525u + 1013904223u;
         uint32_t i = (random >> 8) % CUSTOMERS;
         char bytes[64], known[64];
         memset(bytes, ' ', sizeof bytes);
         memset(known, ' ', sizeof known);
-        snprintf(known, sizeof known, "%u", put[i]);
-        struct tagd_str got = tagd_cache_get(cache, 2, 5, customer(i));
+        snprintf(known, sizeof known, "%u", last[i]);
+        struct tagd_str got = get(cache, 2, 5, customer(i));
         found += got.p != NULL;
-        CHECK(got.p == NULL || (put[i] != 0 && got.n == 11 + put[i] % 50 && memcmp(got.p, known, 11) == 0));
+        CHECK(got.p == NULL || (last[i] != 0 && got.n == 11 + last[i] % 50 && memcmp(got.p, known, 11) == 0));
         bool goes = (random >> 4) % 16 == 0;
         snprintf(bytes, sizeof bytes, "%u", round);
-        tagd_cache_put(cache, 2, 5, customer(i), (struct tagd_str){bytes, goes ? 0 : 11 + round % 50});
-        put[i] = goes ? 0 : round;
+        put(cache, 2, 5, customer(i), (struct tagd_str){bytes, goes ? 0 : 11 + round % 50});
+        last[i] = goes ? 0 : round;
         CHECK(tagd_cache_bytes(cache) <= LIMIT);
     }
     CHECK(found > 10000);
     tagd_cache_free(cache);
-    free(put);
+    free(last);
 }
 
 static void those_that_are_asked_for_stay(void)
@@ -81,17 +93,17 @@ static void those_that_are_asked_for_stay(void)
     struct tagd_cache *cache = tagd_cache_new(64 * 1024);
     char bytes[100] = {0};
     for (uint32_t i = 0; i < 5000; i++) {
-        tagd_cache_put(cache, 2, 1, customer(i), (struct tagd_str){bytes, sizeof bytes});
-        CHECK(tagd_cache_get(cache, 2, 1, customer(0)).p != NULL);
+        put(cache, 2, 1, customer(i), (struct tagd_str){bytes, sizeof bytes});
+        CHECK(get(cache, 2, 1, customer(0)).p != NULL);
     }
-    CHECK(tagd_cache_get(cache, 2, 1, customer(1)).p == NULL && tagd_cache_get(cache, 2, 1, customer(4999)).p != NULL);
+    CHECK(get(cache, 2, 1, customer(1)).p == NULL && get(cache, 2, 1, customer(4999)).p != NULL);
     tagd_cache_free(cache);
 }
 
 static void one_without_room_for_a_profile_holds_none(void)
 {
     struct tagd_cache *cache = tagd_cache_new(1);
-    tagd_cache_put(cache, 2, 1, customer(1), TAGD_STR("one"));
+    put(cache, 2, 1, customer(1), TAGD_STR("one"));
     CHECK(holds(cache, 1, 1, NULL) && tagd_cache_customers(cache) == 0);
     tagd_cache_free(cache);
 }
