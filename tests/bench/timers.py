@@ -60,7 +60,7 @@ def live(stack, options):
     stack.flush_redis()
     name, n, rate = "live", options.timers, options.live_rate
     silence_s = 20 + n // 10000
-    seconds = EARLY_S + 10 + n // 10000
+    seconds = EARLY_S + 10 + n // 15000
     create(stack, name + ".in")
     d = daemon(stack, name, catalog(f"{silence_s}s"), name + ".in")
     try:
