@@ -24,6 +24,9 @@
 #define CONFIRM_SOON_MS 25
 #define CONFIRM_TIMEOUT_MS 1000
 #define ASK_TIMEOUT_MS 4000
+#define WAKE_BELOW 20000 /* messages in the client's queue */
+#define WAKE_EVERY_MS 20
+#define WAKE_TIMEOUT_MS 100
 #define DEATHS_MAX 3 /* of the client, in the window; more are somebody else's doing */
 #define DEATHS_WINDOW_MS 60000
 #define OFFSETS_FRESH_MS 2000 /* beginnings and ends asked for by COMMITTED serve START for so long */
@@ -496,6 +499,35 @@ static bool alive(struct tagd_kafka *kafka, void (*input)(void *to, const struct
     return kafka->fatal[0] == '\0';
 }
 
+/* ---- fetching goes on ---- */
+
+/* Adds the running shards' partitions that are known to hold many records that weren't fetched. */
+static bool add_behind(struct tagd_kafka *kafka, rd_kafka_topic_partition_list_t *list)
+{
+    int64_t low, high, queued = (int64_t)rd_kafka_queue_length(kafka->queue);
+    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
+        for (uint32_t topic = 0; topic < kafka->n_topics && kafka->shards[shard].running; topic++)
+            if (rd_kafka_get_watermark_offsets(kafka->consumer, kafka->config->sources[topic].topic, (int32_t)shard,
+                                               &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                high - partition_of(kafka, shard, topic)->next > queued + (int64_t)kafka->n_stash)
+                rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)shard);
+    return list->cnt > 0;
+}
+
+/* Once a client has fetched as much as it may it looks again after a second, however soon that is used up (librdkafka
+ * before 2.2, which made that a property). Any request to a broker makes it look at once. */
+static void keep_fetching(struct tagd_kafka *kafka)
+{
+    int64_t now = tagd_io_mono_ms();
+    if (now - kafka->woken_ms < WAKE_EVERY_MS || rd_kafka_queue_length(kafka->queue) >= WAKE_BELOW)
+        return;
+    kafka->woken_ms = now;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    if (add_behind(kafka, list))
+        tagd_kafka_list_offsets(kafka->consumer, list, -1, WAKE_TIMEOUT_MS);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* ---- the poll ---- */
 
 static void pause_ms(int timeout_ms)
@@ -518,6 +550,7 @@ static void consume(struct tagd_kafka *kafka, int timeout_ms, size_t max)
         kafka->n_stash -= kafka->at_stash;
         kafka->at_stash = 0;
     }
+    keep_fetching(kafka);
     /* The call waits until all it may take is there, so only the first message is waited for. */
     size_t room = BATCH_MAX - kafka->n_stash;
     n = rd_kafka_consume_batch_queue(kafka->queue, timeout_ms, kafka->stash + kafka->n_stash, 1);
