@@ -17,8 +17,8 @@
 #define REPLY_TIMEOUT_MS 5000
 #define RECONNECT_PAUSE_MS 200
 #define EXEC_TRIES_MAX 5
-#define LOAD_KEYS_MAX 1000 /* keys of one MGET */
-#define MSET_KEYS_MAX 1000 /* keys of one MSET, members of one ZADD */
+#define LOAD_FIELDS_MAX 1000  /* of one HMGET, ZMSCORE */
+#define WRITE_FIELDS_MAX 1000 /* of one HSET, ZADD */
 #define READ_BYTES (128 * 1024)
 #define POPULATION "pop" /* key of its form; its sets have ":" and their name behind it */
 
@@ -770,38 +770,30 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
 
 /* ---- LOAD ---- */
 
-static void ask_profiles(struct tagd_redis *redis, uint32_t shard, struct tagd_load_item *const *items, size_t n)
-{
-    for (size_t i = 0; i < n; i += LOAD_KEYS_MAX) {
-        size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
-        command(redis, 1 + some);
-        arg_z(redis, "MGET");
-        for (size_t k = i; k < i + some; k++)
-            arg_key(redis, shard, "p:", items[k]->customer);
-    }
-}
+/* Of a shard's hashes by customer. */
+enum value_of { PROFILE, TOLD };
+static const char *const hash_of[] = {[PROFILE] = "profiles", [TOLD] = "told"};
 
-static void ask_told(struct tagd_redis *redis, uint32_t shard, struct tagd_load_item *const *items, size_t n)
+static void ask_values(struct tagd_redis *redis, uint32_t shard, struct tagd_load_item *const *items, size_t n,
+                       enum value_of what)
 {
-    for (size_t i = 0; i < n; i += LOAD_KEYS_MAX) {
-        size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
+    for (size_t i = 0; i < n; i += LOAD_FIELDS_MAX) {
+        size_t some = n - i < LOAD_FIELDS_MAX ? n - i : LOAD_FIELDS_MAX;
         command(redis, 2 + some);
         arg_z(redis, "HMGET");
-        arg_shard_key(redis, shard, "told");
+        arg_shard_key(redis, shard, hash_of[what]);
         for (size_t k = i; k < i + some; k++)
             arg(redis, items[k]->customer);
     }
 }
 
-enum value_of { PROFILE, TOLD };
-
-/* The answers to ask_profiles or ask_told. */
+/* The answers. */
 static bool take_values(struct tagd_redis *redis, struct tagd_op *op, struct tagd_load_item *const *items, size_t n,
                         enum value_of what)
 {
     bool ok = true;
-    for (size_t i = 0; i < n; i += LOAD_KEYS_MAX) {
-        size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
+    for (size_t i = 0; i < n; i += LOAD_FIELDS_MAX) {
+        size_t some = n - i < LOAD_FIELDS_MAX ? n - i : LOAD_FIELDS_MAX;
         redisReply *reply = receive(redis, &op->error);
         if (reply == NULL)
             return false;
@@ -865,7 +857,7 @@ static bool load_due(struct tagd_redis *redis, struct tagd_op *op, redisReply *d
     }
     if (n_wanted == 0)
         return true;
-    ask_profiles(redis, op->shard, wanted, n_wanted);
+    ask_values(redis, op->shard, wanted, n_wanted, PROFILE);
     send_commands(redis);
     return take_values(redis, op, wanted, n_wanted, PROFILE);
 }
@@ -879,7 +871,7 @@ static bool load_told(struct tagd_redis *redis, struct tagd_op *op)
         wanted[i] = i < n_items ? &op->u.load.items[i] : &op->u.load.due[i - n_items];
     if (n == 0)
         return true;
-    ask_told(redis, op->shard, wanted, n);
+    ask_values(redis, op->shard, wanted, n, TOLD);
     send_commands(redis);
     return take_values(redis, op, wanted, n, TOLD);
 }
@@ -913,7 +905,7 @@ static bool load_settle(struct tagd_redis *redis, struct tagd_op *op)
     do {
         command(redis, 5);
         arg_z(redis, "HSCAN");
-        arg_shard_key(redis, op->shard, "told");
+        arg_shard_key(redis, op->shard, hash_of[TOLD]);
         arg_u64(redis, cursor);
         arg_z(redis, "COUNT");
         arg_u64(redis, max);
@@ -928,7 +920,7 @@ static bool load_settle(struct tagd_redis *redis, struct tagd_op *op)
         wanted[i] = &op->u.load.settle[i];
     if (op->u.load.n_settle == 0)
         return true;
-    ask_profiles(redis, op->shard, wanted, op->u.load.n_settle);
+    ask_values(redis, op->shard, wanted, op->u.load.n_settle, PROFILE);
     send_commands(redis);
     return take_values(redis, op, wanted, op->u.load.n_settle, PROFILE);
 }
@@ -946,7 +938,7 @@ static bool take_walk(struct tagd_redis *redis, struct tagd_op *op, redisReply *
     op->u.load.n_walk = n;
     if (n == 0)
         return true;
-    ask_profiles(redis, op->shard, wanted, n);
+    ask_values(redis, op->shard, wanted, n, PROFILE);
     send_commands(redis);
     return take_values(redis, op, wanted, n, PROFILE);
 }
@@ -1011,7 +1003,7 @@ static void do_load(struct tagd_redis *redis, struct tagd_op *op)
     for (size_t i = 0; i < op->u.load.n_items; i++)
         if (!op->u.load.items[i].known)
             items[n_unknown++] = &op->u.load.items[i];
-    ask_profiles(redis, op->shard, items, n_unknown);
+    ask_values(redis, op->shard, items, n_unknown, PROFILE);
     if (with_due)
         ask_due(redis, op);
     if (redis->n_out > 0) {
@@ -1074,13 +1066,14 @@ static void write_profiles(struct tagd_redis *redis, const struct tagd_shard_wri
         if (profile->bytes.n == 0)
             continue;
         if (some == 0) {
-            some = left < MSET_KEYS_MAX ? left : MSET_KEYS_MAX;
+            some = left < WRITE_FIELDS_MAX ? left : WRITE_FIELDS_MAX;
             left -= some;
-            command(redis, 1 + 2 * some);
-            arg_z(redis, "MSET");
+            command(redis, 2 + 2 * some);
+            arg_z(redis, "HSET");
+            arg_shard_key(redis, writes->shard, hash_of[PROFILE]);
         }
         some--;
-        arg_key(redis, writes->shard, "p:", profile->customer);
+        arg(redis, profile->customer);
         arg(redis, profile->bytes);
     }
 }
@@ -1092,7 +1085,7 @@ static void write_timers(struct tagd_redis *redis, const struct tagd_shard_write
         if (profile->bytes.n == 0 || !profile->due_changed)
             continue;
         if (some == 0) {
-            some = left < MSET_KEYS_MAX ? left : MSET_KEYS_MAX;
+            some = left < WRITE_FIELDS_MAX ? left : WRITE_FIELDS_MAX;
             left -= some;
             command(redis, 2 + 2 * some);
             arg_z(redis, "ZADD");
@@ -1106,9 +1099,10 @@ static void write_timers(struct tagd_redis *redis, const struct tagd_shard_write
 
 static void drop_profile(struct tagd_redis *redis, uint32_t shard, struct tagd_str customer)
 {
-    command(redis, 2);
-    arg_z(redis, "DEL");
-    arg_key(redis, shard, "p:", customer);
+    command(redis, 3);
+    arg_z(redis, "HDEL");
+    arg_shard_key(redis, shard, hash_of[PROFILE]);
+    arg(redis, customer);
     command(redis, 3);
     arg_z(redis, "ZREM");
     arg_shard_key(redis, shard, "timers");
@@ -1169,7 +1163,7 @@ static void write_told(struct tagd_redis *redis, const struct tagd_shard_writes 
         bool gone = told->bytes.n == 0;
         command(redis, gone ? 3 : 4);
         arg_z(redis, gone ? "HDEL" : "HSET");
-        arg_shard_key(redis, writes->shard, "told");
+        arg_shard_key(redis, writes->shard, hash_of[TOLD]);
         arg(redis, told->customer);
         if (!gone)
             arg(redis, told->bytes);
@@ -1413,9 +1407,10 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
     command(redis, 2);
     arg_z(redis, "GET");
     arg_shard_key(redis, shard, "head");
-    command(redis, 2);
-    arg_z(redis, "GET");
-    arg_key(redis, shard, "p:", customer);
+    command(redis, 3);
+    arg_z(redis, "HGET");
+    arg_shard_key(redis, shard, hash_of[PROFILE]);
+    arg(redis, customer);
     command(redis, 2);
     arg_z(redis, "GET");
     snprintf(shards, sizeof(shards), "%sshards", redis->config->redis.prefix);
@@ -1565,8 +1560,8 @@ enum tagd_io_result tagd_redis_read_members(struct tagd_redis *redis, uint32_t s
                                             struct tagd_error *error)
 {
     enum tagd_io_result result = begin(redis, false, error);
-    for (size_t i = 0; i < n && result == TAGD_IO_OK; i += LOAD_KEYS_MAX) {
-        size_t some = n - i < LOAD_KEYS_MAX ? n - i : LOAD_KEYS_MAX;
+    for (size_t i = 0; i < n && result == TAGD_IO_OK; i += LOAD_FIELDS_MAX) {
+        size_t some = n - i < LOAD_FIELDS_MAX ? n - i : LOAD_FIELDS_MAX;
         redisReply *reply = NULL;
         command(redis, 2 + some);
         arg_z(redis, "ZMSCORE");

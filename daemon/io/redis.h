@@ -2,7 +2,7 @@
  *
  *   <prefix>TAG:fence         the fence last taken, decimal
  *   <prefix>TAG:head          struct tagd_head as one line of text (redis_head.c)
- *   <prefix>TAG:p:<customer>  the profile
+ *   <prefix>TAG:profiles      hash: customer -> profile
  *   <prefix>TAG:timers        sorted set: customer by next due instant in ms, +inf if nothing is due
  *   <prefix>TAG:outbox        hash: batch -> "<fence> <prev_fence>\n" and the shard's bytes
  *   <prefix>TAG:told          hash, during a repair: customer -> what the outputs tell, as the shard wrote it
@@ -50,11 +50,11 @@ enum tagd_io_result tagd_redis_read_customers(struct tagd_redis *redis, uint32_t
 /* The heads of all shards as they are, `partitions` of them. Takes no fence, writes nothing. */
 enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error);
 
-/* The head's text: "2 fence batch prev_fence partitions watermark latest hash owner n_topics offset...", "-" for empty;
+/* The head's text: "3 fence batch prev_fence partitions watermark latest hash owner n_topics offset...", "-" for empty;
  * then " at_least_once" if that is how it is; then, once they were looked at, " outputs end...", as many as kinds of
  * outputs; then, during a repair, " repair phase outputs_from... to_watermark to_offset...", as many as kinds and as
- * topics; then, with a baseline, " import identity finished before lines events duplicates ignored customers". Version 1,
- * which is read as well, knew two kinds: those of its catalogs; of the third, 0 is said of it then. */
+ * topics; then, with a baseline, " import identity finished before lines events duplicates ignored customers". Earlier
+ * versions are refused: they kept profiles elsewhere. */
 void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head);
 bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head);
 

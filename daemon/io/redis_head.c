@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEAD_VERSION 2
-#define KINDS_BEFORE 2                 /* kinds of outputs that version 1 knew, the first ones: no catalog had others */
+#define HEAD_VERSION 3
 #define AT_LEAST_ONCE " at_least_once" /* a version that doesn't know it refuses the head */
 #define OUTPUTS " outputs"             /* likewise */
 #define REPAIR " repair "              /* likewise */
@@ -65,13 +64,13 @@ static const char *read_numbers(const char *p, int64_t *numbers, uint32_t n)
 }
 
 /* What follows " repair "; NULL: it is none. */
-static const char *read_repair(const char *p, uint32_t n_topics, uint32_t n_kinds, struct tagd_repair *repair)
+static const char *read_repair(const char *p, uint32_t n_topics, struct tagd_repair *repair)
 {
     int phase, n = 0;
     if (sscanf(p, "%d%n", &phase, &n) != 1 || (phase != TAGD_REPAIR_TELLING && phase != TAGD_REPAIR_REPLAYING))
         return NULL;
     repair->phase = phase == TAGD_REPAIR_TELLING ? TAGD_REPAIR_TELLING : TAGD_REPAIR_REPLAYING;
-    p = read_numbers(p + n, repair->outputs_from, n_kinds);
+    p = read_numbers(p + n, repair->outputs_from, TAGD_OUTPUT_KINDS);
     p = p == NULL ? NULL : read_numbers(p, &repair->to_watermark_ms, 1);
     return p == NULL ? NULL : read_numbers(p, repair->to_offset, n_topics);
 }
@@ -102,9 +101,8 @@ bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
                "%d %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu32 " %" SCNd64 " %" SCNd64 " %32s %255s %" SCNu32 "%n",
                &version, &head->fence, &head->batch, &head->prev_fence, &head->partitions, &head->watermark_ms,
                &head->latest_ms, head->catalog_hash, head->owner, &head->n_topics, &n) != 10 ||
-        (version != HEAD_VERSION && version != HEAD_VERSION - 1) || head->n_topics > TAGD_TOPICS_MAX)
+        version != HEAD_VERSION || head->n_topics > TAGD_TOPICS_MAX)
         return false;
-    uint32_t n_kinds = version == HEAD_VERSION ? TAGD_OUTPUT_KINDS : KINDS_BEFORE;
     const char *p = read_numbers(copy + n, head->next_offset, head->n_topics);
     if (p == NULL)
         return false;
@@ -114,12 +112,12 @@ bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
         p += n_flag;
     }
     if (strncmp(p, OUTPUTS " ", strlen(OUTPUTS) + 1) == 0) {
-        p = read_numbers(p + strlen(OUTPUTS), head->outputs_end, n_kinds);
+        p = read_numbers(p + strlen(OUTPUTS), head->outputs_end, TAGD_OUTPUT_KINDS);
         if (p == NULL)
             return false;
     }
     if (strncmp(p, REPAIR, strlen(REPAIR)) == 0) {
-        p = read_repair(p + strlen(REPAIR), head->n_topics, n_kinds, &head->repair);
+        p = read_repair(p + strlen(REPAIR), head->n_topics, &head->repair);
         if (p == NULL || head->at_least_once) /* nothing but exactly once is repaired */
             return false;
     }

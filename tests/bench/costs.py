@@ -125,7 +125,7 @@ def daemon_costs(args, folder, lib, files):
             counted.append(allocations(open(d.log).read()))
             print(f"daemon {os.path.basename(file)}: {batches:.0f} batches")
         show("daemon, allocations an event once warm, by the object that calls", per_event(*counted, args.events))
-        sizes = [stack.redis.strlen(key) for key in stack.redis.scan_iter(match="cost1:{*}:p:*", count=10000)]
+        sizes = s.profile_sizes(stack.redis, "cost1")
         sizes.sort()
         print(f"profile bytes a customer: {len(sizes)} customers, mean {sum(sizes) / len(sizes):.0f}, median {sizes[len(sizes) // 2]}, "
               f"p99 {sizes[len(sizes) * 99 // 100]}, largest {sizes[-1]}")

@@ -55,7 +55,7 @@ def main(stack, options):
         figures = measure(d, name + ".in", n * EVENTS_EACH)
         d.stop()
         found = {"all": {"bytes": used(stack) - empty, "keys": stack.redis.dbsize()}}
-        for what, pattern in (("views", f"{name}:tags:*"), ("timers", f"{name}:*:timers"), ("profiles", f"{name}:*:p:*"), ("the rest", "*")):
+        for what, pattern in (("views", f"{name}:tags:*"), ("timers", f"{name}:*:timers"), ("profiles", f"{name}:*:profiles"), ("the rest", "*")):
             found[what] = remove(stack, pattern)
     finally:
         d.kill()

@@ -12,6 +12,7 @@
 
 #define ARGUMENTS_MAX 16
 #define FILL 10000
+#define WIDE 1000 /* customers of one command */
 
 static redisContext *redis;
 static int64_t pending;
@@ -46,30 +47,76 @@ static void take_all(void)
         freeReplyObject(take());
 }
 
-static void add_customer(const char *customer, const char *due, const char *revision)
+/* One command over many customers, a few words for each. */
+struct wide {
+    const char **words;
+    size_t n, cap;
+};
+
+static void word(struct wide *wide, const char *text)
 {
-    char key[2 * BENCH_TEXT_MAX], view[2 * BENCH_TEXT_MAX];
-    snprintf(key, sizeof(key), "{bare:0}:p:%s", customer);
-    snprintf(view, sizeof(view), "bare:tags:%s", customer);
-    add("SET", key, profile, NULL);
-    add("ZADD", "{bare:0}:timers", due, customer, NULL);
-    add("DEL", view, NULL);
-    add("HSET", view, "behaviour.activity", "gone", "_revision", revision, "_at", "1767225600000", NULL);
+    if (wide->n == wide->cap) {
+        wide->cap = wide->cap ? wide->cap * 2 : 1024;
+        wide->words = realloc(wide->words, wide->cap * sizeof(*wide->words));
+        if (wide->words == NULL)
+            bench_die("out of memory");
+    }
+    wide->words[wide->n++] = text;
+}
+
+static void begin(struct wide *wide, const char *command, const char *key)
+{
+    wide->n = 0;
+    word(wide, command);
+    word(wide, key);
+}
+
+static void end(const struct wide *wide)
+{
+    redisAppendCommandArgv(redis, (int)wide->n, wide->words, NULL);
+    pending++;
+}
+
+/* Profiles and timers by the thousand, a view each. */
+static void write_customers(const char *const *customers, const char *const *dues, size_t n, const char *revision)
+{
+    static struct wide profiles, timers;
+    char view[2 * BENCH_TEXT_MAX];
+    for (size_t from = 0; from < n; from += WIDE) {
+        begin(&profiles, "HSET", "{bare:0}:profiles");
+        begin(&timers, "ZADD", "{bare:0}:timers");
+        for (size_t i = from; i < n && i < from + WIDE; i++) {
+            word(&profiles, customers[i]);
+            word(&profiles, profile);
+            word(&timers, dues[i]);
+            word(&timers, customers[i]);
+        }
+        end(&profiles);
+        end(&timers);
+    }
+    for (size_t i = 0; i < n; i++) {
+        snprintf(view, sizeof(view), "bare:tags:%s", customers[i]);
+        add("HSET", view, "behaviour.activity", "gone", "_revision", revision, "_at", "1767225600000", NULL);
+    }
 }
 
 static void fill(int64_t n)
 {
-    char customer[BENCH_TEXT_MAX], due[BENCH_TEXT_MAX];
+    static char customer[FILL][BENCH_TEXT_MAX], due[FILL][BENCH_TEXT_MAX];
+    const char *customers[FILL], *dues[FILL];
     add("SET", "{bare:0}:head", "head", NULL);
     add("SET", "{bare:0}:fence", "1", NULL);
-    for (int64_t i = 0; i < n; i++) {
-        snprintf(customer, sizeof(customer), "C%07" PRId64, i);
-        snprintf(due, sizeof(due), "%" PRId64, 1000 + i % 60000);
-        add_customer(customer, due, "1");
-        if (i % FILL == FILL - 1)
-            take_all();
+    for (int64_t from = 0; from < n; from += FILL) {
+        size_t some = n - from < FILL ? (size_t)(n - from) : FILL;
+        for (size_t i = 0; i < some; i++) {
+            snprintf(customer[i], sizeof(customer[i]), "C%07" PRId64, from + (int64_t)i);
+            snprintf(due[i], sizeof(due[i]), "%" PRId64, 1000 + (from + (int64_t)i) % 60000);
+            customers[i] = customer[i];
+            dues[i] = due[i];
+        }
+        write_customers(customers, dues, some, "1");
+        take_all();
     }
-    take_all();
 }
 
 static redisReply *ask_due(const char *most)
@@ -83,21 +130,15 @@ static redisReply *ask_due(const char *most)
 
 static void load_profiles(const redisReply *due)
 {
-    size_t n = due->elements / 2;
-    const char **words = calloc(n + 1, sizeof(*words));
-    char(*keys)[BENCH_TEXT_MAX] = calloc(n + 1, sizeof(*keys));
-    if (words == NULL || keys == NULL)
-        bench_die("out of memory");
-    words[0] = "MGET";
-    for (size_t i = 0; i < n; i++) {
-        snprintf(keys[i], sizeof(keys[i]), "{bare:0}:p:%s", due->element[2 * i]->str);
-        words[i + 1] = keys[i];
+    static struct wide wide;
+    for (size_t i = 0; i + 1 < due->elements; i += 2) {
+        if (i % (2 * WIDE) == 0)
+            begin(&wide, "HMGET", "{bare:0}:profiles");
+        word(&wide, due->element[i]->str);
+        if (i % (2 * WIDE) == 2 * WIDE - 2 || i + 3 >= due->elements)
+            end(&wide);
     }
-    redisAppendCommandArgv(redis, (int)n + 1, words, NULL);
-    pending++;
     take_all();
-    free(words);
-    free(keys);
 }
 
 static void commit(const redisReply *due, int64_t batch)
@@ -110,8 +151,14 @@ static void commit(const redisReply *due, int64_t batch)
     take_all();
     add("MULTI", NULL);
     add("SET", "{bare:0}:head", this_batch, NULL);
-    for (size_t i = 0; i + 1 < due->elements; i += 2)
-        add_customer(due->element[i]->str, "+inf", "2");
+    struct wide customers = {0}, dues = {0};
+    for (size_t i = 0; i + 1 < due->elements; i += 2) {
+        word(&customers, due->element[i]->str);
+        word(&dues, "+inf");
+    }
+    write_customers(customers.words, dues.words, customers.n, "2");
+    free(customers.words);
+    free(dues.words);
     add("HSET", "{bare:0}:outbox", this_batch, outputs, NULL);
     add("ZINCRBY", "{bare:0}:population:tags", "1", "gone", NULL);
     add("HDEL", "{bare:0}:outbox", last_batch, NULL);

@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import time
 
-from common import BASE, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, finish, machine, path_of, run, save, say, start
+from common import BASE, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, finish, machine, path_of, run, s, save, say, start
 
 GRACE_MS = 2000
 WARM_S = 3  # latency.c's
@@ -25,8 +25,7 @@ def reader(stack, topic, out, first, rate, seconds, timers):
 
 def profile_bytes(stack, name):
     """Mean bytes of a stored profile, of a few customers."""
-    keys = [key for _, key in zip(range(1000), stack.redis.scan_iter(match=name + ":{*}:p:*", count=1000))]
-    return round(statistics.mean(stack.redis.strlen(key) for key in keys))
+    return round(statistics.mean(s.profile_sizes(stack.redis, name, 1000)))
 
 
 def by_events(stack, options):

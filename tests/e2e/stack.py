@@ -37,6 +37,17 @@ def wait_for(what, seconds, condition, pause=0.05):
     return found
 
 
+def profile_sizes(client, prefix, some=None):
+    """Bytes of the stored profiles under a daemon's prefix, all or some of each shard."""
+    sizes = []
+    for key in client.scan_iter(match=prefix + ":{*}:profiles", count=10000):
+        pipe = client.pipeline(transaction=False)
+        for customer in client.hrandfield(key, some) if some else client.hkeys(key):
+            pipe.hstrlen(key, customer)
+        sizes += pipe.execute()
+    return sizes
+
+
 class Stack:
     """One broker and one Redis, in a folder of their own. proxies: ports at which the broker can be found too (broker.sh)."""
     fsync = "everysec"  # Redis's

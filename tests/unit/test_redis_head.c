@@ -92,46 +92,37 @@ static void a_repair_reads_back_with_and_without_a_baseline(void)
     }
 }
 
-/* Of its catalogs none published to a third topic. */
-static void a_head_of_the_version_before_is_read(void)
-{
-    struct tagd_head head;
-    CHECK(tagd_redis_head_read(TAGD_STR("1 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4 repair 1 9 8 -1 7 6"), &head));
-    CHECK(head.batch == 12 && head.next_offset[1] == 77 && head.outputs_end[TAGD_OUT_CHANGE] == 3 &&
-          head.outputs_end[TAGD_OUT_DEAD_LETTER] == 4 && head.outputs_end[TAGD_OUT_CHURN] == 0);
-    CHECK(head.repair.outputs_from[TAGD_OUT_CHANGE] == 9 && head.repair.outputs_from[TAGD_OUT_DEAD_LETTER] == 8 &&
-          head.repair.outputs_from[TAGD_OUT_CHURN] == 0 && head.repair.to_watermark_ms == -1 &&
-          head.repair.to_offset[0] == 7 && head.repair.to_offset[1] == 6);
-    CHECK(!tagd_redis_head_read(TAGD_STR("1 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4 5"), &head));
-    CHECK(!tagd_redis_head_read(TAGD_STR("1 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8"), &head));
-    CHECK(!tagd_redis_head_read(TAGD_STR("0 5 12 3 64 -1 1000 - - 2 -1 77"), &head));
-    CHECK(!tagd_redis_head_read(TAGD_STR("3 5 12 3 64 -1 1000 - - 2 -1 77"), &head));
-}
-
 static bool is_read(const char *text)
 {
     struct tagd_head head;
     return tagd_redis_head_read(tagd_str_of(text), &head);
 }
 
+static void a_head_of_another_version_is_refused(void)
+{
+    CHECK(is_read("3 5 12 3 64 -1 1000 - - 2 -1 77"));
+    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77"));
+    CHECK(!is_read("4 5 12 3 64 -1 1000 - - 2 -1 77"));
+}
+
 static void a_repair_that_can_not_be_is_refused(void)
 {
-    CHECK(is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8"));
-    CHECK(is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 2 0 9 5 -1 7 8 import a 1 0 0 0 0 0 0"));
-    CHECK(is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 0 0 repair 1 0 9 5 -1 7 8"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4 5x"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8 outputs 3 0 0"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 0 0 9 5 -1 7 8"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 3 0 9 5 -1 7 8"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8 9"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 x"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8x"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repairs 1 0 9 -1 7 8"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8 repair 1 0 9 5 -1 7 8"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 import a 1 0 0 0 0 0 0 repair 1 0 9 5 -1 7 8"));
-    CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77 at_least_once repair 1 0 9 5 -1 7 8"));
+    CHECK(is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8"));
+    CHECK(is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repair 2 0 9 5 -1 7 8 import a 1 0 0 0 0 0 0"));
+    CHECK(is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 0 0 repair 1 0 9 5 -1 7 8"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 outputs 3 4 5x"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8 outputs 3 0 0"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repair 0 0 9 5 -1 7 8"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repair 3 0 9 5 -1 7 8"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8 9"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 x"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8x"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repairs 1 0 9 -1 7 8"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 repair 1 0 9 5 -1 7 8 repair 1 0 9 5 -1 7 8"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 import a 1 0 0 0 0 0 0 repair 1 0 9 5 -1 7 8"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 at_least_once repair 1 0 9 5 -1 7 8"));
 }
 
 static void a_head_without_more_is_written_in_short(void)
@@ -140,7 +131,7 @@ static void a_head_without_more_is_written_in_short(void)
     struct tagd_buf text = {0};
     tagd_redis_head_write(&text, &head);
     CHECK(tagd_str_eq((struct tagd_str){text.p, text.n},
-                      TAGD_STR("2 18446744073709551615 12 3 64 -9223372036854775808 1000 "
+                      TAGD_STR("3 18446744073709551615 12 3 64 -9223372036854775808 1000 "
                                "0123456789abcdef0123456789abcdef tagd-a-0 2 -1 77")));
     tagd_buf_free(&text);
 }
@@ -184,7 +175,7 @@ int main(void)
 {
     RUN(a_head_reads_back_with_and_without_a_baseline);
     RUN(a_repair_reads_back_with_and_without_a_baseline);
-    RUN(a_head_of_the_version_before_is_read);
+    RUN(a_head_of_another_version_is_refused);
     RUN(a_repair_that_can_not_be_is_refused);
     RUN(a_head_without_more_is_written_in_short);
     RUN(the_largest_head_fits);
