@@ -101,8 +101,8 @@ static const struct tagd_property defaults_of_both[] = {
     {"reconnect.backoff.max.ms", "2000"},
 };
 static const struct tagd_property defaults_of_consumer[] = {
-    {"session.timeout.ms", "10000"},  {"heartbeat.interval.ms", "2000"},       {"fetch.wait.max.ms", "100"},
-    {"fetch.error.backoff.ms", "50"}, {"queued.max.messages.kbytes", "32768"},
+    {"session.timeout.ms", "10000"},  {"heartbeat.interval.ms", "2000"},      {"fetch.wait.max.ms", "100"},
+    {"fetch.error.backoff.ms", "50"}, {"queued.max.messages.kbytes", "8192"},
 };
 static const struct tagd_property defaults_of_producer[] = {
     {"transaction.timeout.ms", "10000"},

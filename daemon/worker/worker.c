@@ -38,6 +38,7 @@
 #define DROP_RETRY_MS 1000    /* after Redis refused */
 #define OFFSETS_MS 1000       /* between commits of offsets alone */
 #define CLOCKS_PART_MS 60000  /* the wall clock may be slewed, not set */
+#define BACKLOG 2000          /* records of one poll; where so many come, more come at once */
 #define BLOCKED_EXTRA 1000    /* records let in past the limit while all wait for one topic */
 #define AUDIT_MS 5000         /* between audits; without an idle moment twice that */
 
@@ -53,7 +54,9 @@ struct tagd_worker {
     struct tagd_lane **lanes;     /* those that are ours */
     size_t n_lanes, turn;
     size_t queued, queued_bytes;
-    bool *held; /* by partition number: this process has owned it; named as owner, it is no stranger */
+    int64_t polled_ms; /* the wall clock as the present poll's first record came */
+    size_t n_polled;   /* records of the last poll */
+    bool *held;        /* by partition number: this process has owned it; named as owner, it is no stranger */
     struct tagd_suspects suspects;
 
     /* records: two generations, the batch's and the intake's */
@@ -304,7 +307,9 @@ static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
         worker->port->release(worker->port->self, in->token);
         return;
     }
-    int64_t wall_ms = worker->port->wall_ms(worker->port->self);
+    if (worker->n_polled++ == 0)
+        worker->polled_ms = worker->port->wall_ms(worker->port->self);
+    int64_t wall_ms = worker->polled_ms;
     if (must_be_tried(worker, lane, in))
         tagd_suspects_add(&worker->suspects, in, wall_ms);
     else if (tagd_lane_wants(lane, &in->record))
@@ -1249,6 +1254,13 @@ static void resubmit(struct tagd_worker *worker)
         submit(worker, &worker->op);
 }
 
+/* There is a backlog, and room for more of it: a larger batch has fewer customers an event. */
+static bool more_at_once(const struct tagd_worker *worker)
+{
+    return worker->n_polled >= BACKLOG && worker->queued < worker->config.batch_events_max &&
+           worker->queued_bytes < worker->config.batch_bytes_max;
+}
+
 static void begin_something(struct tagd_worker *worker)
 {
     retake_failed(worker);
@@ -1260,7 +1272,7 @@ static void begin_something(struct tagd_worker *worker)
         return;
     if (worker->suspects.n > 0) /* what else there is may be behind them */
         return;
-    if (!begin_audit(worker, AUDIT_MS) && !begin_batch(worker))
+    if (!begin_audit(worker, AUDIT_MS) && !more_at_once(worker) && !begin_batch(worker))
         begin_audit(worker, 0);
 }
 
@@ -1349,6 +1361,7 @@ bool tagd_worker_step(struct tagd_worker *worker, int timeout_ms, struct tagd_er
         *error = worker->failure;
         return false;
     }
+    worker->n_polled = 0;
     worker->port->poll(worker->port->self, wait_ms(worker, timeout_ms), room(worker), on_input, worker);
     take_suspects(worker);
     advance(worker);

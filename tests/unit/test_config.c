@@ -65,7 +65,7 @@ static void the_least_configuration_has_all_defaults(void)
     CHECK(config->carry_all && !config->continue_on_data_gap);
     CHECK(strcmp(config->http_host, "127.0.0.1") == 0 && config->http_port == 9464);
     CHECK(config->past_ms == INT64_C(631152000000) && config->future_ms == 300000);
-    CHECK(config->max_event_bytes == 1048576 && config->batch_events == 10000);
+    CHECK(config->max_event_bytes == 1048576 && config->batch_events == 20000);
     CHECK(config->cache_bytes == 64 * 1024 * 1024);
     CHECK(config->n_junk_subjects == tagd_n_junk_subjects);
     tagd_config_free(config);
