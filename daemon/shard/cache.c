@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define SLOTS_LEAST 1024
-#define ROUND 16 /* blocks are multiples of it: a profile that grows a little stays where it is */
+#define ROUND                                                                                                          \
+    16 /* blocks are multiples of it and have an eighth more: a profile that grows a little stays where it is */
 #define CACHE_LINE 64
 #define BLOCK_OVERHEAD 16 /* of the allocator, about */
 
@@ -90,10 +91,16 @@ static void take_out(struct tagd_cache *cache, size_t at)
     cache->slots[at] = (struct slot){0};
 }
 
+/* The table has as many as it may with one more. */
+static bool crowded(const struct tagd_cache *cache)
+{
+    return (cache->n + 1) * 4 > cache->n_slots * 3;
+}
+
 /* The hand goes round until there is room: who was seen since it passed last is left this time. */
 static void make_room(struct tagd_cache *cache, size_t more)
 {
-    while (cache->n > 0 && cache->bytes + more > cache->bytes_max) {
+    while (cache->n > 0 && (cache->bytes + more > cache->bytes_max || crowded(cache))) {
         struct slot *slot = &cache->slots[cache->hand & (cache->n_slots - 1)];
         if (slot->block != NULL && !slot->seen) {
             take_out(cache, cache->hand & (cache->n_slots - 1));
@@ -146,7 +153,7 @@ struct tagd_str tagd_cache_get(struct tagd_cache *cache, uint32_t shard, uint64_
 
 static struct block *new_block(uint32_t shard, struct tagd_str customer, size_t n)
 {
-    size_t room = (customer.n + n + ROUND - 1) / ROUND * ROUND;
+    size_t room = (customer.n + n + n / 8 + ROUND - 1) / ROUND * ROUND;
     struct block *block = tagd_xmalloc(sizeof(*block) + room);
     block->shard = shard;
     block->room = (uint32_t)room;
@@ -168,13 +175,13 @@ void tagd_cache_put(struct tagd_cache *cache, uint32_t shard, uint64_t fence, st
         if (bytes.n == 0)
             return;
         block = new_block(shard, customer, bytes.n);
+        if (crowded(cache) && cache->bytes + cost_of(block) + cache->n_slots * sizeof(*slot) <= cache->bytes_max)
+            grow(cache);
         make_room(cache, cost_of(block));
         if (cache->bytes + cost_of(block) > cache->bytes_max) {
             free(block);
             return;
         }
-        if ((cache->n + 1) * 4 > cache->n_slots * 3)
-            grow(cache);
         slot = find(cache, place, shard, customer);
         *slot = (struct slot){block, place, false};
         cache->bytes += cost_of(block);
