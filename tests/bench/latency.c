@@ -5,7 +5,7 @@
  *   timers       arrival of changes by time less their instant and GRACE_MS, ms
  *   busy         as events: those sent between the first arrival of a change by time and the last
  *   first_ms, last_ms   when these two were, since 1970
- *   behind       events sent more than 10 ms after they were to be; lost: without a change 10 s after the last was sent
+ *   behind       events sent more than 10 ms after they were to be; lost: without a change 30 s after the last was sent
  *   cpu_us       this program's own, all of it
  * Without RATE it sends nothing and reads for so many seconds, or until TIMERS changes by time are there.
  *   latency BOOTSTRAP IN OUT PARTITIONS FIRST RATE SECONDS GRACE_MS [TIMERS] */
@@ -20,7 +20,7 @@
 #include <time.h>
 
 #define LATE_US 10000
-#define REST_US 10000000
+#define REST_US 30000000
 #define WARM_S 3
 
 struct timer {

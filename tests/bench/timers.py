@@ -79,11 +79,11 @@ def live(stack, options):
 
 
 def quiet(stack, options):
-    """Single timers: 50 customers a second log in, and 2 seconds later each is gone."""
+    """Single timers, 50 a second, while nothing else comes: all have logged in, and time stands on the clock again, before the first is gone."""
     stack.flush_redis()
-    name, rate, seconds = "quiet", 50, 5 if options.quick else 30
+    name, rate, seconds = "quiet", 50, 5 if options.quick else 15
     create(stack, name + ".in")
-    d = daemon(stack, name, catalog("2s"), name + ".in")
+    d = daemon(stack, name, catalog(f"{WARM_S + seconds + 3}s"), name + ".in")
     try:
         d.start()
         return finish(reader(stack, name + ".in", d.config["outputs"]["tag_changes"], 0, rate, seconds, rate * seconds))
