@@ -852,7 +852,9 @@ static bool load_due(struct tagd_redis *redis, struct tagd_op *op, redisReply *d
         const struct tagd_load_item *known = *table_slot(&asked, customer);
         if (known != NULL)
             op->u.load.due[i].bytes = known->bytes;
-        else
+        else if (op->u.load.known != NULL)
+            op->u.load.due[i].bytes = op->u.load.known(op->u.load.known_to, customer);
+        if (known == NULL && op->u.load.due[i].bytes.p == NULL)
             wanted[n_wanted++] = &op->u.load.due[i];
     }
     if (n_wanted == 0)

@@ -243,6 +243,16 @@ static void ask_for_profiles(struct tagd_batch *batch, const struct tagd_shard_c
     TAGD_COUNT(context->stats, cache_misses, n - n_known);
 }
 
+static struct tagd_str known_profile(void *to, struct tagd_str customer)
+{
+    const struct tagd_batch *batch = to;
+    struct tagd_str bytes =
+        tagd_cache_get(batch->cache, batch->shard->number, batch->shard->fence, customer, tagd_hash64(customer));
+    TAGD_COUNT(batch->stats, cache_hits, bytes.p != NULL);
+    TAGD_COUNT(batch->stats, cache_misses, bytes.p == NULL);
+    return bytes;
+}
+
 void tagd_batch_load(struct tagd_batch *batch, const struct tagd_shard_context *context, struct tagd_op *op)
 {
     clear_slots(batch, batch->n_items + TAGD_DUE_MAX);
@@ -269,6 +279,10 @@ void tagd_batch_load(struct tagd_batch *batch, const struct tagd_shard_context *
     op->u.load.n_items = batch->n_customers;
     op->u.load.due_to_ms = due ? batch->watermark_ms : INT64_MIN;
     op->u.load.due_max = TAGD_DUE_MAX;
+    batch->cache = context->cache;
+    batch->stats = context->stats;
+    op->u.load.known = context->cache == NULL ? NULL : known_profile;
+    op->u.load.known_to = batch;
     op->u.load.due = NULL;
     op->u.load.n_due = 0;
     op->u.load.with_told = batch->muted;

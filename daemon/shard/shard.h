@@ -126,6 +126,8 @@ struct tagd_batch {
     size_t n_slots;
     struct tagd_load_item *loads;
     size_t cap_loads;
+    struct tagd_cache *cache; /* for customers that are due; NULL: none */
+    struct tagd_worker_stats *stats;
     /* out */
     struct tagd_buf profile_bytes, text, outbox, told_bytes;
     struct tagd_told_write *told;

@@ -241,6 +241,10 @@ struct tagd_op {
             size_t n_items;
             int64_t due_to_ms; /* INT64_MIN: don't ask */
             size_t due_max;
+            /* If due ones are asked for: the bytes of one of them that isn't among items, if they are known (p NULL: they
+             * aren't). May be NULL. */
+            struct tagd_str (*known)(void *to, struct tagd_str customer);
+            void *known_to;
             struct tagd_load_item *due; /* results: customers due, their profiles, ascending by instant */
             size_t n_due;
             int64_t next_due_ms;           /* first instant after those returned; nothing if due_to_ms doesn't ask */

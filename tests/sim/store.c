@@ -92,7 +92,13 @@ static void load_due(struct sim *sim, const struct sim_store_shard *shard, struc
             op->u.load.n_due == op->u.load.due_max)
             return;
         taken[first] = true;
-        op->u.load.due[op->u.load.n_due++] = item_of(sim, shard, first, op->u.load.with_told);
+        struct tagd_load_item *item = &op->u.load.due[op->u.load.n_due++];
+        *item = item_of(sim, shard, first, op->u.load.with_told);
+        struct tagd_str known = {NULL, 0};
+        if (op->u.load.known != NULL)
+            known = op->u.load.known(op->u.load.known_to, item->customer);
+        if (known.p != NULL)
+            item->bytes = known;
     }
 }
 

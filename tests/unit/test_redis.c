@@ -574,6 +574,42 @@ static int64_t number_of(redisContext *other, const char *command)
     return n;
 }
 
+static struct tagd_str known_of_c2(void *to, struct tagd_str customer)
+{
+    ++*(int *)to;
+    return tagd_str_eq(customer, TAGD_STR("C2")) ? TAGD_STR("known") : (struct tagd_str){NULL, 0};
+}
+
+/* C1 is among the items: it isn't asked for once more. */
+static void of_customers_that_are_due_those_that_are_known_are_not_read(void)
+{
+    struct bench bench;
+    struct tagd_profile_write write[4];
+    struct tagd_load_item items[] = {{.customer = TAGD_STR("C1")}};
+    int asked = 0;
+    bench_open(&bench);
+    take(&bench);
+    for (int i = 0; i < 4; i++)
+        write[i] = (struct tagd_profile_write){.customer = customer_name(&bench, i),
+                                               .bytes = customer_name(&bench, i),
+                                               .due_changed = true,
+                                               .due_ms = 10 + i};
+    CHECK(commit(&bench, 1, (struct tagd_shard_writes){.profiles = write, .n_profiles = 4}) == TAGD_DONE);
+    struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = 1};
+    op.u.load.items = items;
+    op.u.load.n_items = 1;
+    op.u.load.due_to_ms = 100;
+    op.u.load.due_max = 10;
+    op.u.load.known = known_of_c2;
+    op.u.load.known_to = &asked;
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_DONE && op.u.load.n_due == 4 && asked == 3);
+    CHECK(tagd_str_eq(op.u.load.due[0].bytes, TAGD_STR("C0")) && tagd_str_eq(op.u.load.due[1].bytes, TAGD_STR("C1")));
+    CHECK(tagd_str_eq(op.u.load.due[2].bytes, TAGD_STR("known")));
+    CHECK(tagd_str_eq(op.u.load.due[3].bytes, TAGD_STR("C3")));
+    bench_close(&bench);
+}
+
 /* More than one command's keys; of each third one there is no profile, each fourth has no new timer. */
 static void many_profiles_and_timers_are_written_and_go(void)
 {
@@ -619,6 +655,7 @@ int main(void)
 {
     RUN(of_a_view_that_is_known_only_what_differs_is_written);
     RUN(many_profiles_and_timers_are_written_and_go);
+    RUN(of_customers_that_are_due_those_that_are_known_are_not_read);
     RUN(counts_add_up_and_those_that_come_to_nothing_are_gone);
     RUN(sets_that_are_dropped_go_before_anything_is_counted);
     RUN(a_fenced_commit_counts_nothing);
