@@ -886,7 +886,7 @@ static void add_dimension(struct tagd_buf *out, unsigned d)
 
 static void random_event(struct shop *shop, int64_t *now)
 {
-    char data[128];
+    char data[160], until[TAGD_TIME_TEXT];
     *now += pick(4) ? pick(1500) : pick(8000);
     int64_t at = pick(4) ? *now : *now - pick(5000);
     switch (pick(9)) {
@@ -895,14 +895,16 @@ static void random_event(struct shop *shop, int64_t *now)
                    pick(2) ? "{\"attributes\":{\"vip\":true}}" : "{\"attributes\":{\"vip\":null}}");
         return;
     case 1:
-        snprintf(data, sizeof data, "{\"dimension\":\"d.d0\",\"tag\":\"a\",\"by\":\"li\",\"reason\":\"r\"}");
-        shop_event(shop, pick(8) ? "login" : "tag.assigned", at, data);
+        tagd_time_format(at + 1 + pick(9000), until);
+        snprintf(data, sizeof data,
+                 "{\"dimension\":\"d.d0\",\"tag\":\"a\",\"by\":\"li\",\"reason\":\"r\",\"until\":\"%s\"}", until);
+        shop_event(shop, pick(3) ? "login" : "tag.assigned", at, data);
         return;
     case 2:
     case 3:
     case 4: shop_event(shop, "login", at, "{}"); return;
     default:
-        snprintf(data, sizeof data, "{\"amount\":%d,\"category\":\"c%u\"}", pick(12) ? (int)pick(3) : -1, pick(3));
+        snprintf(data, sizeof data, "{\"amount\":%d,\"category\":\"c%u\"}", (int)pick(4) - (pick(5) ? 0 : 4), pick(3));
         shop_event(shop, "order.paid", at, data);
     }
 }
@@ -923,6 +925,36 @@ static int64_t change_by_time(struct shop *shop, struct shop *anew)
     shop_forget(anew);
     tagd_buf_free(&bytes);
     return at;
+}
+
+/* Though what its pane comes to stays above 0. */
+static void an_amount_below_zero_brings_the_end_forward(void)
+{
+    struct shop shop =
+        shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"a\",\"when\":\"sum(amount, order.paid[10s:1s]) >= 3\"}]}");
+    shop_event(&shop, "order.paid", T0, "{\"amount\":3}");
+    shop_event(&shop, "order.paid", T0 + 2000, "{\"amount\":3}");
+    tagd_engine_repair(shop.engine, shop.profile, (struct tagd_sink){&shop, shop_change});
+    CHECK(tagd_profile_due(shop.profile) == T0 + 12000);
+    shop_event(&shop, "order.paid", T0 + 2500, "{\"amount\":-1}");
+    CHECK(tagd_profile_due(shop.profile) == T0 + 10000);
+    shop_time(&shop, T0 + 40000);
+    CHECK(shop_saw(&shop, "b.n ->a@1700000000000;b.n a>-@1700000010000;"));
+    shop_close(&shop);
+}
+
+/* A pane below 0 leaves, and what came since is enough. */
+static void an_amount_that_waits_for_one_below_zero_to_leave_counts(void)
+{
+    struct shop shop =
+        shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"a\",\"when\":\"sum(amount, order.paid[10s:1s]) >= 3\"}]}");
+    shop_event(&shop, "order.paid", T0, "{\"amount\":-5}");
+    shop_event(&shop, "order.paid", T0 + 1000, "{\"amount\":2}");
+    CHECK(tagd_profile_due(shop.profile) == TAGD_NEVER);
+    shop_event(&shop, "order.paid", T0 + 2000, "{\"amount\":1}");
+    shop_time(&shop, T0 + 40000);
+    CHECK(shop_saw(&shop, "b.n ->a@1700000010000;b.n a>-@1700000011000;"));
+    shop_close(&shop);
 }
 
 /* Of random dimensions, steady ones and others, after every one of random events. */
@@ -1002,6 +1034,8 @@ int main(void)
     RUN(an_ignored_event_begins_no_customer);
     RUN(two_silences_are_compared_once_not_at_every_instant);
     RUN(halves_of_two_silences_a_millisecond_apart_agree_at_every_other_one);
+    RUN(an_amount_below_zero_brings_the_end_forward);
+    RUN(an_amount_that_waits_for_one_below_zero_to_leave_counts);
     RUN(what_is_due_is_never_later_than_what_time_changes);
     return DONE();
 }
