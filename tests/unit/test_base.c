@@ -251,6 +251,8 @@ static void varints_come_back_and_bad_ones_are_refused(void)
         CHECK(tagd_read_varint(&reader) == 0 && reader.bad);
         CHECK(tagd_read_bytes(&reader, 0).n == 0 && reader.bad);
     }
+    reader = (struct tagd_reader){(const unsigned char *)"\x80\x01", (const unsigned char *)"\x80\x01" + 2, true};
+    CHECK(tagd_read_varint(&reader) == 0 && tagd_read_zigzag128(&reader) == 0 && reader.bad);
     reader = (struct tagd_reader){(const unsigned char *)"abc", (const unsigned char *)"abc" + 3, false};
     CHECK(tagd_str_eq(tagd_read_bytes(&reader, 2), TAGD_STR("ab")) && !reader.bad);
     CHECK(tagd_read_bytes(&reader, 2).n == 0 && reader.bad);

@@ -142,6 +142,20 @@ static void what_finds_the_profiles_counts_too(void)
     tagd_cache_free(cache);
 }
 
+static void customers_of_one_hash_are_told_apart(void)
+{
+    struct tagd_cache *cache = tagd_cache_new(1 << 20);
+    const uint64_t hash = UINT64_C(7) << 32, before = UINT64_C(6) << 32; /* of a shard one further the same place */
+    tagd_cache_put(cache, 2, 1, TAGD_STR("a"), hash, TAGD_STR("one"));
+    tagd_cache_put(cache, 2, 1, TAGD_STR("b"), hash, TAGD_STR("two"));
+    tagd_cache_put(cache, 3, 1, TAGD_STR("a"), before, TAGD_STR("three"));
+    CHECK(tagd_cache_customers(cache) == 3);
+    CHECK(tagd_str_eq(tagd_cache_get(cache, 2, 1, TAGD_STR("a"), hash), TAGD_STR("one")));
+    CHECK(tagd_str_eq(tagd_cache_get(cache, 2, 1, TAGD_STR("b"), hash), TAGD_STR("two")));
+    CHECK(tagd_str_eq(tagd_cache_get(cache, 3, 1, TAGD_STR("a"), before), TAGD_STR("three")));
+    tagd_cache_free(cache);
+}
+
 int main(void)
 {
     RUN(what_is_put_in_is_found_under_its_fence_alone);
@@ -151,5 +165,6 @@ int main(void)
     RUN(one_without_room_for_a_profile_holds_none);
     RUN(it_is_filled_to_the_last_byte_and_no_further);
     RUN(what_finds_the_profiles_counts_too);
+    RUN(customers_of_one_hash_are_told_apart);
     return DONE();
 }

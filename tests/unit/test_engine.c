@@ -985,6 +985,27 @@ static void what_is_due_is_never_later_than_what_time_changes(void)
     CHECK(n_changes > 1000);
 }
 
+static void a_silence_that_nothing_began_is_neither_long_nor_short(void)
+{
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"long\",\"when\":\"since(order.paid) > 1h\"},"
+                                     "{\"tag\":\"short\",\"when\":\"since(order.paid) <= 1h\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    shop_time(&shop, T0 + 2 * HOUR);
+    CHECK(shop_saw(&shop, ""));
+    shop_close(&shop);
+}
+
+static void an_event_at_the_very_end_of_a_silence_finds_it_as_long_as_its_limit(void)
+{
+    struct shop shop =
+        shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"a\",\"when\":\"since(login) <= 1h and count(order.paid) > 0\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    shop_event(&shop, "order.paid", T0 + HOUR, "{}");
+    shop_time(&shop, T0 + DAY);
+    CHECK(shop_saw(&shop, "b.n ->a@1700003600000;b.n a>-@1700003600001;"));
+    shop_close(&shop);
+}
+
 int main(void)
 {
     RUN(a_difference_of_two_silences_turns_when_the_faster_has_caught_up);
@@ -1037,5 +1058,7 @@ int main(void)
     RUN(an_amount_below_zero_brings_the_end_forward);
     RUN(an_amount_that_waits_for_one_below_zero_to_leave_counts);
     RUN(what_is_due_is_never_later_than_what_time_changes);
+    RUN(a_silence_that_nothing_began_is_neither_long_nor_short);
+    RUN(an_event_at_the_very_end_of_a_silence_finds_it_as_long_as_its_limit);
     return DONE();
 }

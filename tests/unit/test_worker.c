@@ -623,6 +623,28 @@ static void a_profile_that_was_written_is_not_read_again_if_there_is_room_for_it
     run_two_batches_of_a_customer(0, 0, 0);
 }
 
+static void a_profile_of_another_time_of_a_shard_is_read_again(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    struct tagd_worker *worker = start(&world, "a", true);
+    const struct tagd_worker_stats *stats = tagd_worker_stats(worker);
+    world_event(&world, 0, 0, "login", "c", T0);
+    world_run(&world, worker, 60);
+    world.revoke = true;
+    world_run(&world, worker, 20);
+    world.assign = true;
+    world_run(&world, worker, 60);
+    world_event(&world, 0, 0, "login", "c", T0 + 1000);
+    world_run(&world, worker, 20);
+    CHECK(stats->cache_hits == 0 && stats->cache_misses == 2);
+    world_event(&world, 0, 0, "login", "c", T0 + 2000);
+    world_run(&world, worker, 20);
+    CHECK(stats->cache_hits == 1 && stats->cache_misses == 2);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 /* As many as a poll gives at most, each time: all the first record again. */
 static void poll_a_backlog(void *self, int timeout_ms, size_t max_records,
                            void (*input)(void *to, const struct tagd_input *in), void *to)
@@ -696,5 +718,6 @@ int main(void)
     RUN(a_new_shard_taken_over_again_begins_where_it_began);
     RUN(a_batch_waits_for_a_backlog_until_it_is_full);
     RUN(a_profile_that_was_written_is_not_read_again_if_there_is_room_for_it);
+    RUN(a_profile_of_another_time_of_a_shard_is_read_again);
     return DONE();
 }
