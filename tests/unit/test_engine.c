@@ -1006,6 +1006,19 @@ static void an_event_at_the_very_end_of_a_silence_finds_it_as_long_as_its_limit(
     shop_close(&shop);
 }
 
+static void a_limit_may_stand_on_the_left(void)
+{
+    struct shop shop = shop_open("", "\"b.a\":{\"tags\":[{\"tag\":\"y\",\"when\":\"2 < count(login)\"}]},"
+                                     "\"b.b\":{\"tags\":[{\"tag\":\"y\",\"when\":\"2 <= count(login)\"}]},"
+                                     "\"b.c\":{\"tags\":[{\"tag\":\"y\",\"when\":\"2 > count(login)\"}]},"
+                                     "\"b.d\":{\"tags\":[{\"tag\":\"y\",\"when\":\"2 >= count(login)\"}]}");
+    for (int i = 0; i < 3; i++)
+        shop_event(&shop, "login", T0 + i, "{}");
+    CHECK(shop_saw(&shop, "b.c ->y@1700000000000;b.d ->y@1700000000000;b.b ->y@1700000000001;b.c y>-@1700000000001;"
+                          "b.a ->y@1700000000002;b.d y>-@1700000000002;"));
+    shop_close(&shop);
+}
+
 int main(void)
 {
     RUN(a_difference_of_two_silences_turns_when_the_faster_has_caught_up);
@@ -1060,5 +1073,6 @@ int main(void)
     RUN(what_is_due_is_never_later_than_what_time_changes);
     RUN(a_silence_that_nothing_began_is_neither_long_nor_short);
     RUN(an_event_at_the_very_end_of_a_silence_finds_it_as_long_as_its_limit);
+    RUN(a_limit_may_stand_on_the_left);
     return DONE();
 }

@@ -9,7 +9,7 @@
 int tagd_command_error(enum tagd_exit code, const char *fmt, ...)
 {
     CHECK(code == TAGD_EXIT_DATA && fmt);
-    return code;
+    return (int)code;
 }
 
 static struct tagd_lines lines_of(const char *text, size_t n)
