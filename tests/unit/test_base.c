@@ -1,5 +1,6 @@
 #include "base/jsonc.h"
 #include "base/pointer.h"
+#include "base/set.h"
 #include "check.h"
 #include "tagd/base.h"
 
@@ -250,6 +251,8 @@ static void varints_come_back_and_bad_ones_are_refused(void)
         CHECK(tagd_read_varint(&reader) == 0 && reader.bad);
         CHECK(tagd_read_bytes(&reader, 0).n == 0 && reader.bad);
     }
+    reader = (struct tagd_reader){(const unsigned char *)"\x80\x01", (const unsigned char *)"\x80\x01" + 2, true};
+    CHECK(tagd_read_varint(&reader) == 0 && tagd_read_zigzag128(&reader) == 0 && reader.bad);
     reader = (struct tagd_reader){(const unsigned char *)"abc", (const unsigned char *)"abc" + 3, false};
     CHECK(tagd_str_eq(tagd_read_bytes(&reader, 2), TAGD_STR("ab")) && !reader.bad);
     CHECK(tagd_read_bytes(&reader, 2).n == 0 && reader.bad);
@@ -1050,6 +1053,48 @@ static void a_wrong_pointer_is_refused_where_it_is_wrong(void)
     tagd_arena_free(&arena);
 }
 
+/* ---- sets ---- */
+
+static bool set_is(const uint64_t *set, uint32_t words, const char *members)
+{
+    struct tagd_buf text = {0};
+    TAGD_EACH (i, set, words)
+        tagd_buf_printf(&text, "%u ", i);
+    bool same = tagd_str_eq((struct tagd_str){text.p, text.n}, tagd_str_of(members));
+    tagd_buf_free(&text);
+    return same;
+}
+
+static void a_sets_members_come_in_order_and_once_each(void)
+{
+    uint64_t set[4] = {0}, more[4] = {0};
+    CHECK(set_is(set, 4, "") && set_is(set, 0, "") && tagd_set_empty(set, 4));
+    static const uint32_t members[] = {200, 0, 63, 64, 130, 255, 63};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        tagd_set_add(set, members[i]);
+    CHECK(set_is(set, 4, "0 63 64 130 200 255 ") && set_is(set, 2, "0 63 64 "));
+    CHECK(tagd_set_has(set, 63) && tagd_set_has(set, 200) && !tagd_set_has(set, 1) && !tagd_set_has(set, 62));
+    tagd_set_add(more, 70);
+    tagd_set_add(more, 64);
+    CHECK(!tagd_set_empty(more, 4) && tagd_set_empty(more, 1));
+    tagd_set_join(set, more, 4);
+    CHECK(set_is(set, 4, "0 63 64 70 130 200 255 ") && set_is(more, 4, "64 70 "));
+    tagd_set_clear(set, 4);
+    CHECK(set_is(set, 4, ""));
+}
+
+static void a_filled_set_has_all_numbers_below_its_end(void)
+{
+    for (uint32_t n = 0; n <= 192; n++) {
+        uint64_t set[4] = {0};
+        uint32_t members = 0;
+        tagd_set_fill(set, n);
+        TAGD_EACH (i, set, 4)
+            members += i < n;
+        CHECK(members == n && set[3] == 0 && (n == 192 || !tagd_set_has(set, n)));
+    }
+}
+
 int main(void)
 {
     RUN(a_pointer_leads_where_rfc_6901_says);
@@ -1091,5 +1136,7 @@ int main(void)
     RUN(an_error_is_cut_between_characters);
     RUN(a_date_returns_every_year_and_29_february_on_the_28th_where_there_is_none);
     RUN(years_are_full_on_the_day_and_not_before);
+    RUN(a_sets_members_come_in_order_and_once_each);
+    RUN(a_filled_set_has_all_numbers_below_its_end);
     return DONE();
 }

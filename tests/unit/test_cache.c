@@ -108,6 +108,54 @@ static void one_without_room_for_a_profile_holds_none(void)
     tagd_cache_free(cache);
 }
 
+static size_t customers_within(size_t bytes_max)
+{
+    struct tagd_cache *cache = tagd_cache_new(bytes_max);
+    for (uint32_t i = 1; i <= 9; i++)
+        put(cache, 2, 1, customer(i), TAGD_STR("bytes"));
+    size_t n = tagd_cache_customers(cache);
+    CHECK(n == 0 || holds(cache, 1, 9, "bytes")); /* the last one has the place of another */
+    tagd_cache_free(cache);
+    return n;
+}
+
+static void it_is_filled_to_the_last_byte_and_no_further(void)
+{
+    struct tagd_cache *cache = tagd_cache_new(1 << 20);
+    size_t empty = tagd_cache_bytes(cache);
+    put(cache, 2, 1, customer(1), TAGD_STR("bytes"));
+    size_t one = tagd_cache_bytes(cache) - empty;
+    tagd_cache_free(cache);
+    CHECK(customers_within(empty + one) == 1 && customers_within(empty + one - 1) == 0);
+    CHECK(customers_within(empty + 4 * one) == 4 && customers_within(empty + 4 * one - 1) == 3);
+}
+
+static void what_finds_the_profiles_counts_too(void)
+{
+    struct tagd_cache *cache = tagd_cache_new(64 << 20);
+    size_t empty = tagd_cache_bytes(cache), one = 0;
+    for (uint32_t i = 10000; i < 20000; i++) {
+        put(cache, 2, 1, customer(i), TAGD_STR("bytes"));
+        one = one == 0 ? tagd_cache_bytes(cache) - empty : one;
+    }
+    CHECK(tagd_cache_customers(cache) == 10000 && tagd_cache_bytes(cache) > empty + 10000 * (one + sizeof(void *)));
+    tagd_cache_free(cache);
+}
+
+static void customers_of_one_hash_are_told_apart(void)
+{
+    struct tagd_cache *cache = tagd_cache_new(1 << 20);
+    const uint64_t hash = UINT64_C(7) << 32, before = UINT64_C(6) << 32; /* of a shard one further the same place */
+    tagd_cache_put(cache, 2, 1, TAGD_STR("a"), hash, TAGD_STR("one"));
+    tagd_cache_put(cache, 2, 1, TAGD_STR("b"), hash, TAGD_STR("two"));
+    tagd_cache_put(cache, 3, 1, TAGD_STR("a"), before, TAGD_STR("three"));
+    CHECK(tagd_cache_customers(cache) == 3);
+    CHECK(tagd_str_eq(tagd_cache_get(cache, 2, 1, TAGD_STR("a"), hash), TAGD_STR("one")));
+    CHECK(tagd_str_eq(tagd_cache_get(cache, 2, 1, TAGD_STR("b"), hash), TAGD_STR("two")));
+    CHECK(tagd_str_eq(tagd_cache_get(cache, 3, 1, TAGD_STR("a"), before), TAGD_STR("three")));
+    tagd_cache_free(cache);
+}
+
 int main(void)
 {
     RUN(what_is_put_in_is_found_under_its_fence_alone);
@@ -115,5 +163,8 @@ int main(void)
     RUN(it_never_holds_more_bytes_than_it_may_nor_what_was_not_put_in);
     RUN(those_that_are_asked_for_stay);
     RUN(one_without_room_for_a_profile_holds_none);
+    RUN(it_is_filled_to_the_last_byte_and_no_further);
+    RUN(what_finds_the_profiles_counts_too);
+    RUN(customers_of_one_hash_are_told_apart);
     return DONE();
 }

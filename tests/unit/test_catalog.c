@@ -932,6 +932,75 @@ static void a_nesting_at_the_limit_is_read_and_one_past_it_is_not(void)
     }
 }
 
+/* What may be moved by time alone, of a dimension of one rule, and whether an event can only put that off. */
+static void a_dimension_that_events_and_time_move_opposite_ways_is_steady(void)
+{
+    static const struct {
+        const char *inside;
+        bool steady;
+    } cases[] = {
+#define RULE(when) "\"tags\":[{\"tag\":\"t\",\"when\":\"" when "\"}]"
+        {RULE("count(login[2h]) > 1"), true},
+        {RULE("count(login[2h]) >= 1"), true},
+        {RULE("count(login[2h]) < 1"), true},
+        {RULE("1 >= count(login[2h])"), true},
+        {RULE("count(login[2h]) == 1"), false},
+        {RULE("count(login[2h]) != 1"), false},
+        {RULE("n > 1"), true},
+        {RULE("many"), true},
+        {RULE("count(login[2h] offset 1h) > 1"), false},
+        {RULE("sum(amount, order.paid[2h]) < 9.5"), true},
+        {RULE("days(login[3d]) >= 2"), true},
+        {RULE("distinct(category, order.paid[3d]) >= 2"), true},
+        {RULE("max(amount, order.paid[2h]) > 5"), false},
+        {RULE("since(login) > 1h"), true},
+        {RULE("since(login) <= 1h"), true},
+        {RULE("since(login) == 1h"), false},
+        {RULE("since_first(login) >= 1h"), true},
+        {RULE("until(due, order.paid) < 1h"), false},
+        {RULE("since(login) > since(order.paid)"), false},
+        {RULE("since(login) < 1h and count(login[2h]) > 1"), true},
+        {RULE("since(login) < 1h or count(login[2h]) > 1"), true},
+        {RULE("since(login) > 1h and count(login[2h]) > 1"), false},
+        {RULE("since(login) > 1h or count(login[2h]) > 1"), false},
+        {RULE("not (since(login) > 1h)"), false},
+        {RULE("count(login[2h]) > 1 and b.w == 't'"), true},
+        {RULE("count(login[2h]) > 1 and true"), true},
+        {RULE("count(login[2h]) > 1 and was(b.w) == 't'"), false},
+        {RULE("count(login[2h]) > 1 and was(b.y) == 't'"), false},
+        {RULE("was(b.w) == 't'"), false},
+        {RULE("was(b.y) == 't'"), false},
+        {RULE("count(login) == 1 and not attr.vip"), true},
+        {"\"tags\":[{\"tag\":\"t\",\"when\":\"since(login) == 1h\"},{\"tag\":\"u\",\"when\":\"true\"}]", false},
+        {"\"tags\":[{\"tag\":\"t\",\"when\":\"since(login) > 1h\"},"
+         "{\"tag\":\"u\",\"when\":\"count(login[2h]) > 1\"}]",
+         true},
+        {"\"for\":\"1h\"," RULE("since(login) > 1h"), false},
+        {"\"min_dwell\":\"1h\"," RULE("since(login) > 1h"), false},
+        {"\"assign\":\"review\"," RULE("since(login) > 1h"), false},
+        {"\"assign\":\"manual\",\"tags\":[{\"tag\":\"t\"}]", false},
+        {"\"value\":\"count(login[2h]) > 1\"", false},
+        {"\"value\":\"count(login)\"", true},
+#undef RULE
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tagd_error error = {0};
+        struct tagd_buf text = {0};
+        tagd_buf_printf(&text,
+                        "\"b.w\":{\"tags\":[{\"tag\":\"t\",\"when\":\"count(login) > 1\"}]},\"b.x\":{%s},"
+                        "\"b.y\":{\"tags\":[{\"tag\":\"t\",\"when\":\"count(login) > 1\"}]}",
+                        cases[i].inside);
+        tagd_buf_add_byte(&text, '\0');
+        struct tagd_catalog *catalog =
+            shop_catalog("\"metrics\":{\"n\":\"count(login[2h])\",\"many\":\"count(login[2h]) > 1\"},", text.p, &error);
+        if (!catalog || catalog->dimensions[1].steady != cases[i].steady)
+            fprintf(stderr, "%s %s\n", cases[i].inside, error.text);
+        CHECK(catalog && catalog->dimensions[1].steady == cases[i].steady);
+        tagd_catalog_free(catalog);
+        tagd_buf_free(&text);
+    }
+}
+
 int main(void)
 {
     RUN(an_error_names_the_place_and_shows_a_caret);
@@ -964,5 +1033,6 @@ int main(void)
     RUN(a_summary_tells_of_alerts_aliases_and_who_assigns);
     RUN(unknown_keys_and_cycles_are_errors);
     RUN(a_nesting_at_the_limit_is_read_and_one_past_it_is_not);
+    RUN(a_dimension_that_events_and_time_move_opposite_ways_is_steady);
     return DONE();
 }

@@ -191,6 +191,7 @@ static void values_out_of_range_are_refused(void)
     CHECK(refused("{\"workers\": \"2x\", " LEAST "}", "/workers", "whole number"));
     CHECK(refused("{\"grace\": \"2\", " LEAST "}", "/grace", "no duration"));
     CHECK(refused("{\"grace\": \"2d\", " LEAST "}", "/grace", "too long"));
+    CHECK(refused("{\"cache_bytes\": 68719476737, " LEAST "}", "/cache_bytes", "from 0 to 68719476736"));
     CHECK(refused("{\"group\": \"a{b}\", " LEAST "}", "/group", "can't name"));
     CHECK(refused("{\"time\": \"dead\", " LEAST "}", "/time", "\"live\", \"events\""));
     CHECK(refused("{\"http\": {\"listen\": \"9464\"}, " LEAST "}", "/http/listen", "address:port"));

@@ -1,3 +1,4 @@
+#include "profile/state.h"
 #include "shop.h"
 
 #define T0 INT64_C(1700000000000) /* 2023-11-14T22:13:20Z */
@@ -821,6 +822,203 @@ static void halves_of_two_silences_a_millisecond_apart_agree_at_every_other_one(
     shop_close(&shop);
 }
 
+/* ---- the next instant at which time changes a tag ---- */
+
+static uint64_t random_state = 1;
+
+static unsigned pick(unsigned n)
+{
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (unsigned)(random_state >> 33) % n;
+}
+
+static void add_comparison(struct tagd_buf *out, bool may_read)
+{
+    static const char *const operators[] = {">", ">=", "<", "<=", "=="};
+    static const char *const windows[] = {"2s:500ms", "3s:1s", "4s:500ms", "1m:1s", "2d:1d"};
+    static const char *const values[] = {"count(login[%s])",
+                                         "count(interaction[%s])",
+                                         "sum(amount, order.paid[%s])",
+                                         "days(login[%s])",
+                                         "distinct(category, order.paid[%s])",
+                                         "sum(amount, buys[%s])"};
+    unsigned kind = pick(may_read ? 10 : 9);
+    if (kind < 6) {
+        tagd_buf_printf(out, values[kind], windows[pick(5)]);
+        tagd_buf_printf(out, " %s %u", operators[pick(5)], pick(4));
+    } else if (kind == 6) {
+        tagd_buf_printf(out, "since(interaction) %s %u00ms", operators[pick(4)], 1 + pick(50));
+    } else if (kind == 7) {
+        tagd_buf_printf(out, "since_first(order.paid) %s %us", operators[pick(4)], 1 + pick(20));
+    } else if (kind == 8) {
+        tagd_buf_add_z(out, pick(2) ? "attr.vip" : "count(login[2s:500ms] offset 1s) > 0");
+    } else {
+        tagd_buf_add_z(out, pick(3) ? "d.d0 == 'a'" : "was(d.d0) == 'a'");
+    }
+}
+
+static void add_condition(struct tagd_buf *out, bool may_read)
+{
+    static const char *const between[] = {" and ", " or "};
+    bool negated = pick(12) == 0;
+    tagd_buf_add_z(out, negated ? "not (" : "(");
+    add_comparison(out, may_read);
+    for (unsigned n = pick(3); n > 0; n--) {
+        tagd_buf_add_z(out, between[pick(2)]);
+        add_comparison(out, may_read);
+    }
+    tagd_buf_add_byte(out, ')');
+}
+
+static void add_dimension(struct tagd_buf *out, unsigned d)
+{
+    tagd_buf_printf(out, "%s\"d.d%u\":{", d ? "," : "", d);
+    if (pick(10) == 0)
+        tagd_buf_printf(out, "\"%s\":\"%us\",", pick(2) ? "for" : "min_dwell", 1 + pick(3));
+    tagd_buf_add_z(out, "\"tags\":[{\"tag\":\"a\",\"when\":\"");
+    add_condition(out, d > 0);
+    if (pick(2)) {
+        tagd_buf_add_z(out, "\"},{\"tag\":\"b\",\"when\":\"");
+        add_condition(out, d > 0);
+    }
+    tagd_buf_add_z(out, "\"}]}");
+}
+
+static void random_event(struct shop *shop, int64_t *now)
+{
+    char data[160], until[TAGD_TIME_TEXT];
+    *now += pick(4) ? pick(1500) : pick(8000);
+    int64_t at = pick(4) ? *now : *now - pick(5000);
+    switch (pick(9)) {
+    case 0:
+        shop_event(shop, "profile.updated", at,
+                   pick(2) ? "{\"attributes\":{\"vip\":true}}" : "{\"attributes\":{\"vip\":null}}");
+        return;
+    case 1:
+        tagd_time_format(at + 1 + pick(9000), until);
+        snprintf(data, sizeof data,
+                 "{\"dimension\":\"d.d0\",\"tag\":\"a\",\"by\":\"li\",\"reason\":\"r\",\"until\":\"%s\"}", until);
+        shop_event(shop, pick(3) ? "login" : "tag.assigned", at, data);
+        return;
+    case 2:
+    case 3:
+    case 4: shop_event(shop, "login", at, "{}"); return;
+    default:
+        snprintf(data, sizeof data, "{\"amount\":%d,\"category\":\"c%u\"}", (int)pick(4) - (pick(5) ? 0 : 4), pick(3));
+        shop_event(shop, "order.paid", at, data);
+    }
+}
+
+/* When time next changes a tag of the profile: another engine looks for it, from the next millisecond on, at all. */
+static int64_t change_by_time(struct shop *shop, struct shop *anew)
+{
+    struct tagd_buf bytes = {0};
+    int64_t at = TAGD_NEVER;
+    tagd_profile_encode(shop->profile, &bytes);
+    CHECK(tagd_profile_decode(anew->profile, (struct tagd_str){bytes.p, bytes.n}, NULL));
+    anew->profile->due = anew->profile->clock + 1;
+    for (int i = 0; i < 500 && anew->seen.n == 0 && anew->profile->due != TAGD_NEVER; i++) {
+        at = anew->profile->due;
+        shop_time(anew, at);
+    }
+    at = anew->seen.n > 0 ? at : TAGD_NEVER;
+    shop_forget(anew);
+    tagd_buf_free(&bytes);
+    return at;
+}
+
+/* Though what its pane comes to stays above 0. */
+static void an_amount_below_zero_brings_the_end_forward(void)
+{
+    struct shop shop =
+        shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"a\",\"when\":\"sum(amount, order.paid[10s:1s]) >= 3\"}]}");
+    shop_event(&shop, "order.paid", T0, "{\"amount\":3}");
+    shop_event(&shop, "order.paid", T0 + 2000, "{\"amount\":3}");
+    tagd_engine_repair(shop.engine, shop.profile, (struct tagd_sink){&shop, shop_change});
+    CHECK(tagd_profile_due(shop.profile) == T0 + 12000);
+    shop_event(&shop, "order.paid", T0 + 2500, "{\"amount\":-1}");
+    CHECK(tagd_profile_due(shop.profile) == T0 + 10000);
+    shop_time(&shop, T0 + 40000);
+    CHECK(shop_saw(&shop, "b.n ->a@1700000000000;b.n a>-@1700000010000;"));
+    shop_close(&shop);
+}
+
+/* A pane below 0 leaves, and what came since is enough. */
+static void an_amount_that_waits_for_one_below_zero_to_leave_counts(void)
+{
+    struct shop shop =
+        shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"a\",\"when\":\"sum(amount, order.paid[10s:1s]) >= 3\"}]}");
+    shop_event(&shop, "order.paid", T0, "{\"amount\":-5}");
+    shop_event(&shop, "order.paid", T0 + 1000, "{\"amount\":2}");
+    CHECK(tagd_profile_due(shop.profile) == TAGD_NEVER);
+    shop_event(&shop, "order.paid", T0 + 2000, "{\"amount\":1}");
+    shop_time(&shop, T0 + 40000);
+    CHECK(shop_saw(&shop, "b.n ->a@1700000010000;b.n a>-@1700000011000;"));
+    shop_close(&shop);
+}
+
+/* Of random dimensions, steady ones and others, after every one of random events. */
+static void what_is_due_is_never_later_than_what_time_changes(void)
+{
+    int n_changes = 0;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        struct tagd_buf dimensions = {0};
+        random_state = seed;
+        for (unsigned d = 0, n = 1 + pick(4); d < n; d++)
+            add_dimension(&dimensions, d);
+        tagd_buf_add_byte(&dimensions, '\0');
+        struct shop shop = shop_open("", dimensions.p), anew = shop_open("", dimensions.p);
+        int64_t now = T0;
+        for (int i = 0; i < 40; i++) {
+            random_event(&shop, &now);
+            int64_t due = tagd_profile_due(shop.profile), at = change_by_time(&shop, &anew);
+            if (due > at)
+                fprintf(stderr, "seed %llu, event %d: due %lld, but it changes at %lld: %s\n", (unsigned long long)seed,
+                        i, (long long)due, (long long)at, dimensions.p);
+            CHECK(due <= at);
+            n_changes += at != TAGD_NEVER;
+        }
+        shop_close(&shop);
+        shop_close(&anew);
+        tagd_buf_free(&dimensions);
+    }
+    CHECK(n_changes > 1000);
+}
+
+static void a_silence_that_nothing_began_is_neither_long_nor_short(void)
+{
+    struct shop shop = shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"long\",\"when\":\"since(order.paid) > 1h\"},"
+                                     "{\"tag\":\"short\",\"when\":\"since(order.paid) <= 1h\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    shop_time(&shop, T0 + 2 * HOUR);
+    CHECK(shop_saw(&shop, ""));
+    shop_close(&shop);
+}
+
+static void an_event_at_the_very_end_of_a_silence_finds_it_as_long_as_its_limit(void)
+{
+    struct shop shop =
+        shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"a\",\"when\":\"since(login) <= 1h and count(order.paid) > 0\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    shop_event(&shop, "order.paid", T0 + HOUR, "{}");
+    shop_time(&shop, T0 + DAY);
+    CHECK(shop_saw(&shop, "b.n ->a@1700003600000;b.n a>-@1700003600001;"));
+    shop_close(&shop);
+}
+
+static void a_limit_may_stand_on_the_left(void)
+{
+    struct shop shop = shop_open("", "\"b.a\":{\"tags\":[{\"tag\":\"y\",\"when\":\"2 < count(login)\"}]},"
+                                     "\"b.b\":{\"tags\":[{\"tag\":\"y\",\"when\":\"2 <= count(login)\"}]},"
+                                     "\"b.c\":{\"tags\":[{\"tag\":\"y\",\"when\":\"2 > count(login)\"}]},"
+                                     "\"b.d\":{\"tags\":[{\"tag\":\"y\",\"when\":\"2 >= count(login)\"}]}");
+    for (int i = 0; i < 3; i++)
+        shop_event(&shop, "login", T0 + i, "{}");
+    CHECK(shop_saw(&shop, "b.c ->y@1700000000000;b.d ->y@1700000000000;b.b ->y@1700000000001;b.c y>-@1700000000001;"
+                          "b.a ->y@1700000000002;b.d y>-@1700000000002;"));
+    shop_close(&shop);
+}
+
 int main(void)
 {
     RUN(a_difference_of_two_silences_turns_when_the_faster_has_caught_up);
@@ -870,5 +1068,11 @@ int main(void)
     RUN(an_ignored_event_begins_no_customer);
     RUN(two_silences_are_compared_once_not_at_every_instant);
     RUN(halves_of_two_silences_a_millisecond_apart_agree_at_every_other_one);
+    RUN(an_amount_below_zero_brings_the_end_forward);
+    RUN(an_amount_that_waits_for_one_below_zero_to_leave_counts);
+    RUN(what_is_due_is_never_later_than_what_time_changes);
+    RUN(a_silence_that_nothing_began_is_neither_long_nor_short);
+    RUN(an_event_at_the_very_end_of_a_silence_finds_it_as_long_as_its_limit);
+    RUN(a_limit_may_stand_on_the_left);
     return DONE();
 }

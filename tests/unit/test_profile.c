@@ -431,6 +431,31 @@ static void a_profile_of_format_1_is_refused_by_its_number(void)
     shop_close(&shop);
 }
 
+static void sums_of_any_size_and_sign_come_back(void)
+{
+    struct shop shop =
+        shop_open("", "\"b.n\":{\"tags\":[{\"tag\":\"a\",\"when\":\"sum(amount, order.paid[1d]) >= 3\"}]}");
+    const tagd_i128 sums[] = {1,
+                              -1,
+                              63,
+                              64,
+                              -64,
+                              -65,
+                              INT64_MAX,
+                              INT64_MIN,
+                              (tagd_i128)INT64_MAX * 1000,
+                              (tagd_i128)INT64_MIN * 1000,
+                              (tagd_i128)1 << 63,
+                              (tagd_i128)1 << 64};
+    shop_event(&shop, "order.paid", INT64_C(1700000000000), "{\"amount\":1}");
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+        shop.profile->panes[0].cells[0] = sums[i];
+        shop_reload(&shop);
+        CHECK(shop.profile->panes[0].n == 1 && shop.profile->panes[0].cells[0] == sums[i]);
+    }
+    shop_close(&shop);
+}
+
 int main(void)
 {
     RUN(values_of_a_pane_stand_in_the_order_in_which_they_were_last_seen);
@@ -445,5 +470,6 @@ int main(void)
     RUN(damaged_standings_are_refused_or_lead_on);
     RUN(numbers_out_of_range_are_refused);
     RUN(a_profile_of_format_1_is_refused_by_its_number);
+    RUN(sums_of_any_size_and_sign_come_back);
     return DONE();
 }

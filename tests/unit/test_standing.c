@@ -980,6 +980,18 @@ static void an_alert_ends_at_once_whatever_its_for(void)
     shop_close(&shop);
 }
 
+static void what_waits_is_given_up_at_the_instant_at_which_its_rule_ends(void)
+{
+    struct shop shop = shop_open("", "\"b.x\":{\"for\":\"10s\",\"tags\":["
+                                     "{\"tag\":\"a\",\"when\":\"since(login) < 20s\"},"
+                                     "{\"tag\":\"b\",\"when\":\"since(login) < 25s\"},"
+                                     "{\"tag\":\"c\",\"when\":\"true\"}]}");
+    shop_event(&shop, "login", T0, "{}");
+    shop_time(&shop, T0 + 60000);
+    CHECK(shop_saw(&shop, "b.x ->a@1700000010000;b.x a>c@1700000035000;"));
+    shop_close(&shop);
+}
+
 int main(void)
 {
     RUN(a_tag_is_taken_at_the_instant_at_which_its_rule_has_held_for_its_time);
@@ -1033,5 +1045,6 @@ int main(void)
     RUN(an_alert_is_raised_and_cleared_and_counts_by_itself);
     RUN(an_alert_waits_for_its_for_and_stays_for_its_min_dwell);
     RUN(an_alert_ends_at_once_whatever_its_for);
+    RUN(what_waits_is_given_up_at_the_instant_at_which_its_rule_ends);
     return DONE();
 }

@@ -599,6 +599,95 @@ static void a_refusal_that_another_owner_brought_about_is_not_believed(void)
     world_close(&world);
 }
 
+static void run_two_batches_of_a_customer(size_t cache_bytes, uint64_t hits, uint64_t customers)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    config.cache_bytes_max = cache_bytes;
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_event(&world, 0, 0, "login", "c", T0);
+    world_run(&world, worker, 60);
+    world_event(&world, 0, 0, "login", "c", T0 + 5000);
+    world_event(&world, 0, 0, "login", "d", T0 + 5000);
+    world_run(&world, worker, 60);
+    const struct tagd_worker_stats *stats = tagd_worker_stats(worker);
+    CHECK(stats->cache_hits == hits && stats->cache_misses == 3 - hits && stats->cache_customers == customers);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+static void a_profile_that_was_written_is_not_read_again_if_there_is_room_for_it(void)
+{
+    run_two_batches_of_a_customer(1 << 20, 1, 2);
+    run_two_batches_of_a_customer(0, 0, 0);
+}
+
+static void a_profile_of_another_time_of_a_shard_is_read_again(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    struct tagd_worker *worker = start(&world, "a", true);
+    const struct tagd_worker_stats *stats = tagd_worker_stats(worker);
+    world_event(&world, 0, 0, "login", "c", T0);
+    world_run(&world, worker, 60);
+    world.revoke = true;
+    world_run(&world, worker, 20);
+    world.assign = true;
+    world_run(&world, worker, 60);
+    world_event(&world, 0, 0, "login", "c", T0 + 1000);
+    world_run(&world, worker, 20);
+    CHECK(stats->cache_hits == 0 && stats->cache_misses == 2);
+    world_event(&world, 0, 0, "login", "c", T0 + 2000);
+    world_run(&world, worker, 20);
+    CHECK(stats->cache_hits == 1 && stats->cache_misses == 2);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
+/* As many as a poll gives at most, each time: all the first record again. */
+static void poll_a_backlog(void *self, int timeout_ms, size_t max_records,
+                           void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    struct world *world = self;
+    struct world_partition *partition = &world->shards[0].topics[0];
+    world_poll(self, timeout_ms, max_records, input, to);
+    for (int i = 0; i < 2000 && world->shards[0].running; i++) {
+        struct tagd_input in = {TAGD_IN_RECORD, .record = partition->records[0], .token = world};
+        in.record.offset = partition->next++;
+        in.end_offset = partition->end = partition->next;
+        world->held++;
+        input(to, &in);
+    }
+}
+
+/* Whether anything is published while the backlog lasts; it is in the end. */
+static bool is_begun(size_t events_max, size_t bytes_max)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    config.batch_events_max = events_max;
+    config.batch_bytes_max = bytes_max;
+    world_event(&world, 0, 0, "login", "c", T0);
+    world.port.poll = poll_a_backlog;
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 20);
+    bool begun = world.published.n > 0;
+    world.port.poll = world_poll;
+    world_run(&world, worker, 20);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;"));
+    tagd_worker_free(worker);
+    world_close(&world);
+    return begun;
+}
+
+static void a_batch_waits_for_a_backlog_until_it_is_full(void)
+{
+    CHECK(!is_begun(1000000, 1 << 30));
+    CHECK(is_begun(5000, 1 << 30) && is_begun(1000000, 100000));
+}
+
 int main(void)
 {
     RUN(a_refusal_that_another_owner_brought_about_is_not_believed);
@@ -627,5 +716,8 @@ int main(void)
     RUN(after_a_stall_an_old_end_proves_nothing);
     RUN(a_wall_clock_that_was_set_makes_nobody_silent);
     RUN(a_new_shard_taken_over_again_begins_where_it_began);
+    RUN(a_batch_waits_for_a_backlog_until_it_is_full);
+    RUN(a_profile_that_was_written_is_not_read_again_if_there_is_room_for_it);
+    RUN(a_profile_of_another_time_of_a_shard_is_read_again);
     return DONE();
 }

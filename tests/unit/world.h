@@ -343,6 +343,28 @@ static inline void world_check_population(const struct world *world, struct worl
     tagd_counts_free(&counts);
 }
 
+/* What the store is not told of a view, since it is the same, is there already; and what isn't there any more goes. */
+static inline void world_check_view(const struct world_customer *customer, const struct tagd_profile_write *write)
+{
+    char old[sizeof customer->view + 1], field[sizeof old];
+    snprintf(old, sizeof old, " %s", customer->view);
+    for (size_t k = 0; write->view_same != NULL && k < write->n_view; k++) {
+        const struct tagd_str *pair = &write->view[2 * k];
+        snprintf(field, sizeof field, " %.*s=%.*s ", (int)pair[0].n, pair[0].p, (int)pair[1].n, pair[1].p);
+        CHECK(!write->view_same[k] || strstr(old, field) != NULL);
+    }
+    char *rest = old, *name;
+    while (write->view_same != NULL && (name = strtok_r(rest, " ", &rest)) != NULL) {
+        struct tagd_str is = {name, strcspn(name, "=")};
+        bool stays = false, goes = name[is.n] == '\0'; /* of a value with blanks */
+        for (size_t k = 0; k < write->n_view; k++)
+            stays |= tagd_str_eq(write->view[2 * k], is);
+        for (size_t k = 0; k < write->n_gone; k++)
+            goes |= tagd_str_eq(write->gone[k], is);
+        CHECK(stays || goes);
+    }
+}
+
 static inline void world_write(struct world *world, struct world_shard *shard, const struct tagd_shard_writes *writes)
 {
     size_t kept = 0, n_views = 0, n_untold = 0;
@@ -378,6 +400,8 @@ static inline void world_write(struct world *world, struct world_shard *shard, c
         if (write->due_changed)
             customer->due_ms = write->due_ms;
         size_t at = 0;
+        if (write->view_changed)
+            world_check_view(customer, write);
         for (size_t k = 0; write->view_changed && k < write->n_view; k++)
             at += (size_t)snprintf(customer->view + at, sizeof(customer->view) - at, "%.*s=%.*s ",
                                    (int)write->view[2 * k].n, write->view[2 * k].p, (int)write->view[2 * k + 1].n,
