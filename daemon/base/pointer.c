@@ -55,16 +55,6 @@ bool tagd_pointer_split(struct tagd_str text, struct tagd_arena *arena, struct t
     return true;
 }
 
-static const cJSON *member(const cJSON *object, struct tagd_str name)
-{
-    const cJSON *found = NULL;
-
-    for (const cJSON *node = object->child; node; node = node->next)
-        if (strncmp(node->string, name.p, name.n + 1) == 0)
-            found = node;
-    return found;
-}
-
 /* An array's index by the letter of RFC 6901. */
 static bool index_of(struct tagd_str name, size_t *index)
 {
@@ -77,29 +67,6 @@ static bool index_of(struct tagd_str name, size_t *index)
         *index = *index * 10 + (size_t)(name.p[i] - '0');
     }
     return true;
-}
-
-static const cJSON *element(const cJSON *array, struct tagd_str name)
-{
-    const cJSON *node = array->child;
-    size_t index;
-
-    if (!index_of(name, &index))
-        return NULL;
-    while (node && index-- > 0)
-        node = node->next;
-    return node;
-}
-
-const cJSON *tagd_pointer_follow(const struct tagd_pointer *pointer, const cJSON *root)
-{
-    const cJSON *node = root;
-
-    for (size_t i = 0; node && i < pointer->n; i++)
-        node = cJSON_IsObject(node)  ? member(node, pointer->tokens[i])
-               : cJSON_IsArray(node) ? element(node, pointer->tokens[i])
-                                     : NULL;
-    return node;
 }
 
 static const struct tagd_json *node_at(const struct tagd_json *array, struct tagd_str name)

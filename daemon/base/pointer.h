@@ -1,10 +1,9 @@
 /* pointer: JSON Pointers (RFC 6901), split into tokens once and followed through a tree as often as need be. Following
- * one allocates nothing. (Debian's libcjson comes without cJSON_Utils, which would read the pointer's text anew each
- * time and take the first of equal keys, where tagd takes the last.) */
+ * one allocates nothing. */
 #ifndef TAGD_BASE_POINTER_H
 #define TAGD_BASE_POINTER_H
 
-#include "base/cjson.h"
+#include "base/json.h"
 
 /* What is wrong with a pointer's text, and where. */
 struct tagd_pointer_fault {
@@ -17,8 +16,6 @@ bool tagd_pointer_split(struct tagd_str text, struct tagd_arena *arena, struct t
                         struct tagd_pointer_fault *fault);
 
 /* The value that the pointer leads to from root; of equal keys the last. NULL: there is none. */
-const cJSON *tagd_pointer_follow(const struct tagd_pointer *pointer, const cJSON *root);
-/* The same in a tree of base/json.h. */
 const struct tagd_json *tagd_pointer_find(const struct tagd_pointer *pointer, const struct tagd_json *root);
 
 #endif

@@ -2,7 +2,6 @@
 #include "check.h"
 #include "json_reference.h"
 
-#include "base/pointer.h"
 
 #define CASES 240000
 #define NUMBERS 200000
@@ -375,37 +374,6 @@ static void of_members_of_one_name_the_last_is_found(void)
     CHECK(!tagd_json_member(root, TAGD_STR("A")) && !tagd_json_member(root, TAGD_STR("")));
 }
 
-static void a_pointer_leads_to_the_same_in_both_trees(void)
-{
-    static const char *const pointers[] = {"",   "/",    "/a",   "/a/0",  "/a/1",   "/a/01", "/a/-",  "/a/9999999999",
-                                           "/b", "/b/c", "/b/d", "/b//x", "/a/2/c", "/n/0",  "/a~1b", "/m~0n",
-                                           "/c"};
-    static const char text[] =
-        "{\"a\":[1,\"x\",{\"c\":null}],\"b\":0,\"b\":{\"c\":true,\"\":{\"x\":2}},\"n\":1,\"a/b\":3,"
-        "\"m~n\":4,\"\":5}";
-    struct tagd_json_fault fault;
-    const struct tagd_json *root;
-    const cJSON *tree;
-    size_t found = 0;
-
-    tagd_arena_reset(&arena);
-    root = tagd_json_read((struct tagd_json_room){NULL, 0, &arena}, text, sizeof(text) - 1, &fault);
-    tree = tagd_json_parse(&arena, text, sizeof(text) - 1, &fault);
-    for (size_t i = 0; i < sizeof(pointers) / sizeof(*pointers); i++) {
-        struct tagd_pointer_fault wrong;
-        struct tagd_pointer pointer;
-        const struct tagd_json *node;
-        const cJSON *wanted;
-
-        CHECK(tagd_pointer_split(tagd_str_of(pointers[i]), &arena, &pointer, &wrong));
-        node = tagd_pointer_find(&pointer, root);
-        wanted = tagd_pointer_follow(&pointer, tree);
-        CHECK(node ? wanted && same_tree(node, wanted) : !wanted);
-        found += node != NULL;
-    }
-    CHECK(found == 11);
-}
-
 int main(void)
 {
     RUN(a_text_reads_as_the_reference_and_cjson_read_it);
@@ -415,7 +383,6 @@ int main(void)
     RUN(a_number_beyond_10_to_the_11_leaves_the_decimal_alone);
     RUN(what_has_no_escapes_is_a_view_of_the_text);
     RUN(of_members_of_one_name_the_last_is_found);
-    RUN(a_pointer_leads_to_the_same_in_both_trees);
     tagd_arena_free(&arena);
     return DONE();
 }
