@@ -2,7 +2,6 @@
 #include "check.h"
 #include "json_reference.h"
 
-
 #define CASES 240000
 #define NUMBERS 200000
 #define TEXT_MAX 4096
