@@ -196,9 +196,9 @@ static enum tagd_import_result advance(struct run *run, struct source *source, s
             return result;
         result = take(run, source, error);
     }
-    if (result == TAGD_IMPORT_OK && ferror(source->lines.file)) {
+    if (result == TAGD_IMPORT_OK && source->lines.error) {
         tagd_fail(error, "%s: reading stopped after line %" PRIu64 ": %s", source->lines.path, source->lines.number,
-                  strerror(errno));
+                  strerror(source->lines.error));
         return TAGD_IMPORT_REFUSED;
     }
     return result;
@@ -226,8 +226,7 @@ static enum tagd_import_result read_all(struct run *run, struct tagd_error *erro
 {
     enum tagd_import_result result = TAGD_IMPORT_OK;
     for (size_t i = 0; i < run->n_sources && result == TAGD_IMPORT_OK; i++) {
-        rewind(run->sources[i].lines.file);
-        run->sources[i].lines.number = 0;
+        tagd_lines_rewind(&run->sources[i].lines);
         run->sources[i].has_head = false;
     }
     for (size_t i = 0; i < run->n_sources && result == TAGD_IMPORT_OK; i++)

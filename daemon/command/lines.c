@@ -74,6 +74,15 @@ bool tagd_lines_next(struct tagd_lines *lines, struct tagd_str *line)
     return true;
 }
 
+void tagd_lines_rewind(struct tagd_lines *lines)
+{
+    rewind(lines->file);
+    lines->from = lines->seen = lines->to = 0;
+    lines->number = 0;
+    lines->error = 0;
+    lines->ended = false;
+}
+
 void tagd_lines_free(struct tagd_lines *lines)
 {
     free(lines->bytes);

@@ -25,7 +25,8 @@ struct tagd_line {
 size_t tagd_lines_some(struct tagd_lines *lines, struct tagd_line *out, size_t max);
 /* The next one. */
 bool tagd_lines_next(struct tagd_lines *lines, struct tagd_str *line);
-void tagd_lines_free(struct tagd_lines *lines); /* the file stays open */
+void tagd_lines_rewind(struct tagd_lines *lines); /* of a file that is no pipe: from the first line once more */
+void tagd_lines_free(struct tagd_lines *lines);   /* the file stays open */
 /* Opens the file, or standard input for "-". False: it is said why not. */
 bool tagd_lines_open(struct tagd_lines *lines, const char *path);
 /* Closes it and frees. False: reading had stopped before the end; it is said why. */

@@ -113,8 +113,29 @@ static void a_file_that_cannot_be_read_is_told_apart_from_one_that_ends(void)
     close(ends[1]);
 }
 
+/* In the middle of what was read, at the end, and where somebody else has read the file. */
+static void a_file_is_read_from_its_first_line_once_more(void)
+{
+    static const char text[] = "a\nbc\nd";
+    char byte;
+    struct tagd_str line;
+    struct tagd_lines lines = lines_of(text, sizeof(text) - 1);
+    CHECK(tagd_lines_next(&lines, &line) && tagd_lines_next(&lines, &line));
+    for (int round = 0; round < 3; round++) {
+        CHECK(round != 2 || fread(&byte, 1, 1, lines.file) <= 1);
+        tagd_lines_rewind(&lines);
+        CHECK(lines.number == 0);
+        CHECK(tagd_lines_next(&lines, &line) && tagd_str_eq(line, TAGD_STR("a")) && lines.number == 1);
+        CHECK(tagd_lines_next(&lines, &line) && tagd_str_eq(line, TAGD_STR("bc")));
+        CHECK(tagd_lines_next(&lines, &line) && tagd_str_eq(line, TAGD_STR("d")));
+        CHECK(!tagd_lines_next(&lines, &line) && lines.error == 0);
+    }
+    CHECK(tagd_lines_close(&lines));
+}
+
 int main(void)
 {
+    RUN(a_file_is_read_from_its_first_line_once_more);
     RUN(blank_lines_are_counted_and_left_out);
     RUN(the_last_line_may_lack_its_line_feed);
     RUN(an_empty_file_has_no_line);
