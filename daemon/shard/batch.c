@@ -129,7 +129,7 @@ static void on_change(void *self, const struct tagd_change *change)
     }
     output->at = start + output->headers;
     output->n = batch->text.n - output->at;
-    batch->moved[change->dimension / 64] |= UINT64_C(1) << change->dimension % 64;
+    tagd_set_add(batch->moved, (uint32_t)change->dimension);
     count_change(&batch->n, change);
 }
 
@@ -363,7 +363,7 @@ static uint64_t shown_revisions(const struct tagd_profile *profile)
 
 static bool has_moved(const struct tagd_batch *batch, size_t dimension)
 {
-    return batch->moved[dimension / 64] >> dimension % 64 & 1;
+    return tagd_set_has(batch->moved, (uint32_t)dimension);
 }
 
 /* All tags, _revision and _at. whole: what the store shows isn't known. */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #define SLOTS_LEAST 1024
-#define ROUND                                                                                                          \
-    16 /* blocks are multiples of it and have an eighth more: a profile that grows a little stays where it is */
+/* Blocks are multiples of it, and have an eighth more: a profile that grows a little stays where it is. */
+#define ROUND 16
 #define CACHE_LINE 64
 #define BLOCK_OVERHEAD 16 /* of the allocator, about */
 

@@ -3,6 +3,7 @@
 #ifndef TAGD_SHARD_SHARD_H
 #define TAGD_SHARD_SHARD_H
 
+#include "base/set.h"
 #include "population/population.h"
 #include "shard/cache.h"
 #include "tagd/emit.h"
@@ -142,7 +143,8 @@ struct tagd_batch {
     char metadata[96];
     /* while it is applied */
     struct tagd_str subject;
-    uint64_t moved[(TAGD_DIMENSIONS_MAX + TAGD_ALERTS_MAX + 64) / 64]; /* bits: dimensions of the subject told of */
+    uint64_t
+        moved[TAGD_SET_WORDS(TAGD_DIMENSIONS_MAX + TAGD_ALERTS_MAX + 1)]; /* set: dimensions of the subject told of */
     struct tagd_batch_told_of n;
     uint64_t n_begun;        /* customers that were not there before */
     struct tagd_tally tally; /* what all of it makes of the population */
