@@ -59,20 +59,29 @@ const struct tagd_str tagd_junk_subjects[] = {
 };
 const size_t tagd_n_junk_subjects = sizeof(tagd_junk_subjects) / sizeof(tagd_junk_subjects[0]);
 
+static void refuse(struct tagd_event *event, enum tagd_event_code code, char room[TAGD_EVENT_REASON_MAX],
+                   const char *fmt, va_list args) __attribute__((format(printf, 4, 0)));
+static void refuse(struct tagd_event *event, enum tagd_event_code code, char room[TAGD_EVENT_REASON_MAX],
+                   const char *fmt, va_list args)
+{
+    int n = vsnprintf(room, TAGD_EVENT_REASON_MAX, fmt, args);
+
+    if (n >= TAGD_EVENT_REASON_MAX)
+        room[tagd_utf8_cut(room, TAGD_EVENT_REASON_MAX - 1)] = '\0';
+    for (char *p = room; *p; p++) /* a header's value, and a line of a log */
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            *p = '?';
+    event->code = code;
+    event->reason = room;
+}
+
 bool tagd_event_refuse(struct tagd_event *event, enum tagd_event_code code, const char *fmt, ...)
 {
     va_list args;
-    int n;
 
-    event->code = code;
     va_start(args, fmt);
-    n = vsnprintf(event->reason, sizeof(event->reason), fmt, args);
+    refuse(event, code, tagd_arena_alloc(event->arena, TAGD_EVENT_REASON_MAX), fmt, args);
     va_end(args);
-    if (n >= (int)sizeof(event->reason))
-        event->reason[tagd_utf8_cut(event->reason, sizeof(event->reason) - 1)] = '\0';
-    for (char *p = event->reason; *p; p++) /* a header's value, and a line of a log */
-        if ((unsigned char)*p < 0x20 || *p == 0x7F)
-            *p = '?';
     return false;
 }
 
@@ -298,10 +307,10 @@ static void take_views(const struct tagd_event_rules *rules, const struct tagd_e
     }
 }
 
-static void clear(struct tagd_event *event)
+static void clear(struct tagd_event *event, struct tagd_arena *arena)
 {
     event->code = TAGD_EVENT_OK;
-    event->reason[0] = '\0';
+    event->reason = "";
     event->has_time = false;
     event->time_ms = 0;
     event->type = TAGD_TYPE_UNDECLARED;
@@ -311,12 +320,24 @@ static void clear(struct tagd_event *event)
     event->updates = NULL;
     event->n_undeclared = 0;
     event->verdict = (struct tagd_verdict){.dimension = -1, .tag = -1};
+    event->arena = arena;
 }
 
-void tagd_event_condemn(const char *reason, struct tagd_event *event)
+static void condemn(struct tagd_event *event, char room[TAGD_EVENT_REASON_MAX], const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void condemn(struct tagd_event *event, char room[TAGD_EVENT_REASON_MAX], const char *fmt, ...)
 {
-    clear(event);
-    tagd_event_refuse(event, TAGD_EVENT_POISON, "%s", reason);
+    va_list args;
+
+    va_start(args, fmt);
+    refuse(event, TAGD_EVENT_POISON, room, fmt, args);
+    va_end(args);
+}
+
+void tagd_event_condemn(const char *reason, char room[TAGD_EVENT_REASON_MAX], struct tagd_event *event)
+{
+    clear(event, NULL);
+    condemn(event, room, "%s", reason);
 }
 
 void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
@@ -325,7 +346,7 @@ void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_r
     struct tagd_envelope envelope;
     enum clock clock;
 
-    clear(event);
+    clear(event, arena);
     if (record->value.n > rules->max_bytes) {
         tagd_event_refuse(event, TAGD_EVENT_TOO_LARGE, "value: %zu bytes, over the limit of %zu", record->value.n,
                           rules->max_bytes);

@@ -12,6 +12,9 @@
 /* So many customers ahead the cache's memory is asked for: the slot, and then what it leads to. */
 #define PREFETCH_SLOT 8
 #define PREFETCH_BLOCK 4
+/* And so many ahead for an event, then for what it leads to, or for a stored profile. */
+#define PREFETCH_EVENT 4
+#define LINE 64 /* bytes that come into the processor's cache at once */
 
 /* ---- metadata ---- */
 
@@ -257,6 +260,10 @@ void tagd_batch_load(struct tagd_batch *batch, const struct tagd_shard_context *
 {
     clear_slots(batch, batch->n_items + TAGD_DUE_MAX);
     for (uint32_t i = 0; i < batch->n_items; i++) {
+        if (i + 2 * PREFETCH_EVENT < batch->n_items)
+            __builtin_prefetch(batch->items[i + 2 * PREFETCH_EVENT].event);
+        if (i + PREFETCH_EVENT < batch->n_items)
+            __builtin_prefetch(batch->items[i + PREFETCH_EVENT].event->subject.p);
         if (!is_applied(batch, &batch->items[i]))
             continue;
         struct tagd_batch_customer *customer = customer_of(batch, batch->items[i].event->subject);
@@ -611,6 +618,22 @@ static void settle_bytes(struct tagd_batch *batch, struct tagd_arena *arena)
     }
 }
 
+/* What will be needed for a customer's first event. */
+static inline void prefetch(const struct tagd_batch *batch, const struct tagd_op *op, size_t i, size_t n)
+{
+    if (i + 2 * PREFETCH_EVENT < n && batch->customers[i + 2 * PREFETCH_EVENT].first > 0) {
+        const char *event = (const char *)batch->items[batch->customers[i + 2 * PREFETCH_EVENT].first - 1].event;
+        __builtin_prefetch(event);
+        __builtin_prefetch(event + LINE);
+    }
+    if (i + PREFETCH_EVENT >= n || batch->customers[i + PREFETCH_EVENT].first == 0)
+        return;
+    __builtin_prefetch(batch->items[batch->customers[i + PREFETCH_EVENT].first - 1].event->fields);
+    struct tagd_str bytes = op->u.load.items[i + PREFETCH_EVENT].bytes;
+    for (size_t at = 0; at < bytes.n && at < 4 * LINE; at += LINE)
+        __builtin_prefetch(bytes.p + at);
+}
+
 /* Customers that are looked at for their events or for time. */
 static bool apply_customers(struct tagd_batch *batch, struct tagd_op *op, struct tagd_error *error)
 {
@@ -623,9 +646,11 @@ static bool apply_customers(struct tagd_batch *batch, struct tagd_op *op, struct
     /* Those due among the loaded ones first: customers may move as more are added. */
     for (size_t i = 0; i < op->u.load.n_due; i++)
         customer_of(batch, op->u.load.due[i].customer)->fired = true;
-    for (size_t i = 0; i < n_loaded; i++)
+    for (size_t i = 0; i < n_loaded; i++) {
+        prefetch(batch, op, i, n_loaded);
         if (!apply_customer(batch, &batch->customers[i], &op->u.load.items[i], op->arena, error))
             return false;
+    }
     for (size_t i = n_loaded, due = 0; i < batch->n_customers; i++) {
         while (!tagd_str_eq(op->u.load.due[due].customer, batch->customers[i].id))
             due++; /* those not loaded were added in the order of the due ones */
@@ -718,7 +743,7 @@ void tagd_batch_condemn(struct tagd_batch *batch, const struct tagd_batch_step *
     *link = item->next;
     if (item->next == 0)
         customer->last = before;
-    tagd_event_condemn(reason, event);
+    tagd_event_condemn(reason, tagd_arena_alloc(arena, TAGD_EVENT_REASON_MAX), event);
     item->event = event;
 }
 

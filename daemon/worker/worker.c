@@ -277,8 +277,8 @@ static inline void queue_record(struct tagd_worker *worker, struct tagd_lane *la
         .record = in->record, .token = in->token, .generation = worker->generation, .wall_ms = wall_ms};
     if (condemned != NULL) {
         queued.generation = TAGD_CONDEMNED;
-        queued.event = tagd_xmalloc(sizeof(*queued.event));
-        tagd_event_condemn(condemned, queued.event);
+        queued.event = tagd_xmalloc(sizeof(*queued.event) + TAGD_EVENT_REASON_MAX);
+        tagd_event_condemn(condemned, (char *)(queued.event + 1), queued.event);
     } else {
         queued.event = tagd_arena_alloc(arena, sizeof(*queued.event));
         decode(worker, lane, &in->record, wall_ms, arena, queued.event);
@@ -823,7 +823,7 @@ static void add_item(struct tagd_worker *worker, struct tagd_lane *lane, const s
     *record = taken->record;
     if (taken->generation == TAGD_CONDEMNED) {
         event = tagd_arena_alloc(arena, sizeof(*event));
-        *event = *taken->event;
+        tagd_event_condemn(taken->event->reason, tagd_arena_alloc(arena, TAGD_EVENT_REASON_MAX), event);
         free(taken->event);
     } else if (taken->generation != worker->generation) { /* it waited through a batch, whose arena is gone */
         event = tagd_arena_alloc(arena, sizeof(*event));

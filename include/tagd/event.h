@@ -140,19 +140,25 @@ struct tagd_verdict {       /* of a person, about a tag */
     struct tagd_str by, reason;
 };
 
+#define TAGD_EVENT_REASON_MAX 256 /* bytes of a reason, with its end; a longer one is cut at a character's border */
+
+/* What each event is looked at for comes first: a batch's events are not in the processor's cache any more when it is
+ * applied. */
 struct tagd_event {
     enum tagd_event_code code;
-    bool has_time; /* the time was read and is neither past nor future: moves the shard's time */
-    int64_t time_ms;
     int32_t type; /* index in the catalog's events, or one of the TAGD_TYPEs */
-    struct tagd_str id, source, subject, type_name;
-    struct tagd_hash128 dedupe; /* of (source, id), if the type has `dedupe` */
+    int64_t time_ms;
+    struct tagd_str subject;
     struct tagd_value
         *fields; /* the type's declared fields in the catalog's order of names; n = catalog's count for type */
     struct tagd_update *updates; /* PROFILE_UPDATED: by the catalog's attributes */
     uint32_t n_undeclared;       /* PROFILE_UPDATED: attributes that the catalog does not declare: ignored */
+    bool has_time;               /* the time was read and is neither past nor future: moves the shard's time */
+    struct tagd_hash128 dedupe;  /* of (source, id), if the type has `dedupe` */
+    struct tagd_str id, source, type_name;
     struct tagd_verdict verdict; /* TAG_ASSIGNED, TAG_CLEARED, TAG_REVIEWED */
-    char reason[256];            /* a sentence with the place, if code is not OK; cut at a character's border */
+    const char *reason;          /* a sentence with the place, if code is not OK; else "" */
+    struct tagd_arena *arena;    /* where a reason is put */
 };
 
 /* Decodes and checks one record: all memory it needs comes from arena, where the event's views may also point.
@@ -162,7 +168,7 @@ struct tagd_event {
 void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_record *record, int64_t wall_ms,
                        struct tagd_arena *arena, struct tagd_event *event);
 /* The event of a record that must not be decoded: code POISON with this reason, and nothing else is known, no time
- * either. */
-void tagd_event_condemn(const char *reason, struct tagd_event *event);
+ * either. The reason is copied to room, which must live as long as the event. */
+void tagd_event_condemn(const char *reason, char room[TAGD_EVENT_REASON_MAX], struct tagd_event *event);
 
 #endif
