@@ -20,6 +20,7 @@
 #define LOAD_FIELDS_MAX 1000  /* of one HMGET, ZMSCORE */
 #define WRITE_FIELDS_MAX 1000 /* of one HSET, ZADD */
 #define READ_BYTES (128 * 1024)
+#define SEND_BYTES (256 * 1024) /* so much is sent before more is written: Redis reads it meanwhile */
 #define POPULATION "pop" /* key of its form; its sets have ":" and their name behind it */
 
 struct shard_state {
@@ -36,17 +37,52 @@ struct tagd_redis {
     int64_t retry_ms;
     bool warned_aof;
     bool demoted;             /* an answer said so: the connection is left after the operation */
-    struct tagd_buf out;      /* commands not sent yet */
-    size_t n_out;             /* how many */
+    struct tagd_buf out;      /* commands, or parts, not sent yet */
+    size_t n_out;             /* how many commands wait for their answers to be received */
     struct tagd_arena *arena; /* where answers are put: the operation's, or */
     struct tagd_arena own;    /* for what has none, until the next */
-    int unsent;               /* errno of a send that failed; 0: none did */
+    int unsent;               /* errno of a send that failed, after which nothing is sent; 0: none did */
     char in[READ_BYTES];
     struct tagd_buf keys; /* how those of a shard begin: <prefix>{<group>:<shard>}: */
     uint32_t keys_of;     /* that shard */
     uint32_t partitions;
     struct shard_state *shards;
 };
+
+/* ---- sending ---- */
+
+static int send_bytes(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t sent = send(fd, p, n, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0)
+            return errno;
+        p += sent;
+        n -= (size_t)sent;
+    }
+    return 0;
+}
+
+/* If the connection is gone, the first receive finds it. */
+static void send_some(struct tagd_redis *redis, const char *p, size_t n)
+{
+    if (redis->unsent == 0 && redis->context != NULL)
+        redis->unsent = send_bytes(redis->context->fd, p, n);
+}
+
+static void send_out(struct tagd_redis *redis)
+{
+    send_some(redis, redis->out.p, redis->out.n);
+    redis->out.n = 0;
+}
+
+static void send_commands(struct tagd_redis *redis)
+{
+    send_out(redis);
+    redis->n_out = 0;
+}
 
 /* ---- commands as RESP, straight into the buffer ---- */
 
@@ -67,6 +103,8 @@ static void count(struct tagd_buf *out, char kind, size_t n)
 
 static void command(struct tagd_redis *redis, size_t n_args)
 {
+    if (redis->out.n >= SEND_BYTES)
+        send_out(redis);
     count(&redis->out, '*', n_args);
     redis->n_out++;
 }
@@ -74,6 +112,16 @@ static void command(struct tagd_redis *redis, size_t n_args)
 static void length(struct tagd_buf *out, size_t n)
 {
     count(out, '$', n);
+}
+
+static void bytes(struct tagd_redis *redis, struct tagd_str s)
+{
+    if (s.n >= SEND_BYTES) {
+        send_out(redis);
+        send_some(redis, s.p, s.n);
+    } else {
+        tagd_buf_add_str(&redis->out, s);
+    }
 }
 
 static void arg(struct tagd_redis *redis, struct tagd_str s)
@@ -201,7 +249,7 @@ static redisReplyObjectFunctions in_arena = {
     .freeObject = free_nothing,
 };
 
-/* ---- sending and receiving ---- */
+/* ---- receiving ---- */
 
 static void disconnect(struct tagd_redis *redis)
 {
@@ -211,30 +259,6 @@ static void disconnect(struct tagd_redis *redis)
     redis->out.n = 0;
     redis->n_out = 0;
     redis->retry_ms = tagd_io_mono_ms() + RECONNECT_PAUSE_MS;
-}
-
-/* False: the connection is gone, which the first receive finds. */
-static bool send_all(struct tagd_redis *redis)
-{
-    for (size_t sent = 0; sent < redis->out.n;) {
-        ssize_t n = send(redis->context->fd, redis->out.p + sent, redis->out.n - sent, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        sent += (size_t)n;
-    }
-    return true;
-}
-
-static void send_commands(struct tagd_redis *redis)
-{
-    if (!send_all(redis))
-        redis->unsent = errno;
-    redis->out.n = 0;
-    redis->n_out = 0;
-    if (redis->out.cap > 64 * 1024 * 1024)
-        tagd_buf_free(&redis->out);
 }
 
 /* It is a replica by now, or about to load another's data: the master is elsewhere, perhaps under the same name. */
@@ -1183,9 +1207,10 @@ static void write_outbox(struct tagd_redis *redis, const struct tagd_shard_write
         arg_z(redis, "HSET");
         arg_shard_key(redis, writes->shard, "outbox");
         arg_u64(redis, writes->head.batch);
-        length(&redis->out, n + writes->outbox.n);
+        length(&redis->out, n + writes->outbox.n + writes->outbox_text.n);
         tagd_buf_add(&redis->out, text, n);
-        tagd_buf_add_str(&redis->out, writes->outbox);
+        bytes(redis, writes->outbox);
+        bytes(redis, writes->outbox_text);
         tagd_buf_add(&redis->out, "\r\n", 2);
     }
     for (uint64_t batch = state->outbox_low; batch <= writes->outbox_drop_to && batch < state->outbox_end; batch++) {

@@ -585,7 +585,7 @@ static void settle_event(struct tagd_batch *batch, uint32_t index, struct tagd_a
     assert(read); /* it was just written */
     (void)read;
     tagd_event_output(from->kind, from->key, value, headers, n_headers, index, &batch->outputs[index]);
-    tagd_outbox_add_event(&batch->outbox, from->kind, from->key, block, value);
+    tagd_outbox_add_event(&batch->outbox, from->kind, from->key, block.n, value.n);
 }
 
 /* The buffers don't grow any more: views into them can be made. */
@@ -788,6 +788,7 @@ void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context
         writes->head.fence = shard->fence;
         writes->head.batch = shard->head.batch + 1;
         writes->outbox = (struct tagd_str){batch->outbox.p, batch->outbox.n};
+        writes->outbox_text = (struct tagd_str){batch->text.p, batch->text.n};
     }
     if (batch->ends_repair)
         writes->head.repair = (struct tagd_repair){.phase = TAGD_NO_REPAIR};

@@ -1,19 +1,19 @@
-/* The outbox entry: what a batch publishes, so that a later owner can do it.
+/* The outbox entry: what a batch publishes, so that a later owner can do it. A list, and behind it the text: what the
+ * events consist of, one after the other.
  *
- *   u8      version, 2
+ *   u8      version, 3
  *   d       watermark; INT64_MIN: none
  *   u       topics; for each  d  next offset to commit, -1: never read
  *   u       outputs; for each
  *     u8    its kind (enum tagd_output_kind), which says to which topic it goes
  *           1: a dead letter   u topic, u offset, u8 code, u reason bytes, reason   (its record is fetched again)
- *           else an event      u key bytes, key, u header bytes, headers (emit/binary.c; in structured mode none),
- *                              u value bytes, value
+ *           else an event      u key bytes, key, u header bytes, u value bytes; and in the text its headers
+ *                              (emit/binary.c; in structured mode none) and its value
  *
- * u: LEB128; d: zigzag LEB128. The output's place in the list is the index of its tagd_batch header. Version 1 knew one
- * topic of events; whoever wrote it publishes it. */
+ * u: LEB128; d: zigzag LEB128. The output's place in the list is the index of its tagd_batch header. */
 #include "shard/shard.h"
 
-#define VERSION 2
+#define VERSION 3
 
 void tagd_outbox_begin(struct tagd_buf *out, int64_t watermark_ms, uint32_t n_topics, const int64_t *offset,
                        size_t n_outputs)
@@ -32,13 +32,13 @@ static void add_bytes(struct tagd_buf *out, struct tagd_str s)
     tagd_buf_add_str(out, s);
 }
 
-void tagd_outbox_add_event(struct tagd_buf *out, enum tagd_output_kind kind, struct tagd_str key,
-                           struct tagd_str headers, struct tagd_str value)
+void tagd_outbox_add_event(struct tagd_buf *out, enum tagd_output_kind kind, struct tagd_str key, size_t header_bytes,
+                           size_t value_bytes)
 {
     tagd_buf_add_byte(out, (unsigned char)kind);
     add_bytes(out, key);
-    add_bytes(out, headers);
-    add_bytes(out, value);
+    tagd_buf_add_varint(out, header_bytes);
+    tagd_buf_add_varint(out, value_bytes);
 }
 
 void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t offset, enum tagd_event_code code,
@@ -57,30 +57,45 @@ static unsigned char read_byte(struct tagd_reader *reader)
     return s.n == 1 ? (unsigned char)s.p[0] : 0;
 }
 
-static struct tagd_str read_bytes(struct tagd_reader *reader)
+/* As many as there may be. */
+static size_t read_length(struct tagd_reader *reader)
 {
     uint64_t n = tagd_read_varint(reader);
     if (n > (size_t)(reader->end - reader->p))
         reader->bad = true;
-    return reader->bad ? (struct tagd_str){"", 0} : tagd_read_bytes(reader, (size_t)n);
+    return reader->bad ? 0 : (size_t)n;
 }
 
-static void read_event(struct tagd_reader *reader, struct tagd_arena *arena, struct tagd_outbox_output *output)
+static struct tagd_str read_bytes(struct tagd_reader *reader)
+{
+    size_t n = read_length(reader);
+    return reader->bad ? (struct tagd_str){"", 0} : tagd_read_bytes(reader, n);
+}
+
+/* Of headers and value the lengths: their text comes later. */
+static void read_event(struct tagd_reader *reader, struct tagd_outbox_output *output)
 {
     output->key = read_bytes(reader);
-    struct tagd_str block = read_bytes(reader);
-    if (block.n > 0 && !tagd_emit_headers_read(block, arena, &output->headers, &output->n_headers))
-        reader->bad = true;
-    output->value = read_bytes(reader);
+    output->n_headers = read_length(reader);
+    output->value.n = read_length(reader);
 }
 
-static void read_output(struct tagd_reader *reader, struct tagd_arena *arena, struct tagd_outbox_output *output)
+static void read_text(struct tagd_reader *reader, struct tagd_arena *arena, struct tagd_outbox_output *output)
+{
+    struct tagd_str block = tagd_read_bytes(reader, output->n_headers);
+    output->n_headers = 0;
+    if (block.n > 0 && !tagd_emit_headers_read(block, arena, &output->headers, &output->n_headers))
+        reader->bad = true;
+    output->value = tagd_read_bytes(reader, output->value.n);
+}
+
+static void read_output(struct tagd_reader *reader, struct tagd_outbox_output *output)
 {
     unsigned char kind = read_byte(reader);
     reader->bad = reader->bad || kind >= TAGD_OUTPUT_KINDS;
     output->kind = (enum tagd_output_kind)kind;
     if (kind != TAGD_OUT_DEAD_LETTER) {
-        read_event(reader, arena, output);
+        read_event(reader, output);
         return;
     }
     output->topic = (uint32_t)tagd_read_varint(reader);
@@ -111,6 +126,9 @@ bool tagd_outbox_read(struct tagd_str bytes, struct tagd_arena *arena, struct ta
     content->n_outputs = (size_t)n;
     content->outputs = tagd_arena_zalloc(arena, (content->n_outputs + 1) * sizeof(*content->outputs));
     for (size_t i = 0; i < content->n_outputs && !reader.bad; i++)
-        read_output(&reader, arena, &content->outputs[i]);
+        read_output(&reader, &content->outputs[i]);
+    for (size_t i = 0; i < content->n_outputs && !reader.bad; i++)
+        if (content->outputs[i].kind != TAGD_OUT_DEAD_LETTER)
+            read_text(&reader, arena, &content->outputs[i]);
     return !reader.bad && reader.p == reader.end;
 }

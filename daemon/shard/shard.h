@@ -130,7 +130,8 @@ struct tagd_batch {
     struct tagd_cache *cache; /* for customers that are due; NULL: none */
     struct tagd_worker_stats *stats;
     /* out */
-    struct tagd_buf profile_bytes, text, outbox, told_bytes;
+    struct tagd_buf profile_bytes, told_bytes;
+    struct tagd_buf outbox, text; /* the entry's list, and its text */
     struct tagd_told_write *told;
     size_t n_told, cap_told;
     bool ends_repair;
@@ -230,9 +231,10 @@ struct tagd_outbox_content {
 };
 void tagd_outbox_begin(struct tagd_buf *out, int64_t watermark_ms, uint32_t n_topics, const int64_t *offset,
                        size_t n_outputs);
-/* An event; headers: a block as emit writes it, in binary mode; empty: in structured mode. */
-void tagd_outbox_add_event(struct tagd_buf *out, enum tagd_output_kind kind, struct tagd_str key,
-                           struct tagd_str headers, struct tagd_str value);
+/* An event: its headers (a block as emit writes it, in binary mode; none: in structured mode) and its value follow
+ * behind the list, in the order in which events are added. */
+void tagd_outbox_add_event(struct tagd_buf *out, enum tagd_output_kind kind, struct tagd_str key, size_t header_bytes,
+                           size_t value_bytes);
 void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t offset, enum tagd_event_code code,
                                  struct tagd_str reason);
 /* Views point into bytes and the arena. False: damaged, or of another version. */

@@ -120,10 +120,11 @@ static struct tagd_str entry_with(struct tagd_buf *bytes, size_t changes, size_t
     bytes->n = 0;
     tagd_outbox_begin(bytes, 1000, 2, (const int64_t[]){10, 20}, changes + letters + churn);
     for (size_t i = 0; i < changes + churn; i++)
-        tagd_outbox_add_event(bytes, i < changes ? TAGD_OUT_CHANGE : TAGD_OUT_CHURN, TAGD_STR("k"), TAGD_STR(""),
-                              TAGD_STR("{}"));
+        tagd_outbox_add_event(bytes, i < changes ? TAGD_OUT_CHANGE : TAGD_OUT_CHURN, TAGD_STR("k"), 0, 2);
     for (size_t i = 0; i < letters; i++)
         tagd_outbox_add_dead_letter(bytes, 1, 5, TAGD_EVENT_MALFORMED, TAGD_STR("why"));
+    for (size_t i = 0; i < changes + churn; i++)
+        tagd_buf_add_str(bytes, TAGD_STR("{}"));
     return (struct tagd_str){bytes->p, bytes->n};
 }
 
@@ -475,9 +476,10 @@ static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
     struct tagd_arena arena = {0};
     struct tagd_outbox_content content;
     tagd_outbox_begin(&bytes, 1000, 2, (const int64_t[]){-1, 77}, 3);
-    tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), TAGD_STR(""), TAGD_STR("{}"));
+    tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), 0, 2);
     tagd_outbox_add_dead_letter(&bytes, 1, 5, TAGD_EVENT_MALFORMED, TAGD_STR("why"));
-    tagd_outbox_add_event(&bytes, TAGD_OUT_CHURN, TAGD_STR("d"), TAGD_STR("\1\5ce_id\2xy"), TAGD_STR("[]"));
+    tagd_outbox_add_event(&bytes, TAGD_OUT_CHURN, TAGD_STR("d"), 10, 2);
+    tagd_buf_add_str(&bytes, TAGD_STR("{}\1\5ce_id\2xy[]"));
     CHECK(tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     CHECK(content.watermark_ms == 1000 && content.n_topics == 2 && content.offset[0] == -1 && content.offset[1] == 77 &&
           content.n_outputs == 3);
@@ -505,16 +507,18 @@ static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     bytes.n = 0; /* a block of headers with a byte too many */
     tagd_outbox_begin(&bytes, 1000, 0, NULL, 1);
-    tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("d"), TAGD_STR("\1\5ce_id\2xyz"), TAGD_STR("[]"));
+    tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("d"), 11, 2);
+    tagd_buf_add_str(&bytes, TAGD_STR("\1\5ce_id\2xyz[]"));
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     bytes.n = 0; /* an output of a kind that there is not */
     tagd_outbox_begin(&bytes, 1000, 0, NULL, 1);
-    tagd_outbox_add_event(&bytes, TAGD_OUTPUT_KINDS, TAGD_STR("d"), TAGD_STR(""), TAGD_STR("[]"));
+    tagd_outbox_add_event(&bytes, TAGD_OUTPUT_KINDS, TAGD_STR("d"), 0, 2);
+    tagd_buf_add_str(&bytes, TAGD_STR("[]"));
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     bytes.n = 0; /* an entry of the version before */
     tagd_outbox_begin(&bytes, 1000, 0, NULL, 0);
     CHECK(tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
-    bytes.p[0] = 1;
+    bytes.p[0] = 2;
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     tagd_buf_free(&bytes);
     tagd_arena_free(&arena);
