@@ -118,8 +118,9 @@ struct tagd_batch {
     int64_t next_offset[TAGD_TOPICS_MAX]; /* after this batch */
     int64_t watermark_ms, latest_ms;      /* after this batch */
     bool caught_up;
-    bool muted;  /* of a repair: tags change untold, */
-    bool settle; /* or, once all is replayed, customers of whom something is told are compared with it */
+    bool any_odd; /* of the items: dead letters, or others that aren't simply applied */
+    bool muted;   /* of a repair: tags change untold, */
+    bool settle;  /* or, once all is replayed, customers of whom something is told are compared with it */
     /* by customer */
     struct tagd_batch_customer *customers;
     size_t n_customers, cap_customers;
