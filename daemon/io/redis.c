@@ -1104,22 +1104,36 @@ static void write_profiles(struct tagd_redis *redis, const struct tagd_shard_wri
     }
 }
 
+struct timer {
+    int64_t due_ms;
+    struct tagd_str customer;
+};
+
+static int by_instant(const void *a, const void *b)
+{
+    int64_t x = ((const struct timer *)a)->due_ms, y = ((const struct timer *)b)->due_ms;
+    return (x > y) - (x < y);
+}
+
+/* In the order of their instants: each is put near the one before, whose surroundings Redis has just looked at. */
 static void write_timers(struct tagd_redis *redis, const struct tagd_shard_writes *writes, size_t n)
 {
-    for (size_t i = 0, left = n, some = 0; i < writes->n_profiles; i++) {
+    struct timer *timers = tagd_arena_alloc(redis->arena, (n + 1) * sizeof(*timers));
+    size_t k = 0;
+    for (size_t i = 0; i < writes->n_profiles; i++) {
         const struct tagd_profile_write *profile = &writes->profiles[i];
-        if (profile->bytes.n == 0 || !profile->due_changed)
-            continue;
-        if (some == 0) {
-            some = left < WRITE_FIELDS_MAX ? left : WRITE_FIELDS_MAX;
-            left -= some;
-            command(redis, 2 + 2 * some);
+        if (profile->bytes.n > 0 && profile->due_changed)
+            timers[k++] = (struct timer){profile->due_ms, profile->customer};
+    }
+    qsort(timers, n, sizeof(*timers), by_instant);
+    for (size_t i = 0; i < n; i++) {
+        if (i % WRITE_FIELDS_MAX == 0) {
+            command(redis, 2 + 2 * (n - i < WRITE_FIELDS_MAX ? n - i : WRITE_FIELDS_MAX));
             arg_z(redis, "ZADD");
             arg_shard_key(redis, writes->shard, "timers");
         }
-        some--;
-        arg_instant(redis, profile->due_ms);
-        arg(redis, profile->customer);
+        arg_instant(redis, timers[i].due_ms);
+        arg(redis, timers[i].customer);
     }
 }
 
