@@ -22,6 +22,7 @@
 #define START_TIMEOUT_MS 10000
 #define STOP_TIMEOUT_MS 4500
 #define STEP_MS 50
+#define BATCH_TOLD_BYTES ((size_t)8 * 1024 * 1024)
 #define WATCH_MS 1000   /* between looks at the counters, and at the shards */
 #define STUCK_MS 120000 /* without a step: /livez says so */
 
@@ -374,6 +375,7 @@ static struct tagd_worker *make_worker(struct run *run, struct run_worker *worke
         .begins_at_end = config->start_latest,
         .batch_events_max = config->batch_events,
         .batch_bytes_max = config->batch_bytes,
+        .batch_told_bytes = BATCH_TOLD_BYTES,
         .cache_bytes_max = config->cache_bytes,
         .note = worker_note,
         .note_to = worker,

@@ -39,8 +39,11 @@
 #define OFFSETS_MS 1000       /* between commits of offsets alone */
 #define CLOCKS_PART_MS 60000  /* the wall clock may be slewed, not set */
 #define BACKLOG 2000          /* records of one poll; where so many come, more come at once */
-#define BLOCKED_EXTRA 1000    /* records let in past the limit while all wait for one topic */
-#define AUDIT_MS 5000         /* between audits; without an idle moment twice that */
+#define BATCH_EVENTS_FIRST                                                                                             \
+    2000 /* of a worker's first batch, where outputs are aimed at: how large they are isn't known */
+#define BATCH_EVENTS_LEAST 100
+#define BLOCKED_EXTRA 1000 /* records let in past the limit while all wait for one topic */
+#define AUDIT_MS 5000      /* between audits; without an idle moment twice that */
 
 enum activity { IDLE, TAKEOVER, LOADING, COMMITTING, PUBLISHING, DROPPING, AUDITING, RELEASING };
 
@@ -54,9 +57,10 @@ struct tagd_worker {
     struct tagd_lane **lanes;     /* those that are ours */
     size_t n_lanes, turn;
     size_t queued, queued_bytes;
-    int64_t polled_ms; /* the wall clock as the present poll's first record came */
-    size_t n_polled;   /* records of the last poll */
-    bool *held;        /* by partition number: this process has owned it; named as owner, it is no stranger */
+    size_t batch_events; /* that the next batch may have */
+    int64_t polled_ms;   /* the wall clock as the present poll's first record came */
+    size_t n_polled;     /* records of the last poll */
+    bool *held;          /* by partition number: this process has owned it; named as owner, it is no stranger */
     struct tagd_suspects suspects;
 
     /* records: two generations, the batch's and the intake's */
@@ -871,7 +875,7 @@ static bool collect_lane(struct tagd_worker *worker, struct tagd_lane *lane, con
 static bool begin_batch(struct tagd_worker *worker)
 {
     struct tagd_lane_clock now = clock_of(worker);
-    size_t events_left = worker->config.batch_events_max, bytes_left = worker->config.batch_bytes_max;
+    size_t events_left = worker->batch_events, bytes_left = worker->config.batch_bytes_max;
     worker->n_batch = 0;
     if (tagd_sendings_full(&worker->sendings))
         return false;
@@ -924,6 +928,22 @@ static void give_back(struct tagd_worker *worker, struct tagd_lane *lane)
     lane->offsets_due = offsets_due;
 }
 
+/* The next batch has as many events as come to the outputs aimed at, by the ratio of this one. */
+static void adapt(struct tagd_worker *worker)
+{
+    const struct tagd_worker_config *config = &worker->config;
+    size_t told = 0, n = worker->batch_events;
+    for (size_t i = 0; i < worker->n_batch; i++)
+        told += worker->batch[i]->batch.text.n;
+    if (config->batch_told_bytes == 0)
+        return;
+    n = told <= config->batch_told_bytes ? 2 * n
+                                         : (size_t)((double)n * (double)config->batch_told_bytes / (double)told);
+    if (n < BATCH_EVENTS_LEAST)
+        n = BATCH_EVENTS_LEAST;
+    worker->batch_events = n < config->batch_events_max ? n : config->batch_events_max;
+}
+
 static void advance_loading(struct tagd_worker *worker)
 {
     struct tagd_error error;
@@ -951,6 +971,7 @@ static void advance_loading(struct tagd_worker *worker)
         retake_batch(worker, 0);
         return;
     }
+    adapt(worker);
     commit_batch(worker);
 }
 
@@ -1257,7 +1278,7 @@ static void resubmit(struct tagd_worker *worker)
 /* There is a backlog, and room for more of it: a larger batch has fewer customers an event. */
 static bool more_at_once(const struct tagd_worker *worker)
 {
-    return worker->n_polled >= BACKLOG && worker->queued < worker->config.batch_events_max &&
+    return worker->n_polled >= BACKLOG && worker->queued < worker->batch_events &&
            worker->queued_bytes < worker->config.batch_bytes_max;
 }
 
@@ -1313,11 +1334,11 @@ static void advance(struct tagd_worker *worker)
 static size_t room(const struct tagd_worker *worker)
 {
     const struct tagd_worker_config *config = &worker->config;
-    bool full = worker->queued >= config->batch_events_max || worker->queued_bytes >= config->batch_bytes_max;
+    bool full = worker->queued >= worker->batch_events || worker->queued_bytes >= config->batch_bytes_max;
     if (leaving(worker) || worker->suspects.n > 0)
         return 0;
     if (!full)
-        return config->batch_events_max - worker->queued;
+        return worker->batch_events - worker->queued;
     return worker->activity == IDLE && !tagd_sendings_full(&worker->sendings) ? BLOCKED_EXTRA : 0;
 }
 
@@ -1408,6 +1429,9 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
     worker->context.emit =
         (struct tagd_emit){.catalog = config->catalog, .group = config->group, .carry = config->carry};
     tagd_emit_prepare(&worker->context.emit);
+    worker->batch_events = config->batch_events_max;
+    if (config->batch_told_bytes > 0 && config->batch_events_max > BATCH_EVENTS_FIRST)
+        worker->batch_events = BATCH_EVENTS_FIRST;
     worker->stats.watermark_min_ms = INT64_MIN;
     return worker;
 }

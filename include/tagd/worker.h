@@ -25,6 +25,7 @@ struct tagd_worker_config {
     bool rebuild;       /* a shard whose state Redis has lost is made again from the topics' beginnings */
     bool begins_at_end; /* new shards begin at the topics' ends: such a state can't be made again */
     size_t batch_events_max, batch_bytes_max; /* e.g. 20,000 and 8 MiB */
+    size_t batch_told_bytes;                  /* e.g. 8 MiB: so much of outputs is aimed at by fewer events; 0: any */
     size_t cache_bytes_max;                   /* of profiles kept in memory; 0: none are */
     /* What on-call may want to read, a sentence; may be NULL. */
     void (*note)(void *to, const char *text);

@@ -688,6 +688,34 @@ static void a_batch_waits_for_a_backlog_until_it_is_full(void)
     CHECK(is_begun(5000, 1 << 30) && is_begun(1000000, 100000));
 }
 
+static void add_logins(struct world *world, int n, int64_t at_ms)
+{
+    for (int i = 0; i < n; i++) {
+        char customer[16];
+        snprintf(customer, sizeof(customer), "c%d", i);
+        world_event(world, 0, 0, "login", customer, at_ms);
+    }
+}
+
+static void large_outputs_make_batches_smaller_and_small_ones_larger_again(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    struct tagd_worker_config config = world_config(&world, "a", true);
+    config.batch_told_bytes = 10000;
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    const struct tagd_worker_stats *stats = tagd_worker_stats(worker);
+    add_logins(&world, 250, T0);
+    world_run(&world, worker, 60);
+    CHECK(stats->batches == 1 && stats->changes_event == 250); /* some 500 bytes each: 10 times what is aimed at */
+    add_logins(&world, 250, T0);
+    world_run(&world, worker, 60);
+    CHECK(stats->batches == 1 + 2 &&
+          stats->changes_event == 250); /* the least of a batch, and as nothing is told twice that */
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 int main(void)
 {
     RUN(a_refusal_that_another_owner_brought_about_is_not_believed);
@@ -717,6 +745,7 @@ int main(void)
     RUN(a_wall_clock_that_was_set_makes_nobody_silent);
     RUN(a_new_shard_taken_over_again_begins_where_it_began);
     RUN(a_batch_waits_for_a_backlog_until_it_is_full);
+    RUN(large_outputs_make_batches_smaller_and_small_ones_larger_again);
     RUN(a_profile_that_was_written_is_not_read_again_if_there_is_room_for_it);
     RUN(a_profile_of_another_time_of_a_shard_is_read_again);
     return DONE();
