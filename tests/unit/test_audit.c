@@ -59,7 +59,7 @@ static void under_steady_load_too_a_shard_is_audited(void)
     struct world world;
     struct tagd_worker *worker = start(&world, false);
     uint64_t before = tagd_worker_stats(worker)->audits;
-    for (int i = 0; i < WORLD_RECORDS - 1; i++) { /* a record at every poll: no idle moment */
+    for (int i = 0; i < 63; i++) { /* a record at every poll: no idle moment */
         world_event(&world, 0, 0, "unheard.of", "d", T0);
         world_run(&world, worker, 1);
         world.mono_ms += 300;
