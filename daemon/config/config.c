@@ -231,6 +231,16 @@ static bool source_map(struct reader *reader, const cJSON *node, void *into)
     return tagd_config_read_map(reader, node, map);
 }
 
+static bool source_headers(struct reader *reader, const cJSON *node, void *into)
+{
+    static const char *const names[] = {"read", "ignore"};
+    size_t choice;
+    if (!read_choice(reader, node, names, N_OF(names), &choice))
+        return false;
+    ((struct tagd_source *)into)->no_headers = choice == 1;
+    return true;
+}
+
 /* A map's id made of topic, partition and offset needs the topic, which may stand behind the map. */
 static void name_topic(struct tagd_source *source)
 {
@@ -240,8 +250,10 @@ static void name_topic(struct tagd_source *source)
 
 static bool config_sources(struct reader *reader, const cJSON *node, void *into)
 {
-    static const struct key keys[] = {
-        {"topic", source_topic, true}, {"partitioner", source_partitioner, false}, {"map", source_map, false}};
+    static const struct key keys[] = {{"topic", source_topic, true},
+                                      {"partitioner", source_partitioner, false},
+                                      {"map", source_map, false},
+                                      {"headers", source_headers, false}};
     struct tagd_config *config = into;
     if (!cJSON_IsArray(node))
         return tagd_config_fault(reader, node, "expected an array of sources, found %s", tagd_json_kind(node));

@@ -54,6 +54,7 @@ struct tagd_source {
     const char *topic;
     enum tagd_partitioner partitioner;
     struct tagd_map *map; /* NULL: CloudEvents */
+    bool no_headers;      /* they say nothing of what an event is */
 };
 
 struct tagd_config {

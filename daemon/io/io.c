@@ -102,6 +102,12 @@ static void port_release(void *self, void *token)
     tagd_kafka_release(&((struct tagd_io *)self)->kafka, token);
 }
 
+static void port_headers(void *self, void *token, struct tagd_record *record)
+{
+    (void)self;
+    tagd_kafka_headers(token, record);
+}
+
 static void port_revoked(void *self)
 {
     tagd_kafka_revoked(&((struct tagd_io *)self)->kafka);
@@ -178,8 +184,15 @@ static struct tagd_io *io_new(const struct tagd_config *config, uint32_t partiti
     struct tagd_io *io = tagd_xcalloc(1, sizeof(*io));
     if (notes != NULL)
         io->notes = *notes;
-    io->port = (struct tagd_port){io,           port_submit, port_poll,    port_release,
-                                  port_revoked, port_trial,  port_wall_ms, port_mono_ms};
+    io->port = (struct tagd_port){.self = io,
+                                  .submit = port_submit,
+                                  .poll = port_poll,
+                                  .release = port_release,
+                                  .headers = port_headers,
+                                  .revoked = port_revoked,
+                                  .trial = port_trial,
+                                  .wall_ms = port_wall_ms,
+                                  .mono_ms = port_mono_ms};
     io->redis = tagd_redis_new(config, partitions, &io->notes, &io->stats);
     io->kafka.config = config;
     io->kafka.notes = &io->notes;

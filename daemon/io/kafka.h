@@ -119,6 +119,7 @@ void tagd_kafka_consumer_close(struct tagd_kafka *kafka);
 void tagd_kafka_poll(struct tagd_kafka *kafka, int timeout_ms, size_t max_records,
                      void (*input)(void *to, const struct tagd_input *in), void *to);
 void tagd_kafka_release(struct tagd_kafka *kafka, void *token);
+void tagd_kafka_headers(void *token, struct tagd_record *record);
 void tagd_kafka_revoked(struct tagd_kafka *kafka);
 void tagd_kafka_start(struct tagd_kafka *kafka, struct tagd_op *op);
 void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op);

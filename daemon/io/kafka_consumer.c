@@ -254,9 +254,12 @@ void tagd_kafka_release(struct tagd_kafka *kafka, void *token)
     kafka->free_held = held;
 }
 
-static void view_headers(struct tagd_kafka_held *held, struct tagd_record *record)
+/* librdkafka makes a reader for them even where there are none, which is a good part of what a record costs. */
+void tagd_kafka_headers(void *token, struct tagd_record *record)
 {
+    struct tagd_kafka_held *held = token;
     rd_kafka_headers_t *headers;
+    record->headers_unread = false;
     if (rd_kafka_message_headers(held->message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     size_t n = rd_kafka_header_cnt(headers);
@@ -303,7 +306,11 @@ static bool hand_out_record(struct tagd_kafka *kafka, rd_kafka_message_t *messag
     in.record.topic = topic;
     in.record.partition = message->partition;
     in.record.offset = message->offset;
-    view_headers(held, &in.record);
+    const struct tagd_source *source = &kafka->config->sources[topic];
+    if (source->no_headers || source->map != NULL)
+        in.record.headers_unread = true;
+    else
+        tagd_kafka_headers(held, &in.record);
     if (partition->known_end <= message->offset + 1) {
         int64_t low, high;
         if (rd_kafka_get_watermark_offsets(kafka->consumer, kafka->config->sources[topic].topic, message->partition,

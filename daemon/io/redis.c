@@ -21,7 +21,7 @@
 #define WRITE_FIELDS_MAX 1000 /* of one HSET, ZADD */
 #define READ_BYTES (128 * 1024)
 #define SEND_BYTES (256 * 1024) /* so much is sent before more is written: Redis reads it meanwhile */
-#define POPULATION "pop" /* key of its form; its sets have ":" and their name behind it */
+#define POPULATION "pop"        /* key of its form; its sets have ":" and their name behind it */
 
 struct shard_state {
     uint64_t serial;                 /* of the connection its fence was taken on; 0: none */

@@ -48,6 +48,7 @@ struct tagd_record {
     bool has_key, has_value;
     const struct tagd_header *headers;
     size_t n_headers;
+    bool headers_unread;  /* they are there and not in `headers`: nothing of what the event is depends on them */
     int64_t timestamp_ms; /* record timestamp; -1: none */
     bool log_append_time; /* the topic stamps on append */
     uint32_t topic;       /* index in the configuration's sources */

@@ -321,6 +321,8 @@ struct tagd_port {
     void (*poll)(void *self, int timeout_ms, size_t max_records, void (*input)(void *to, const struct tagd_input *in),
                  void *to);
     void (*release)(void *self, void *token);
+    /* Reads the headers of a record that came with headers_unread; they live as long as its token. */
+    void (*headers)(void *self, void *token, struct tagd_record *record);
     void (*revoked)(void *self); /* the shards of the last REVOKE are finished with */
     /* Calls run(to, i) for i from 0 to n-1, or up to the first that would kill the process (a fatal signal, or no end
      * within a limit), somewhere where that kills nobody: a call sees what those before it did, and nothing of it is

@@ -103,9 +103,9 @@ def drop(stack, *prefixes):
 class Committed:
     """How far a group's committed offsets are, in records of one topic that has no transactions' markers."""
 
-    def __init__(self, stack, group, topic):
+    def __init__(self, stack, group, topic, partitions=PARTITIONS):
         self.consumer = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": group, "log_level": 0})
-        self.partitions = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+        self.partitions = [TopicPartition(topic, p) for p in range(partitions)]
 
     def count(self):
         return sum(max(found.offset, 0) for found in self.consumer.committed(self.partitions, timeout=10))
@@ -147,11 +147,11 @@ class Daemon(s.Daemon):
         started.append(self.process)
 
 
-def daemon(stack, name, catalog, topic, **settings):
+def daemon(stack, name, catalog, topic, partitions=PARTITIONS, **settings):
     """A daemon on a source topic that is there, with outputs, group and state of its own."""
     d = Daemon(stack, name, catalog, [topic], **settings)
-    d.partitions = PARTITIONS
-    stack.create([v for k, v in d.config["outputs"].items() if k != "churn_risk"], PARTITIONS)
+    d.partitions = partitions
+    stack.create([v for k, v in d.config["outputs"].items() if k != "churn_risk"], partitions)
     return d
 
 
@@ -166,7 +166,7 @@ def measure(d, topic, events, before=0):
             meter, first = Meter(d.stack, d.process.pid), seen
         time.sleep(0.01 if meter is None else 0.1)
     assert first < events, "all in one batch: more events are needed"
-    Committed(d.stack, d.name, topic).wait(events)
+    Committed(d.stack, d.name, topic, d.partitions).wait(events)
     metrics = d.metrics()
     changes = sum(n for name, n in metrics.items() if name.startswith("tagd_tag_changes_total"))
     return {**meter.figures(events - first), "changes": int(changes), "batches": int(metrics["tagd_batches_total"])}

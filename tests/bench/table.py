@@ -35,7 +35,7 @@ def reason(what, figures):
 
 
 def flink_of(job, system):
-    return job["systems"].get("Flink, 2 threads" if ", 2" in system else "Flink, 1 thread", [])
+    return job["systems"].get("Flink, 2 threads" if ", 2" in system or ", 4" in system else "Flink, 1 thread", [])
 
 
 def throughput_row(job, system, runs):

@@ -6,9 +6,10 @@ import subprocess
 import threading
 import time
 
-from common import BASE, CATALOG, DAY, HERE, HOUR, PARTITIONS, RESULTS, TAGD, Meter, attempt, create, daemon, drop, events_command, machine, measure, path_of, run, save, say, start
+from common import BASE, CATALOG, DAY, HERE, HOUR, RESULTS, TAGD, Meter, attempt, create, daemon, drop, events_command, machine, measure, path_of, run, save, say, start
 
 LEFT_OUT = 1000  # events: changes of the time of the last so many aren't compared, since a run may end before another's timers
+PARTITIONS = 4  # of the topic: a worker has at least one
 LEAST_PER_S = 2000  # a peer that takes longer is stuck
 CLASSES = {"kafka-streams": "TagPeer", "flink": "FlinkPeer"}
 
@@ -69,7 +70,9 @@ def peer_run(stack, job, name, peer, threads):
 
 def tagd_run(stack, job, name, workers):
     stack.flush_redis()
-    d = daemon(stack, name, CATALOG, job["topic"], time="events", workers=workers)
+    d = daemon(stack, name, CATALOG, job["topic"], partitions=PARTITIONS, time="events", workers=workers)
+    d.config["sources"][0]["headers"] = "ignore"  # as the peers do
+    d.write()
     try:
         d.start(ready=False)
         figures = measure(d, job["topic"], job["events"])
@@ -100,6 +103,7 @@ SYSTEMS = {
     "tagd simulate": lambda stack, job, name: simulate_run(stack, job),
     "tagd run, 1 worker": lambda stack, job, name: tagd_run(stack, job, name, 1),
     "tagd run, 2 workers": lambda stack, job, name: tagd_run(stack, job, name, 2),
+    "tagd run, 4 workers": lambda stack, job, name: tagd_run(stack, job, name, 4),
     "Flink, 1 thread": lambda stack, job, name: peer_run(stack, job, name, "flink", 1),
     "Flink, 2 threads": lambda stack, job, name: peer_run(stack, job, name, "flink", 2),
     "Kafka Streams, 1 thread": lambda stack, job, name: peer_run(stack, job, name, "kafka-streams", 1),
@@ -148,7 +152,7 @@ def prepare(stack, k, events, customers, span_ms):
     say(f"{job['name']}: {events} events")
     with open(job["file"], "w") as file:
         subprocess.run(events_command(events, customers, span_ms), stdout=file, check=True)
-    create(stack, job["topic"])
+    create(stack, job["topic"], partitions=PARTITIONS)
     run("fill", stack.bootstrap, job["topic"], stdin=open(job["file"]))
     return job
 

@@ -258,3 +258,27 @@ def test_the_sdk_reads_every_attribute_of_every_change(stack, daemon, tmp_path, 
         at += len(attributes)
     assert len(reader.messages) == total and found.keys() == wanted.keys()
     print(f"{mode}: {total} changes read by both forms of the SDK, {at} attributes and {total} data compared, 0 differences")
+
+
+def test_headers_that_are_ignored_are_no_form_and_still_reach_the_dead_letter(stack, daemon):
+    d, topic = make(daemon, "none")
+    d.config["sources"][0]["headers"] = "ignore"
+    d.write()
+    first, second, third = (event(f"e{i}", "login", "C1", END - 5000 + i) for i in range(3))
+    headers, value = binary(second)
+    producer = stack.producer()
+    producer.produce(topic, json.dumps(first), "C1", 0, headers={"content-type": "text/plain"})
+    producer.produce(topic, value, "C1", 0, headers=headers)
+    producer.produce(topic, json.dumps(third), "C1", 0)
+    producer.flush()
+    reader, letters = d.reader(), d.reader("dead_letter")
+    d.start()
+    letters.wait(1, 30)
+    wait_for("two events", 30, lambda: d.metrics()["tagd_events_total"] == 2)
+    reader.wait(1, 30)
+    assert json.loads(reader.messages[0].value())["subject"] == "C1"
+    letter = letters.messages[0]
+    kept = told(letter)
+    assert (letter.value(), kept["tagd_offset"], kept["tagd_error"]) == (value.encode(), "1", "invalid")
+    assert {k: kept[k] for k in headers} == headers
+    d.stop()

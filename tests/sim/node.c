@@ -489,8 +489,15 @@ void sim_node_start(struct sim *sim, uint32_t index)
     uint64_t serial = node->serial;
     *node = (struct sim_node){.sim = sim, .index = index, .process = index / sim->plan.n_workers, .alive = true};
     snprintf(node->owner, sizeof(node->owner), "g-p%u-%u", node->process, index % sim->plan.n_workers);
-    node->port = (struct tagd_port){node,         port_submit, port_poll,    port_release,
-                                    port_revoked, port_trial,  port_wall_ms, port_mono_ms};
+    node->port = (struct tagd_port){.self = node,
+                                    .submit = port_submit,
+                                    .poll = port_poll,
+                                    .release = port_release,
+                                    .headers = NULL, /* none comes with headers_unread */
+                                    .revoked = port_revoked,
+                                    .trial = port_trial,
+                                    .wall_ms = port_wall_ms,
+                                    .mono_ms = port_mono_ms};
     node->serial = serial;
     node->wake_ms = sim->now_ms + 1;
     node->ready = true; /* before the consumer is there, the producer's earlier transactions are ended */

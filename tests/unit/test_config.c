@@ -77,7 +77,7 @@ static void every_key_is_read(void)
         "{ // a comment\n"
         "\"group\": \"g\", \"instance\": \"i\", \"catalog\": \"c.json\",\n"
         "\"sources\": [{\"topic\": \"a\", \"partitioner\": \"crc32\"}, {\"topic\": \"b\", \"partitioner\": "
-        "\"none\"}],\n"
+        "\"none\", \"headers\": \"ignore\"}],\n"
         "\"outputs\": {\"tag_changes\": \"x\", \"churn_risk\": \"y\", \"dead_letter\": \"z\"},\n"
         "\"kafka\": {\"bootstrap.servers\": \"k:1\", \"auto.offset.reset\": \"latest\", \"fetch.min.bytes\": 10,\n"
         "  \"socket.keepalive.enable\": true},\n"
@@ -92,6 +92,7 @@ static void every_key_is_read(void)
     CHECK(strcmp(config->group, "g") == 0 && strcmp(config->instance, "i") == 0);
     CHECK(config->n_sources == 2 && config->sources[0].partitioner == TAGD_CRC32);
     CHECK(config->sources[1].partitioner == TAGD_NO_PARTITIONER);
+    CHECK(!config->sources[0].no_headers && config->sources[1].no_headers);
     CHECK(strcmp(config->tag_changes, "x") == 0 && strcmp(config->dead_letter, "z") == 0);
     CHECK(config->start_latest && config->n_kafka == 3);
     CHECK(strcmp(config->kafka[1].name, "fetch.min.bytes") == 0 && strcmp(config->kafka[1].value, "10") == 0);
@@ -139,6 +140,8 @@ static void an_unknown_key_is_refused_with_its_place(void)
 static void a_missing_key_is_named(void)
 {
     CHECK(refused("{" LEAST_REST "}", "at the top", "\"catalog\" is missing"));
+    CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\", \"headers\": \"no\"}]}", "/sources/0/headers",
+                  "ignore"));
     CHECK(refused("{\"catalog\": \"c\", \"sources\": [{}]}", "/sources/0", "\"topic\" is missing"));
     CHECK(refused("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"a\"}], \"kafka\": {}}", "/kafka",
                   "bootstrap.servers"));

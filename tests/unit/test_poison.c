@@ -292,6 +292,24 @@ static void a_condemned_record_may_wait_through_batches(void)
     world_close(&world);
 }
 
+static void a_condemned_record_has_its_headers_though_they_were_not_read(void)
+{
+    struct world world;
+    const struct tagd_header own = {TAGD_STR("own"), TAGD_STR("h")};
+    owner_dies(&world, "a");
+    world.headers_unread = true;
+    event(&world, 0, "kills applying", "d", T0 + 1);
+    struct world_partition *partition = &world.shards[0].topics[0];
+    partition->records[partition->end - 1].headers = &own;
+    partition->records[partition->end - 1].n_headers = 1;
+    struct tagd_worker_config config = world_config(&world, "b", true);
+    struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+    world_run(&world, worker, 300);
+    CHECK(letters(&world, "h/poison") == 1);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void once_that_many_are_committed_nothing_is_tried(void)
 {
     struct world world;
@@ -450,6 +468,7 @@ int main(void)
     RUN(records_keep_their_order_and_ends_theirs_while_some_are_tried);
     RUN(nothing_overtakes_what_waits_to_be_tried);
     RUN(a_condemned_record_may_wait_through_batches);
+    RUN(a_condemned_record_has_its_headers_though_they_were_not_read);
     RUN(once_that_many_are_committed_nothing_is_tried);
     RUN(what_came_after_the_death_is_not_tried);
     RUN(a_shard_lost_under_suspicion_is_under_suspicion_when_it_comes_back);

@@ -688,6 +688,25 @@ static void a_batch_waits_for_a_backlog_until_it_is_full(void)
     CHECK(is_begun(5000, 1 << 30) && is_begun(1000000, 100000));
 }
 
+static void headers_are_read_of_dead_letters_alone_if_they_say_nothing_else(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    const struct tagd_header own = {TAGD_STR("own"), TAGD_STR("h")};
+    world.headers_unread = true;
+    world_event(&world, 0, 0, "login", "c", T0);
+    world_append(&world, 0, 0, "nonsense");
+    world.shards[0].topics[0].records[1].headers = &own;
+    world.shards[0].topics[0].records[1].n_headers = 1;
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;") &&
+          world_saw(&world.letters, "h/malformed nonsense;"));
+    CHECK(world.headers_read == 1);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void add_logins(struct world *world, int n, int64_t at_ms)
 {
     for (int i = 0; i < n; i++) {
@@ -745,6 +764,7 @@ int main(void)
     RUN(a_wall_clock_that_was_set_makes_nobody_silent);
     RUN(a_new_shard_taken_over_again_begins_where_it_began);
     RUN(a_batch_waits_for_a_backlog_until_it_is_full);
+    RUN(headers_are_read_of_dead_letters_alone_if_they_say_nothing_else);
     RUN(large_outputs_make_batches_smaller_and_small_ones_larger_again);
     RUN(a_profile_that_was_written_is_not_read_again_if_there_is_room_for_it);
     RUN(a_profile_of_another_time_of_a_shard_is_read_again);

@@ -116,6 +116,8 @@ struct world {
     struct tagd_arena memory;
     struct tagd_buf published; /* "c tag:c:1 dimension>to;" */
     struct tagd_buf wire;      /* all that was to be published, taking effect or not: key, headers, value */
+    bool headers_unread;       /* records come so */
+    unsigned headers_read;     /* how often they were asked for then */
     struct tagd_buf letters;   /* "code@offset;" */
     struct tagd_buf ended;     /* owners whose transactions were ended: "a;" */
     struct tagd_buf notes;
@@ -483,6 +485,8 @@ static inline void world_see_letter(struct world *world, const struct tagd_outpu
     for (size_t i = 0; i < output->n_headers; i++)
         if (tagd_str_eq(output->headers[i].name, TAGD_STR("tagd_error")))
             tagd_buf_printf(&world->letters, "%.*s", (int)output->headers[i].value.n, output->headers[i].value.p);
+        else if (tagd_str_eq(output->headers[i].name, TAGD_STR("own")))
+            tagd_buf_printf(&world->letters, "%.*s/", (int)output->headers[i].value.n, output->headers[i].value.p);
     tagd_buf_printf(&world->letters, " %.*s;", (int)output->value.n, output->value.p);
 }
 
@@ -755,6 +759,9 @@ static inline size_t world_hand_out(struct world *world, uint32_t shard, uint32_
         struct tagd_input in = {TAGD_IN_RECORD, .record = partition->records[partition->next], .token = world,
                                 .end_offset = partition->end};
         world->held++;
+        in.record.headers_unread = world->headers_unread;
+        if (world->headers_unread)
+            in.record.n_headers = 0;
         input(to, &in);
     }
     if (partition->next < partition->end || (partition->told_end && !world->ends_confirmed))
@@ -766,6 +773,18 @@ static inline size_t world_hand_out(struct world *world, uint32_t shard, uint32_
     in.record.offset = partition->end;
     input(to, &in);
     return n;
+}
+
+static inline void world_headers(void *self, void *token, struct tagd_record *record)
+{
+    struct world *world = self;
+    const struct world_partition *of = &world->shards[record->partition].topics[record->topic];
+    (void)token;
+    CHECK(record->headers_unread);
+    record->headers = of->records[record->offset].headers;
+    record->n_headers = of->records[record->offset].n_headers;
+    record->headers_unread = false;
+    world->headers_read++;
 }
 
 static inline void world_poll(void *self, int timeout_ms, size_t max_records,
@@ -876,8 +895,15 @@ static inline void world_open_with(struct world *world, const char *more, const 
 {
     struct tagd_error error = {""};
     *world = (struct world){.wall_ms = INT64_C(1700000000000), .mono_ms = 1000, .assign = true, .ends_confirmed = true};
-    world->port = (struct tagd_port){world,         world_submit, world_poll, world_release,
-                                     world_revoked, world_trial,  world_wall, world_mono};
+    world->port = (struct tagd_port){.self = world,
+                                     .submit = world_submit,
+                                     .poll = world_poll,
+                                     .release = world_release,
+                                     .headers = world_headers,
+                                     .revoked = world_revoked,
+                                     .trial = world_trial,
+                                     .wall_ms = world_wall,
+                                     .mono_ms = world_mono};
     world->catalog = shop_catalog(more, dimensions, &error);
     if (world->catalog == NULL)
         fprintf(stderr, "%s\n", error.text);
