@@ -264,9 +264,16 @@ static struct tagd_str known_profile(void *to, struct tagd_str customer)
     return bytes;
 }
 
+static size_t due_max(const struct tagd_batch *batch)
+{
+    if (batch->n_items == 0)
+        return TAGD_DUE_MAX;
+    return batch->n_items > TAGD_DUE_BESIDE_EVENTS ? batch->n_items : TAGD_DUE_BESIDE_EVENTS;
+}
+
 void tagd_batch_load(struct tagd_batch *batch, const struct tagd_shard_context *context, struct tagd_op *op)
 {
-    clear_slots(batch, batch->n_items + TAGD_DUE_MAX);
+    clear_slots(batch, batch->n_items + due_max(batch));
     batch->any_odd = false;
     for (uint32_t i = 0; i < batch->n_items; i++) {
         if (i + 2 * PREFETCH_SUBJECT < batch->n_items)
@@ -295,7 +302,7 @@ void tagd_batch_load(struct tagd_batch *batch, const struct tagd_shard_context *
     op->u.load.items = batch->loads;
     op->u.load.n_items = batch->n_customers;
     op->u.load.due_to_ms = due ? batch->watermark_ms : INT64_MIN;
-    op->u.load.due_max = TAGD_DUE_MAX;
+    op->u.load.due_max = due_max(batch);
     batch->cache = context->cache;
     batch->stats = context->stats;
     op->u.load.known = context->cache == NULL ? NULL : known_profile;

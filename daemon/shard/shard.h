@@ -11,7 +11,10 @@
 #include "tagd/port.h"
 #include "tagd/worker.h"
 
-#define TAGD_DUE_MAX 5000 /* customers looked at for time alone, a batch and shard; more wait for the next batch */
+/* Customers looked at for time alone, a batch and shard; more wait for the next batch. Events wait for those beside them:
+ * there are fewer then, or as many as events. */
+#define TAGD_DUE_MAX 5000
+#define TAGD_DUE_BESIDE_EVENTS 2500
 
 #define TAGD_SETTLE_MAX 1000 /* told customers that are settled in one batch */
 

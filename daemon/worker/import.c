@@ -282,7 +282,7 @@ enum tagd_import_result tagd_import_flush(struct tagd_import *import, struct tag
 
 /* ---- finish ---- */
 
-/* Time runs to `to`, included; more than TAGD_DUE_MAX customers take several batches. */
+/* Time runs to `to`, included; more customers than a batch looks at take several batches. */
 static enum tagd_import_result run_time(struct tagd_import *import, struct lane *lane, int64_t to,
                                         struct tagd_error *error)
 {
