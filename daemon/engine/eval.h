@@ -53,6 +53,7 @@ struct view {
     const struct tagd_catalog *catalog;
     const struct tagd_profile *profile;
     int64_t now;
+    bool stands;             /* some dimension is never plain */
     uint64_t stamp;          /* cursors with another one are stale */
     const struct view *base; /* fresh cursors are copied from there if they are good; may be NULL */
     struct cursor *cursors;  /* by window */

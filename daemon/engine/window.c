@@ -160,6 +160,33 @@ static void value_leave(struct cursor *cursor, const struct tagd_seen *seen)
     cursor->distinct -= cursor->counts[seen->value] == 0;
 }
 
+/* All packed panes are in the window that ends with the pane, so that their sum is enough. */
+static bool stays_packed(const struct tagd_store *store, const struct tagd_panes *panes,
+                         const struct tagd_window *window, int64_t pane)
+{
+    return store->sums && panes->packed.first > pane - window->panes && panes->packed.last <= pane;
+}
+
+static const struct cursor *bring_packed(struct view *view, const struct pane_store *at, struct cursor *cursor,
+                                         int64_t pane)
+{
+    const struct tagd_panes *panes = at->panes;
+    uint32_t packed = panes->packed.n, n_columns = at->store->n_columns, hi = 0;
+    memcpy(cursor->sums, panes->packed.sums, n_columns * sizeof *cursor->sums);
+    for (; hi < panes->n && panes->pane[hi] <= pane; hi++) {
+        for (uint32_t c = 0; c < n_columns; c++) {
+            cursor->sums[c] += cell(at, hi, c);
+            view->negative |= cell(at, hi, c) < 0;
+        }
+    }
+    cursor->stamp = view->stamp;
+    cursor->at = pane;
+    cursor->now = view->now;
+    cursor->lo = 0;
+    cursor->hi = packed + hi;
+    return cursor;
+}
+
 /* Brings the window's cursor to view->now. */
 static const struct cursor *bring(struct view *view, uint32_t index, struct cursor *cursor)
 {
@@ -168,6 +195,11 @@ static const struct cursor *bring(struct view *view, uint32_t index, struct curs
     const struct pane_store at = {window->values ? NULL : &view->catalog->stores[window->store],
                                   window->values ? NULL : &view->profile->panes[window->store], view->catalog};
     int64_t pane = tagd_grid_pane(grid_of(view, window), view->now - window->offset_ms);
+    if (at.panes && at.panes->packed.n > 0) {
+        if (stays_packed(at.store, at.panes, window, pane))
+            return bring_packed(view, &at, cursor, pane);
+        tagd_panes_unpack(at.panes, at.store->n_columns);
+    }
     uint32_t n;
     const int64_t *panes = panes_of(view, window, &n);
     if (cursor->stamp != view->stamp || cursor->at > pane)
@@ -208,7 +240,7 @@ tagd_i128 tagd_window_sum(struct view *view, uint32_t index, uint32_t column)
         return window_seek(view, index)->sums[column];
     const struct tagd_panes *panes = &view->profile->panes[window->store];
     if (view->catalog->stores[window->store].columns[column].kind == TAGD_COL_DAYS)
-        return panes->n; /* a pane a day */
+        return tagd_panes_count(panes); /* a pane a day */
     return panes->n ? panes->cells[column] : 0;
 }
 
@@ -220,6 +252,8 @@ int64_t tagd_window_boundary(struct view *view, uint32_t index)
         return TAGD_NEVER;
     const struct tagd_grid *grid = grid_of(view, window);
     const struct cursor *cursor = window_seek(view, index);
+    if (!window->values) /* the cursor stands as before */
+        tagd_panes_unpack(&view->profile->panes[window->store], view->catalog->stores[window->store].n_columns);
     uint32_t n;
     const int64_t *panes = panes_of(view, window, &n);
     int64_t pane = TAGD_NEVER;
@@ -236,6 +270,7 @@ int64_t tagd_window_crossing(struct view *view, const struct tagd_node *node, en
     const struct tagd_store *store = &view->catalog->stores[window->store];
     const struct tagd_panes *panes = &view->profile->panes[window->store];
     const struct cursor *cursor = window_seek(view, node->index);
+    tagd_panes_unpack(panes, store->n_columns);
     tagd_i128 sum = cursor->sums[node->column], one = node->kind == TAGD_N_COUNT ? TAGD_DECIMAL_ONE : 1;
     bool now = tagd_val_outcome(op, (sum * one > level) - (sum * one < level));
     int64_t pane = TAGD_NEVER;

@@ -1,42 +1,92 @@
-/* The binary form of a profile, version 2. All numbers are LEB128; z: zigzag; d: zigzag difference to `last`.
+/* The binary form of a profile, version 3. All numbers are LEB128; z: zigzag; d: zigzag difference to `last`. Only what is
+ * there has a place in it, so that a profile costs what its customer did, however large the catalog is.
  *
- *   byte    version (2)
+ *   byte    version (3)
  *   4 bytes the first 4 of the catalog's hash, so that a profile of another catalog is never misread
  *   z       last: own latest event time, ms
  *   d       clock
  *   u       due: 0 never, else 1 + zigzag(due - last)
- *   u       0: no tag ever changed, else 1 + revision
+ *   u       revision
  *   d       changed_at
- *   for each dimension: u tag + 1; if any tag ever changed: u 0 not this one, else 1 + zigzag(last - at); then u prev + 1;
- *                       a `value` then has the text of tag and prev, those that are there: u length and bytes
+ *   list    of dimensions whose tag ever changed; beside the number, of R*R: (tag + 1) * R + prev + 1, where R is one more
+ *           than the most tags of a dimension; z last - at; a `value` then has the text of tag and prev, those that are
+ *           there: u length and bytes
  *   for each other kind of events that the catalog has: u revision
  *   if rules look back: u how many changes in a row are a millisecond apart, d the last of them
- *   for each dimension with `for` or `min_dwell`: u the rules' tag + 1; if there is one: d since when; u 0 nothing waits, else
- *                       1 + what waits + 1, d since when; of a `value` then the texts of both, those that are there
- *   for each reviewed dimension: u approved tag + 1; u the open proposal's revision, 0 none, then u its tag + 1 and d
- *                       since when; u 0 nothing is declined, else 1 + the declined tag + 1
- *   u       number of dimensions that a person ever spoke about; for each: u dimension - the one before, z last - at,
- *                       u tag + 1; if there is one: u until: 0 cleared, else 1 + zigzag(until - last), u length and bytes
- *                       of reason; u length and bytes of by; u 1 the present tag is this one, else 0
- *   for each goal:      u 0 not running, else 1 + zigzag(last - its start); u outcome of the last that ended, 0 none, then
- *                       d its start, d when it ended, u its revision
- *   for each store:     u number of panes; for each: u pane - previous pane (the first: z), then z128 a column
- *   for each value store: u number of different values; each: z (number) or u length and bytes (string); u number of
- *                       entries; for each: u pane - previous pane (the first: z), u value's place in that list; if
- *                       ordered: u count, z last time - this pane's beginning (all time: `last` - last time)
- *   for each mark:      u 0 absent, else 1 + zigzag(last - at); a VALUE then z (number) or u length and bytes (string)
- *   for each attribute: u 0 never updated, else 1 + zigzag(last - at); then u 0 removed, 1 there: and z or u length and
- *                       bytes
+ *   list    of dimensions with `for` or `min_dwell` that have a rules' tag or one that waits: u the rules' tag + 1; if
+ *           there is one: d since when; u 0 nothing waits, else 1 + what waits + 1, d since when; of a `value` then the
+ *           texts of both, those that are there
+ *   list    of reviewed dimensions that have any of these: u approved tag + 1; u the open proposal's revision, 0 none, then
+ *           u its tag + 1 and d since when; u 0 nothing is declined, else 1 + the declined tag + 1
+ *   list    of dimensions that a person ever spoke about: z last - at, u tag + 1; if there is one: u until: 0 cleared, else
+ *           1 + zigzag(until - last), u length and bytes of reason; u length and bytes of by; u 1 the present tag is this
+ *           one, else 0
+ *   list    of goals that run or did: u 0 not running, else 1 + zigzag(last - its start); u outcome of the last that ended,
+ *           0 none, then d its start, d when it ended, u its revision
+ *   list    of stores with panes; beside the number, of 8: how many panes less one, at most 7; if 7: u twice the rest, and
+ *           one more if packed; then its panes, plain or packed
+ *   list    of value stores with entries: u number of different values; each: z (number) or u length and bytes (string); u
+ *           number of entries; for each: u pane - previous pane (the first: z), u value's place in that list; if ordered:
+ *           u count, z last time - this pane's beginning (all time: `last` - last time)
+ *   list    of marks that are there: z last - at; a VALUE then z (number) or u length and bytes (string)
+ *   list    of attributes ever updated: z last - at; then u 0 removed, 1 there: and z or u length and bytes
  *   u       number of dedupe ids; for each: 16 bytes hash, d until
  *
- * Valid: the whole input is read, no more; panes ascend; tags, places and lengths are in range. */
-#include "profile/state.h"
-
+ * A list: for each, ascending: u 1 + (number - one more than the one before; the first: its number) * N + what stands beside
+ * the number, of N (1, if nothing is said); u 0 ends it. A list that can have nothing by this catalog isn't there.
+ *
+ * Plain panes: z the first; each other: u pane - previous pane; each is followed by z128 a column.
+ * Packed panes, of 32 or more, in a store of which windows take sums only if no cell is below 0:
+ *   4 bytes checksum of the packed part, low byte first: the low half of its XXH3 of 64 bits, plus the number of panes
+ *   u length of the packed part, and that: z first pane; u last packed pane - first; z128 a column, the sum of its cells;
+ *           the first one's cells; each other, but the store's latest: u pane - previous pane, z128 a column
+ *   the latest pane: u pane - previous pane, z128 a column
+ * An event that adds to the latest pane, or to a new one, leaves the rest of the packed part as bytes. Nothing of it is
+ * looked at when a profile is read; that it is sound the checksum says.
+ *
+ * Valid: the whole input is read, no more; panes ascend; tags, places and lengths are in range; what a list has is there. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION 2
+#include "profile/numbers.h"
+#include "profile/panes.h"
+#include "profile/state.h"
+
+#define VERSION 3
+
+/* One block has them all. */
+static void touched_new(struct tagd_touched *touched, const struct tagd_catalog *catalog)
+{
+    uint64_t **sets[] = {&touched->tags,  &touched->panes,      &touched->values,
+                         &touched->marks, &touched->attributes, &touched->goals};
+    uint32_t words[] = {TAGD_SET_WORDS(catalog->n_dimensions),   TAGD_SET_WORDS(catalog->n_stores),
+                        TAGD_SET_WORDS(catalog->n_value_stores), TAGD_SET_WORDS(catalog->n_marks),
+                        TAGD_SET_WORDS(catalog->n_attributes),   TAGD_SET_WORDS(catalog->n_goals)};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        touched->words += words[i];
+    touched->all = tagd_xcalloc(touched->words + 1, sizeof *touched->all);
+    uint64_t *at = touched->all;
+    for (size_t i = 0; i < sizeof words / sizeof *words; at += words[i], i++)
+        *sets[i] = at;
+}
+
+/* Of a dimension only what it can have: most have a tag and nothing else. The texts' memory stays. */
+static inline void clear_tag(const struct tagd_dimension *dimension, struct tagd_tag_state *state)
+{
+    struct tagd_hold *hold = &state->hold;
+    struct tagd_assignment_state *word = &state->assignment;
+    state->tag = state->prev = -1;
+    state->at = 0;
+    state->changed = state->assigned = false;
+    if (dimension->holds_back)
+        *hold = (struct tagd_hold){
+            .rule = -1, .wanted = -1, .rule_text = hold->rule_text, .wanted_text = hold->wanted_text};
+    if (word->known)
+        *word = (struct tagd_assignment_state){.by = word->by, .reason = word->reason};
+    if (dimension->assign == TAGD_ASSIGN_REVIEW)
+        state->review = (struct tagd_review){.approved = -1};
+}
 
 struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog)
 {
@@ -48,9 +98,15 @@ struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog)
     profile->attributes = tagd_xcalloc(catalog->n_attributes + 1, sizeof *profile->attributes);
     profile->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *profile->tags);
     profile->goals = tagd_xcalloc(catalog->n_goals + 1, sizeof *profile->goals);
+    touched_new(&profile->touched, catalog);
+    profile->outcomes = 1;
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        clear_tag(&catalog->dimensions[i], &profile->tags[i]);
         profile->tags[i].hold.rule = profile->tags[i].hold.wanted = -1;
         profile->tags[i].review.approved = -1;
+        profile->any_holds |= catalog->dimensions[i].holds_back;
+        if (catalog->dimensions[i].n_rules >= profile->outcomes)
+            profile->outcomes = catalog->dimensions[i].n_rules + 1;
     }
     tagd_profile_clear(profile);
     return profile;
@@ -69,10 +125,8 @@ void tagd_profile_free(struct tagd_profile *profile)
 {
     if (!profile)
         return;
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
-        free(profile->panes[i].pane);
-        free(profile->panes[i].cells);
-    }
+    for (uint32_t i = 0; i < profile->catalog->n_stores; i++)
+        tagd_panes_free(&profile->panes[i]);
     for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
         values_free(&profile->values[i]);
     for (uint32_t i = 0; i < profile->catalog->n_marks; i++)
@@ -87,6 +141,7 @@ void tagd_profile_free(struct tagd_profile *profile)
         free(profile->tags[i].assignment.by.p);
         free(profile->tags[i].assignment.reason.p);
     }
+    free(profile->touched.all);
     free(profile->panes);
     free(profile->values);
     free(profile->marks);
@@ -107,32 +162,24 @@ static void values_clear(struct tagd_values *values)
     values->bytes = 0;
 }
 
-static void clear_assignments(struct tagd_profile *profile)
+/* What is touched, but the texts' memory. */
+static void clear_parts(struct tagd_profile *profile)
 {
-    for (uint32_t i = 0; profile->n_assignments > 0 && i < profile->catalog->n_dimensions; i++) {
-        struct tagd_assignment_state *state = &profile->tags[i].assignment;
-        *state = (struct tagd_assignment_state){.by = state->by, .reason = state->reason};
-        profile->tags[i].assigned = false;
-    }
-    profile->n_assignments = 0;
-}
-
-/* Of a dimension only what it can have: most have a tag and nothing else. */
-static void clear_tags(struct tagd_profile *profile)
-{
-    clear_assignments(profile);
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        const struct tagd_dimension *dimension = &profile->catalog->dimensions[i];
-        struct tagd_tag_state *state = &profile->tags[i];
-        state->tag = state->prev = -1;
-        state->at = 0;
-        state->changed = false;
-        if (dimension->holds_back)
-            state->hold = (struct tagd_hold){
-                .rule = -1, .wanted = -1, .rule_text = state->hold.rule_text, .wanted_text = state->hold.wanted_text};
-        if (dimension->assign == TAGD_ASSIGN_REVIEW)
-            state->review = (struct tagd_review){.approved = -1};
-    }
+    const struct tagd_catalog *catalog = profile->catalog;
+    const struct tagd_touched *touched = &profile->touched;
+    TAGD_EACH_TOUCHED(i, touched->tags, catalog->n_dimensions)
+    clear_tag(&catalog->dimensions[i], &profile->tags[i]);
+    TAGD_EACH_TOUCHED(i, touched->panes, catalog->n_stores)
+    profile->panes[i].n = profile->panes[i].packed.n = 0;
+    TAGD_EACH_TOUCHED(i, touched->values, catalog->n_value_stores)
+    values_clear(&profile->values[i]);
+    TAGD_EACH_TOUCHED(i, touched->marks, catalog->n_marks)
+    profile->marks[i].present = false;
+    TAGD_EACH_TOUCHED(i, touched->attributes, catalog->n_attributes)
+    profile->attributes[i].updated = profile->attributes[i].present = false;
+    TAGD_EACH_TOUCHED(i, touched->goals, catalog->n_goals)
+    profile->goals[i] = (struct tagd_goal_state){0};
+    tagd_set_clear(touched->all, touched->words);
 }
 
 void tagd_profile_clear(struct tagd_profile *profile)
@@ -143,66 +190,9 @@ void tagd_profile_clear(struct tagd_profile *profile)
     memset(profile->revision, 0, sizeof profile->revision);
     profile->changed_at = 0;
     profile->chase = (struct tagd_chase){0};
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++)
-        profile->panes[i].n = 0;
-    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
-        values_clear(&profile->values[i]);
-    for (uint32_t i = 0; i < profile->catalog->n_marks; i++)
-        profile->marks[i].present = false;
-    for (uint32_t i = 0; i < profile->catalog->n_attributes; i++)
-        profile->attributes[i].updated = profile->attributes[i].present = false;
-    clear_tags(profile);
-    memset(profile->goals, 0, profile->catalog->n_goals * sizeof *profile->goals);
+    profile->n_assignments = 0;
+    clear_parts(profile);
     profile->n_ids = 0;
-}
-
-/* ---- panes ---- */
-
-static void panes_reserve(struct tagd_panes *panes, uint32_t n, uint32_t n_columns)
-{
-    if (n <= panes->cap)
-        return;
-    while (panes->cap < n)
-        panes->cap = panes->cap ? panes->cap * 2 : 8;
-    panes->pane = tagd_xrealloc(panes->pane, panes->cap * sizeof *panes->pane);
-    panes->cells = tagd_xrealloc(panes->cells, (size_t)panes->cap * n_columns * sizeof *panes->cells);
-}
-
-tagd_i128 *tagd_panes_at(struct tagd_panes *panes, int64_t pane, uint32_t n_columns, uint64_t *dropped)
-{
-    uint32_t i = panes->n;
-    while (i > 0 && panes->pane[i - 1] > pane)
-        i--;
-    if (i > 0 && panes->pane[i - 1] == pane)
-        return &panes->cells[(size_t)(i - 1) * n_columns];
-    if (panes->n == TAGD_PROFILE_PANES_MAX) {
-        ++*dropped;
-        if (i == 0)
-            return NULL;
-        tagd_panes_drop(panes, panes->pane[0], n_columns);
-        i--;
-    }
-    panes_reserve(panes, panes->n + 1, n_columns);
-    memmove(&panes->pane[i + 1], &panes->pane[i], (panes->n - i) * sizeof *panes->pane);
-    memmove(&panes->cells[(size_t)(i + 1) * n_columns], &panes->cells[(size_t)i * n_columns],
-            (size_t)(panes->n - i) * n_columns * sizeof *panes->cells);
-    panes->pane[i] = pane;
-    tagd_i128 *cells = &panes->cells[(size_t)i * n_columns];
-    memset(cells, 0, n_columns * sizeof *cells);
-    panes->n++;
-    return cells;
-}
-
-void tagd_panes_drop(struct tagd_panes *panes, int64_t last, uint32_t n_columns)
-{
-    uint32_t i = 0;
-    while (i < panes->n && panes->pane[i] <= last)
-        i++;
-    if (i == 0)
-        return;
-    panes->n -= i;
-    memmove(panes->pane, panes->pane + i, panes->n * sizeof *panes->pane);
-    memmove(panes->cells, panes->cells + (size_t)i * n_columns, (size_t)panes->n * n_columns * sizeof *panes->cells);
 }
 
 void tagd_profile_add_id(struct tagd_profile *profile, struct tagd_hash128 hash, int64_t until, uint64_t *dropped)
@@ -226,62 +216,17 @@ void tagd_profile_add_id(struct tagd_profile *profile, struct tagd_hash128 hash,
 
 /* ---- encode ---- */
 
-static uint64_t zigzag(int64_t v)
+/* A number's entry in a list: its step from the number before, and what stands beside it, of n. */
+static uint64_t entry(uint32_t number, uint32_t *next, uint64_t n, uint64_t beside)
 {
-    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
-}
-static int64_t unzigzag(uint64_t v)
-{
-    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
-}
-/* Differences wrap, so that every pair of instants has one. */
-static int64_t diff(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a - (uint64_t)b);
-}
-static int64_t plus(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a + (uint64_t)b);
+    uint64_t step = number - *next;
+    *next = number + 1;
+    return 1 + step * n + beside;
 }
 
-static bool any_changed(const struct tagd_profile *profile)
+static void end_list(struct tagd_buf *out)
 {
-    bool any = profile->revision[TAGD_KIND_TAG] > 0;
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions && !any; i++)
-        any = profile->tags[i].changed;
-    return any;
-}
-
-/* ---- numbers, written where room is reserved ---- */
-
-#define VARINT_BYTES 10 /* at most */
-#define VARINT128_BYTES 19
-
-static inline unsigned char *put(unsigned char *p, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        *p++ = (unsigned char)(v | 0x80);
-    *p++ = (unsigned char)v;
-    return p;
-}
-
-static inline unsigned char *put_128(unsigned char *p, tagd_i128 v)
-{
-    unsigned __int128 u = ((unsigned __int128)v << 1) ^ (v < 0 ? ~(unsigned __int128)0 : 0);
-    for (; u > UINT64_MAX; u >>= 7)
-        *p++ = (unsigned char)((unsigned)(u & 0x7F) | 0x80);
-    return put(p, (uint64_t)u);
-}
-
-static unsigned char *reserve(struct tagd_buf *out, size_t more)
-{
-    tagd_buf_reserve(out, more);
-    return (unsigned char *)out->p + out->n;
-}
-
-static void written(struct tagd_buf *out, const unsigned char *end)
-{
-    out->n = (size_t)(end - (unsigned char *)out->p);
+    tagd_buf_add_byte(out, 0);
 }
 
 static void encode_text(struct tagd_buf *out, const struct tagd_text *text)
@@ -300,26 +245,25 @@ static void encode_value(struct tagd_buf *out, enum tagd_field_type type, int64_
         tagd_buf_add_zigzag(out, i);
 }
 
-static void encode_tags(const struct tagd_profile *profile, bool any, struct tagd_buf *out)
+static void encode_tags(const struct tagd_profile *profile, struct tagd_buf *out)
 {
-    const struct tagd_catalog *catalog = profile->catalog;
-    unsigned char *p = reserve(out, (size_t)catalog->n_dimensions * 3 * VARINT_BYTES);
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+    uint64_t outcomes = profile->outcomes;
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED(i, profile->touched.tags, profile->catalog->n_dimensions)
+    {
         const struct tagd_tag_state *state = &profile->tags[i];
-        p = put(p, (uint64_t)(state->tag + 1));
-        if (!any)
+        if (!state->changed)
             continue;
-        p = put(p, state->changed ? 1 + zigzag(diff(profile->last, state->at)) : 0);
-        if (state->changed)
-            p = put(p, (uint64_t)(state->prev + 1));
-        if (!catalog->dimensions[i].is_value)
+        unsigned char *p = reserve(out, 2 * (size_t)VARINT_BYTES);
+        uint64_t beside = (uint64_t)(state->tag + 1) * outcomes + (uint64_t)(state->prev + 1);
+        p = put(p, entry(i, &next, outcomes * outcomes, beside));
+        written(out, put(p, zigzag(diff(profile->last, state->at))));
+        if (!profile->catalog->dimensions[i].is_value)
             continue;
-        written(out, p);
         encode_text(out, state->tag < 0 ? NULL : &state->text);
         encode_text(out, state->prev < 0 ? NULL : &state->prev_text);
-        p = reserve(out, (size_t)(catalog->n_dimensions - i) * 3 * VARINT_BYTES);
     }
-    written(out, p);
+    end_list(out);
 }
 
 /* Other than TAG, whose revision stands apart. */
@@ -352,28 +296,69 @@ static void encode_review(const struct tagd_profile *profile, const struct tagd_
     tagd_buf_add_varint(out, review->declined ? (uint64_t)(review->declined_tag + 2) : 0);
 }
 
+static bool holds(const struct tagd_hold *hold)
+{
+    return hold->rule >= 0 || hold->waits;
+}
+
+static bool reviews(const struct tagd_review *review)
+{
+    return review->approved >= 0 || review->open || review->declined;
+}
+
+static void encode_holds(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED(i, profile->touched.tags, profile->catalog->n_dimensions)
+    {
+        const struct tagd_dimension *dimension = &profile->catalog->dimensions[i];
+        if (!dimension->holds_back || !holds(&profile->tags[i].hold))
+            continue;
+        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
+        encode_hold(profile, dimension->is_value, &profile->tags[i].hold, out);
+    }
+    end_list(out);
+}
+
+static void encode_reviews(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED(i, profile->touched.tags, profile->catalog->n_dimensions)
+    {
+        const struct tagd_dimension *dimension = &profile->catalog->dimensions[i];
+        if (dimension->assign != TAGD_ASSIGN_REVIEW || !reviews(&profile->tags[i].review))
+            continue;
+        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
+        encode_review(profile, &profile->tags[i].review, out);
+    }
+    end_list(out);
+}
+
+static void encode_assignment(const struct tagd_profile *profile, const struct tagd_tag_state *of, struct tagd_buf *out)
+{
+    const struct tagd_assignment_state *state = &of->assignment;
+    tagd_buf_add_zigzag(out, diff(profile->last, state->at));
+    tagd_buf_add_varint(out, (uint64_t)(state->tag + 1));
+    if (state->tag >= 0) {
+        bool ends = state->until_ms != TAGD_NEVER;
+        tagd_buf_add_varint(out, ends ? 1 + zigzag(diff(state->until_ms, profile->last)) : 0);
+        encode_text(out, &state->reason);
+    }
+    encode_text(out, &state->by);
+    tagd_buf_add_varint(out, of->assigned);
+}
+
 static void encode_assignments(const struct tagd_profile *profile, struct tagd_buf *out)
 {
-    uint32_t n = 0, before = 0;
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++)
-        n += profile->tags[i].assignment.known;
-    tagd_buf_add_varint(out, n);
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        const struct tagd_assignment_state *state = &profile->tags[i].assignment;
-        if (!state->known)
+    uint32_t left = profile->n_assignments, next = 0;
+    for (uint32_t i = 0; left > 0 && tagd_set_next(profile->touched.tags, profile->catalog->set_words, &i); i++) {
+        if (!profile->tags[i].assignment.known)
             continue;
-        tagd_buf_add_varint(out, i - before);
-        before = i;
-        tagd_buf_add_zigzag(out, diff(profile->last, state->at));
-        tagd_buf_add_varint(out, (uint64_t)(state->tag + 1));
-        if (state->tag >= 0) {
-            bool ends = state->until_ms != TAGD_NEVER;
-            tagd_buf_add_varint(out, ends ? 1 + zigzag(diff(state->until_ms, profile->last)) : 0);
-            encode_text(out, &state->reason);
-        }
-        encode_text(out, &state->by);
-        tagd_buf_add_varint(out, profile->tags[i].assigned);
+        left--;
+        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
+        encode_assignment(profile, &profile->tags[i], out);
     }
+    end_list(out);
 }
 
 static void encode_goal(const struct tagd_profile *profile, const struct tagd_goal_state *goal, struct tagd_buf *out)
@@ -387,6 +372,19 @@ static void encode_goal(const struct tagd_profile *profile, const struct tagd_go
     tagd_buf_add_varint(out, goal->revision);
 }
 
+static void encode_goals(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED(i, profile->touched.goals, profile->catalog->n_goals)
+    {
+        if (!profile->goals[i].running && profile->goals[i].outcome == TAGD_GOAL_NONE)
+            continue;
+        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
+        encode_goal(profile, &profile->goals[i], out);
+    }
+    end_list(out);
+}
+
 static void encode_standings(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     const struct tagd_catalog *catalog = profile->catalog;
@@ -398,40 +396,26 @@ static void encode_standings(const struct tagd_profile *profile, struct tagd_buf
         tagd_buf_add_varint(out, profile->chase.n);
         tagd_buf_add_zigzag(out, diff(profile->last, profile->chase.at));
     }
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        if (catalog->dimensions[i].holds_back)
-            encode_hold(profile, catalog->dimensions[i].is_value, &profile->tags[i].hold, out);
-    }
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        if (catalog->dimensions[i].assign == TAGD_ASSIGN_REVIEW)
-            encode_review(profile, &profile->tags[i].review, out);
-    }
+    if (profile->any_holds)
+        encode_holds(profile, out);
+    if (catalog->reviews)
+        encode_reviews(profile, out);
     encode_assignments(profile, out);
-    for (uint32_t i = 0; i < catalog->n_goals; i++)
-        encode_goal(profile, &profile->goals[i], out);
-}
-
-static unsigned char *put_pane(unsigned char *p, const struct tagd_panes *panes, uint32_t i, uint32_t n_columns)
-{
-    p = put(p, i ? (uint64_t)(panes->pane[i] - panes->pane[i - 1]) : zigzag(panes->pane[0]));
-    const tagd_i128 *cells = &panes->cells[(size_t)i * n_columns];
-    for (uint32_t c = 0; c < n_columns; c++)
-        p = put_128(p, cells[c]);
-    return p;
+    if (catalog->n_goals > 0)
+        encode_goals(profile, out);
 }
 
 static void encode_panes(const struct tagd_profile *profile, struct tagd_buf *out)
 {
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
-        const struct tagd_panes *panes = &profile->panes[i];
-        uint32_t n_columns = profile->catalog->stores[i].n_columns;
-        unsigned char *p =
-            reserve(out, VARINT_BYTES + (size_t)panes->n * (VARINT_BYTES + n_columns * (size_t)VARINT128_BYTES));
-        p = put(p, panes->n);
-        for (uint32_t j = 0; j < panes->n; j++)
-            p = put_pane(p, panes, j, n_columns);
-        written(out, p);
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED(i, profile->touched.panes, profile->catalog->n_stores)
+    {
+        if (tagd_panes_count(&profile->panes[i]) == 0)
+            continue;
+        tagd_panes_encode(&profile->panes[i], &profile->catalog->stores[i], i - next, out);
+        next = i + 1;
     }
+    end_list(out);
 }
 
 static int64_t begin_of(const struct tagd_value_store *store, int64_t pane, int64_t last)
@@ -439,7 +423,7 @@ static int64_t begin_of(const struct tagd_value_store *store, int64_t pane, int6
     return store->grid.pane_ms ? tagd_grid_begin(&store->grid, pane) : last;
 }
 
-static void encode_values(const struct tagd_profile *profile, uint32_t index, struct tagd_buf *out)
+static void encode_value_store(const struct tagd_profile *profile, uint32_t index, struct tagd_buf *out)
 {
     const struct tagd_value_store *store = &profile->catalog->value_stores[index];
     const struct tagd_values *values = &profile->values[index];
@@ -468,49 +452,80 @@ static void encode_values(const struct tagd_profile *profile, uint32_t index, st
     }
 }
 
+static void encode_values(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED(i, profile->touched.values, profile->catalog->n_value_stores)
+    {
+        if (profile->values[i].n == 0)
+            continue;
+        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
+        encode_value_store(profile, i, out);
+    }
+    end_list(out);
+}
+
 static void encode_marks(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     const struct tagd_catalog *catalog = profile->catalog;
-    for (uint32_t i = 0; i < catalog->n_marks; i++) {
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED(i, profile->touched.marks, catalog->n_marks)
+    {
         const struct tagd_mark_state *mark = &profile->marks[i];
-        tagd_buf_add_varint(out, mark->present ? 1 + zigzag(diff(profile->last, mark->at)) : 0);
-        if (mark->present && tagd_mark_has_value(&catalog->marks[i]))
+        if (!mark->present)
+            continue;
+        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
+        tagd_buf_add_zigzag(out, diff(profile->last, mark->at));
+        if (tagd_mark_has_value(&catalog->marks[i]))
             encode_value(out, catalog->marks[i].field_type, mark->i, &mark->s);
     }
+    end_list(out);
 }
 
 static void encode_attributes(const struct tagd_profile *profile, struct tagd_buf *out)
 {
-    for (uint32_t i = 0; i < profile->catalog->n_attributes; i++) {
+    const struct tagd_catalog *catalog = profile->catalog;
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED(i, profile->touched.attributes, catalog->n_attributes)
+    {
         const struct tagd_attribute_state *state = &profile->attributes[i];
-        tagd_buf_add_varint(out, state->updated ? 1 + zigzag(diff(profile->last, state->at)) : 0);
         if (!state->updated)
             continue;
+        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
+        tagd_buf_add_zigzag(out, diff(profile->last, state->at));
         tagd_buf_add_varint(out, state->present);
         if (state->present)
-            encode_value(out, profile->catalog->attributes[i].field.type, state->i, &state->s);
+            encode_value(out, catalog->attributes[i].field.type, state->i, &state->s);
     }
+    end_list(out);
+}
+
+static void encode_state(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    if (catalog->n_stores > 0)
+        encode_panes(profile, out);
+    if (catalog->n_value_stores > 0)
+        encode_values(profile, out);
+    if (catalog->n_marks > 0)
+        encode_marks(profile, out);
+    if (catalog->n_attributes > 0)
+        encode_attributes(profile, out);
 }
 
 void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *out)
 {
-    const struct tagd_catalog *catalog = profile->catalog;
     assert(profile->exists);
-    bool any = any_changed(profile);
     tagd_buf_add_byte(out, VERSION);
-    tagd_buf_add(out, catalog->hash, 4);
+    tagd_buf_add(out, profile->catalog->hash, 4);
     tagd_buf_add_zigzag(out, profile->last);
     tagd_buf_add_zigzag(out, diff(profile->clock, profile->last));
     tagd_buf_add_varint(out, profile->due == TAGD_NEVER ? 0 : 1 + zigzag(diff(profile->due, profile->last)));
-    tagd_buf_add_varint(out, any ? 1 + profile->revision[TAGD_KIND_TAG] : 0);
+    tagd_buf_add_varint(out, profile->revision[TAGD_KIND_TAG]);
     tagd_buf_add_zigzag(out, diff(profile->changed_at, profile->last));
-    encode_tags(profile, any, out);
+    encode_tags(profile, out);
     encode_standings(profile, out);
-    encode_panes(profile, out);
-    for (uint32_t i = 0; i < catalog->n_value_stores; i++)
-        encode_values(profile, i, out);
-    encode_marks(profile, out);
-    encode_attributes(profile, out);
+    encode_state(profile, out);
     tagd_buf_add_varint(out, profile->n_ids);
     for (uint32_t i = 0; i < profile->n_ids; i++) {
         tagd_buf_add(out, &profile->ids[i].hash, sizeof profile->ids[i].hash);
@@ -519,6 +534,27 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
 }
 
 /* ---- decode ---- */
+
+/* What a list's entry says: a number below `below`, and what stands beside it, of n. */
+struct entry {
+    uint32_t number, next;
+    uint64_t beside;
+};
+
+/* The next one. False: the list ends here, or is damaged. */
+static inline bool read_entry(struct tagd_reader *reader, uint32_t below, uint64_t n, struct entry *entry)
+{
+    uint64_t code = tagd_read_varint(reader), step = (code - 1) / n;
+    if (code == 0)
+        return false;
+    reader->bad = reader->bad || step >= below - entry->next;
+    if (reader->bad)
+        return false;
+    entry->number = entry->next + (uint32_t)step;
+    entry->next = entry->number + 1;
+    entry->beside = (code - 1) % n;
+    return true;
+}
 
 static void decode_text(struct tagd_reader *reader, struct tagd_text *text)
 {
@@ -544,23 +580,21 @@ static void decode_tag_texts(struct tagd_tag_state *state, struct tagd_reader *r
         decode_text(reader, &state->prev_text);
 }
 
-static void decode_tags(struct tagd_profile *profile, bool any, struct tagd_reader *from)
+static void decode_tags(struct tagd_profile *profile, struct tagd_reader *from)
 {
     struct tagd_reader copy = *from, *reader = &copy;
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        struct tagd_tag_state *state = &profile->tags[i];
-        uint64_t n = profile->catalog->dimensions[i].n_rules, tag = tagd_read_varint(reader), prev = 0;
-        state->changed = false;
-        if (any) {
-            uint64_t at = tagd_read_varint(reader);
-            state->changed = at != 0;
-            state->at = at ? diff(profile->last, unzigzag(at - 1)) : 0;
-            prev = at ? tagd_read_varint(reader) : 0;
-        }
-        reader->bad = reader->bad || tag > n || prev > n;
+    uint64_t outcomes = profile->outcomes;
+    struct entry entry = {0};
+    while (read_entry(reader, profile->catalog->n_dimensions, outcomes * outcomes, &entry)) {
+        const struct tagd_dimension *dimension = &profile->catalog->dimensions[entry.number];
+        struct tagd_tag_state *state = tagd_touch_tag(profile, entry.number);
+        uint64_t tag = entry.beside / outcomes, prev = entry.beside % outcomes;
+        state->changed = true;
+        state->at = diff(profile->last, tagd_read_zigzag(reader));
+        reader->bad = reader->bad || tag > dimension->n_rules || prev > dimension->n_rules;
         state->tag = reader->bad ? -1 : (int32_t)tag - 1;
         state->prev = reader->bad ? -1 : (int32_t)prev - 1;
-        if (profile->catalog->dimensions[i].is_value) {
+        if (dimension->is_value) {
             *from = copy;
             decode_tag_texts(state, from);
             copy = *from;
@@ -609,21 +643,39 @@ static void decode_review(struct tagd_profile *profile, const struct tagd_dimens
         review->declined_tag = decode_tag(reader, dimension, declined, 2);
 }
 
+static void decode_holds(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    struct entry entry = {0};
+    while (read_entry(reader, profile->catalog->n_dimensions, 1, &entry)) {
+        const struct tagd_dimension *dimension = &profile->catalog->dimensions[entry.number];
+        struct tagd_hold *hold = &tagd_touch_tag(profile, entry.number)->hold;
+        decode_hold(profile, dimension, hold, reader);
+        reader->bad = reader->bad || !dimension->holds_back || !holds(hold);
+    }
+}
+
+static void decode_reviews(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    struct entry entry = {0};
+    while (read_entry(reader, profile->catalog->n_dimensions, 1, &entry)) {
+        const struct tagd_dimension *dimension = &profile->catalog->dimensions[entry.number];
+        struct tagd_review *review = &tagd_touch_tag(profile, entry.number)->review;
+        decode_review(profile, dimension, review, reader);
+        reader->bad = reader->bad || dimension->assign != TAGD_ASSIGN_REVIEW || !reviews(review);
+    }
+}
+
 static void decode_assignments(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     const struct tagd_catalog *catalog = profile->catalog;
-    uint64_t n = tagd_read_varint(reader), at = 0;
-    for (uint64_t i = 0; i < n && !reader->bad; i++) {
-        uint64_t step = tagd_read_varint(reader);
-        reader->bad = reader->bad || step >= catalog->n_dimensions - at || (i > 0 && step == 0);
-        if (reader->bad)
-            return;
-        at += step;
-        struct tagd_assignment_state *state = &profile->tags[at].assignment;
+    struct entry entry = {0};
+    while (read_entry(reader, catalog->n_dimensions, 1, &entry)) {
+        struct tagd_tag_state *of = tagd_touch_tag(profile, entry.number);
+        struct tagd_assignment_state *state = &of->assignment;
         state->known = true;
         profile->n_assignments++;
         state->at = diff(profile->last, tagd_read_zigzag(reader));
-        state->tag = decode_tag(reader, &catalog->dimensions[at], tagd_read_varint(reader), 1);
+        state->tag = decode_tag(reader, &catalog->dimensions[entry.number], tagd_read_varint(reader), 1);
         state->until_ms = TAGD_NEVER;
         state->reason.n = 0;
         if (state->tag >= 0) {
@@ -635,7 +687,7 @@ static void decode_assignments(struct tagd_profile *profile, struct tagd_reader 
         decode_text(reader, &state->by);
         uint64_t assigned = tagd_read_varint(reader);
         reader->bad = reader->bad || assigned > 1;
-        profile->tags[at].assigned = assigned == 1;
+        of->assigned = assigned == 1;
     }
 }
 
@@ -653,6 +705,16 @@ static void decode_goal(struct tagd_profile *profile, struct tagd_goal_state *go
     goal->revision = tagd_read_varint(reader);
 }
 
+static void decode_goals(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    struct entry entry = {0};
+    while (read_entry(reader, profile->catalog->n_goals, 1, &entry)) {
+        struct tagd_goal_state *goal = tagd_touch_goal(profile, entry.number);
+        decode_goal(profile, goal, reader);
+        reader->bad = reader->bad || (!goal->running && goal->outcome == TAGD_GOAL_NONE);
+    }
+}
+
 static void decode_standings(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     const struct tagd_catalog *catalog = profile->catalog;
@@ -665,47 +727,22 @@ static void decode_standings(struct tagd_profile *profile, struct tagd_reader *r
         reader->bad = reader->bad || n > UINT32_MAX;
         profile->chase = (struct tagd_chase){diff(profile->last, tagd_read_zigzag(reader)), (uint32_t)n};
     }
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        if (catalog->dimensions[i].holds_back)
-            decode_hold(profile, &catalog->dimensions[i], &profile->tags[i].hold, reader);
-    }
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        if (catalog->dimensions[i].assign == TAGD_ASSIGN_REVIEW)
-            decode_review(profile, &catalog->dimensions[i], &profile->tags[i].review, reader);
-    }
+    if (profile->any_holds)
+        decode_holds(profile, reader);
+    if (catalog->reviews)
+        decode_reviews(profile, reader);
     decode_assignments(profile, reader);
-    for (uint32_t i = 0; i < catalog->n_goals; i++)
-        decode_goal(profile, &profile->goals[i], reader);
+    if (catalog->n_goals > 0)
+        decode_goals(profile, reader);
 }
 
-static void decode_pane(struct tagd_panes *panes, uint32_t n_columns, struct tagd_reader *reader)
+static void decode_panes(struct tagd_profile *profile, struct tagd_reader *reader)
 {
-    uint32_t j = panes->n;
-    uint64_t step = j ? tagd_read_varint(reader) : 0;
-    int64_t pane = j ? plus(panes->pane[j - 1], (int64_t)step) : tagd_read_zigzag(reader);
-    reader->bad = reader->bad || (j && (step == 0 || step > INT64_MAX || pane <= panes->pane[j - 1]));
-    panes->pane[j] = pane;
-    tagd_i128 *cells = &panes->cells[(size_t)j * n_columns];
-    for (uint32_t c = 0; c < n_columns; c++)
-        cells[c] = tagd_read_zigzag128(reader);
-    panes->n = j + 1;
-}
-
-static void decode_panes(struct tagd_profile *profile, struct tagd_reader *from)
-{
-    struct tagd_reader reader = *from;
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
-        struct tagd_panes *panes = &profile->panes[i];
-        uint32_t n_columns = profile->catalog->stores[i].n_columns;
-        uint64_t n = tagd_read_varint(&reader);
-        reader.bad = reader.bad || n > TAGD_PROFILE_PANES_MAX || n > (uint64_t)(reader.end - reader.p);
-        if (reader.bad)
-            break;
-        panes_reserve(panes, (uint32_t)n, n_columns);
-        while (panes->n < n && !reader.bad)
-            decode_pane(panes, n_columns, &reader);
-    }
-    *from = reader;
+    const struct tagd_catalog *catalog = profile->catalog;
+    struct entry entry = {0};
+    while (read_entry(reader, catalog->n_stores, PANES_FEW, &entry))
+        tagd_panes_decode(tagd_touch_panes(profile, entry.number), &catalog->stores[entry.number],
+                          (unsigned)entry.beside, reader);
 }
 
 /* The different values: each takes the next number. */
@@ -722,13 +759,13 @@ static void decode_known(struct tagd_values *values, enum tagd_field_type type, 
     reader->bad = reader->bad || values->bytes > TAGD_PROFILE_VALUE_BYTES_MAX;
 }
 
-static void decode_values(struct tagd_profile *profile, uint32_t index, struct tagd_reader *reader)
+static void decode_value_store(struct tagd_profile *profile, uint32_t index, struct tagd_reader *reader)
 {
     const struct tagd_value_store *store = &profile->catalog->value_stores[index];
-    struct tagd_values *values = &profile->values[index];
+    struct tagd_values *values = tagd_touch_values(profile, index);
     decode_known(values, store->field_type, reader);
     uint64_t n = tagd_read_varint(reader);
-    reader->bad = reader->bad || n > TAGD_PROFILE_VALUES_MAX;
+    reader->bad = reader->bad || n == 0 || n > TAGD_PROFILE_VALUES_MAX;
     for (uint64_t i = 0; i < n && !reader->bad; i++) {
         tagd_values_grow(values);
         uint64_t step = i ? tagd_read_varint(reader) : 0;
@@ -751,32 +788,52 @@ static void decode_values(struct tagd_profile *profile, uint32_t index, struct t
         reader->bad = reader->bad || values->known[i].entries == 0;
 }
 
+static void decode_values(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    struct entry entry = {0};
+    while (read_entry(reader, profile->catalog->n_value_stores, 1, &entry))
+        decode_value_store(profile, entry.number, reader);
+}
+
 static void decode_marks(struct tagd_profile *profile, struct tagd_reader *reader)
 {
-    for (uint32_t i = 0; i < profile->catalog->n_marks && !reader->bad; i++) {
-        const struct tagd_mark *mark = &profile->catalog->marks[i];
-        struct tagd_mark_state *state = &profile->marks[i];
-        uint64_t at = tagd_read_varint(reader);
-        state->present = at != 0;
-        state->at = at ? diff(profile->last, unzigzag(at - 1)) : 0;
-        if (state->present && tagd_mark_has_value(mark))
+    struct entry entry = {0};
+    while (read_entry(reader, profile->catalog->n_marks, 1, &entry)) {
+        const struct tagd_mark *mark = &profile->catalog->marks[entry.number];
+        struct tagd_mark_state *state = tagd_touch_mark(profile, entry.number);
+        state->present = true;
+        state->at = diff(profile->last, tagd_read_zigzag(reader));
+        if (tagd_mark_has_value(mark))
             decode_value(reader, mark->field_type, &state->i, &state->s);
     }
 }
 
 static void decode_attributes(struct tagd_profile *profile, struct tagd_reader *reader)
 {
-    for (uint32_t i = 0; i < profile->catalog->n_attributes && !reader->bad; i++) {
-        struct tagd_attribute_state *state = &profile->attributes[i];
-        uint64_t at = tagd_read_varint(reader);
-        state->updated = at != 0;
-        state->at = at ? diff(profile->last, unzigzag(at - 1)) : 0;
-        uint64_t there = at ? tagd_read_varint(reader) : 0;
+    struct entry entry = {0};
+    while (read_entry(reader, profile->catalog->n_attributes, 1, &entry)) {
+        struct tagd_attribute_state *state = tagd_touch_attribute(profile, entry.number);
+        state->updated = true;
+        state->at = diff(profile->last, tagd_read_zigzag(reader));
+        uint64_t there = tagd_read_varint(reader);
         reader->bad = reader->bad || there > 1;
         state->present = there == 1;
         if (state->present)
-            decode_value(reader, profile->catalog->attributes[i].field.type, &state->i, &state->s);
+            decode_value(reader, profile->catalog->attributes[entry.number].field.type, &state->i, &state->s);
     }
+}
+
+static void decode_state(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    if (catalog->n_stores > 0)
+        decode_panes(profile, reader);
+    if (catalog->n_value_stores > 0)
+        decode_values(profile, reader);
+    if (catalog->n_marks > 0)
+        decode_marks(profile, reader);
+    if (catalog->n_attributes > 0)
+        decode_attributes(profile, reader);
 }
 
 static void decode_ids(struct tagd_profile *profile, struct tagd_reader *reader)
@@ -810,16 +867,11 @@ bool tagd_profile_decode(struct tagd_profile *profile, struct tagd_str bytes, st
     profile->clock = plus(profile->last, tagd_read_zigzag(&reader));
     uint64_t due = tagd_read_varint(&reader);
     profile->due = due ? plus(profile->last, unzigzag(due - 1)) : TAGD_NEVER;
-    uint64_t revision = tagd_read_varint(&reader);
-    profile->revision[TAGD_KIND_TAG] = revision ? revision - 1 : 0;
+    profile->revision[TAGD_KIND_TAG] = tagd_read_varint(&reader);
     profile->changed_at = plus(profile->last, tagd_read_zigzag(&reader));
-    decode_tags(profile, revision > 0, &reader);
+    decode_tags(profile, &reader);
     decode_standings(profile, &reader);
-    decode_panes(profile, &reader);
-    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
-        decode_values(profile, i, &reader);
-    decode_marks(profile, &reader);
-    decode_attributes(profile, &reader);
+    decode_state(profile, &reader);
     decode_ids(profile, &reader);
     if (reader.bad || reader.p != reader.end) {
         tagd_profile_clear(profile);
@@ -850,6 +902,10 @@ uint64_t tagd_profile_revision(const struct tagd_profile *profile, enum tagd_kin
 int64_t tagd_profile_changed_at(const struct tagd_profile *profile)
 {
     return profile->changed_at;
+}
+bool tagd_profile_next_tagged(const struct tagd_profile *profile, uint32_t *dimension)
+{
+    return tagd_set_next(profile->touched.tags, profile->catalog->set_words, dimension);
 }
 int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension)
 {
@@ -914,7 +970,7 @@ bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension
                                   const struct tagd_tag_history *history)
 {
     const struct tagd_dimension *d = &profile->catalog->dimensions[dimension];
-    struct tagd_tag_state *state = &profile->tags[dimension];
+    struct tagd_tag_state *state = tagd_touch_tag(profile, (uint32_t)dimension);
     int32_t tag, before;
     if (!find_tag(d, history->tag, &tag) || !find_tag(d, history->before, &before))
         return false;
@@ -940,7 +996,7 @@ void tagd_profile_review(const struct tagd_profile *profile, size_t dimension, s
 
 void tagd_profile_set_review(struct tagd_profile *profile, size_t dimension, const struct tagd_review *review)
 {
-    profile->tags[dimension].review = *review;
+    tagd_touch_tag(profile, (uint32_t)dimension)->review = *review;
 }
 
 void tagd_profile_set_revision(struct tagd_profile *profile, enum tagd_kind kind, uint64_t revision)
@@ -972,7 +1028,7 @@ void tagd_profile_goal(const struct tagd_profile *profile, size_t goal, struct t
 
 void tagd_profile_set_goal(struct tagd_profile *profile, size_t goal, const struct tagd_goal_state *state)
 {
-    profile->goals[goal] = *state;
+    *tagd_touch_goal(profile, (uint32_t)goal) = *state;
 }
 
 bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension, struct tagd_proposal *proposal)
@@ -987,11 +1043,13 @@ bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension,
 void tagd_profile_sizes(const struct tagd_profile *profile, struct tagd_profile_sizes *sizes)
 {
     *sizes = (struct tagd_profile_sizes){.dedupe_ids = profile->n_ids};
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
-        if (profile->panes[i].n > sizes->panes)
-            sizes->panes = profile->panes[i].n;
+    TAGD_EACH_TOUCHED(i, profile->touched.panes, profile->catalog->n_stores)
+    {
+        if (tagd_panes_count(&profile->panes[i]) > sizes->panes)
+            sizes->panes = tagd_panes_count(&profile->panes[i]);
     }
-    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++) {
+    TAGD_EACH_TOUCHED(i, profile->touched.values, profile->catalog->n_value_stores)
+    {
         if (profile->values[i].n > sizes->values)
             sizes->values = profile->values[i].n;
         if (profile->values[i].bytes > sizes->value_bytes)
@@ -1018,24 +1076,49 @@ static void check_values(const struct tagd_values *values)
     assert(entries == values->n && n_in_use <= values->n && bytes == values->bytes);
 }
 
+static void check_tag(const struct tagd_profile *profile, uint32_t d)
+{
+    const struct tagd_tag_state *state = &profile->tags[d];
+    bool anything = state->changed || holds(&state->hold) || reviews(&state->review) || state->assignment.known;
+    assert(state->tag >= -1 && state->tag < (int32_t)profile->catalog->dimensions[d].n_rules);
+    assert(state->tag == -1 || state->changed);
+    assert(state->review.open <= profile->revision[TAGD_KIND_PROPOSAL]);
+    assert(!state->hold.waits || profile->catalog->dimensions[d].holds_back);
+    assert(!state->assigned || state->assignment.tag == state->tag);
+    assert(!anything || tagd_set_has(profile->touched.tags, d));
+}
+
+/* What is there is in its set. */
+static void check_touched(const struct tagd_profile *profile)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    const struct tagd_touched *touched = &profile->touched;
+    for (uint32_t i = 0; i < catalog->n_stores; i++)
+        assert(tagd_panes_count(&profile->panes[i]) == 0 || tagd_set_has(touched->panes, i));
+    for (uint32_t i = 0; i < catalog->n_value_stores; i++)
+        assert(profile->values[i].n == 0 || tagd_set_has(touched->values, i));
+    for (uint32_t i = 0; i < catalog->n_marks; i++)
+        assert(!profile->marks[i].present || tagd_set_has(touched->marks, i));
+    for (uint32_t i = 0; i < catalog->n_attributes; i++)
+        assert(!profile->attributes[i].updated || tagd_set_has(touched->attributes, i));
+    for (uint32_t i = 0; i < catalog->n_goals; i++)
+        assert(!profile->goals[i].running || tagd_set_has(touched->goals, i));
+}
+
 void tagd_profile_check(const struct tagd_profile *profile)
 {
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
-        const struct tagd_panes *panes = &profile->panes[i];
-        assert(panes->n <= panes->cap && panes->n <= TAGD_PROFILE_PANES_MAX);
-        for (uint32_t j = 1; j < panes->n; j++)
-            assert(panes->pane[j - 1] < panes->pane[j]);
-        assert(profile->catalog->stores[i].grid.pane_ms || panes->n <= 1);
-    }
-    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
+    const struct tagd_catalog *catalog = profile->catalog;
+    uint32_t words = 0;
+    for (uint32_t i = 0; i < catalog->n_stores; i++)
+        tagd_panes_check(&profile->panes[i], &catalog->stores[i]);
+    for (uint32_t i = 0; i < catalog->n_value_stores; i++)
         check_values(&profile->values[i]);
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        assert(profile->tags[i].tag >= -1 && profile->tags[i].tag < (int32_t)profile->catalog->dimensions[i].n_rules);
-        assert(profile->tags[i].tag == -1 || profile->tags[i].changed);
-        assert(profile->tags[i].review.open <= profile->revision[TAGD_KIND_PROPOSAL]);
-        assert(!profile->tags[i].hold.waits || profile->catalog->dimensions[i].holds_back);
-        assert(!profile->tags[i].assigned || profile->tags[i].assignment.tag == profile->tags[i].tag);
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        check_tag(profile, i);
+        words += profile->tags[i].assignment.known;
     }
+    check_touched(profile);
+    assert(words == profile->n_assignments);
     assert(profile->n_ids <= TAGD_PROFILE_IDS_MAX);
     assert(!profile->exists || (profile->clock >= profile->last && profile->due > profile->clock));
 }

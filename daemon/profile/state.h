@@ -2,16 +2,39 @@
 #ifndef TAGD_PROFILE_STATE_H
 #define TAGD_PROFILE_STATE_H
 
+#include "base/set.h"
 #include "catalog/compiled.h"
 #include "tagd/profile.h"
 
-/* Panes of one store, ascending, each at most once; only panes with events are there.
+/* A long store's panes but the latest, as a profile has them stored; they are opened once somebody asks for one of
+ * them. What is often asked is known beside them. */
+struct tagd_packed {
+    uint32_t n;          /* panes; 0: none */
+    int64_t first, last; /* the first and the last of them */
+    tagd_i128 *sums;     /* of their cells, by column */
+    unsigned char
+        *bytes; /* [begin, end): the first one's cells, then each one's distance from the one before and cells */
+    uint32_t begin, end, cap;
+};
+
+/* Panes of one store, ascending, each at most once; only panes with events are there. Those packed come before the n
+ * others, which then are one at least; a pane's place counts both, so that unpacking leaves it as it is.
  * An all-time store has one pane, number 0. Cells: n x n_columns, as enum tagd_column_kind says. */
 struct tagd_panes {
     uint32_t n, cap;
     int64_t *pane;
     tagd_i128 *cells;
+    struct tagd_packed packed;
 };
+static inline uint32_t tagd_panes_count(const struct tagd_panes *panes)
+{
+    return panes->packed.n + panes->n;
+}
+/* Of panes of which there are some. */
+static inline int64_t tagd_panes_first(const struct tagd_panes *panes)
+{
+    return panes->packed.n ? panes->packed.first : panes->pane[0];
+}
 
 /* Text that is kept; its memory is reused. */
 struct tagd_text {
@@ -104,8 +127,19 @@ struct tagd_id {
     int64_t until; /* the last clock at which a second one is a duplicate */
 };
 
+/* Which parts may be other than those of a customer never seen: sets of their numbers. All else is as clearing leaves it,
+ * and costs nothing. */
+struct tagd_touched {
+    uint64_t *tags, *panes, *values, *marks, *attributes, *goals;
+    uint64_t *all; /* one after the other */
+    uint32_t words;
+};
+
 struct tagd_profile {
     const struct tagd_catalog *catalog;
+    uint64_t outcomes; /* one more than the most tags of a dimension */
+    bool any_holds;    /* some dimension has `for` or `min_dwell` */
+    struct tagd_touched touched;
     bool exists;
     int64_t last;  /* own latest event time */
     int64_t clock; /* up to where it has been evaluated */
@@ -113,6 +147,7 @@ struct tagd_profile {
     uint64_t revision[TAGD_KINDS];
     int64_t changed_at; /* the last change of a tag */
     struct tagd_chase chase;
+    /* The parts: who writes to one takes it by tagd_touch_... */
     struct tagd_panes *panes;                /* by store */
     struct tagd_values *values;              /* by value store */
     struct tagd_mark_state *marks;           /* by mark */
@@ -124,11 +159,51 @@ struct tagd_profile {
     uint32_t n_ids, cap_ids;
 };
 
+static inline struct tagd_tag_state *tagd_touch_tag(struct tagd_profile *profile, uint32_t dimension)
+{
+    tagd_set_add(profile->touched.tags, dimension);
+    return &profile->tags[dimension];
+}
+static inline struct tagd_panes *tagd_touch_panes(struct tagd_profile *profile, uint32_t store)
+{
+    tagd_set_add(profile->touched.panes, store);
+    return &profile->panes[store];
+}
+static inline struct tagd_values *tagd_touch_values(struct tagd_profile *profile, uint32_t value_store)
+{
+    tagd_set_add(profile->touched.values, value_store);
+    return &profile->values[value_store];
+}
+static inline struct tagd_mark_state *tagd_touch_mark(struct tagd_profile *profile, uint32_t mark)
+{
+    tagd_set_add(profile->touched.marks, mark);
+    return &profile->marks[mark];
+}
+static inline struct tagd_attribute_state *tagd_touch_attribute(struct tagd_profile *profile, uint32_t attribute)
+{
+    tagd_set_add(profile->touched.attributes, attribute);
+    return &profile->attributes[attribute];
+}
+static inline struct tagd_goal_state *tagd_touch_goal(struct tagd_profile *profile, uint32_t goal)
+{
+    tagd_set_add(profile->touched.goals, goal);
+    return &profile->goals[goal];
+}
+/* Sets of parts, by how many of them a catalog has. */
+#define TAGD_EACH_TOUCHED(i, set, n) TAGD_EACH (i, set, TAGD_SET_WORDS(n))
+
 /* The pane's cells, made if need be. NULL and *dropped raised: the store is full and the pane is older than all of it.
  */
 tagd_i128 *tagd_panes_at(struct tagd_panes *panes, int64_t pane, uint32_t n_columns, uint64_t *dropped);
 /* Panes <= last go. */
 void tagd_panes_drop(struct tagd_panes *panes, int64_t last, uint32_t n_columns);
+/* Those packed join the others. */
+void tagd_panes_unpack_all(struct tagd_panes *panes, uint32_t n_columns);
+static inline void tagd_panes_unpack(const struct tagd_panes *panes, uint32_t n_columns)
+{
+    if (panes->packed.n > 0)
+        tagd_panes_unpack_all((struct tagd_panes *)(uintptr_t)panes, n_columns); /* what is known stays the same */
+}
 /* A value seen at `at`, in the pane. Past a limit the value seen longest ago goes (it may be this one) and *dropped is
  * raised. */
 void tagd_values_add(struct tagd_values *values, enum tagd_field_type type, int64_t pane, int64_t at,

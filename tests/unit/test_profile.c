@@ -25,7 +25,7 @@ static const char *show(const struct tagd_values *values)
 static void add(struct shop *shop, int64_t pane, int64_t at, const char *z, uint64_t *dropped)
 {
     struct tagd_value value = text_value(z);
-    tagd_values_add(&shop->profile->values[0], TAGD_STRING, pane, at, &value, dropped);
+    tagd_values_add(tagd_touch_values(shop->profile, 0), TAGD_STRING, pane, at, &value, dropped);
     tagd_profile_check(shop->profile);
 }
 
@@ -66,7 +66,7 @@ static void values_of_a_pane_stand_in_the_order_in_which_they_were_last_seen(voi
 static void past_10000_values_the_one_seen_longest_ago_goes(void)
 {
     struct shop shop = shop_of_values();
-    struct tagd_values *values = shop.profile->values;
+    struct tagd_values *values = tagd_touch_values(shop.profile, 0);
     uint64_t dropped = 0;
     char name[16];
     for (int i = 0; i < TAGD_PROFILE_VALUES_MAX; i++) {
@@ -95,7 +95,7 @@ static void past_10000_values_the_one_seen_longest_ago_goes(void)
 static void past_256_kib_of_different_strings_the_one_seen_longest_ago_goes(void)
 {
     struct shop shop = shop_of_values();
-    struct tagd_values *values = shop.profile->values;
+    struct tagd_values *values = tagd_touch_values(shop.profile, 0);
     uint64_t dropped = 0;
     char name[TAGD_STRING_MAX + 1];
     int n = TAGD_PROFILE_VALUE_BYTES_MAX / TAGD_STRING_MAX;
@@ -123,7 +123,7 @@ static void past_256_kib_of_different_strings_the_one_seen_longest_ago_goes(void
 static void past_20000_panes_the_oldest_goes(void)
 {
     struct shop shop = shop_open("", "\"d.n\":{\"value\":\"count(login[60000s:1s])\"}");
-    struct tagd_panes *panes = shop.profile->panes;
+    struct tagd_panes *panes = tagd_touch_panes(shop.profile, 0);
     uint64_t dropped = 0;
     for (int i = 0; i < TAGD_PROFILE_PANES_MAX; i++)
         *tagd_panes_at(panes, 100 + i, 1, &dropped) += i;
@@ -134,7 +134,10 @@ static void past_20000_panes_the_oldest_goes(void)
     shop.profile->exists = true;
     shop.profile->last = shop.profile->clock = T0;
     shop_reload(&shop);
-    CHECK(panes->n == TAGD_PROFILE_PANES_MAX);
+    CHECK(tagd_panes_count(panes) == TAGD_PROFILE_PANES_MAX && panes->n == 1);
+    *tagd_panes_at(panes, 101 + TAGD_PROFILE_PANES_MAX, 1, &dropped) += 6; /* and so it does once they are packed */
+    CHECK(tagd_panes_count(panes) == TAGD_PROFILE_PANES_MAX && dropped == 3 && tagd_panes_first(panes) == 102);
+    CHECK(tagd_panes_at(panes, 101, 1, &dropped) == NULL && dropped == 4);
     shop_close(&shop);
 }
 
@@ -368,44 +371,49 @@ static void numbers_out_of_range_are_refused(void)
                                      "\"r.x\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"a\",\"when\":\"true\"}]},"
                                      "\"m.x\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"a\"}]}");
     struct tagd_buf head = {0};
-    tagd_buf_add_byte(&head, 2);
+    tagd_buf_add_byte(&head, 3);
     tagd_buf_add(&head, tagd_catalog_hash(shop.catalog), 4);
-    static const unsigned char before[] = {0, 0, 0, 0,
-                                           0, 0, 0, 0}; /* last, clock, due, no change, changed_at; no tags */
+    static const unsigned char before[] = {0, 0, 0, 0, 0}; /* last, clock, due, revision, changed_at */
     tagd_buf_add(&head, before, sizeof before);
     static const struct {
-        unsigned char standings[24];
+        unsigned char lists[24];
         size_t n;
         bool sound;
     } cases[] = {
-        /* proposals' revision; rule, waits; approved, open, declined; words */
-        {{0, 0, 0, 0, 0, 0, 0}, 7, true},
-        {{0, 1, 0, 2, 0, 0, 0, 0, 0}, 9, true}, /* the rules' tag a since 0; a waits... */
-        {{0, 2, 0, 0, 0, 0, 0, 0}, 8, false},   /* the rules' second tag: there is one */
-        {{0, 0, 1, 0, 0, 0, 0, 0}, 8, true},    /* none waits, */
-        {{0, 0, 2, 0, 0, 0, 0, 0}, 8, true},    /* or the first */
-        {{0, 0, 3, 0, 0, 0, 0, 0}, 8, false},
-        {{0, 0, 0, 1, 0, 0, 0}, 7, true}, /* approved: the first */
-        {{0, 0, 0, 2, 0, 0, 0}, 7, false},
-        {{1, 0, 0, 0, 1, 1, 0, 0, 0}, 9, true}, /* open: proposal 1, of the first */
-        {{1, 0, 0, 0, 1, 2, 0, 0, 0}, 9, false},
-        {{0, 0, 0, 0, 0, 2, 0}, 7, true}, /* declined: the first */
-        {{0, 0, 0, 0, 0, 3, 0}, 7, false},
-        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 1, 'x', 0}, 13, true},        /* a word about the third: cleared by x */
-        {{0, 0, 0, 0, 0, 0, 1, 3, 0, 0, 1, 'x', 0}, 13, false},       /* about a fourth */
-        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 2, 0, 0, 1, 'x', 0}, 15, false}, /* a second tag */
-        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 1, 0, 1, 'r', 1, 'x', 1}, 16, true},
-        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 1, 0, 1, 'r', 1, 'x', 2}, 16, false}, /* neither in force nor not */
-        {{0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 1, 'x', 0, 1, 0, 0, 1, 'y', 0}, 19, true},
-        {{0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 1, 'x', 0, 0, 0, 0, 1, 'y', 0}, 19, false}, /* the same dimension again */
-        {{0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 'x', 0, 2, 0, 0, 1, 'y', 0}, 19, true},
+        /* tags; proposals' revision; holds: rule, waits; reviews: approved, open, declined; words */
+        {{0, 0, 0, 0, 0}, 5, true},
+        {{3, 0, 0, 0, 0, 0, 0}, 7, true},        /* the first has its tag, and had none */
+        {{4, 0, 7, 0, 0, 0, 0, 0, 0}, 9, true},  /* both, and the third again */
+        {{13, 0, 0, 0, 0, 0, 0}, 7, false},      /* a fourth has one */
+        {{0, 0, 1, 1, 0, 0, 0, 0, 0}, 9, true},  /* the rules' tag a since 0; a waits... */
+        {{0, 0, 1, 2, 0, 0, 0, 0, 0}, 9, false}, /* the rules' second tag: there is one */
+        {{0, 0, 1, 0, 1, 0, 0, 0, 0}, 9, true},  /* none waits, */
+        {{0, 0, 1, 0, 2, 0, 0, 0, 0}, 9, true},  /* or the first */
+        {{0, 0, 1, 0, 3, 0, 0, 0, 0}, 9, false},
+        {{0, 0, 1, 0, 0, 0, 0, 0}, 8, false},          /* nothing is held back */
+        {{0, 0, 2, 0, 1, 0, 0, 0, 0}, 9, false},       /* the second holds nothing back */
+        {{0, 0, 0, 2, 1, 0, 0, 0, 0}, 9, true},        /* approved: the first */
+        {{0, 0, 0, 2, 2, 0, 0, 0, 0}, 9, false},       /* or a second */
+        {{0, 0, 0, 2, 0, 0, 0, 0, 0}, 9, false},       /* nothing is approved, open or declined */
+        {{0, 0, 0, 1, 1, 0, 0, 0, 0}, 9, false},       /* the first isn't reviewed */
+        {{0, 1, 0, 2, 0, 1, 1, 0, 0, 0, 0}, 11, true}, /* open: proposal 1, of the first */
+        {{0, 1, 0, 2, 0, 1, 2, 0, 0, 0, 0}, 11, false},
+        {{0, 0, 0, 2, 0, 0, 2, 0, 0}, 9, true}, /* declined: the first */
+        {{0, 0, 0, 2, 0, 0, 3, 0, 0}, 9, false},
+        {{0, 0, 0, 0, 3, 0, 0, 1, 'x', 0, 0}, 11, true},        /* a word about the third: cleared by x */
+        {{0, 0, 0, 0, 4, 0, 0, 1, 'x', 0, 0}, 11, false},       /* about a fourth */
+        {{0, 0, 0, 0, 3, 0, 2, 0, 0, 1, 'x', 0, 0}, 13, false}, /* a second tag */
+        {{3, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 'r', 1, 'x', 1, 0}, 16, true},
+        {{3, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 'r', 1, 'x', 2, 0}, 16, false}, /* neither in force nor not */
+        {{0, 0, 0, 0, 2, 0, 0, 1, 'x', 0, 1, 0, 0, 1, 'y', 0, 0}, 17, true},
+        {{0, 0, 0, 0, 2, 0, 0, 1, 'x', 0, 2, 0, 0, 1, 'y', 0, 0}, 17, false}, /* a fourth again */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct tagd_buf bytes = {0};
         tagd_buf_add(&bytes, head.p, head.n);
-        tagd_buf_add(&bytes, cases[i].standings, cases[i].n);
-        for (size_t a = 0; a <= tagd_catalog_n_attributes(shop.catalog); a++)
-            tagd_buf_add_byte(&bytes, 0); /* none was updated; and no ids */
+        tagd_buf_add(&bytes, cases[i].lists, cases[i].n);
+        tagd_buf_add_byte(&bytes, 0); /* no attribute was updated; */
+        tagd_buf_add_byte(&bytes, 0); /* and no ids */
         bool read = tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, NULL);
         if (read != cases[i].sound)
             fprintf(stderr, "case %zu\n", i);
@@ -416,17 +424,17 @@ static void numbers_out_of_range_are_refused(void)
     shop_close(&shop);
 }
 
-/* Of the format before, in which nothing of this was kept. */
-static void a_profile_of_format_1_is_refused_by_its_number(void)
+/* Of the format before, which had a place for all that a catalog has. */
+static void a_profile_of_format_2_is_refused_by_its_number(void)
 {
     struct shop shop = shop_of_values();
     struct tagd_error error = {0};
     struct tagd_buf bytes = {0};
     shop_event(&shop, "login", T0, "{}");
     tagd_profile_encode(shop.profile, &bytes);
-    bytes.p[0] = 1;
+    bytes.p[0] = 2;
     CHECK(!tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, &error));
-    CHECK(strstr(error.text, "a profile of format 1: this tagd reads format 2"));
+    CHECK(strstr(error.text, "a profile of format 2: this tagd reads format 3"));
     tagd_buf_free(&bytes);
     shop_close(&shop);
 }
@@ -469,7 +477,7 @@ int main(void)
     RUN(a_chase_under_way_comes_back_with_its_count);
     RUN(damaged_standings_are_refused_or_lead_on);
     RUN(numbers_out_of_range_are_refused);
-    RUN(a_profile_of_format_1_is_refused_by_its_number);
+    RUN(a_profile_of_format_2_is_refused_by_its_number);
     RUN(sums_of_any_size_and_sign_come_back);
     return DONE();
 }
