@@ -300,43 +300,10 @@ static unsigned __int128 read_leb(struct tagd_reader *reader, unsigned bits)
     return 0;
 }
 
-/* The groups of seven bits, lowest first, that stand in the low bits of each byte. */
-static inline uint64_t joined(uint64_t groups)
-{
-    groups = (groups & 0x007F007F007F007F) | (groups & 0x7F007F007F007F00) >> 1;
-    groups = (groups & 0x00003FFF00003FFF) | (groups & 0x3FFF00003FFF0000) >> 2;
-    return (groups & 0x000000000FFFFFFF) | (groups & 0x0FFFFFFF00000000) >> 4;
-}
-
-/* Of at most eight bytes, all at once. False, and nothing is read: it is longer, or malformed, or the end is near. */
-static inline bool read_word(struct tagd_reader *reader, uint64_t *v)
-{
-    uint64_t word, ends;
-
-    if (reader->bad || reader->end - reader->p < 8)
-        return false;
-    memcpy(&word, reader->p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap64(word);
-#endif
-    ends = ~word & 0x8080808080808080;
-    if (ends == 0)
-        return false;
-    unsigned end = (unsigned)__builtin_ctzll(ends); /* the last byte's highest bit */
-    word &= UINT64_MAX >> (63 - end);
-    if (end > 7 && word >> (end - 7) == 0)
-        return false;
-    *v = joined(word & 0x7F7F7F7F7F7F7F7F);
-    reader->p += end / 8 + 1;
-    return true;
-}
-
 /* Of at most nine bytes, as nearly all are. False, and nothing is read: it is longer, or malformed. */
 static inline bool read_short(struct tagd_reader *reader, uint64_t *v)
 {
     const unsigned char *p = reader->p;
-    if (read_word(reader, v))
-        return true;
     *v = 0;
     for (unsigned shift = 0; shift < 63 && p < reader->end; shift += 7) {
         unsigned char b = *p++;

@@ -14,6 +14,10 @@ static inline void tagd_set_add(uint64_t *set, uint32_t i)
 {
     set[i / 64] |= UINT64_C(1) << (i % 64);
 }
+static inline void tagd_set_remove(uint64_t *set, uint32_t i)
+{
+    set[i / 64] &= ~(UINT64_C(1) << (i % 64));
+}
 static inline void tagd_set_clear(uint64_t *set, uint32_t words)
 {
     for (uint32_t w = 0; w < words; w++)

@@ -195,7 +195,7 @@ static struct tagd_tag tag_of(const struct view *view, uint32_t d)
 /* Whether the view's tag differs from the profile's. */
 static bool differs(const struct view *view, uint32_t d)
 {
-    const struct tagd_tag_state *state = &view->profile->tags[d];
+    const struct tagd_tag_state *state = tagd_tag_of(view->profile, d);
     if (view->tags[d] != state->tag)
         return true;
     return state->tag >= 0 && view->catalog->dimensions[d].is_value &&
@@ -208,16 +208,13 @@ static void take_standings(struct view *view, const uint64_t *of)
     if (!view->stands && view->profile->n_assignments == 0)
         return;
     const struct tagd_catalog *catalog = view->catalog;
-    uint32_t left = view->profile->n_assignments;
     TAGD_EACH (i, catalog->standing, catalog->set_words) {
         if (!of || tagd_set_has(of, i))
             tagd_standing_take(view, catalog->order[i]);
     }
-    for (uint32_t d = 0; left > 0 && tagd_profile_next_tagged(view->profile, &d); d++) {
-        if (!view->profile->tags[d].assignment.known)
-            continue;
-        left--;
-        if (!tagd_set_has(catalog->standing, catalog->dimensions[d].place))
+    TAGD_EACH_TOUCHED (d, view->profile, TAGD_TAGS) {
+        if (view->profile->tag_states[d].assignment.known &&
+            !tagd_set_has(catalog->standing, catalog->dimensions[d].place))
             tagd_standing_take(view, d);
     }
 }
@@ -277,8 +274,8 @@ static void scan_begin(struct view *scan, const struct tagd_profile *profile, in
     take_standings(scan, flags);
     TAGD_EACH (i, flags, catalog->set_words)
         scan->stable[catalog->order[i]] = INT64_MIN;
-    for (uint32_t d = 0; catalog->looks_back && tagd_profile_next_tagged(profile, &d); d++) {
-        if (profile->tags[d].changed && profile->tags[d].at == now)
+    TAGD_EACH (d, catalog->remembered, catalog->set_words) {
+        if (tagd_tag_of(profile, d)->changed && tagd_tag_of(profile, d)->at == now)
             stir(scan, flags, d);
     }
 }
@@ -368,7 +365,7 @@ static void add_goal(const struct tagd_catalog *catalog, uint32_t goal, int64_t 
 static void tell_tag(struct tagd_engine *engine, struct tagd_profile *profile, uint32_t d,
                      const struct tagd_event *cause, enum tagd_origin origin, struct tagd_sink sink)
 {
-    const struct tagd_tag_state *state = &profile->tags[d];
+    const struct tagd_tag_state *state = tagd_tag_of(profile, d);
     enum tagd_kind kind = engine->catalog->dimensions[d].kind;
     int64_t at = engine->now.now;
     if (kind == TAGD_KIND_TAG)
@@ -423,7 +420,7 @@ static bool settle_proposal(struct tagd_engine *engine, struct tagd_profile *pro
                             const struct tagd_event *cause, struct tagd_sink sink)
 {
     const struct standing *standing = &engine->now.standings[d];
-    struct tagd_review *review = &profile->tags[d].review;
+    struct tagd_review *review = &tagd_touch_tag(profile, d)->review;
     uint64_t *revision = &profile->revision[TAGD_KIND_PROPOSAL];
     bool told = engine->telling == TAGD_TOLD;
     if (standing->closed != TAGD_PROPOSAL_OPEN) {
@@ -470,8 +467,7 @@ static bool end_goals(struct tagd_engine *engine, struct tagd_profile *profile, 
                       struct tagd_sink sink)
 {
     bool any = false;
-    TAGD_EACH_TOUCHED(i, profile->touched.goals, engine->catalog->n_goals)
-    {
+    TAGD_EACH_TOUCHED (i, profile, TAGD_GOALS) {
         struct tagd_goal_state *state = &profile->goals[i];
         bool over = engine->now.now >= state->started + engine->catalog->goals[i].within_ms;
         bool reached = cause && engine->reached[i] && cause->time_ms >= state->started;
@@ -499,7 +495,7 @@ static void start_goals(struct tagd_engine *engine, struct tagd_profile *profile
         const struct tagd_goal *goal = &engine->catalog->goals[i];
         struct tagd_goal_state *state = &profile->goals[i];
         if (state->running || !tagd_set_has(engine->changed, goal->dimension) ||
-            profile->tags[goal->dimension].tag != (int32_t)goal->tag)
+            tagd_tag_of(profile, goal->dimension)->tag != (int32_t)goal->tag)
             continue;
         tagd_touch_goal(profile, i)->running = true;
         state->started = engine->now.now;
@@ -512,8 +508,7 @@ static void start_goals(struct tagd_engine *engine, struct tagd_profile *profile
 static int64_t goals_due(const struct tagd_profile *profile)
 {
     int64_t due = TAGD_NEVER;
-    TAGD_EACH_TOUCHED(i, profile->touched.goals, profile->catalog->n_goals)
-    {
+    TAGD_EACH_TOUCHED (i, profile, TAGD_GOALS) {
         const struct tagd_goal_state *state = &profile->goals[i];
         int64_t deadline = state->started + profile->catalog->goals[i].within_ms;
         if (state->running && deadline < due)
@@ -524,7 +519,7 @@ static int64_t goals_due(const struct tagd_profile *profile)
 
 static void tell_move(const struct tagd_engine *engine, const struct tagd_profile *profile, uint32_t d)
 {
-    const struct tagd_tag_state *state = &profile->tags[d];
+    const struct tagd_tag_state *state = tagd_tag_of(profile, d);
     engine->watcher.moved(engine->watcher.to, d,
                           named(engine->catalog, d, state->prev, tagd_text_str(&state->prev_text)),
                           tag_of(&engine->now, d), engine->now.now);
@@ -619,7 +614,7 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
     TAGD_EACH (i, flags, catalog->set_words) {
         uint32_t d = catalog->order[i];
         tagd_set_add(engine->settled, d);
-        engine->from_by[d] = profile->tags[d].assigned;
+        engine->from_by[d] = profile->tag_states[d].assigned;
         if (differs(&engine->now, d)) {
             tagd_set_add(engine->changed, d);
             set_tag(tagd_touch_tag(profile, d), &engine->now, d);
@@ -807,11 +802,13 @@ static void update_attributes(struct tagd_engine *engine, struct tagd_profile *p
 {
     const struct tagd_catalog *catalog = engine->catalog;
     for (uint32_t i = 0; i < catalog->n_attributes; i++) {
-        struct tagd_attribute_state *state = &profile->attributes[i];
         const struct tagd_update *update = &event->updates[i];
-        if (!update->given || (state->updated && event->time_ms < state->at))
+        if (!update->given)
             continue;
-        tagd_touch_attribute(profile, i)->updated = true;
+        struct tagd_attribute_state *state = tagd_touch_attribute(profile, i);
+        if (state->updated && event->time_ms < state->at)
+            continue;
+        state->updated = true;
         state->present = update->value.present;
         state->at = event->time_ms;
         state->i = update->value.i;
@@ -849,8 +846,9 @@ static void take_assignment(struct tagd_engine *engine, struct tagd_profile *pro
 /* tag.reviewed: what it says of an open proposal is decided in the evaluation. */
 static void take_review(struct tagd_engine *engine, const struct tagd_profile *profile, const struct tagd_event *event)
 {
-    for (uint32_t d = 0; tagd_profile_next_tagged(profile, &d); d++) {
-        if (!profile->tags[d].review.open || profile->tags[d].review.open != event->verdict.proposal)
+    TAGD_EACH_TOUCHED (d, profile, TAGD_TAGS) {
+        const struct tagd_review *review = &profile->tag_states[d].review;
+        if (!review->open || review->open != event->verdict.proposal)
             continue;
         engine->decided = d;
         engine->decision = event->verdict.approved ? TAGD_PROPOSAL_APPROVED : TAGD_PROPOSAL_REJECTED;
@@ -864,10 +862,10 @@ static void take_review(struct tagd_engine *engine, const struct tagd_profile *p
 static void flag_stirred(struct tagd_engine *engine, const struct tagd_profile *profile)
 {
     const struct tagd_catalog *catalog = engine->catalog;
-    for (uint32_t d = 0; catalog->looks_back && tagd_profile_next_tagged(profile, &d); d++) {
-        const struct tagd_dimension *dimension = &catalog->dimensions[d];
-        if (dimension->remembered && profile->tags[d].changed && profile->tags[d].at == profile->clock)
-            tagd_set_join(engine->flags, dimension->stirs, catalog->set_words);
+    TAGD_EACH (d, catalog->remembered, catalog->set_words) {
+        const struct tagd_tag_state *state = tagd_tag_of(profile, d);
+        if (state->changed && state->at == profile->clock)
+            tagd_set_join(engine->flags, catalog->dimensions[d].stirs, catalog->set_words);
     }
 }
 
@@ -918,7 +916,7 @@ static bool leave_to_look_at(struct tagd_engine *engine, const struct tagd_profi
     TAGD_EACH (i, engine->flags, catalog->set_words) {
         uint32_t d = catalog->order[i];
         const struct tagd_dimension *dimension = &catalog->dimensions[d];
-        bool same = dimension->steady && !tagd_set_has(engine->changed, d) && !profile->tags[d].assignment.known;
+        bool same = dimension->steady && !tagd_set_has(engine->changed, d) && !profile->tag_states[d].assignment.known;
         any |= !same;
         if (!same || !tagd_set_empty(dimension->reads, catalog->set_words))
             tagd_set_add(engine->closure, i);
@@ -1086,7 +1084,7 @@ void tagd_engine_churn(const struct tagd_engine *engine, struct tagd_buf *out)
         tagd_buf_add_byte(out, '}');
     }
     tagd_buf_add_z(out, "],\"last_activity\":");
-    const struct tagd_mark_state *activity = churn->given ? &now->profile->marks[churn->activity] : NULL;
+    const struct tagd_mark_state *activity = churn->given ? tagd_mark_of(now->profile, churn->activity) : NULL;
     add_val(out, activity && activity->present ? (struct tagd_val){.kind = TAGD_V_TIME, .u.i = activity->at} : none);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/chunks.h"
 #include "profile/numbers.h"
 #include "profile/panes.h"
 
@@ -149,14 +150,6 @@ static unsigned char *put_packed(unsigned char *p, const struct tagd_panes *pane
     }
     memcpy(p, packed->bytes + packed->begin, packed->end - packed->begin);
     return put_panes(p + (packed->end - packed->begin), panes, 0, to, packed->last, n_columns);
-}
-
-/* Of the packed part, and how many panes the store has. */
-static void put_checksum(unsigned char *to, const unsigned char *p, size_t n, uint32_t n_panes)
-{
-    uint32_t sum = (uint32_t)tagd_hash64((struct tagd_str){(const char *)p, n}) + n_panes;
-    for (int i = 0; i < CHECKSUM_BYTES; i++)
-        to[i] = (unsigned char)(sum >> 8 * i);
 }
 
 /* How long the packed part is stands before it, and is known behind it. */

@@ -6,7 +6,6 @@
 
 #define PACKED_LEAST 32 /* panes of a store from which on all but the last are packed */
 #define PANES_FEW 8 /* a store's number of panes, less one, stands beside its own number if it is below it, less one */
-#define CHECKSUM_BYTES 4
 
 void tagd_panes_free(struct tagd_panes *panes);
 /* There is a pane at least. `step`: from the store before. */

@@ -35,41 +35,37 @@
  * A list: for each, ascending: u 1 + (number - one more than the one before; the first: its number) * N + what stands beside
  * the number, of N (1, if nothing is said); u 0 ends it. A list that can have nothing by this catalog isn't there.
  *
+ * Of tags, stores, value stores, marks and attributes, each kind of which the catalog has more than 32 has its list in
+ * chunks, of 16 numbers (of stores and value stores: 4):
+ *   for each chunk with an entry: u 1 + its number - one more than the one before (the first: its number); u length, and that:
+ *           its entries, the first one's step from the chunk's first number; no end
+ *   u 0
+ *   4 bytes checksum of all that, low byte first: the low half of its XXH3 of 64 bits
+ * Its instants are not to `last` but to the latest multiple of 2^33 ms up to it, so that a chunk of which an event asks for
+ * nothing stays right as it is, for some 99 days.
+ *
  * Plain panes: z the first; each other: u pane - previous pane; each is followed by z128 a column.
  * Packed panes, of 32 or more, in a store of which windows take sums only if no cell is below 0:
  *   4 bytes checksum of the packed part, low byte first: the low half of its XXH3 of 64 bits, plus the number of panes
  *   u length of the packed part, and that: z first pane; u last packed pane - first; z128 a column, the sum of its cells;
  *           the first one's cells; each other, but the store's latest: u pane - previous pane, z128 a column
  *   the latest pane: u pane - previous pane, z128 a column
- * An event that adds to the latest pane, or to a new one, leaves the rest of the packed part as bytes. Nothing of it is
- * looked at when a profile is read; that it is sound the checksum says.
+ * An event that adds to the latest pane, or to a new one, leaves the rest of the packed part as bytes.
  *
- * Valid: the whole input is read, no more; panes ascend; tags, places and lengths are in range; what a list has is there. */
+ * Chunks and packed parts are not looked at when a profile is read: that they are sound their checksums say, which are.
+ *
+ * Valid: the whole input is read, no more; panes ascend; tags, places and lengths are in range; what a list has is there;
+ * checksums are right. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "profile/numbers.h"
 #include "profile/panes.h"
+#include "profile/parts.h"
 #include "profile/state.h"
 
 #define VERSION 3
-
-/* One block has them all. */
-static void touched_new(struct tagd_touched *touched, const struct tagd_catalog *catalog)
-{
-    uint64_t **sets[] = {&touched->tags,  &touched->panes,      &touched->values,
-                         &touched->marks, &touched->attributes, &touched->goals};
-    uint32_t words[] = {TAGD_SET_WORDS(catalog->n_dimensions),   TAGD_SET_WORDS(catalog->n_stores),
-                        TAGD_SET_WORDS(catalog->n_value_stores), TAGD_SET_WORDS(catalog->n_marks),
-                        TAGD_SET_WORDS(catalog->n_attributes),   TAGD_SET_WORDS(catalog->n_goals)};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        touched->words += words[i];
-    touched->all = tagd_xcalloc(touched->words + 1, sizeof *touched->all);
-    uint64_t *at = touched->all;
-    for (size_t i = 0; i < sizeof words / sizeof *words; at += words[i], i++)
-        *sets[i] = at;
-}
 
 /* Of a dimension only what it can have: most have a tag and nothing else. The texts' memory stays. */
 static inline void clear_tag(const struct tagd_dimension *dimension, struct tagd_tag_state *state)
@@ -88,22 +84,48 @@ static inline void clear_tag(const struct tagd_dimension *dimension, struct tagd
         state->review = (struct tagd_review){.approved = -1};
 }
 
+/* How many parts are opened together: 16 that are small, 4 that may be large. */
+static const uint32_t chunk_bits[TAGD_PARTS] = {
+    [TAGD_TAGS] = 4, [TAGD_PANES] = 2, [TAGD_VALUES] = 2, [TAGD_MARKS] = 4, [TAGD_ATTRIBUTES] = 4};
+
+/* One block has the sets of all. */
+static void parts_new(struct tagd_profile *profile)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    uint32_t words = 0, n[] = {[TAGD_TAGS] = catalog->n_dimensions,       [TAGD_PANES] = catalog->n_stores,
+                               [TAGD_VALUES] = catalog->n_value_stores,   [TAGD_MARKS] = catalog->n_marks,
+                               [TAGD_ATTRIBUTES] = catalog->n_attributes, [TAGD_GOALS] = catalog->n_goals};
+    for (int part = 0; part < TAGD_PARTS; part++) {
+        profile->parts[part].n = n[part];
+        profile->parts[part].words = TAGD_SET_WORDS(n[part]);
+        words += profile->parts[part].words;
+        if (part != TAGD_GOALS)
+            chunks_new(&profile->parts[part].chunks, n[part], chunk_bits[part]);
+        profile->chunked |= profile->parts[part].chunks.n > 0;
+    }
+    profile->touched_words = words;
+    profile->touched = tagd_xcalloc(words + 1, sizeof *profile->touched);
+    words = 0;
+    for (int part = 0; part < TAGD_PARTS; words += profile->parts[part].words, part++)
+        profile->parts[part].touched = profile->touched + words;
+}
+
 struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog)
 {
     struct tagd_profile *profile = tagd_xcalloc(1, sizeof *profile);
     profile->catalog = catalog;
-    profile->panes = tagd_xcalloc(catalog->n_stores + 1, sizeof *profile->panes);
-    profile->marks = tagd_xcalloc(catalog->n_marks + 1, sizeof *profile->marks);
-    profile->values = tagd_xcalloc(catalog->n_value_stores + 1, sizeof *profile->values);
-    profile->attributes = tagd_xcalloc(catalog->n_attributes + 1, sizeof *profile->attributes);
-    profile->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *profile->tags);
+    profile->tag_states = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *profile->tag_states);
+    profile->stores = tagd_xcalloc(catalog->n_stores + 1, sizeof *profile->stores);
+    profile->value_stores = tagd_xcalloc(catalog->n_value_stores + 1, sizeof *profile->value_stores);
+    profile->mark_states = tagd_xcalloc(catalog->n_marks + 1, sizeof *profile->mark_states);
+    profile->attribute_states = tagd_xcalloc(catalog->n_attributes + 1, sizeof *profile->attribute_states);
     profile->goals = tagd_xcalloc(catalog->n_goals + 1, sizeof *profile->goals);
-    touched_new(&profile->touched, catalog);
+    parts_new(profile);
     profile->outcomes = 1;
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        clear_tag(&catalog->dimensions[i], &profile->tags[i]);
-        profile->tags[i].hold.rule = profile->tags[i].hold.wanted = -1;
-        profile->tags[i].review.approved = -1;
+        struct tagd_tag_state *state = &profile->tag_states[i];
+        clear_tag(&catalog->dimensions[i], state);
+        state->hold.rule = state->hold.wanted = state->review.approved = -1;
         profile->any_holds |= catalog->dimensions[i].holds_back;
         if (catalog->dimensions[i].n_rules >= profile->outcomes)
             profile->outcomes = catalog->dimensions[i].n_rules + 1;
@@ -121,32 +143,43 @@ static void values_free(struct tagd_values *values)
     free(values->seen);
 }
 
+static void tag_free(struct tagd_tag_state *state)
+{
+    free(state->text.p);
+    free(state->prev_text.p);
+    free(state->hold.rule_text.p);
+    free(state->hold.wanted_text.p);
+    free(state->assignment.by.p);
+    free(state->assignment.reason.p);
+}
+
+static void parts_free(struct tagd_profile *profile)
+{
+    for (uint32_t i = 0; i < profile->parts[TAGD_TAGS].n; i++)
+        tag_free(&profile->tag_states[i]);
+    for (uint32_t i = 0; i < profile->parts[TAGD_PANES].n; i++)
+        tagd_panes_free(&profile->stores[i]);
+    for (uint32_t i = 0; i < profile->parts[TAGD_VALUES].n; i++)
+        values_free(&profile->value_stores[i]);
+    for (uint32_t i = 0; i < profile->parts[TAGD_MARKS].n; i++)
+        free(profile->mark_states[i].s.p);
+    for (uint32_t i = 0; i < profile->parts[TAGD_ATTRIBUTES].n; i++)
+        free(profile->attribute_states[i].s.p);
+    for (int part = 0; part < TAGD_PARTS; part++)
+        chunks_free(&profile->parts[part].chunks);
+    free(profile->touched);
+}
+
 void tagd_profile_free(struct tagd_profile *profile)
 {
     if (!profile)
         return;
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++)
-        tagd_panes_free(&profile->panes[i]);
-    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
-        values_free(&profile->values[i]);
-    for (uint32_t i = 0; i < profile->catalog->n_marks; i++)
-        free(profile->marks[i].s.p);
-    for (uint32_t i = 0; i < profile->catalog->n_attributes; i++)
-        free(profile->attributes[i].s.p);
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        free(profile->tags[i].text.p);
-        free(profile->tags[i].prev_text.p);
-        free(profile->tags[i].hold.rule_text.p);
-        free(profile->tags[i].hold.wanted_text.p);
-        free(profile->tags[i].assignment.by.p);
-        free(profile->tags[i].assignment.reason.p);
-    }
-    free(profile->touched.all);
-    free(profile->panes);
-    free(profile->values);
-    free(profile->marks);
-    free(profile->attributes);
-    free(profile->tags);
+    parts_free(profile);
+    free(profile->tag_states);
+    free(profile->stores);
+    free(profile->value_stores);
+    free(profile->mark_states);
+    free(profile->attribute_states);
     free(profile->goals);
     free(profile->ids);
     free(profile);
@@ -165,21 +198,21 @@ static void values_clear(struct tagd_values *values)
 /* What is touched, but the texts' memory. */
 static void clear_parts(struct tagd_profile *profile)
 {
-    const struct tagd_catalog *catalog = profile->catalog;
-    const struct tagd_touched *touched = &profile->touched;
-    TAGD_EACH_TOUCHED(i, touched->tags, catalog->n_dimensions)
-    clear_tag(&catalog->dimensions[i], &profile->tags[i]);
-    TAGD_EACH_TOUCHED(i, touched->panes, catalog->n_stores)
-    profile->panes[i].n = profile->panes[i].packed.n = 0;
-    TAGD_EACH_TOUCHED(i, touched->values, catalog->n_value_stores)
-    values_clear(&profile->values[i]);
-    TAGD_EACH_TOUCHED(i, touched->marks, catalog->n_marks)
-    profile->marks[i].present = false;
-    TAGD_EACH_TOUCHED(i, touched->attributes, catalog->n_attributes)
-    profile->attributes[i].updated = profile->attributes[i].present = false;
-    TAGD_EACH_TOUCHED(i, touched->goals, catalog->n_goals)
-    profile->goals[i] = (struct tagd_goal_state){0};
-    tagd_set_clear(touched->all, touched->words);
+    TAGD_EACH_TOUCHED (i, profile, TAGD_TAGS)
+        clear_tag(&profile->catalog->dimensions[i], &profile->tag_states[i]);
+    TAGD_EACH_TOUCHED (i, profile, TAGD_PANES)
+        profile->stores[i].n = profile->stores[i].packed.n = 0;
+    TAGD_EACH_TOUCHED (i, profile, TAGD_VALUES)
+        values_clear(&profile->value_stores[i]);
+    TAGD_EACH_TOUCHED (i, profile, TAGD_MARKS)
+        profile->mark_states[i].present = false;
+    TAGD_EACH_TOUCHED (i, profile, TAGD_ATTRIBUTES)
+        profile->attribute_states[i].updated = profile->attribute_states[i].present = false;
+    TAGD_EACH_TOUCHED (i, profile, TAGD_GOALS)
+        profile->goals[i] = (struct tagd_goal_state){0};
+    tagd_set_clear(profile->touched, profile->touched_words);
+    for (int part = 0; part < TAGD_PARTS && profile->chunked; part++)
+        chunks_clear(&profile->parts[part].chunks);
 }
 
 void tagd_profile_clear(struct tagd_profile *profile)
@@ -215,56 +248,6 @@ void tagd_profile_add_id(struct tagd_profile *profile, struct tagd_hash128 hash,
 }
 
 /* ---- encode ---- */
-
-/* A number's entry in a list: its step from the number before, and what stands beside it, of n. */
-static uint64_t entry(uint32_t number, uint32_t *next, uint64_t n, uint64_t beside)
-{
-    uint64_t step = number - *next;
-    *next = number + 1;
-    return 1 + step * n + beside;
-}
-
-static void end_list(struct tagd_buf *out)
-{
-    tagd_buf_add_byte(out, 0);
-}
-
-static void encode_text(struct tagd_buf *out, const struct tagd_text *text)
-{
-    if (!text)
-        return;
-    tagd_buf_add_varint(out, text->n);
-    tagd_buf_add(out, text->p, text->n);
-}
-
-static void encode_value(struct tagd_buf *out, enum tagd_field_type type, int64_t i, const struct tagd_text *s)
-{
-    if (type == TAGD_STRING)
-        encode_text(out, s);
-    else
-        tagd_buf_add_zigzag(out, i);
-}
-
-static void encode_tags(const struct tagd_profile *profile, struct tagd_buf *out)
-{
-    uint64_t outcomes = profile->outcomes;
-    uint32_t next = 0;
-    TAGD_EACH_TOUCHED(i, profile->touched.tags, profile->catalog->n_dimensions)
-    {
-        const struct tagd_tag_state *state = &profile->tags[i];
-        if (!state->changed)
-            continue;
-        unsigned char *p = reserve(out, 2 * (size_t)VARINT_BYTES);
-        uint64_t beside = (uint64_t)(state->tag + 1) * outcomes + (uint64_t)(state->prev + 1);
-        p = put(p, entry(i, &next, outcomes * outcomes, beside));
-        written(out, put(p, zigzag(diff(profile->last, state->at))));
-        if (!profile->catalog->dimensions[i].is_value)
-            continue;
-        encode_text(out, state->tag < 0 ? NULL : &state->text);
-        encode_text(out, state->prev < 0 ? NULL : &state->prev_text);
-    }
-    end_list(out);
-}
 
 /* Other than TAG, whose revision stands apart. */
 static bool has_kind(const struct tagd_catalog *catalog, enum tagd_kind kind)
@@ -309,13 +292,12 @@ static bool reviews(const struct tagd_review *review)
 static void encode_holds(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     uint32_t next = 0;
-    TAGD_EACH_TOUCHED(i, profile->touched.tags, profile->catalog->n_dimensions)
-    {
+    TAGD_EACH_TOUCHED (i, profile, TAGD_TAGS) {
         const struct tagd_dimension *dimension = &profile->catalog->dimensions[i];
-        if (!dimension->holds_back || !holds(&profile->tags[i].hold))
+        if (!dimension->holds_back || !holds(&profile->tag_states[i].hold))
             continue;
-        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
-        encode_hold(profile, dimension->is_value, &profile->tags[i].hold, out);
+        tagd_buf_add_varint(out, entry_code(i, &next, 1, 0));
+        encode_hold(profile, dimension->is_value, &profile->tag_states[i].hold, out);
     }
     end_list(out);
 }
@@ -323,13 +305,12 @@ static void encode_holds(const struct tagd_profile *profile, struct tagd_buf *ou
 static void encode_reviews(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     uint32_t next = 0;
-    TAGD_EACH_TOUCHED(i, profile->touched.tags, profile->catalog->n_dimensions)
-    {
+    TAGD_EACH_TOUCHED (i, profile, TAGD_TAGS) {
         const struct tagd_dimension *dimension = &profile->catalog->dimensions[i];
-        if (dimension->assign != TAGD_ASSIGN_REVIEW || !reviews(&profile->tags[i].review))
+        if (dimension->assign != TAGD_ASSIGN_REVIEW || !reviews(&profile->tag_states[i].review))
             continue;
-        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
-        encode_review(profile, &profile->tags[i].review, out);
+        tagd_buf_add_varint(out, entry_code(i, &next, 1, 0));
+        encode_review(profile, &profile->tag_states[i].review, out);
     }
     end_list(out);
 }
@@ -351,12 +332,13 @@ static void encode_assignment(const struct tagd_profile *profile, const struct t
 static void encode_assignments(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     uint32_t left = profile->n_assignments, next = 0;
-    for (uint32_t i = 0; left > 0 && tagd_set_next(profile->touched.tags, profile->catalog->set_words, &i); i++) {
-        if (!profile->tags[i].assignment.known)
+    for (uint32_t i = 0; left > 0 && tagd_set_next(profile->parts[TAGD_TAGS].touched, profile->catalog->set_words, &i);
+         i++) {
+        if (!profile->tag_states[i].assignment.known)
             continue;
         left--;
-        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
-        encode_assignment(profile, &profile->tags[i], out);
+        tagd_buf_add_varint(out, entry_code(i, &next, 1, 0));
+        encode_assignment(profile, &profile->tag_states[i], out);
     }
     end_list(out);
 }
@@ -375,11 +357,10 @@ static void encode_goal(const struct tagd_profile *profile, const struct tagd_go
 static void encode_goals(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     uint32_t next = 0;
-    TAGD_EACH_TOUCHED(i, profile->touched.goals, profile->catalog->n_goals)
-    {
+    TAGD_EACH_TOUCHED (i, profile, TAGD_GOALS) {
         if (!profile->goals[i].running && profile->goals[i].outcome == TAGD_GOAL_NONE)
             continue;
-        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
+        tagd_buf_add_varint(out, entry_code(i, &next, 1, 0));
         encode_goal(profile, &profile->goals[i], out);
     }
     end_list(out);
@@ -405,114 +386,6 @@ static void encode_standings(const struct tagd_profile *profile, struct tagd_buf
         encode_goals(profile, out);
 }
 
-static void encode_panes(const struct tagd_profile *profile, struct tagd_buf *out)
-{
-    uint32_t next = 0;
-    TAGD_EACH_TOUCHED(i, profile->touched.panes, profile->catalog->n_stores)
-    {
-        if (tagd_panes_count(&profile->panes[i]) == 0)
-            continue;
-        tagd_panes_encode(&profile->panes[i], &profile->catalog->stores[i], i - next, out);
-        next = i + 1;
-    }
-    end_list(out);
-}
-
-static int64_t begin_of(const struct tagd_value_store *store, int64_t pane, int64_t last)
-{
-    return store->grid.pane_ms ? tagd_grid_begin(&store->grid, pane) : last;
-}
-
-static void encode_value_store(const struct tagd_profile *profile, uint32_t index, struct tagd_buf *out)
-{
-    const struct tagd_value_store *store = &profile->catalog->value_stores[index];
-    const struct tagd_values *values = &profile->values[index];
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < values->n_known; i++) {
-        if (values->known[i].entries)
-            values->known[i].code = n++;
-    }
-    tagd_buf_add_varint(out, n);
-    for (uint32_t i = 0; i < values->n_known; i++) {
-        if (values->known[i].entries)
-            encode_value(out, store->field_type, values->known[i].i, &values->known[i].s);
-    }
-    tagd_buf_add_varint(out, values->n);
-    for (uint32_t i = 0; i < values->n; i++) {
-        const struct tagd_seen *seen = &values->seen[i];
-        if (i == 0)
-            tagd_buf_add_zigzag(out, values->pane[0]);
-        else
-            tagd_buf_add_varint(out, (uint64_t)(values->pane[i] - values->pane[i - 1]));
-        tagd_buf_add_varint(out, values->known[seen->value].code);
-        if (!store->ordered)
-            continue;
-        tagd_buf_add_varint(out, seen->count);
-        tagd_buf_add_zigzag(out, diff(seen->last, begin_of(store, values->pane[i], profile->last)));
-    }
-}
-
-static void encode_values(const struct tagd_profile *profile, struct tagd_buf *out)
-{
-    uint32_t next = 0;
-    TAGD_EACH_TOUCHED(i, profile->touched.values, profile->catalog->n_value_stores)
-    {
-        if (profile->values[i].n == 0)
-            continue;
-        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
-        encode_value_store(profile, i, out);
-    }
-    end_list(out);
-}
-
-static void encode_marks(const struct tagd_profile *profile, struct tagd_buf *out)
-{
-    const struct tagd_catalog *catalog = profile->catalog;
-    uint32_t next = 0;
-    TAGD_EACH_TOUCHED(i, profile->touched.marks, catalog->n_marks)
-    {
-        const struct tagd_mark_state *mark = &profile->marks[i];
-        if (!mark->present)
-            continue;
-        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
-        tagd_buf_add_zigzag(out, diff(profile->last, mark->at));
-        if (tagd_mark_has_value(&catalog->marks[i]))
-            encode_value(out, catalog->marks[i].field_type, mark->i, &mark->s);
-    }
-    end_list(out);
-}
-
-static void encode_attributes(const struct tagd_profile *profile, struct tagd_buf *out)
-{
-    const struct tagd_catalog *catalog = profile->catalog;
-    uint32_t next = 0;
-    TAGD_EACH_TOUCHED(i, profile->touched.attributes, catalog->n_attributes)
-    {
-        const struct tagd_attribute_state *state = &profile->attributes[i];
-        if (!state->updated)
-            continue;
-        tagd_buf_add_varint(out, entry(i, &next, 1, 0));
-        tagd_buf_add_zigzag(out, diff(profile->last, state->at));
-        tagd_buf_add_varint(out, state->present);
-        if (state->present)
-            encode_value(out, catalog->attributes[i].field.type, state->i, &state->s);
-    }
-    end_list(out);
-}
-
-static void encode_state(const struct tagd_profile *profile, struct tagd_buf *out)
-{
-    const struct tagd_catalog *catalog = profile->catalog;
-    if (catalog->n_stores > 0)
-        encode_panes(profile, out);
-    if (catalog->n_value_stores > 0)
-        encode_values(profile, out);
-    if (catalog->n_marks > 0)
-        encode_marks(profile, out);
-    if (catalog->n_attributes > 0)
-        encode_attributes(profile, out);
-}
-
 void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     assert(profile->exists);
@@ -523,9 +396,10 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
     tagd_buf_add_varint(out, profile->due == TAGD_NEVER ? 0 : 1 + zigzag(diff(profile->due, profile->last)));
     tagd_buf_add_varint(out, profile->revision[TAGD_KIND_TAG]);
     tagd_buf_add_zigzag(out, diff(profile->changed_at, profile->last));
-    encode_tags(profile, out);
+    parts_rebase(profile);
+    parts_encode_tags(profile, out);
     encode_standings(profile, out);
-    encode_state(profile, out);
+    parts_encode_others(profile, out);
     tagd_buf_add_varint(out, profile->n_ids);
     for (uint32_t i = 0; i < profile->n_ids; i++) {
         tagd_buf_add(out, &profile->ids[i].hash, sizeof profile->ids[i].hash);
@@ -534,74 +408,6 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
 }
 
 /* ---- decode ---- */
-
-/* What a list's entry says: a number below `below`, and what stands beside it, of n. */
-struct entry {
-    uint32_t number, next;
-    uint64_t beside;
-};
-
-/* The next one. False: the list ends here, or is damaged. */
-static inline bool read_entry(struct tagd_reader *reader, uint32_t below, uint64_t n, struct entry *entry)
-{
-    uint64_t code = tagd_read_varint(reader), step = (code - 1) / n;
-    if (code == 0)
-        return false;
-    reader->bad = reader->bad || step >= below - entry->next;
-    if (reader->bad)
-        return false;
-    entry->number = entry->next + (uint32_t)step;
-    entry->next = entry->number + 1;
-    entry->beside = (code - 1) % n;
-    return true;
-}
-
-static void decode_text(struct tagd_reader *reader, struct tagd_text *text)
-{
-    uint64_t n = tagd_read_varint(reader);
-    reader->bad = reader->bad || n > TAGD_STRING_MAX;
-    if (!reader->bad)
-        tagd_text_set(text, tagd_read_bytes(reader, (size_t)n));
-}
-
-static void decode_value(struct tagd_reader *reader, enum tagd_field_type type, int64_t *i, struct tagd_text *s)
-{
-    if (type == TAGD_STRING)
-        decode_text(reader, s);
-    else
-        *i = tagd_read_zigzag(reader);
-}
-
-static void decode_tag_texts(struct tagd_tag_state *state, struct tagd_reader *reader)
-{
-    if (state->tag >= 0)
-        decode_text(reader, &state->text);
-    if (state->prev >= 0)
-        decode_text(reader, &state->prev_text);
-}
-
-static void decode_tags(struct tagd_profile *profile, struct tagd_reader *from)
-{
-    struct tagd_reader copy = *from, *reader = &copy;
-    uint64_t outcomes = profile->outcomes;
-    struct entry entry = {0};
-    while (read_entry(reader, profile->catalog->n_dimensions, outcomes * outcomes, &entry)) {
-        const struct tagd_dimension *dimension = &profile->catalog->dimensions[entry.number];
-        struct tagd_tag_state *state = tagd_touch_tag(profile, entry.number);
-        uint64_t tag = entry.beside / outcomes, prev = entry.beside % outcomes;
-        state->changed = true;
-        state->at = diff(profile->last, tagd_read_zigzag(reader));
-        reader->bad = reader->bad || tag > dimension->n_rules || prev > dimension->n_rules;
-        state->tag = reader->bad ? -1 : (int32_t)tag - 1;
-        state->prev = reader->bad ? -1 : (int32_t)prev - 1;
-        if (dimension->is_value) {
-            *from = copy;
-            decode_tag_texts(state, from);
-            copy = *from;
-        }
-    }
-    *from = copy;
-}
 
 /* A tag's number + base; past the dimension's tags: damaged. */
 static int32_t decode_tag(struct tagd_reader *reader, const struct tagd_dimension *dimension, uint64_t number,
@@ -643,12 +449,19 @@ static void decode_review(struct tagd_profile *profile, const struct tagd_dimens
         review->declined_tag = decode_tag(reader, dimension, declined, 2);
 }
 
+/* Its tag may be in a closed chunk, and stays there. */
+static struct tagd_tag_state *standing_tag(struct tagd_profile *profile, uint32_t dimension)
+{
+    tagd_set_add(profile->parts[TAGD_TAGS].touched, dimension);
+    return &profile->tag_states[dimension];
+}
+
 static void decode_holds(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     struct entry entry = {0};
     while (read_entry(reader, profile->catalog->n_dimensions, 1, &entry)) {
         const struct tagd_dimension *dimension = &profile->catalog->dimensions[entry.number];
-        struct tagd_hold *hold = &tagd_touch_tag(profile, entry.number)->hold;
+        struct tagd_hold *hold = &standing_tag(profile, entry.number)->hold;
         decode_hold(profile, dimension, hold, reader);
         reader->bad = reader->bad || !dimension->holds_back || !holds(hold);
     }
@@ -659,7 +472,7 @@ static void decode_reviews(struct tagd_profile *profile, struct tagd_reader *rea
     struct entry entry = {0};
     while (read_entry(reader, profile->catalog->n_dimensions, 1, &entry)) {
         const struct tagd_dimension *dimension = &profile->catalog->dimensions[entry.number];
-        struct tagd_review *review = &tagd_touch_tag(profile, entry.number)->review;
+        struct tagd_review *review = &standing_tag(profile, entry.number)->review;
         decode_review(profile, dimension, review, reader);
         reader->bad = reader->bad || dimension->assign != TAGD_ASSIGN_REVIEW || !reviews(review);
     }
@@ -670,7 +483,7 @@ static void decode_assignments(struct tagd_profile *profile, struct tagd_reader 
     const struct tagd_catalog *catalog = profile->catalog;
     struct entry entry = {0};
     while (read_entry(reader, catalog->n_dimensions, 1, &entry)) {
-        struct tagd_tag_state *of = tagd_touch_tag(profile, entry.number);
+        struct tagd_tag_state *of = standing_tag(profile, entry.number);
         struct tagd_assignment_state *state = &of->assignment;
         state->known = true;
         profile->n_assignments++;
@@ -736,106 +549,6 @@ static void decode_standings(struct tagd_profile *profile, struct tagd_reader *r
         decode_goals(profile, reader);
 }
 
-static void decode_panes(struct tagd_profile *profile, struct tagd_reader *reader)
-{
-    const struct tagd_catalog *catalog = profile->catalog;
-    struct entry entry = {0};
-    while (read_entry(reader, catalog->n_stores, PANES_FEW, &entry))
-        tagd_panes_decode(tagd_touch_panes(profile, entry.number), &catalog->stores[entry.number],
-                          (unsigned)entry.beside, reader);
-}
-
-/* The different values: each takes the next number. */
-static void decode_known(struct tagd_values *values, enum tagd_field_type type, struct tagd_reader *reader)
-{
-    uint64_t n = tagd_read_varint(reader);
-    reader->bad = reader->bad || n > TAGD_PROFILE_VALUES_MAX;
-    for (uint64_t i = 0; i < n && !reader->bad; i++) {
-        tagd_values_known_grow(values);
-        struct tagd_known *known = &values->known[values->n_known++];
-        decode_value(reader, type, &known->i, &known->s);
-        values->bytes += type == TAGD_STRING ? known->s.n : 0;
-    }
-    reader->bad = reader->bad || values->bytes > TAGD_PROFILE_VALUE_BYTES_MAX;
-}
-
-static void decode_value_store(struct tagd_profile *profile, uint32_t index, struct tagd_reader *reader)
-{
-    const struct tagd_value_store *store = &profile->catalog->value_stores[index];
-    struct tagd_values *values = tagd_touch_values(profile, index);
-    decode_known(values, store->field_type, reader);
-    uint64_t n = tagd_read_varint(reader);
-    reader->bad = reader->bad || n == 0 || n > TAGD_PROFILE_VALUES_MAX;
-    for (uint64_t i = 0; i < n && !reader->bad; i++) {
-        tagd_values_grow(values);
-        uint64_t step = i ? tagd_read_varint(reader) : 0;
-        values->pane[i] = i ? plus(values->pane[i - 1], (int64_t)step) : tagd_read_zigzag(reader);
-        uint64_t value = tagd_read_varint(reader);
-        struct tagd_seen *seen = &values->seen[i];
-        seen->count = store->ordered ? tagd_read_varint(reader) : 1;
-        seen->last = begin_of(store, values->pane[i], profile->last);
-        if (store->ordered)
-            seen->last = plus(seen->last, tagd_read_zigzag(reader));
-        reader->bad = reader->bad || step > INT64_MAX || value >= values->n_known || seen->count == 0 ||
-                      (i && values->pane[i] < values->pane[i - 1]);
-        if (reader->bad)
-            return;
-        seen->value = (uint32_t)value;
-        values->known[value].entries++;
-        values->n = (uint32_t)i + 1;
-    }
-    for (uint32_t i = 0; i < values->n_known; i++)
-        reader->bad = reader->bad || values->known[i].entries == 0;
-}
-
-static void decode_values(struct tagd_profile *profile, struct tagd_reader *reader)
-{
-    struct entry entry = {0};
-    while (read_entry(reader, profile->catalog->n_value_stores, 1, &entry))
-        decode_value_store(profile, entry.number, reader);
-}
-
-static void decode_marks(struct tagd_profile *profile, struct tagd_reader *reader)
-{
-    struct entry entry = {0};
-    while (read_entry(reader, profile->catalog->n_marks, 1, &entry)) {
-        const struct tagd_mark *mark = &profile->catalog->marks[entry.number];
-        struct tagd_mark_state *state = tagd_touch_mark(profile, entry.number);
-        state->present = true;
-        state->at = diff(profile->last, tagd_read_zigzag(reader));
-        if (tagd_mark_has_value(mark))
-            decode_value(reader, mark->field_type, &state->i, &state->s);
-    }
-}
-
-static void decode_attributes(struct tagd_profile *profile, struct tagd_reader *reader)
-{
-    struct entry entry = {0};
-    while (read_entry(reader, profile->catalog->n_attributes, 1, &entry)) {
-        struct tagd_attribute_state *state = tagd_touch_attribute(profile, entry.number);
-        state->updated = true;
-        state->at = diff(profile->last, tagd_read_zigzag(reader));
-        uint64_t there = tagd_read_varint(reader);
-        reader->bad = reader->bad || there > 1;
-        state->present = there == 1;
-        if (state->present)
-            decode_value(reader, profile->catalog->attributes[entry.number].field.type, &state->i, &state->s);
-    }
-}
-
-static void decode_state(struct tagd_profile *profile, struct tagd_reader *reader)
-{
-    const struct tagd_catalog *catalog = profile->catalog;
-    if (catalog->n_stores > 0)
-        decode_panes(profile, reader);
-    if (catalog->n_value_stores > 0)
-        decode_values(profile, reader);
-    if (catalog->n_marks > 0)
-        decode_marks(profile, reader);
-    if (catalog->n_attributes > 0)
-        decode_attributes(profile, reader);
-}
-
 static void decode_ids(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     uint64_t n = tagd_read_varint(reader), dropped = 0;
@@ -869,9 +582,10 @@ bool tagd_profile_decode(struct tagd_profile *profile, struct tagd_str bytes, st
     profile->due = due ? plus(profile->last, unzigzag(due - 1)) : TAGD_NEVER;
     profile->revision[TAGD_KIND_TAG] = tagd_read_varint(&reader);
     profile->changed_at = plus(profile->last, tagd_read_zigzag(&reader));
-    decode_tags(profile, &reader);
+    profile->base = parts_base(profile->last);
+    parts_decode_tags(profile, &reader);
     decode_standings(profile, &reader);
-    decode_state(profile, &reader);
+    parts_decode_others(profile, &reader);
     decode_ids(profile, &reader);
     if (reader.bad || reader.p != reader.end) {
         tagd_profile_clear(profile);
@@ -905,11 +619,14 @@ int64_t tagd_profile_changed_at(const struct tagd_profile *profile)
 }
 bool tagd_profile_next_tagged(const struct tagd_profile *profile, uint32_t *dimension)
 {
-    return tagd_set_next(profile->touched.tags, profile->catalog->set_words, dimension);
+    const struct tagd_parts *tags = &profile->parts[TAGD_TAGS];
+    if (tags->chunks.n_closed > 0)
+        tagd_open_all((struct tagd_profile *)(uintptr_t)profile, TAGD_TAGS);
+    return tagd_set_next(tags->touched, tags->words, dimension);
 }
 int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension)
 {
-    return profile->tags[dimension].tag;
+    return tagd_tag_of(profile, (uint32_t)dimension)->tag;
 }
 
 int64_t tagd_profile_clock(const struct tagd_profile *profile)
@@ -926,14 +643,14 @@ static struct tagd_str text_of(const struct tagd_dimension *dimension, int32_t t
 
 struct tagd_str tagd_profile_tag_text(const struct tagd_profile *profile, size_t dimension)
 {
-    const struct tagd_tag_state *state = &profile->tags[dimension];
+    const struct tagd_tag_state *state = tagd_tag_of(profile, (uint32_t)dimension);
     return text_of(&profile->catalog->dimensions[dimension], state->tag, &state->text);
 }
 
 void tagd_profile_tag_history(const struct tagd_profile *profile, size_t dimension, struct tagd_tag_history *history)
 {
     const struct tagd_dimension *d = &profile->catalog->dimensions[dimension];
-    const struct tagd_tag_state *state = &profile->tags[dimension];
+    const struct tagd_tag_state *state = tagd_tag_of(profile, (uint32_t)dimension);
     *history = (struct tagd_tag_history){.changed = state->changed};
     if (!state->changed)
         return;
@@ -991,7 +708,7 @@ bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension
 
 void tagd_profile_review(const struct tagd_profile *profile, size_t dimension, struct tagd_review *review)
 {
-    *review = profile->tags[dimension].review;
+    *review = tagd_tag_of(profile, (uint32_t)dimension)->review;
 }
 
 void tagd_profile_set_review(struct tagd_profile *profile, size_t dimension, const struct tagd_review *review)
@@ -1011,7 +728,7 @@ void tagd_profile_set_changed_at(struct tagd_profile *profile, int64_t changed_a
 
 void tagd_profile_assignment(const struct tagd_profile *profile, size_t dimension, struct tagd_assignment *assignment)
 {
-    const struct tagd_assignment_state *state = &profile->tags[dimension].assignment;
+    const struct tagd_assignment_state *state = &tagd_tag_of(profile, (uint32_t)dimension)->assignment;
     *assignment = (struct tagd_assignment){.known = state->known, .tag = -1};
     if (!state->known)
         return;
@@ -1033,7 +750,7 @@ void tagd_profile_set_goal(struct tagd_profile *profile, size_t goal, const stru
 
 bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension, struct tagd_proposal *proposal)
 {
-    const struct tagd_review *review = &profile->tags[dimension].review;
+    const struct tagd_review *review = &tagd_tag_of(profile, (uint32_t)dimension)->review;
     int64_t expires = profile->catalog->dimensions[dimension].expires_ms;
     *proposal = (struct tagd_proposal){review->open, review->proposed, review->proposed_at,
                                        expires ? review->proposed_at + expires : TAGD_NEVER};
@@ -1043,17 +760,14 @@ bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension,
 void tagd_profile_sizes(const struct tagd_profile *profile, struct tagd_profile_sizes *sizes)
 {
     *sizes = (struct tagd_profile_sizes){.dedupe_ids = profile->n_ids};
-    TAGD_EACH_TOUCHED(i, profile->touched.panes, profile->catalog->n_stores)
-    {
-        if (tagd_panes_count(&profile->panes[i]) > sizes->panes)
-            sizes->panes = tagd_panes_count(&profile->panes[i]);
+    for (uint32_t i = 0; i < profile->parts[TAGD_PANES].n; i++) {
+        uint32_t n = tagd_panes_count(tagd_panes_of(profile, i));
+        sizes->panes = n > sizes->panes ? n : sizes->panes;
     }
-    TAGD_EACH_TOUCHED(i, profile->touched.values, profile->catalog->n_value_stores)
-    {
-        if (profile->values[i].n > sizes->values)
-            sizes->values = profile->values[i].n;
-        if (profile->values[i].bytes > sizes->value_bytes)
-            sizes->value_bytes = profile->values[i].bytes;
+    for (uint32_t i = 0; i < profile->parts[TAGD_VALUES].n; i++) {
+        const struct tagd_values *values = tagd_values_of(profile, i);
+        sizes->values = values->n > sizes->values ? values->n : sizes->values;
+        sizes->value_bytes = values->bytes > sizes->value_bytes ? values->bytes : sizes->value_bytes;
     }
 }
 
@@ -1078,31 +792,35 @@ static void check_values(const struct tagd_values *values)
 
 static void check_tag(const struct tagd_profile *profile, uint32_t d)
 {
-    const struct tagd_tag_state *state = &profile->tags[d];
+    const struct tagd_tag_state *state = tagd_tag_of(profile, d);
     bool anything = state->changed || holds(&state->hold) || reviews(&state->review) || state->assignment.known;
     assert(state->tag >= -1 && state->tag < (int32_t)profile->catalog->dimensions[d].n_rules);
     assert(state->tag == -1 || state->changed);
     assert(state->review.open <= profile->revision[TAGD_KIND_PROPOSAL]);
     assert(!state->hold.waits || profile->catalog->dimensions[d].holds_back);
     assert(!state->assigned || state->assignment.tag == state->tag);
-    assert(!anything || tagd_set_has(profile->touched.tags, d));
+    assert(!anything || tagd_set_has(profile->parts[TAGD_TAGS].touched, d));
+}
+
+static bool is_touched(const struct tagd_profile *profile, enum tagd_part part, uint32_t number)
+{
+    return tagd_set_has(profile->parts[part].touched, number);
 }
 
 /* What is there is in its set. */
 static void check_touched(const struct tagd_profile *profile)
 {
     const struct tagd_catalog *catalog = profile->catalog;
-    const struct tagd_touched *touched = &profile->touched;
     for (uint32_t i = 0; i < catalog->n_stores; i++)
-        assert(tagd_panes_count(&profile->panes[i]) == 0 || tagd_set_has(touched->panes, i));
+        assert(tagd_panes_count(tagd_panes_of(profile, i)) == 0 || is_touched(profile, TAGD_PANES, i));
     for (uint32_t i = 0; i < catalog->n_value_stores; i++)
-        assert(profile->values[i].n == 0 || tagd_set_has(touched->values, i));
+        assert(tagd_values_of(profile, i)->n == 0 || is_touched(profile, TAGD_VALUES, i));
     for (uint32_t i = 0; i < catalog->n_marks; i++)
-        assert(!profile->marks[i].present || tagd_set_has(touched->marks, i));
+        assert(!tagd_mark_of(profile, i)->present || is_touched(profile, TAGD_MARKS, i));
     for (uint32_t i = 0; i < catalog->n_attributes; i++)
-        assert(!profile->attributes[i].updated || tagd_set_has(touched->attributes, i));
+        assert(!tagd_attribute_of(profile, i)->updated || is_touched(profile, TAGD_ATTRIBUTES, i));
     for (uint32_t i = 0; i < catalog->n_goals; i++)
-        assert(!profile->goals[i].running || tagd_set_has(touched->goals, i));
+        assert(!profile->goals[i].running || is_touched(profile, TAGD_GOALS, i));
 }
 
 void tagd_profile_check(const struct tagd_profile *profile)
@@ -1110,12 +828,12 @@ void tagd_profile_check(const struct tagd_profile *profile)
     const struct tagd_catalog *catalog = profile->catalog;
     uint32_t words = 0;
     for (uint32_t i = 0; i < catalog->n_stores; i++)
-        tagd_panes_check(&profile->panes[i], &catalog->stores[i]);
+        tagd_panes_check(tagd_panes_of(profile, i), &catalog->stores[i]);
     for (uint32_t i = 0; i < catalog->n_value_stores; i++)
-        check_values(&profile->values[i]);
+        check_values(tagd_values_of(profile, i));
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
         check_tag(profile, i);
-        words += profile->tags[i].assignment.known;
+        words += tagd_tag_of(profile, i)->assignment.known;
     }
     check_touched(profile);
     assert(words == profile->n_assignments);
