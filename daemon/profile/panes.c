@@ -214,7 +214,7 @@ static inline void decode_next(struct tagd_panes *panes, int64_t before, uint32_
 {
     uint64_t step = tagd_read_varint(reader);
     int64_t pane = plus(before, (int64_t)step);
-    reader->bad = reader->bad || step == 0 || step > INT64_MAX || pane <= before;
+    reader->bad = reader->bad || step > INT64_MAX || pane <= before;
     decode_cells(panes, pane, n_columns, reader);
 }
 

@@ -499,6 +499,36 @@ static void windows_count_the_same_whether_panes_are_packed_or_not(void)
     shop_close(&shop);
 }
 
+static void a_window_of_all_packed_panes_takes_their_sum(void)
+{
+    struct shop whole = shop_open("", "\"d.n\":{\"value\":\"count(login[60h:1h])\"}");
+    struct shop back = shop_open("", "\"d.n\":{\"value\":\"count(login[60h:1h] offset 5h)\"}");
+    struct shop days = shop_open("", "\"d.n\":{\"value\":\"days(login)\"}");
+    for (int i = 0; i < 100; i++) {
+        shop_event(&whole, "login", T0 + i * H, "{}");
+        shop_event(&back, "login", T0 + i * H, "{}");
+        shop_event(&days, "login", T0 + i * DAY, "{}");
+        CHECK(number_of(&whole, 0) == (i < 60 ? i + 1 : 60) && number_of(&days, 0) == i + 1);
+        CHECK(number_of(&back, 0) == (i < 5 ? 0 : i < 65 ? i - 4 : 60));
+    }
+    shop_close(&whole);
+    shop_close(&back);
+    shop_close(&days);
+}
+
+static void a_tag_ends_when_packed_panes_have_left_its_window(void)
+{
+    struct shop shop = shop_open("", "\"d.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[60h:1h]) >= 40\"}]}");
+    char ends[64];
+    for (int i = 0; i < 100; i++)
+        shop_event(&shop, "login", T0 + i * H, "{}");
+    CHECK(shop.profile->stores[0].packed.n == 59);
+    shop_time(&shop, T0 + 200 * H);
+    snprintf(ends, sizeof ends, "d.n yes>-@%lld;", (long long)(T0 / H + 120) * H);
+    CHECK(shop_tells(&shop, ends));
+    shop_close(&shop);
+}
+
 static void a_store_with_a_sum_below_0_stays_open(void)
 {
     struct shop shop = shop_open("", "\"d.n\":{\"value\":\"sum(amount, order.paid[60h:1h])\"}");
@@ -591,15 +621,16 @@ static void a_chunk_of_which_nothing_is_left_goes(void)
 {
     struct shop shop = shop_of_categories();
     const struct tagd_chunks *panes = &shop.profile->parts[TAGD_PANES].chunks;
-    buy(&shop, T0, 1, 3);
-    buy(&shop, T0, 10, 3);
-    buy(&shop, T0, 20, 3);
+    int64_t from = INT64_C(198) << 33; /* chunks stay as they are stored for 99 days from here on */
+    buy(&shop, from, 1, 3);
+    buy(&shop, from, 10, 3);
+    buy(&shop, from, 20, 3);
     CHECK(panes->n_closed == 3);
-    shop_time(&shop, T0 + 90 * DAY);
-    shop.watermark = T0 + 90 * DAY;
-    buy(&shop, T0 + 40 * DAY, 10, 3); /* too late for its window, and what was in that is gone */
+    shop_time(&shop, from + 90 * DAY);
+    shop.watermark = from + 90 * DAY;
+    buy(&shop, from + 40 * DAY, 10, 3); /* too late for its window, and what was in that is gone */
     CHECK(panes->n_closed == 2 && !tagd_set_has(panes->closed, 2));
-    buy(&shop, T0 + 90 * DAY, 20, 3);
+    buy(&shop, from + 90 * DAY, 20, 3);
     CHECK(panes->n_closed == 2 && tagd_panes_of(shop.profile, 20)->n == 1);
     shop_close(&shop);
 }
@@ -655,6 +686,8 @@ int main(void)
     RUN(a_profile_of_format_2_is_refused_by_its_number);
     RUN(sums_of_any_size_and_sign_come_back);
     RUN(windows_count_the_same_whether_panes_are_packed_or_not);
+    RUN(a_window_of_all_packed_panes_takes_their_sum);
+    RUN(a_tag_ends_when_packed_panes_have_left_its_window);
     RUN(a_store_with_a_sum_below_0_stays_open);
     RUN(what_an_event_does_not_touch_stays_as_it_was);
     RUN(only_what_is_asked_for_is_opened);
