@@ -519,9 +519,15 @@ static void a_window_of_all_packed_panes_takes_their_sum(void)
 static void a_tag_ends_when_packed_panes_have_left_its_window(void)
 {
     struct shop shop = shop_open("", "\"d.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[60h:1h]) >= 40\"}]}");
-    char ends[64];
-    for (int i = 0; i < 100; i++)
+    char ends[64], until[TAGD_TIME_TEXT], told[64];
+    until[tagd_time_format((T0 / H + 60) * H, until)] = '\0';
+    snprintf(told, sizeof told, "\"valid_until\":\"%s\"", until);
+    for (int i = 0; i < 100; i++) {
+        shop.in_full = i == 39;
         shop_event(&shop, "login", T0 + i * H, "{}");
+        CHECK(i != 39 || shop_tells(&shop, told));
+        CHECK(shop.profile->due == (i < 39 ? TAGD_NEVER : i < 60 ? (T0 / H + 60) * H : shop.profile->due));
+    }
     CHECK(shop.profile->stores[0].packed.n == 59);
     shop_time(&shop, T0 + 200 * H);
     snprintf(ends, sizeof ends, "d.n yes>-@%lld;", (long long)(T0 / H + 120) * H);
@@ -614,6 +620,10 @@ static void only_what_is_asked_for_is_opened(void)
     CHECK(marks->n_closed == 3 && !tagd_set_has(marks->stored, 4));
     shop_reload(&shop);
     CHECK(marks->n_closed == 5 && tagd_mark_of(shop.profile, 69)->at == T0 + 70);
+    uint32_t tagged = 0;
+    for (uint32_t d = 0; tagd_profile_next_tagged(shop.profile, &d); d++)
+        tagged += tagd_profile_tag(shop.profile, d) >= 0;
+    CHECK(tagged == 2 * CATEGORIES);
     shop_close(&shop);
 }
 
