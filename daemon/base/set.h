@@ -14,6 +14,10 @@ static inline void tagd_set_add(uint64_t *set, uint32_t i)
 {
     set[i / 64] |= UINT64_C(1) << (i % 64);
 }
+static inline void tagd_set_remove(uint64_t *set, uint32_t i)
+{
+    set[i / 64] &= ~(UINT64_C(1) << (i % 64));
+}
 static inline void tagd_set_clear(uint64_t *set, uint32_t words)
 {
     for (uint32_t w = 0; w < words; w++)
@@ -54,7 +58,10 @@ static inline bool tagd_set_next(const uint64_t *set, uint32_t words, uint32_t *
     *i = w * 64 + (uint32_t)__builtin_ctzll(bits);
     return true;
 }
-/* Over the members, ascending; the set may not change meanwhile. */
-#define TAGD_EACH(i, set, words) for (uint32_t i = 0; tagd_set_next(set, words, &(i)); (i)++)
+/* Over the members, ascending; a word that has been begun may change without effect. No `break`: there are loops within. */
+#define TAGD_EACH(i, set, words)                                                                                       \
+    for (uint32_t i##_word = 0; i##_word < (words); i##_word++)                                                        \
+        for (uint64_t i##_bits = (set)[i##_word]; i##_bits != 0; i##_bits &= i##_bits - 1)                             \
+            for (uint32_t i = i##_word * 64 + (uint32_t)__builtin_ctzll(i##_bits), i##_once = 1; i##_once; i##_once = 0)
 
 #endif

@@ -382,9 +382,10 @@ struct tagd_catalog {
     uint32_t n_measures;
     struct tagd_breakdown *breakdowns;
     uint32_t n_breakdowns;
-    uint32_t *order;    /* of evaluation: the dimension at each place */
-    uint32_t set_words; /* of a set of dimensions */
-    uint64_t *standing; /* places of dimensions that are never plain; see engine/standing.c */
+    uint32_t *order;      /* of evaluation: the dimension at each place */
+    uint32_t set_words;   /* of a set of dimensions */
+    uint64_t *standing;   /* places of dimensions that are never plain; see engine/standing.c */
+    uint64_t *remembered; /* by number: dimensions of which some rule reads how they stood before */
     struct tagd_selector *selectors;
     uint32_t n_selectors, cap_selectors;
     struct tagd_store *stores;

@@ -58,10 +58,13 @@ static void link_stirs(struct tagd_catalog *catalog)
 static void link_standing(struct tagd_catalog *catalog)
 {
     catalog->standing = new_set(catalog);
+    catalog->remembered = new_set(catalog);
     for (uint32_t d = 0; d < catalog->n_dimensions; d++) {
         const struct tagd_dimension *dimension = &catalog->dimensions[d];
         if (dimension->holds_back || dimension->remembered || dimension->assign != TAGD_ASSIGN_AUTO)
             tagd_set_add(catalog->standing, dimension->place);
+        if (dimension->remembered)
+            tagd_set_add(catalog->remembered, d);
     }
 }
 

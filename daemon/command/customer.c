@@ -97,7 +97,7 @@ int32_t tagd_customer_outcome(const struct tagd_customer *customer, size_t dimen
 
 bool tagd_customer_is_given(const struct tagd_customer *customer, size_t dimension)
 {
-    return customer->profile->tags[dimension].assigned;
+    return tagd_tag_of(customer->profile, (uint32_t)dimension)->assigned;
 }
 
 /* ---- as JSON ---- */
@@ -248,7 +248,7 @@ static void add_proposal(const struct tagd_customer *customer, size_t d, struct 
 
 static void add_review(const struct tagd_customer *customer, size_t d, struct tagd_buf *out)
 {
-    const struct tagd_review *review = &customer->profile->tags[d].review;
+    const struct tagd_review *review = &tagd_tag_of(customer->profile, (uint32_t)d)->review;
     if (customer->catalog->dimensions[d].assign != TAGD_ASSIGN_REVIEW) {
         add_null(out, "review");
         return;
@@ -322,7 +322,7 @@ static void add_attributes(const struct tagd_customer *customer, struct tagd_buf
 {
     begin(out, "attributes");
     for (uint32_t i = 0; i < customer->catalog->n_attributes; i++) {
-        const struct tagd_attribute_state *state = &customer->profile->attributes[i];
+        const struct tagd_attribute_state *state = tagd_attribute_of(customer->profile, i);
         if (!state->updated)
             continue;
         begin(out, customer->catalog->attributes[i].field.name.p);

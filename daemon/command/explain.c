@@ -57,7 +57,7 @@ static void print_head(const struct tagd_customer *customer)
 static void print_rules(const struct tagd_customer *customer, uint32_t d)
 {
     const struct tagd_dimension *dimension = &customer->catalog->dimensions[d];
-    int32_t outcome = tagd_customer_outcome(customer, d), tag = customer->profile->tags[d].tag;
+    int32_t outcome = tagd_customer_outcome(customer, d), tag = tagd_tag_of(customer->profile, d)->tag;
     uint32_t shown = outcome < 0 ? dimension->n_rules : (uint32_t)(tag > outcome ? tag : outcome) + 1;
     for (uint32_t i = 0; i < shown && dimension->assign != TAGD_ASSIGN_MANUAL; i++) {
         struct tagd_buf values = {0};
@@ -111,7 +111,7 @@ static void print_holding(const struct tagd_customer *customer, uint32_t d)
     if (!tagd_engine_holding(customer->engine, d, &holding))
         return;
     struct tagd_str rule = shown_tag(holding.rule.text), wanted = shown_tag(holding.wanted.text);
-    if (holding.rule.index >= 0 && holding.rule.index != customer->profile->tags[d].tag)
+    if (holding.rule.index >= 0 && holding.rule.index != tagd_tag_of(customer->profile, d)->tag)
         printf("  rules' tag: %.*s since %s\n", (int)rule.n, rule.p, time_text(holding.rule_since_ms, since));
     if (holding.waits)
         printf("  waits: %.*s since %s, the rules' tag at %s if it stays so\n", (int)wanted.n, wanted.p,
@@ -121,7 +121,7 @@ static void print_holding(const struct tagd_customer *customer, uint32_t d)
 static void print_review(const struct tagd_customer *customer, uint32_t d)
 {
     const struct tagd_dimension *dimension = &customer->catalog->dimensions[d];
-    const struct tagd_review *review = &customer->profile->tags[d].review;
+    const struct tagd_review *review = &tagd_tag_of(customer->profile, d)->review;
     char since[TAGD_TIME_TEXT], expires[TAGD_TIME_TEXT];
     struct tagd_proposal proposal;
     if (tagd_profile_proposal(customer->profile, d, &proposal)) {
@@ -153,7 +153,7 @@ static void print_next(const struct tagd_customer *customer, uint32_t d)
 static void print_dimension(const struct tagd_customer *customer, uint32_t d)
 {
     const struct tagd_dimension *dimension = &customer->catalog->dimensions[d];
-    const struct tagd_tag_state *state = &customer->profile->tags[d];
+    const struct tagd_tag_state *state = tagd_tag_of(customer->profile, d);
     struct tagd_str tag = shown_tag(tagd_profile_tag_text(customer->profile, d)),
                     before = shown_tag(tagd_customer_tag_before(customer, d));
     char text[TAGD_TIME_TEXT];
@@ -177,7 +177,7 @@ static void print_attributes(const struct tagd_customer *customer)
 {
     bool any = false;
     for (uint32_t i = 0; i < customer->catalog->n_attributes; i++) {
-        const struct tagd_attribute_state *state = &customer->profile->attributes[i];
+        const struct tagd_attribute_state *state = tagd_attribute_of(customer->profile, i);
         char text[TAGD_TIME_TEXT];
         struct tagd_buf value = {0};
         if (!state->updated)
@@ -196,14 +196,15 @@ static void print_attributes(const struct tagd_customer *customer)
  * dimensions, and have their own lines. */
 static void print_changes(const struct tagd_customer *customer)
 {
-    const struct tagd_tag_state *tags = customer->profile->tags;
+    const struct tagd_profile *profile = customer->profile;
     uint32_t n = customer->catalog->n_dimensions - customer->catalog->n_alerts, shown = 0, last = n;
     int64_t before = TAGD_NEVER;
     for (;;) {
         uint32_t next = n;
         for (uint32_t d = 0; d < n; d++) {
-            bool later_shown = tags[d].at > before || (tags[d].at == before && d >= last);
-            if (tags[d].changed && !later_shown && (next == n || tags[d].at >= tags[next].at))
+            const struct tagd_tag_state *tag = tagd_tag_of(profile, d);
+            bool later_shown = tag->at > before || (tag->at == before && d >= last);
+            if (tag->changed && !later_shown && (next == n || tag->at >= tagd_tag_of(profile, next)->at))
                 next = d;
         }
         if (next == n)
@@ -213,9 +214,9 @@ static void print_changes(const struct tagd_customer *customer)
                         to = shown_tag(tagd_profile_tag_text(customer->profile, next));
         if (shown++ == 0)
             printf("\nlast change of each dimension\n");
-        printf("  %s %s: %.*s -> %.*s\n", time_text(tags[next].at, text), customer->catalog->dimensions[next].name,
-               (int)from.n, from.p, (int)to.n, to.p);
-        before = tags[next].at;
+        printf("  %s %s: %.*s -> %.*s\n", time_text(tagd_tag_of(profile, next)->at, text),
+               customer->catalog->dimensions[next].name, (int)from.n, from.p, (int)to.n, to.p);
+        before = tagd_tag_of(profile, next)->at;
         last = next;
     }
 }

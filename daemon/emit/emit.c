@@ -100,11 +100,10 @@ static void add_tags(struct tagd_buf *out, const struct tagd_emit_fixed *fixed, 
 {
     TAGD_BUF_ADD(out, ",\"tags\":");
     size_t start = out->n;
-    for (uint32_t i = 0; i < fixed->n_shown; i++) {
-        uint32_t d = fixed->shown[i];
+    for (uint32_t d = 0; tagd_profile_next_tagged(profile, &d); d++) {
         const struct tagd_emit_dimension *dimension = &fixed->dimensions[d];
         int32_t tag = tagd_profile_tag(profile, d);
-        if (tag < 0)
+        if (tag < 0 || !dimension->shown)
             continue;
         if (dimension->rules[tag].member.p) {
             tagd_buf_add_str(out, dimension->rules[tag].member);

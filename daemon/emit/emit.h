@@ -25,6 +25,7 @@ struct tagd_emit_dimension {
     struct tagd_str key;     /* ,"dimension": */
     struct tagd_str name;    /* "dimension", within it */
     struct tagd_emit_rule *rules;
+    bool shown; /* in `tags` */
 };
 struct tagd_emit_fixed {
     struct tagd_arena arena;
@@ -32,8 +33,7 @@ struct tagd_emit_fixed {
     struct tagd_str attributes; /* ","source":"...","type":" */
     struct tagd_str catalog;    /* ,"catalog":"...","origin":" */
     struct tagd_emit_dimension *dimensions;
-    uint32_t *shown, n_shown; /* the dimensions that `tags` has, in order */
-    struct tagd_str *goals;   /* "name" */
+    struct tagd_str *goals; /* "name" */
 };
 
 #endif

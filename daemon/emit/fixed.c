@@ -74,13 +74,10 @@ static void make_dimensions(struct tagd_emit_fixed *fixed, const struct tagd_emi
 {
     uint32_t n = emit->catalog->n_dimensions;
     fixed->dimensions = tagd_arena_alloc(&fixed->arena, n * sizeof(*fixed->dimensions));
-    fixed->shown = tagd_arena_alloc(&fixed->arena, n * sizeof(*fixed->shown));
-    fixed->n_shown = 0;
     for (uint32_t d = 0; d < n; d++) {
         make_dimension(fixed, &fixed->dimensions[d], &emit->catalog->dimensions[d], text);
-        if (emit->catalog->dimensions[d].kind == TAGD_KIND_ALERT || (emit->carry && !emit->carry[d]))
-            continue;
-        fixed->shown[fixed->n_shown++] = d;
+        fixed->dimensions[d].shown =
+            emit->catalog->dimensions[d].kind != TAGD_KIND_ALERT && (!emit->carry || emit->carry[d]);
     }
 }
 

@@ -23,6 +23,7 @@ struct tagd_engine {
     int64_t decisions;
     uint64_t *flags, *closure; /* sets: dimensions at work; and all they need */
     uint64_t *changed;         /* set: dimensions, by number, in the present evaluation */
+    uint64_t *settled;         /* set: those that it evaluated, by number */
     bool *from_by;             /* dimensions whose tag before was a person's */
     bool unsteady;             /* the present event may bring forward what time does even to tags it leaves alone */
     bool *reached;             /* goals that the present event reaches if they run */
@@ -41,6 +42,7 @@ static void view_new(struct view *view, const struct tagd_catalog *catalog)
 {
     view->catalog = catalog;
     view->stamp = 1;
+    view->stands = !tagd_set_empty(catalog->standing, catalog->set_words);
     view->cursors = tagd_xcalloc(catalog->n_windows + 1, sizeof *view->cursors);
     view->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->tags);
     view->texts = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *view->texts);
@@ -89,6 +91,7 @@ struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t 
     engine->flags = tagd_xcalloc(catalog->set_words + 1, sizeof *engine->flags);
     engine->closure = tagd_xcalloc(catalog->set_words + 1, sizeof *engine->closure);
     engine->changed = tagd_xcalloc(catalog->set_words + 1, sizeof *engine->changed);
+    engine->settled = tagd_xcalloc(catalog->set_words + 1, sizeof *engine->settled);
     engine->from_by = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     engine->reached = tagd_xcalloc(catalog->n_goals + 1, 1);
     return engine;
@@ -104,6 +107,7 @@ void tagd_engine_free(struct tagd_engine *engine)
     free(engine->flags);
     free(engine->closure);
     free(engine->changed);
+    free(engine->settled);
     free(engine->from_by);
     free(engine->reached);
     free(engine);
@@ -191,21 +195,26 @@ static struct tagd_tag tag_of(const struct view *view, uint32_t d)
 /* Whether the view's tag differs from the profile's. */
 static bool differs(const struct view *view, uint32_t d)
 {
-    const struct tagd_tag_state *state = &view->profile->tags[d];
+    const struct tagd_tag_state *state = tagd_tag_of(view->profile, d);
     if (view->tags[d] != state->tag)
         return true;
     return state->tag >= 0 && view->catalog->dimensions[d].is_value &&
            !tagd_str_eq(view->texts[d], tagd_text_str(&state->text));
 }
 
-/* How those dimensions stand that are not plain. */
-static void take_standings(struct view *view)
+/* How those of the set stand that are not plain; NULL: of all. */
+static void take_standings(struct view *view, const uint64_t *of)
 {
+    if (!view->stands && view->profile->n_assignments == 0)
+        return;
     const struct tagd_catalog *catalog = view->catalog;
-    TAGD_EACH (i, catalog->standing, catalog->set_words)
-        tagd_standing_take(view, catalog->order[i]);
-    for (uint32_t d = 0; view->profile->n_assignments > 0 && d < catalog->n_dimensions; d++) {
-        if (view->profile->tags[d].assignment.known && !tagd_set_has(catalog->standing, catalog->dimensions[d].place))
+    TAGD_EACH (i, catalog->standing, catalog->set_words) {
+        if (!of || tagd_set_has(of, i))
+            tagd_standing_take(view, catalog->order[i]);
+    }
+    TAGD_EACH_TOUCHED (d, view->profile, TAGD_TAGS) {
+        if (view->profile->tag_states[d].assignment.known &&
+            !tagd_set_has(catalog->standing, catalog->dimensions[d].place))
             tagd_standing_take(view, d);
     }
 }
@@ -225,8 +234,9 @@ static int64_t stable_dimension(struct view *view, uint32_t d)
     return stable;
 }
 
-/* The profile has changed, or is another one: nothing known of it holds. */
-static void view_reset(struct tagd_engine *engine, const struct tagd_profile *profile, int64_t now)
+/* The profile has changed, or is another one: nothing known of it holds. What is asked of it then is of these dimensions;
+ * NULL: of any. */
+static void view_reset(struct tagd_engine *engine, const struct tagd_profile *profile, int64_t now, const uint64_t *of)
 {
     engine->now.profile = profile;
     engine->now.stamp++;
@@ -234,7 +244,7 @@ static void view_reset(struct tagd_engine *engine, const struct tagd_profile *pr
     engine->now.negative = false;
     tagd_arena_reset(&engine->now.texts_arena);
     tagd_set_clear(engine->now.own, engine->catalog->set_words);
-    take_standings(&engine->now);
+    take_standings(&engine->now, of);
     if (engine->decision != TAGD_PROPOSAL_OPEN)
         engine->now.standings[engine->decided].decision = engine->decision;
 }
@@ -261,11 +271,11 @@ static void scan_begin(struct view *scan, const struct tagd_profile *profile, in
     scan->chase = profile->chase;
     tagd_arena_reset(&scan->texts_arena);
     tagd_set_clear(scan->own, catalog->set_words);
-    take_standings(scan);
+    take_standings(scan, flags);
     TAGD_EACH (i, flags, catalog->set_words)
         scan->stable[catalog->order[i]] = INT64_MIN;
-    for (uint32_t d = 0; catalog->looks_back && d < catalog->n_dimensions; d++) {
-        if (profile->tags[d].changed && profile->tags[d].at == now)
+    TAGD_EACH (d, catalog->remembered, catalog->set_words) {
+        if (tagd_tag_of(profile, d)->changed && tagd_tag_of(profile, d)->at == now)
             stir(scan, flags, d);
     }
 }
@@ -355,7 +365,7 @@ static void add_goal(const struct tagd_catalog *catalog, uint32_t goal, int64_t 
 static void tell_tag(struct tagd_engine *engine, struct tagd_profile *profile, uint32_t d,
                      const struct tagd_event *cause, enum tagd_origin origin, struct tagd_sink sink)
 {
-    const struct tagd_tag_state *state = &profile->tags[d];
+    const struct tagd_tag_state *state = tagd_tag_of(profile, d);
     enum tagd_kind kind = engine->catalog->dimensions[d].kind;
     int64_t at = engine->now.now;
     if (kind == TAGD_KIND_TAG)
@@ -410,7 +420,7 @@ static bool settle_proposal(struct tagd_engine *engine, struct tagd_profile *pro
                             const struct tagd_event *cause, struct tagd_sink sink)
 {
     const struct standing *standing = &engine->now.standings[d];
-    struct tagd_review *review = &profile->tags[d].review;
+    struct tagd_review *review = &tagd_touch_tag(profile, d)->review;
     uint64_t *revision = &profile->revision[TAGD_KIND_PROPOSAL];
     bool told = engine->telling == TAGD_TOLD;
     if (standing->closed != TAGD_PROPOSAL_OPEN) {
@@ -457,7 +467,7 @@ static bool end_goals(struct tagd_engine *engine, struct tagd_profile *profile, 
                       struct tagd_sink sink)
 {
     bool any = false;
-    for (uint32_t i = 0; i < engine->catalog->n_goals; i++) {
+    TAGD_EACH_TOUCHED (i, profile, TAGD_GOALS) {
         struct tagd_goal_state *state = &profile->goals[i];
         bool over = engine->now.now >= state->started + engine->catalog->goals[i].within_ms;
         bool reached = cause && engine->reached[i] && cause->time_ms >= state->started;
@@ -480,13 +490,14 @@ static bool end_goals(struct tagd_engine *engine, struct tagd_profile *profile, 
 /* A goal that runs already goes on. */
 static void start_goals(struct tagd_engine *engine, struct tagd_profile *profile)
 {
-    for (uint32_t i = 0; i < engine->catalog->n_goals; i++) {
+    bool any = !tagd_set_empty(engine->changed, engine->catalog->set_words);
+    for (uint32_t i = 0; any && i < engine->catalog->n_goals; i++) {
         const struct tagd_goal *goal = &engine->catalog->goals[i];
         struct tagd_goal_state *state = &profile->goals[i];
         if (state->running || !tagd_set_has(engine->changed, goal->dimension) ||
-            profile->tags[goal->dimension].tag != (int32_t)goal->tag)
+            tagd_tag_of(profile, goal->dimension)->tag != (int32_t)goal->tag)
             continue;
-        state->running = true;
+        tagd_touch_goal(profile, i)->running = true;
         state->started = engine->now.now;
         if (engine->watcher.goal)
             engine->watcher.goal(engine->watcher.to, i, state->started, TAGD_GOAL_NONE);
@@ -497,7 +508,7 @@ static void start_goals(struct tagd_engine *engine, struct tagd_profile *profile
 static int64_t goals_due(const struct tagd_profile *profile)
 {
     int64_t due = TAGD_NEVER;
-    for (uint32_t i = 0; i < profile->catalog->n_goals; i++) {
+    TAGD_EACH_TOUCHED (i, profile, TAGD_GOALS) {
         const struct tagd_goal_state *state = &profile->goals[i];
         int64_t deadline = state->started + profile->catalog->goals[i].within_ms;
         if (state->running && deadline < due)
@@ -508,7 +519,7 @@ static int64_t goals_due(const struct tagd_profile *profile)
 
 static void tell_move(const struct tagd_engine *engine, const struct tagd_profile *profile, uint32_t d)
 {
-    const struct tagd_tag_state *state = &profile->tags[d];
+    const struct tagd_tag_state *state = tagd_tag_of(profile, d);
     engine->watcher.moved(engine->watcher.to, d,
                           named(engine->catalog, d, state->prev, tagd_text_str(&state->prev_text)),
                           tag_of(&engine->now, d), engine->now.now);
@@ -537,13 +548,9 @@ static void tell_all(struct tagd_engine *engine, struct tagd_profile *profile, c
     const struct tagd_catalog *catalog = engine->catalog;
     bool any = end_goals(engine, profile, cause, sink);
     start_goals(engine, profile);
-    if (catalog->reviews) {
-        for (uint32_t d = 0; d < catalog->n_dimensions; d++)
-            any |= tell_dimension(engine, profile, d, cause, sink);
-    } else {
-        TAGD_EACH (d, engine->changed, catalog->set_words)
-            any |= tell_dimension(engine, profile, d, cause, sink);
-    }
+    const uint64_t *told = catalog->reviews ? engine->settled : engine->changed;
+    TAGD_EACH (d, told, catalog->set_words)
+        any |= tell_dimension(engine, profile, d, cause, sink);
     engine->untold += any && engine->telling != TAGD_TOLD;
 }
 
@@ -575,34 +582,6 @@ static void see_chase(struct tagd_engine *engine, struct tagd_profile *profile, 
     engine->limits.chases += profile->chase.n == TAGD_CHASE_MAX;
 }
 
-/* Evaluates the flagged dimensions at `at` and tells the sink what changed, in catalog order. */
-static void settle(struct tagd_engine *engine, struct tagd_profile *profile, const uint64_t *flags, int64_t at,
-                   const struct tagd_event *cause, struct tagd_sink sink)
-{
-    const struct tagd_catalog *catalog = engine->catalog;
-    view_reset(engine, profile, at);
-    tagd_set_clear(engine->changed, catalog->set_words);
-    TAGD_EACH (i, flags, catalog->set_words)
-        evaluate_dimension(&engine->now, catalog->order[i]);
-    TAGD_EACH (i, flags, catalog->set_words) {
-        uint32_t d = catalog->order[i];
-        engine->from_by[d] = profile->tags[d].assigned;
-        if (differs(&engine->now, d)) {
-            tagd_set_add(engine->changed, d);
-            set_tag(&profile->tags[d], &engine->now, d);
-        }
-        if (!tagd_is_plain(&engine->now, d))
-            tagd_standing_give(&engine->now, d, &profile->tags[d]);
-    }
-    see_chase(engine, profile, cause);
-    tell_all(engine, profile, cause, sink);
-}
-
-static void flag_all(struct tagd_engine *engine)
-{
-    tagd_set_fill(engine->flags, engine->catalog->n_dimensions);
-}
-
 /* flags and all they need. */
 static const uint64_t *closure_of(struct tagd_engine *engine, const uint64_t *flags)
 {
@@ -611,6 +590,45 @@ static const uint64_t *closure_of(struct tagd_engine *engine, const uint64_t *fl
     TAGD_EACH (i, flags, catalog->set_words)
         tagd_set_join(engine->closure, catalog->dimensions[catalog->order[i]].reads, catalog->set_words);
     return engine->closure;
+}
+
+/* The view at `at`, for the flagged dimensions; drivers of churn may ask of any. */
+static void view_flagged(struct tagd_engine *engine, const struct tagd_profile *profile, const uint64_t *flags,
+                         int64_t at)
+{
+    const struct tagd_catalog *catalog = engine->catalog;
+    bool all = catalog->churn.given || !engine->now.stands;
+    view_reset(engine, profile, at, all ? NULL : closure_of(engine, flags));
+}
+
+/* Evaluates the flagged dimensions at `at` and tells the sink what changed, in catalog order. */
+static void settle(struct tagd_engine *engine, struct tagd_profile *profile, const uint64_t *flags, int64_t at,
+                   const struct tagd_event *cause, struct tagd_sink sink)
+{
+    const struct tagd_catalog *catalog = engine->catalog;
+    view_flagged(engine, profile, flags, at);
+    tagd_set_clear(engine->changed, catalog->set_words);
+    tagd_set_clear(engine->settled, catalog->set_words);
+    TAGD_EACH (i, flags, catalog->set_words)
+        evaluate_dimension(&engine->now, catalog->order[i]);
+    TAGD_EACH (i, flags, catalog->set_words) {
+        uint32_t d = catalog->order[i];
+        tagd_set_add(engine->settled, d);
+        engine->from_by[d] = profile->tag_states[d].assigned;
+        if (differs(&engine->now, d)) {
+            tagd_set_add(engine->changed, d);
+            set_tag(tagd_touch_tag(profile, d), &engine->now, d);
+        }
+        if (!tagd_is_plain(&engine->now, d))
+            tagd_standing_give(&engine->now, d, tagd_touch_tag(profile, d));
+    }
+    see_chase(engine, profile, cause);
+    tell_all(engine, profile, cause, sink);
+}
+
+static void flag_all(struct tagd_engine *engine)
+{
+    tagd_set_fill(engine->flags, engine->catalog->n_dimensions);
 }
 
 /* ---- time ---- */
@@ -708,7 +726,7 @@ static void add_to_store(struct tagd_engine *engine, struct tagd_profile *profil
                          uint32_t index)
 {
     const struct tagd_store *store = &engine->catalog->stores[index];
-    struct tagd_panes *panes = &profile->panes[index];
+    struct tagd_panes *panes = tagd_touch_panes(profile, index);
     int64_t gone = gone_of(&store->grid, profile->clock), pane = tagd_grid_pane(&store->grid, event->time_ms);
     tagd_panes_drop(panes, gone, store->n_columns);
     if (pane <= gone)
@@ -731,18 +749,18 @@ static void add_to_values(struct tagd_engine *engine, struct tagd_profile *profi
 {
     const struct tagd_value_store *store = &engine->catalog->value_stores[index];
     int64_t gone = gone_of(&store->grid, profile->clock), pane = tagd_grid_pane(&store->grid, event->time_ms);
-    tagd_values_drop(&profile->values[index], gone);
+    struct tagd_values *values = tagd_touch_values(profile, index);
+    tagd_values_drop(values, gone);
     struct tagd_value value = field_value(event, store->by_type[event->type]);
     if (pane > gone && value.present)
-        tagd_values_add(&profile->values[index], store->field_type, pane, event->time_ms, &value,
-                        &engine->limits.values);
+        tagd_values_add(values, store->field_type, pane, event->time_ms, &value, &engine->limits.values);
 }
 
 static void add_to_mark(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event,
                         uint32_t index)
 {
     const struct tagd_mark *mark = &engine->catalog->marks[index];
-    struct tagd_mark_state *state = &profile->marks[index];
+    struct tagd_mark_state *state = tagd_touch_mark(profile, index);
     struct tagd_value value = {.present = true};
     if (mark->by_type)
         value = field_value(event, mark->by_type[event->type]);
@@ -784,9 +802,11 @@ static void update_attributes(struct tagd_engine *engine, struct tagd_profile *p
 {
     const struct tagd_catalog *catalog = engine->catalog;
     for (uint32_t i = 0; i < catalog->n_attributes; i++) {
-        struct tagd_attribute_state *state = &profile->attributes[i];
         const struct tagd_update *update = &event->updates[i];
-        if (!update->given || (state->updated && event->time_ms < state->at))
+        if (!update->given)
+            continue;
+        struct tagd_attribute_state *state = tagd_touch_attribute(profile, i);
+        if (state->updated && event->time_ms < state->at)
             continue;
         state->updated = true;
         state->present = update->value.present;
@@ -809,7 +829,7 @@ static void flag_readers(struct tagd_engine *engine, uint32_t d)
 static void take_assignment(struct tagd_engine *engine, struct tagd_profile *profile, const struct tagd_event *event)
 {
     const struct tagd_verdict *verdict = &event->verdict;
-    struct tagd_assignment_state *state = &profile->tags[verdict->dimension].assignment;
+    struct tagd_assignment_state *state = &tagd_touch_tag(profile, (uint32_t)verdict->dimension)->assignment;
     if (state->known && event->time_ms < state->at)
         return;
     bool assigned = event->type == TAGD_TYPE_TAG_ASSIGNED;
@@ -826,8 +846,9 @@ static void take_assignment(struct tagd_engine *engine, struct tagd_profile *pro
 /* tag.reviewed: what it says of an open proposal is decided in the evaluation. */
 static void take_review(struct tagd_engine *engine, const struct tagd_profile *profile, const struct tagd_event *event)
 {
-    for (uint32_t d = 0; d < engine->catalog->n_dimensions; d++) {
-        if (!profile->tags[d].review.open || profile->tags[d].review.open != event->verdict.proposal)
+    TAGD_EACH_TOUCHED (d, profile, TAGD_TAGS) {
+        const struct tagd_review *review = &profile->tag_states[d].review;
+        if (!review->open || review->open != event->verdict.proposal)
             continue;
         engine->decided = d;
         engine->decision = event->verdict.approved ? TAGD_PROPOSAL_APPROVED : TAGD_PROPOSAL_REJECTED;
@@ -841,10 +862,10 @@ static void take_review(struct tagd_engine *engine, const struct tagd_profile *p
 static void flag_stirred(struct tagd_engine *engine, const struct tagd_profile *profile)
 {
     const struct tagd_catalog *catalog = engine->catalog;
-    for (uint32_t d = 0; catalog->looks_back && d < catalog->n_dimensions; d++) {
-        const struct tagd_dimension *dimension = &catalog->dimensions[d];
-        if (dimension->remembered && profile->tags[d].changed && profile->tags[d].at == profile->clock)
-            tagd_set_join(engine->flags, dimension->stirs, catalog->set_words);
+    TAGD_EACH (d, catalog->remembered, catalog->set_words) {
+        const struct tagd_tag_state *state = tagd_tag_of(profile, d);
+        if (state->changed && state->at == profile->clock)
+            tagd_set_join(engine->flags, catalog->dimensions[d].stirs, catalog->set_words);
     }
 }
 
@@ -895,7 +916,7 @@ static bool leave_to_look_at(struct tagd_engine *engine, const struct tagd_profi
     TAGD_EACH (i, engine->flags, catalog->set_words) {
         uint32_t d = catalog->order[i];
         const struct tagd_dimension *dimension = &catalog->dimensions[d];
-        bool same = dimension->steady && !tagd_set_has(engine->changed, d) && !profile->tags[d].assignment.known;
+        bool same = dimension->steady && !tagd_set_has(engine->changed, d) && !profile->tag_states[d].assignment.known;
         any |= !same;
         if (!same || !tagd_set_empty(dimension->reads, catalog->set_words))
             tagd_set_add(engine->closure, i);
@@ -950,7 +971,7 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
 
 void tagd_engine_view(struct tagd_engine *engine, struct tagd_profile *profile, int64_t at_ms)
 {
-    view_reset(engine, profile, at_ms);
+    view_reset(engine, profile, at_ms, NULL);
 }
 
 void tagd_engine_next(struct tagd_engine *engine, struct tagd_profile *profile, size_t dimension, int64_t at_ms,
@@ -1063,7 +1084,7 @@ void tagd_engine_churn(const struct tagd_engine *engine, struct tagd_buf *out)
         tagd_buf_add_byte(out, '}');
     }
     tagd_buf_add_z(out, "],\"last_activity\":");
-    const struct tagd_mark_state *activity = churn->given ? &now->profile->marks[churn->activity] : NULL;
+    const struct tagd_mark_state *activity = churn->given ? tagd_mark_of(now->profile, churn->activity) : NULL;
     add_val(out, activity && activity->present ? (struct tagd_val){.kind = TAGD_V_TIME, .u.i = activity->at} : none);
 }
 

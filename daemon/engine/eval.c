@@ -72,7 +72,7 @@ static struct tagd_val aggregate(struct view *view, const struct tagd_node *node
 static struct tagd_val values_val(struct view *view, const struct tagd_node *node)
 {
     const struct tagd_window *window = &view->catalog->windows[node->index];
-    const struct tagd_values *values = &view->profile->values[window->store];
+    const struct tagd_values *values = tagd_values_of(view->profile, window->store);
     if (node->kind == TAGD_N_DISTINCT) {
         return decimal_val((tagd_i128)tagd_window_distinct(view, node->index) * TAGD_DECIMAL_ONE);
     }
@@ -93,8 +93,8 @@ bool tagd_is_clock(const struct tagd_node *node)
  * the instant. */
 static bool next_unmet(const struct view *view, const struct tagd_node *node, int64_t *instant)
 {
-    const struct tagd_values *values = &view->profile->values[node->column];
-    const struct tagd_mark_state *met = &view->profile->marks[node->index];
+    const struct tagd_values *values = tagd_values_of(view->profile, node->column);
+    const struct tagd_mark_state *met = tagd_mark_of(view->profile, node->index);
     bool any = false;
     for (uint32_t i = 0; i < values->n; i++) {
         int64_t at = values->known[values->seen[i].value].i;
@@ -116,7 +116,7 @@ bool tagd_clock_zero(const struct view *view, const struct tagd_node *node, int6
     }
     if (node->kind == TAGD_N_UNTIL_NEXT)
         return next_unmet(view, node, zero);
-    const struct tagd_mark_state *mark = &view->profile->marks[node->index];
+    const struct tagd_mark_state *mark = tagd_mark_of(view->profile, node->index);
     *zero = node->kind == TAGD_N_UNTIL ? mark->i : mark->at;
     return mark->present;
 }
@@ -131,7 +131,7 @@ struct tagd_val tagd_clock_val(const struct view *view, const struct tagd_node *
 
 static struct tagd_val mark_value(const struct view *view, const struct tagd_node *node)
 {
-    const struct tagd_mark_state *mark = &view->profile->marks[node->index];
+    const struct tagd_mark_state *mark = tagd_mark_of(view->profile, node->index);
     if (tagd_is_clock(node))
         return tagd_clock_val(view, node, view->now);
     return mark->present ? field_val(view->catalog->marks[node->index].field_type, mark->i, tagd_text_str(&mark->s))
@@ -140,7 +140,7 @@ static struct tagd_val mark_value(const struct view *view, const struct tagd_nod
 
 static struct tagd_val attribute_value(const struct view *view, const struct tagd_node *node)
 {
-    const struct tagd_attribute_state *state = &view->profile->attributes[node->index];
+    const struct tagd_attribute_state *state = tagd_attribute_of(view->profile, node->index);
     if (!state->present)
         return null_val;
     return field_val(view->catalog->attributes[node->index].field.type, state->i, tagd_text_str(&state->s));
@@ -149,11 +149,11 @@ static struct tagd_val attribute_value(const struct view *view, const struct tag
 bool tagd_calendar_date(const struct view *view, const struct tagd_node *node, int64_t *date)
 {
     if (tagd_node_of_attribute(node)) {
-        const struct tagd_attribute_state *state = &view->profile->attributes[node->index];
+        const struct tagd_attribute_state *state = tagd_attribute_of(view->profile, node->index);
         *date = state->i;
         return state->present;
     }
-    const struct tagd_mark_state *mark = &view->profile->marks[node->index];
+    const struct tagd_mark_state *mark = tagd_mark_of(view->profile, node->index);
     *date = tagd_local_day(view->catalog, mark->at);
     return mark->present;
 }
@@ -266,8 +266,8 @@ static struct tagd_val past_value(const struct view *view, const struct tagd_nod
 bool tagd_purchases(struct view *view, struct tagd_purchases *purchases)
 {
     const struct tagd_churn *churn = &view->catalog->churn;
-    const struct tagd_mark_state *first = &view->profile->marks[churn->first],
-                                 *latest = &view->profile->marks[churn->latest];
+    const struct tagd_mark_state *first = tagd_mark_of(view->profile, churn->first),
+                                 *latest = tagd_mark_of(view->profile, churn->latest);
     if (!latest->present)
         return false;
     purchases->x = (uint32_t)tagd_window_sum(view, churn->days, churn->days_column) - 1;
@@ -346,7 +346,7 @@ static bool shortly(struct view *view, const struct tagd_node *node, bool *holds
         return true;
     }
     if (value->kind == TAGD_N_SINCE && node->level->kind == TAGD_V_DURATION) {
-        const struct tagd_mark_state *mark = &view->profile->marks[value->index];
+        const struct tagd_mark_state *mark = tagd_mark_of(view->profile, value->index);
         int64_t gone = view->now - mark->at, level = node->level->u.i;
         *holds = mark->present && gone <= TAGD_DURATION_MAX && gone >= -TAGD_DURATION_MAX &&
                  tagd_val_outcome(node->op, (gone > level) - (gone < level));

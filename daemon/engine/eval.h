@@ -53,6 +53,7 @@ struct view {
     const struct tagd_catalog *catalog;
     const struct tagd_profile *profile;
     int64_t now;
+    bool stands;             /* some dimension is never plain */
     uint64_t stamp;          /* cursors with another one are stale */
     const struct view *base; /* fresh cursors are copied from there if they are good; may be NULL */
     struct cursor *cursors;  /* by window */
@@ -74,7 +75,8 @@ struct view {
 /* A dimension's tag at the view's instant, as far as it has been evaluated. */
 static inline int32_t tagd_view_tag(const struct view *view, uint32_t d)
 {
-    return tagd_set_has(view->own, view->catalog->dimensions[d].place) ? view->tags[d] : view->profile->tags[d].tag;
+    return tagd_set_has(view->own, view->catalog->dimensions[d].place) ? view->tags[d]
+                                                                       : tagd_tag_of(view->profile, d)->tag;
 }
 
 static inline struct tagd_str tagd_view_text(const struct view *view, const struct tagd_dimension *dimension,
@@ -82,7 +84,8 @@ static inline struct tagd_str tagd_view_text(const struct view *view, const stru
 {
     if (!dimension->is_value)
         return tagd_str_of(dimension->rules[tag].tag);
-    return tagd_set_has(view->own, dimension->place) ? view->texts[d] : tagd_text_str(&view->profile->tags[d].text);
+    return tagd_set_has(view->own, dimension->place) ? view->texts[d]
+                                                     : tagd_text_str(&tagd_tag_of(view->profile, d)->text);
 }
 
 struct tagd_val tagd_eval(struct view *view, const struct tagd_node *node);
@@ -99,7 +102,7 @@ int64_t tagd_stable(struct view *view, const struct tagd_node *node);
 static inline bool tagd_is_plain(const struct view *view, uint32_t d)
 {
     return !tagd_set_has(view->catalog->standing, view->catalog->dimensions[d].place) &&
-           !view->profile->tags[d].assignment.known;
+           !view->profile->tag_states[d].assignment.known;
 }
 /* Of a dimension that is not plain: */
 void tagd_standing_take(struct view *view, uint32_t dimension); /* as the profile has it */

@@ -34,7 +34,7 @@ static bool same(struct outcome a, struct outcome b)
 void tagd_standing_take(struct view *view, uint32_t d)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
-    const struct tagd_tag_state *state = &view->profile->tags[d];
+    const struct tagd_tag_state *state = tagd_tag_of(view->profile, d);
     struct standing *standing = &view->standings[d];
     const struct tagd_hold *hold = &state->hold;
     *standing = (struct standing){.changed = state->changed,
@@ -152,7 +152,7 @@ static bool is_assigned(const struct tagd_assignment_state *assignment, int64_t 
 bool tagd_stand(struct view *view, uint32_t d)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
-    const struct tagd_assignment_state *assignment = &view->profile->tags[d].assignment;
+    const struct tagd_assignment_state *assignment = &view->profile->tag_states[d].assignment;
     struct standing *standing = &view->standings[d];
     struct outcome outcome = {view->tags[d], view->texts[d]};
     bool moved = false, assigned = is_assigned(assignment, view->now);
@@ -172,7 +172,7 @@ bool tagd_stand(struct view *view, uint32_t d)
 int64_t tagd_standing_stable(const struct view *view, uint32_t d)
 {
     const struct tagd_dimension *dimension = &view->catalog->dimensions[d];
-    const struct tagd_assignment_state *assignment = &view->profile->tags[d].assignment;
+    const struct tagd_assignment_state *assignment = &view->profile->tag_states[d].assignment;
     const struct standing *standing = &view->standings[d];
     int64_t stable = TAGD_NEVER;
     if (standing->waits)

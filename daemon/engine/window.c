@@ -9,12 +9,23 @@ static const struct tagd_grid *grid_of(const struct view *view, const struct tag
                           : &view->catalog->stores[window->store].grid;
 }
 
-/* The numbers of the panes it looks at, ascending; of values, one an entry. */
-static const int64_t *panes_of(const struct view *view, const struct tagd_window *window, uint32_t *n)
+/* What a window looks at: panes, or values by pane, and the numbers of the panes, ascending; of values one an entry. */
+struct looked_at {
+    const struct tagd_panes *panes;   /* NULL: values */
+    const struct tagd_values *values; /* NULL: panes */
+    const int64_t *pane;
+    uint32_t n;
+};
+
+static inline struct looked_at looked_at(const struct view *view, const struct tagd_window *window)
 {
-    const struct tagd_profile *profile = view->profile;
-    *n = window->values ? profile->values[window->store].n : profile->panes[window->store].n;
-    return window->values ? profile->values[window->store].pane : profile->panes[window->store].pane;
+    if (window->values) {
+        const struct tagd_values *values = tagd_values_of(view->profile, window->store);
+        return (struct looked_at){NULL, values, values->pane, values->n};
+    }
+    const struct tagd_panes *panes = tagd_panes_of(view->profile, window->store);
+    tagd_panes_unpack(panes, view->catalog->stores[window->store].n_columns);
+    return (struct looked_at){panes, NULL, panes->pane, panes->n};
 }
 
 static void counts_grow(struct cursor *cursor, uint32_t n)
@@ -25,16 +36,17 @@ static void counts_grow(struct cursor *cursor, uint32_t n)
     cursor->counts = tagd_xrealloc(cursor->counts, cursor->cap_counts * sizeof *cursor->counts);
 }
 
-static void cursor_begin(struct view *view, uint32_t index, struct cursor *cursor, int64_t pane)
+static void cursor_begin(struct view *view, uint32_t index, struct cursor *cursor, int64_t pane,
+                         const struct looked_at *at)
 {
     const struct tagd_window *window = &view->catalog->windows[index];
     const struct cursor *from = view->base ? &view->base->cursors[index] : NULL;
     uint32_t n_columns = window->values ? 0 : view->catalog->stores[window->store].n_columns;
-    uint32_t n_known = window->values ? view->profile->values[window->store].n_known : 0;
+    uint32_t n_known = at->values ? at->values->n_known : 0;
     bool copy = from && from->stamp == view->base->stamp && from->at <= pane;
-    uint32_t n, first;
-    const int64_t *panes = panes_of(view, window, &n);
-    for (first = copy ? 0 : n; first > 0 && panes[first - 1] > pane - window->panes; first--)
+    uint32_t first;
+    const int64_t *panes = at->pane;
+    for (first = copy ? 0 : at->n; first > 0 && panes[first - 1] > pane - window->panes; first--)
         ;
     counts_grow(cursor, n_known);
     cursor->stamp = view->stamp;
@@ -160,18 +172,50 @@ static void value_leave(struct cursor *cursor, const struct tagd_seen *seen)
     cursor->distinct -= cursor->counts[seen->value] == 0;
 }
 
+/* All packed panes are in the window that ends with the pane, so that their sum is enough. */
+static bool stays_packed(const struct tagd_store *store, const struct tagd_panes *panes,
+                         const struct tagd_window *window, int64_t pane)
+{
+    return store->sums && panes->packed.first > pane - window->panes && panes->packed.last <= pane;
+}
+
+static const struct cursor *bring_packed(struct view *view, const struct pane_store *at, struct cursor *cursor,
+                                         int64_t pane)
+{
+    const struct tagd_panes *panes = at->panes;
+    uint32_t packed = panes->packed.n, n_columns = at->store->n_columns, hi = 0;
+    memcpy(cursor->sums, panes->packed.sums, n_columns * sizeof *cursor->sums);
+    for (; hi < panes->n && panes->pane[hi] <= pane; hi++) {
+        for (uint32_t c = 0; c < n_columns; c++) {
+            cursor->sums[c] += cell(at, hi, c);
+            view->negative |= cell(at, hi, c) < 0;
+        }
+    }
+    cursor->stamp = view->stamp;
+    cursor->at = pane;
+    cursor->now = view->now;
+    cursor->lo = 0;
+    cursor->hi = packed + hi;
+    return cursor;
+}
+
 /* Brings the window's cursor to view->now. */
 static const struct cursor *bring(struct view *view, uint32_t index, struct cursor *cursor)
 {
     const struct tagd_window *window = &view->catalog->windows[index];
-    const struct tagd_seen *seen = window->values ? view->profile->values[window->store].seen : NULL;
-    const struct pane_store at = {window->values ? NULL : &view->catalog->stores[window->store],
-                                  window->values ? NULL : &view->profile->panes[window->store], view->catalog};
     int64_t pane = tagd_grid_pane(grid_of(view, window), view->now - window->offset_ms);
-    uint32_t n;
-    const int64_t *panes = panes_of(view, window, &n);
+    struct pane_store at = {NULL, NULL, view->catalog};
+    if (!window->values) {
+        at.store = &view->catalog->stores[window->store];
+        at.panes = tagd_panes_of(view->profile, window->store);
+        if (at.panes->packed.n > 0 && stays_packed(at.store, at.panes, window, pane))
+            return bring_packed(view, &at, cursor, pane);
+    }
+    const struct looked_at of = looked_at(view, window);
+    const int64_t *panes = of.pane;
+    uint32_t n = of.n;
     if (cursor->stamp != view->stamp || cursor->at > pane)
-        cursor_begin(view, index, cursor, pane);
+        cursor_begin(view, index, cursor, pane, &of);
     cursor->at = pane;
     cursor->now = view->now;
     if (at.store && at.store->sums) {
@@ -182,13 +226,13 @@ static const struct cursor *bring(struct view *view, uint32_t index, struct curs
     }
     for (; cursor->hi < n && panes[cursor->hi] <= pane; cursor->hi++) {
         if (window->values)
-            value_enter(cursor, &seen[cursor->hi]);
+            value_enter(cursor, &of.values->seen[cursor->hi]);
         else
             pane_enter(&at, cursor, cursor->hi);
     }
     for (; cursor->lo < cursor->hi && panes[cursor->lo] <= pane - window->panes; cursor->lo++) {
         if (window->values)
-            value_leave(cursor, &seen[cursor->lo]);
+            value_leave(cursor, &of.values->seen[cursor->lo]);
         else
             pane_leave(&at, cursor, cursor->lo);
     }
@@ -201,15 +245,19 @@ static inline const struct cursor *window_seek(struct view *view, uint32_t index
     return cursor->stamp == view->stamp && cursor->now == view->now ? cursor : bring(view, index, cursor);
 }
 
+/* Of all time. */
+static tagd_i128 all_time_sum(const struct view *view, const struct tagd_window *window, uint32_t column)
+{
+    const struct tagd_panes *panes = tagd_panes_of(view->profile, window->store);
+    if (view->catalog->stores[window->store].columns[column].kind == TAGD_COL_DAYS)
+        return tagd_panes_count(panes); /* a pane a day */
+    return panes->n ? panes->cells[column] : 0;
+}
+
 tagd_i128 tagd_window_sum(struct view *view, uint32_t index, uint32_t column)
 {
     const struct tagd_window *window = &view->catalog->windows[index];
-    if (window->panes)
-        return window_seek(view, index)->sums[column];
-    const struct tagd_panes *panes = &view->profile->panes[window->store];
-    if (view->catalog->stores[window->store].columns[column].kind == TAGD_COL_DAYS)
-        return panes->n; /* a pane a day */
-    return panes->n ? panes->cells[column] : 0;
+    return window->panes ? window_seek(view, index)->sums[column] : all_time_sum(view, window, column);
 }
 
 /* The next instant at which a pane with events leaves or enters. */
@@ -220,8 +268,9 @@ int64_t tagd_window_boundary(struct view *view, uint32_t index)
         return TAGD_NEVER;
     const struct tagd_grid *grid = grid_of(view, window);
     const struct cursor *cursor = window_seek(view, index);
-    uint32_t n;
-    const int64_t *panes = panes_of(view, window, &n);
+    const struct looked_at of = looked_at(view, window); /* unpacked, for which the cursor stands as before */
+    const int64_t *panes = of.pane;
+    uint32_t n = of.n;
     int64_t pane = TAGD_NEVER;
     if (cursor->lo < cursor->hi)
         pane = panes[cursor->lo] + window->panes;
@@ -234,8 +283,9 @@ int64_t tagd_window_crossing(struct view *view, const struct tagd_node *node, en
 {
     const struct tagd_window *window = &view->catalog->windows[node->index];
     const struct tagd_store *store = &view->catalog->stores[window->store];
-    const struct tagd_panes *panes = &view->profile->panes[window->store];
+    const struct tagd_panes *panes = tagd_panes_of(view->profile, window->store);
     const struct cursor *cursor = window_seek(view, node->index);
+    tagd_panes_unpack(panes, store->n_columns);
     tagd_i128 sum = cursor->sums[node->column], one = node->kind == TAGD_N_COUNT ? TAGD_DECIMAL_ONE : 1;
     bool now = tagd_val_outcome(op, (sum * one > level) - (sum * one < level));
     int64_t pane = TAGD_NEVER;
@@ -258,14 +308,14 @@ int64_t tagd_window_crossing(struct view *view, const struct tagd_node *node, en
 uint32_t tagd_window_distinct(struct view *view, uint32_t index)
 {
     const struct tagd_window *window = &view->catalog->windows[index];
-    return window->panes ? window_seek(view, index)->distinct : view->profile->values[window->store].n;
+    return window->panes ? window_seek(view, index)->distinct : tagd_values_of(view->profile, window->store)->n;
 }
 
 /* The entry of the most frequent value, ties to the one seen last; UINT32_MAX: none. */
 uint32_t tagd_window_top(struct view *view, uint32_t index)
 {
     const struct tagd_window *window = &view->catalog->windows[index];
-    const struct tagd_values *values = &view->profile->values[window->store];
+    const struct tagd_values *values = tagd_values_of(view->profile, window->store);
     uint64_t most = 0;
     uint32_t top = UINT32_MAX;
     if (!window->panes) { /* a value is there once */

@@ -1,56 +1,134 @@
-/* The binary form of a profile, version 2. All numbers are LEB128; z: zigzag; d: zigzag difference to `last`.
+/* The binary form of a profile, version 3. All numbers are LEB128; z: zigzag; d: zigzag difference to `last`. Only what is
+ * there has a place in it, so that a profile costs what its customer did, however large the catalog is.
  *
- *   byte    version (2)
+ *   byte    version (3)
  *   4 bytes the first 4 of the catalog's hash, so that a profile of another catalog is never misread
  *   z       last: own latest event time, ms
  *   d       clock
  *   u       due: 0 never, else 1 + zigzag(due - last)
- *   u       0: no tag ever changed, else 1 + revision
+ *   u       revision
  *   d       changed_at
- *   for each dimension: u tag + 1; if any tag ever changed: u 0 not this one, else 1 + zigzag(last - at); then u prev + 1;
- *                       a `value` then has the text of tag and prev, those that are there: u length and bytes
+ *   list    of dimensions whose tag ever changed; beside the number, of R*R: (tag + 1) * R + prev + 1, where R is one more
+ *           than the most tags of a dimension; z last - at; a `value` then has the text of tag and prev, those that are
+ *           there: u length and bytes
  *   for each other kind of events that the catalog has: u revision
  *   if rules look back: u how many changes in a row are a millisecond apart, d the last of them
- *   for each dimension with `for` or `min_dwell`: u the rules' tag + 1; if there is one: d since when; u 0 nothing waits, else
- *                       1 + what waits + 1, d since when; of a `value` then the texts of both, those that are there
- *   for each reviewed dimension: u approved tag + 1; u the open proposal's revision, 0 none, then u its tag + 1 and d
- *                       since when; u 0 nothing is declined, else 1 + the declined tag + 1
- *   u       number of dimensions that a person ever spoke about; for each: u dimension - the one before, z last - at,
- *                       u tag + 1; if there is one: u until: 0 cleared, else 1 + zigzag(until - last), u length and bytes
- *                       of reason; u length and bytes of by; u 1 the present tag is this one, else 0
- *   for each goal:      u 0 not running, else 1 + zigzag(last - its start); u outcome of the last that ended, 0 none, then
- *                       d its start, d when it ended, u its revision
- *   for each store:     u number of panes; for each: u pane - previous pane (the first: z), then z128 a column
- *   for each value store: u number of different values; each: z (number) or u length and bytes (string); u number of
- *                       entries; for each: u pane - previous pane (the first: z), u value's place in that list; if
- *                       ordered: u count, z last time - this pane's beginning (all time: `last` - last time)
- *   for each mark:      u 0 absent, else 1 + zigzag(last - at); a VALUE then z (number) or u length and bytes (string)
- *   for each attribute: u 0 never updated, else 1 + zigzag(last - at); then u 0 removed, 1 there: and z or u length and
- *                       bytes
+ *   list    of dimensions with `for` or `min_dwell` that have a rules' tag or one that waits: u the rules' tag + 1; if
+ *           there is one: d since when; u 0 nothing waits, else 1 + what waits + 1, d since when; of a `value` then the
+ *           texts of both, those that are there
+ *   list    of reviewed dimensions that have any of these: u approved tag + 1; u the open proposal's revision, 0 none, then
+ *           u its tag + 1 and d since when; u 0 nothing is declined, else 1 + the declined tag + 1
+ *   list    of dimensions that a person ever spoke about: z last - at, u tag + 1; if there is one: u until: 0 cleared, else
+ *           1 + zigzag(until - last), u length and bytes of reason; u length and bytes of by; u 1 the present tag is this
+ *           one, else 0
+ *   list    of goals that run or did: u 0 not running, else 1 + zigzag(last - its start); u outcome of the last that ended,
+ *           0 none, then d its start, d when it ended, u its revision
+ *   list    of stores with panes; beside the number, of 8: how many panes less one, at most 7; if 7: u twice the rest, and
+ *           one more if packed; then its panes, plain or packed
+ *   list    of value stores with entries: u number of different values; each: z (number) or u length and bytes (string); u
+ *           number of entries; for each: u pane - previous pane (the first: z), u value's place in that list; if ordered:
+ *           u count, z last time - this pane's beginning (all time: `last` - last time)
+ *   list    of marks that are there: z last - at; a VALUE then z (number) or u length and bytes (string)
+ *   list    of attributes ever updated: z last - at; then u 0 removed, 1 there: and z or u length and bytes
  *   u       number of dedupe ids; for each: 16 bytes hash, d until
  *
- * Valid: the whole input is read, no more; panes ascend; tags, places and lengths are in range. */
-#include "profile/state.h"
-
+ * A list: for each, ascending: u 1 + (number - one more than the one before; the first: its number) * N + what stands beside
+ * the number, of N (1, if nothing is said); u 0 ends it. A list that can have nothing by this catalog isn't there.
+ *
+ * Of tags, stores, value stores, marks and attributes, each kind of which the catalog has more than 32 has its list in
+ * chunks, of 16 numbers (of stores and value stores: 4):
+ *   for each chunk with an entry: u 1 + its number - one more than the one before (the first: its number); u length, and that:
+ *           its entries, the first one's step from the chunk's first number; no end
+ *   u 0
+ *   4 bytes checksum of all that, low byte first: the low half of its XXH3 of 64 bits
+ * Its instants are not to `last` but to the latest multiple of 2^33 ms up to it, so that a chunk of which an event asks for
+ * nothing stays right as it is, for some 99 days.
+ *
+ * Plain panes: z the first; each other: u pane - previous pane; each is followed by z128 a column.
+ * Packed panes, of 32 or more, in a store of which windows take sums only if no cell is below 0:
+ *   4 bytes checksum of the packed part, low byte first: the low half of its XXH3 of 64 bits, plus the number of panes
+ *   u length of the packed part, and that: z first pane; u last packed pane - first; z128 a column, the sum of its cells;
+ *           the first one's cells; each other, but the store's latest: u pane - previous pane, z128 a column
+ *   the latest pane: u pane - previous pane, z128 a column
+ * An event that adds to the latest pane, or to a new one, leaves the rest of the packed part as bytes.
+ *
+ * Chunks and packed parts are not looked at when a profile is read: that they are sound their checksums say, which are.
+ *
+ * Valid: the whole input is read, no more; panes ascend; tags, places and lengths are in range; what a list has is there;
+ * checksums are right. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION 2
+#include "profile/numbers.h"
+#include "profile/panes.h"
+#include "profile/parts.h"
+#include "profile/state.h"
+
+#define VERSION 3
+
+/* Of a dimension only what it can have: most have a tag and nothing else. The texts' memory stays. */
+static inline void clear_tag(const struct tagd_dimension *dimension, struct tagd_tag_state *state)
+{
+    struct tagd_hold *hold = &state->hold;
+    struct tagd_assignment_state *word = &state->assignment;
+    state->tag = state->prev = -1;
+    state->at = 0;
+    state->changed = state->assigned = false;
+    if (dimension->holds_back)
+        *hold = (struct tagd_hold){
+            .rule = -1, .wanted = -1, .rule_text = hold->rule_text, .wanted_text = hold->wanted_text};
+    if (word->known)
+        *word = (struct tagd_assignment_state){.by = word->by, .reason = word->reason};
+    if (dimension->assign == TAGD_ASSIGN_REVIEW)
+        state->review = (struct tagd_review){.approved = -1};
+}
+
+/* How many parts are opened together: 16 that are small, 4 that may be large. */
+static const uint32_t chunk_bits[TAGD_PARTS] = {
+    [TAGD_TAGS] = 4, [TAGD_PANES] = 2, [TAGD_VALUES] = 2, [TAGD_MARKS] = 4, [TAGD_ATTRIBUTES] = 4};
+
+/* One block has the sets of all. */
+static void parts_new(struct tagd_profile *profile)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    uint32_t words = 0, n[] = {[TAGD_TAGS] = catalog->n_dimensions,       [TAGD_PANES] = catalog->n_stores,
+                               [TAGD_VALUES] = catalog->n_value_stores,   [TAGD_MARKS] = catalog->n_marks,
+                               [TAGD_ATTRIBUTES] = catalog->n_attributes, [TAGD_GOALS] = catalog->n_goals};
+    for (int part = 0; part < TAGD_PARTS; part++) {
+        profile->parts[part].n = n[part];
+        profile->parts[part].words = TAGD_SET_WORDS(n[part]);
+        words += profile->parts[part].words;
+        if (part != TAGD_GOALS)
+            chunks_new(&profile->parts[part].chunks, n[part], chunk_bits[part]);
+        profile->chunked |= profile->parts[part].chunks.n > 0;
+    }
+    profile->touched_words = words;
+    profile->touched = tagd_xcalloc(words + 1, sizeof *profile->touched);
+    words = 0;
+    for (int part = 0; part < TAGD_PARTS; words += profile->parts[part].words, part++)
+        profile->parts[part].touched = profile->touched + words;
+}
 
 struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog)
 {
     struct tagd_profile *profile = tagd_xcalloc(1, sizeof *profile);
     profile->catalog = catalog;
-    profile->panes = tagd_xcalloc(catalog->n_stores + 1, sizeof *profile->panes);
-    profile->marks = tagd_xcalloc(catalog->n_marks + 1, sizeof *profile->marks);
-    profile->values = tagd_xcalloc(catalog->n_value_stores + 1, sizeof *profile->values);
-    profile->attributes = tagd_xcalloc(catalog->n_attributes + 1, sizeof *profile->attributes);
-    profile->tags = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *profile->tags);
+    profile->tag_states = tagd_xcalloc(catalog->n_dimensions + 1, sizeof *profile->tag_states);
+    profile->stores = tagd_xcalloc(catalog->n_stores + 1, sizeof *profile->stores);
+    profile->value_stores = tagd_xcalloc(catalog->n_value_stores + 1, sizeof *profile->value_stores);
+    profile->mark_states = tagd_xcalloc(catalog->n_marks + 1, sizeof *profile->mark_states);
+    profile->attribute_states = tagd_xcalloc(catalog->n_attributes + 1, sizeof *profile->attribute_states);
     profile->goals = tagd_xcalloc(catalog->n_goals + 1, sizeof *profile->goals);
+    parts_new(profile);
+    profile->outcomes = 1;
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        profile->tags[i].hold.rule = profile->tags[i].hold.wanted = -1;
-        profile->tags[i].review.approved = -1;
+        struct tagd_tag_state *state = &profile->tag_states[i];
+        clear_tag(&catalog->dimensions[i], state);
+        state->hold.rule = state->hold.wanted = state->review.approved = -1;
+        profile->any_holds |= catalog->dimensions[i].holds_back;
+        if (catalog->dimensions[i].n_rules >= profile->outcomes)
+            profile->outcomes = catalog->dimensions[i].n_rules + 1;
     }
     tagd_profile_clear(profile);
     return profile;
@@ -65,33 +143,43 @@ static void values_free(struct tagd_values *values)
     free(values->seen);
 }
 
+static void tag_free(struct tagd_tag_state *state)
+{
+    free(state->text.p);
+    free(state->prev_text.p);
+    free(state->hold.rule_text.p);
+    free(state->hold.wanted_text.p);
+    free(state->assignment.by.p);
+    free(state->assignment.reason.p);
+}
+
+static void parts_free(struct tagd_profile *profile)
+{
+    for (uint32_t i = 0; i < profile->parts[TAGD_TAGS].n; i++)
+        tag_free(&profile->tag_states[i]);
+    for (uint32_t i = 0; i < profile->parts[TAGD_PANES].n; i++)
+        tagd_panes_free(&profile->stores[i]);
+    for (uint32_t i = 0; i < profile->parts[TAGD_VALUES].n; i++)
+        values_free(&profile->value_stores[i]);
+    for (uint32_t i = 0; i < profile->parts[TAGD_MARKS].n; i++)
+        free(profile->mark_states[i].s.p);
+    for (uint32_t i = 0; i < profile->parts[TAGD_ATTRIBUTES].n; i++)
+        free(profile->attribute_states[i].s.p);
+    for (int part = 0; part < TAGD_PARTS; part++)
+        chunks_free(&profile->parts[part].chunks);
+    free(profile->touched);
+}
+
 void tagd_profile_free(struct tagd_profile *profile)
 {
     if (!profile)
         return;
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
-        free(profile->panes[i].pane);
-        free(profile->panes[i].cells);
-    }
-    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
-        values_free(&profile->values[i]);
-    for (uint32_t i = 0; i < profile->catalog->n_marks; i++)
-        free(profile->marks[i].s.p);
-    for (uint32_t i = 0; i < profile->catalog->n_attributes; i++)
-        free(profile->attributes[i].s.p);
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        free(profile->tags[i].text.p);
-        free(profile->tags[i].prev_text.p);
-        free(profile->tags[i].hold.rule_text.p);
-        free(profile->tags[i].hold.wanted_text.p);
-        free(profile->tags[i].assignment.by.p);
-        free(profile->tags[i].assignment.reason.p);
-    }
-    free(profile->panes);
-    free(profile->values);
-    free(profile->marks);
-    free(profile->attributes);
-    free(profile->tags);
+    parts_free(profile);
+    free(profile->tag_states);
+    free(profile->stores);
+    free(profile->value_stores);
+    free(profile->mark_states);
+    free(profile->attribute_states);
     free(profile->goals);
     free(profile->ids);
     free(profile);
@@ -107,32 +195,24 @@ static void values_clear(struct tagd_values *values)
     values->bytes = 0;
 }
 
-static void clear_assignments(struct tagd_profile *profile)
+/* What is touched, but the texts' memory. */
+static void clear_parts(struct tagd_profile *profile)
 {
-    for (uint32_t i = 0; profile->n_assignments > 0 && i < profile->catalog->n_dimensions; i++) {
-        struct tagd_assignment_state *state = &profile->tags[i].assignment;
-        *state = (struct tagd_assignment_state){.by = state->by, .reason = state->reason};
-        profile->tags[i].assigned = false;
-    }
-    profile->n_assignments = 0;
-}
-
-/* Of a dimension only what it can have: most have a tag and nothing else. */
-static void clear_tags(struct tagd_profile *profile)
-{
-    clear_assignments(profile);
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        const struct tagd_dimension *dimension = &profile->catalog->dimensions[i];
-        struct tagd_tag_state *state = &profile->tags[i];
-        state->tag = state->prev = -1;
-        state->at = 0;
-        state->changed = false;
-        if (dimension->holds_back)
-            state->hold = (struct tagd_hold){
-                .rule = -1, .wanted = -1, .rule_text = state->hold.rule_text, .wanted_text = state->hold.wanted_text};
-        if (dimension->assign == TAGD_ASSIGN_REVIEW)
-            state->review = (struct tagd_review){.approved = -1};
-    }
+    TAGD_EACH_TOUCHED (i, profile, TAGD_TAGS)
+        clear_tag(&profile->catalog->dimensions[i], &profile->tag_states[i]);
+    TAGD_EACH_TOUCHED (i, profile, TAGD_PANES)
+        profile->stores[i].n = profile->stores[i].packed.n = 0;
+    TAGD_EACH_TOUCHED (i, profile, TAGD_VALUES)
+        values_clear(&profile->value_stores[i]);
+    TAGD_EACH_TOUCHED (i, profile, TAGD_MARKS)
+        profile->mark_states[i].present = false;
+    TAGD_EACH_TOUCHED (i, profile, TAGD_ATTRIBUTES)
+        profile->attribute_states[i].updated = profile->attribute_states[i].present = false;
+    TAGD_EACH_TOUCHED (i, profile, TAGD_GOALS)
+        profile->goals[i] = (struct tagd_goal_state){0};
+    tagd_set_clear(profile->touched, profile->touched_words);
+    for (int part = 0; part < TAGD_PARTS && profile->chunked; part++)
+        chunks_clear(&profile->parts[part].chunks);
 }
 
 void tagd_profile_clear(struct tagd_profile *profile)
@@ -143,66 +223,9 @@ void tagd_profile_clear(struct tagd_profile *profile)
     memset(profile->revision, 0, sizeof profile->revision);
     profile->changed_at = 0;
     profile->chase = (struct tagd_chase){0};
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++)
-        profile->panes[i].n = 0;
-    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
-        values_clear(&profile->values[i]);
-    for (uint32_t i = 0; i < profile->catalog->n_marks; i++)
-        profile->marks[i].present = false;
-    for (uint32_t i = 0; i < profile->catalog->n_attributes; i++)
-        profile->attributes[i].updated = profile->attributes[i].present = false;
-    clear_tags(profile);
-    memset(profile->goals, 0, profile->catalog->n_goals * sizeof *profile->goals);
+    profile->n_assignments = 0;
+    clear_parts(profile);
     profile->n_ids = 0;
-}
-
-/* ---- panes ---- */
-
-static void panes_reserve(struct tagd_panes *panes, uint32_t n, uint32_t n_columns)
-{
-    if (n <= panes->cap)
-        return;
-    while (panes->cap < n)
-        panes->cap = panes->cap ? panes->cap * 2 : 8;
-    panes->pane = tagd_xrealloc(panes->pane, panes->cap * sizeof *panes->pane);
-    panes->cells = tagd_xrealloc(panes->cells, (size_t)panes->cap * n_columns * sizeof *panes->cells);
-}
-
-tagd_i128 *tagd_panes_at(struct tagd_panes *panes, int64_t pane, uint32_t n_columns, uint64_t *dropped)
-{
-    uint32_t i = panes->n;
-    while (i > 0 && panes->pane[i - 1] > pane)
-        i--;
-    if (i > 0 && panes->pane[i - 1] == pane)
-        return &panes->cells[(size_t)(i - 1) * n_columns];
-    if (panes->n == TAGD_PROFILE_PANES_MAX) {
-        ++*dropped;
-        if (i == 0)
-            return NULL;
-        tagd_panes_drop(panes, panes->pane[0], n_columns);
-        i--;
-    }
-    panes_reserve(panes, panes->n + 1, n_columns);
-    memmove(&panes->pane[i + 1], &panes->pane[i], (panes->n - i) * sizeof *panes->pane);
-    memmove(&panes->cells[(size_t)(i + 1) * n_columns], &panes->cells[(size_t)i * n_columns],
-            (size_t)(panes->n - i) * n_columns * sizeof *panes->cells);
-    panes->pane[i] = pane;
-    tagd_i128 *cells = &panes->cells[(size_t)i * n_columns];
-    memset(cells, 0, n_columns * sizeof *cells);
-    panes->n++;
-    return cells;
-}
-
-void tagd_panes_drop(struct tagd_panes *panes, int64_t last, uint32_t n_columns)
-{
-    uint32_t i = 0;
-    while (i < panes->n && panes->pane[i] <= last)
-        i++;
-    if (i == 0)
-        return;
-    panes->n -= i;
-    memmove(panes->pane, panes->pane + i, panes->n * sizeof *panes->pane);
-    memmove(panes->cells, panes->cells + (size_t)i * n_columns, (size_t)panes->n * n_columns * sizeof *panes->cells);
 }
 
 void tagd_profile_add_id(struct tagd_profile *profile, struct tagd_hash128 hash, int64_t until, uint64_t *dropped)
@@ -225,102 +248,6 @@ void tagd_profile_add_id(struct tagd_profile *profile, struct tagd_hash128 hash,
 }
 
 /* ---- encode ---- */
-
-static uint64_t zigzag(int64_t v)
-{
-    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
-}
-static int64_t unzigzag(uint64_t v)
-{
-    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
-}
-/* Differences wrap, so that every pair of instants has one. */
-static int64_t diff(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a - (uint64_t)b);
-}
-static int64_t plus(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a + (uint64_t)b);
-}
-
-static bool any_changed(const struct tagd_profile *profile)
-{
-    bool any = profile->revision[TAGD_KIND_TAG] > 0;
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions && !any; i++)
-        any = profile->tags[i].changed;
-    return any;
-}
-
-/* ---- numbers, written where room is reserved ---- */
-
-#define VARINT_BYTES 10 /* at most */
-#define VARINT128_BYTES 19
-
-static inline unsigned char *put(unsigned char *p, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        *p++ = (unsigned char)(v | 0x80);
-    *p++ = (unsigned char)v;
-    return p;
-}
-
-static inline unsigned char *put_128(unsigned char *p, tagd_i128 v)
-{
-    unsigned __int128 u = ((unsigned __int128)v << 1) ^ (v < 0 ? ~(unsigned __int128)0 : 0);
-    for (; u > UINT64_MAX; u >>= 7)
-        *p++ = (unsigned char)((unsigned)(u & 0x7F) | 0x80);
-    return put(p, (uint64_t)u);
-}
-
-static unsigned char *reserve(struct tagd_buf *out, size_t more)
-{
-    tagd_buf_reserve(out, more);
-    return (unsigned char *)out->p + out->n;
-}
-
-static void written(struct tagd_buf *out, const unsigned char *end)
-{
-    out->n = (size_t)(end - (unsigned char *)out->p);
-}
-
-static void encode_text(struct tagd_buf *out, const struct tagd_text *text)
-{
-    if (!text)
-        return;
-    tagd_buf_add_varint(out, text->n);
-    tagd_buf_add(out, text->p, text->n);
-}
-
-static void encode_value(struct tagd_buf *out, enum tagd_field_type type, int64_t i, const struct tagd_text *s)
-{
-    if (type == TAGD_STRING)
-        encode_text(out, s);
-    else
-        tagd_buf_add_zigzag(out, i);
-}
-
-static void encode_tags(const struct tagd_profile *profile, bool any, struct tagd_buf *out)
-{
-    const struct tagd_catalog *catalog = profile->catalog;
-    unsigned char *p = reserve(out, (size_t)catalog->n_dimensions * 3 * VARINT_BYTES);
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        const struct tagd_tag_state *state = &profile->tags[i];
-        p = put(p, (uint64_t)(state->tag + 1));
-        if (!any)
-            continue;
-        p = put(p, state->changed ? 1 + zigzag(diff(profile->last, state->at)) : 0);
-        if (state->changed)
-            p = put(p, (uint64_t)(state->prev + 1));
-        if (!catalog->dimensions[i].is_value)
-            continue;
-        written(out, p);
-        encode_text(out, state->tag < 0 ? NULL : &state->text);
-        encode_text(out, state->prev < 0 ? NULL : &state->prev_text);
-        p = reserve(out, (size_t)(catalog->n_dimensions - i) * 3 * VARINT_BYTES);
-    }
-    written(out, p);
-}
 
 /* Other than TAG, whose revision stands apart. */
 static bool has_kind(const struct tagd_catalog *catalog, enum tagd_kind kind)
@@ -352,28 +279,68 @@ static void encode_review(const struct tagd_profile *profile, const struct tagd_
     tagd_buf_add_varint(out, review->declined ? (uint64_t)(review->declined_tag + 2) : 0);
 }
 
+static bool holds(const struct tagd_hold *hold)
+{
+    return hold->rule >= 0 || hold->waits;
+}
+
+static bool reviews(const struct tagd_review *review)
+{
+    return review->approved >= 0 || review->open || review->declined;
+}
+
+static void encode_holds(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED (i, profile, TAGD_TAGS) {
+        const struct tagd_dimension *dimension = &profile->catalog->dimensions[i];
+        if (!dimension->holds_back || !holds(&profile->tag_states[i].hold))
+            continue;
+        tagd_buf_add_varint(out, entry_code(i, &next, 1, 0));
+        encode_hold(profile, dimension->is_value, &profile->tag_states[i].hold, out);
+    }
+    end_list(out);
+}
+
+static void encode_reviews(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED (i, profile, TAGD_TAGS) {
+        const struct tagd_dimension *dimension = &profile->catalog->dimensions[i];
+        if (dimension->assign != TAGD_ASSIGN_REVIEW || !reviews(&profile->tag_states[i].review))
+            continue;
+        tagd_buf_add_varint(out, entry_code(i, &next, 1, 0));
+        encode_review(profile, &profile->tag_states[i].review, out);
+    }
+    end_list(out);
+}
+
+static void encode_assignment(const struct tagd_profile *profile, const struct tagd_tag_state *of, struct tagd_buf *out)
+{
+    const struct tagd_assignment_state *state = &of->assignment;
+    tagd_buf_add_zigzag(out, diff(profile->last, state->at));
+    tagd_buf_add_varint(out, (uint64_t)(state->tag + 1));
+    if (state->tag >= 0) {
+        bool ends = state->until_ms != TAGD_NEVER;
+        tagd_buf_add_varint(out, ends ? 1 + zigzag(diff(state->until_ms, profile->last)) : 0);
+        encode_text(out, &state->reason);
+    }
+    encode_text(out, &state->by);
+    tagd_buf_add_varint(out, of->assigned);
+}
+
 static void encode_assignments(const struct tagd_profile *profile, struct tagd_buf *out)
 {
-    uint32_t n = 0, before = 0;
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++)
-        n += profile->tags[i].assignment.known;
-    tagd_buf_add_varint(out, n);
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        const struct tagd_assignment_state *state = &profile->tags[i].assignment;
-        if (!state->known)
+    uint32_t left = profile->n_assignments, next = 0;
+    for (uint32_t i = 0; left > 0 && tagd_set_next(profile->parts[TAGD_TAGS].touched, profile->catalog->set_words, &i);
+         i++) {
+        if (!profile->tag_states[i].assignment.known)
             continue;
-        tagd_buf_add_varint(out, i - before);
-        before = i;
-        tagd_buf_add_zigzag(out, diff(profile->last, state->at));
-        tagd_buf_add_varint(out, (uint64_t)(state->tag + 1));
-        if (state->tag >= 0) {
-            bool ends = state->until_ms != TAGD_NEVER;
-            tagd_buf_add_varint(out, ends ? 1 + zigzag(diff(state->until_ms, profile->last)) : 0);
-            encode_text(out, &state->reason);
-        }
-        encode_text(out, &state->by);
-        tagd_buf_add_varint(out, profile->tags[i].assigned);
+        left--;
+        tagd_buf_add_varint(out, entry_code(i, &next, 1, 0));
+        encode_assignment(profile, &profile->tag_states[i], out);
     }
+    end_list(out);
 }
 
 static void encode_goal(const struct tagd_profile *profile, const struct tagd_goal_state *goal, struct tagd_buf *out)
@@ -387,6 +354,18 @@ static void encode_goal(const struct tagd_profile *profile, const struct tagd_go
     tagd_buf_add_varint(out, goal->revision);
 }
 
+static void encode_goals(const struct tagd_profile *profile, struct tagd_buf *out)
+{
+    uint32_t next = 0;
+    TAGD_EACH_TOUCHED (i, profile, TAGD_GOALS) {
+        if (!profile->goals[i].running && profile->goals[i].outcome == TAGD_GOAL_NONE)
+            continue;
+        tagd_buf_add_varint(out, entry_code(i, &next, 1, 0));
+        encode_goal(profile, &profile->goals[i], out);
+    }
+    end_list(out);
+}
+
 static void encode_standings(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     const struct tagd_catalog *catalog = profile->catalog;
@@ -398,119 +377,29 @@ static void encode_standings(const struct tagd_profile *profile, struct tagd_buf
         tagd_buf_add_varint(out, profile->chase.n);
         tagd_buf_add_zigzag(out, diff(profile->last, profile->chase.at));
     }
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        if (catalog->dimensions[i].holds_back)
-            encode_hold(profile, catalog->dimensions[i].is_value, &profile->tags[i].hold, out);
-    }
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        if (catalog->dimensions[i].assign == TAGD_ASSIGN_REVIEW)
-            encode_review(profile, &profile->tags[i].review, out);
-    }
+    if (profile->any_holds)
+        encode_holds(profile, out);
+    if (catalog->reviews)
+        encode_reviews(profile, out);
     encode_assignments(profile, out);
-    for (uint32_t i = 0; i < catalog->n_goals; i++)
-        encode_goal(profile, &profile->goals[i], out);
-}
-
-static unsigned char *put_pane(unsigned char *p, const struct tagd_panes *panes, uint32_t i, uint32_t n_columns)
-{
-    p = put(p, i ? (uint64_t)(panes->pane[i] - panes->pane[i - 1]) : zigzag(panes->pane[0]));
-    const tagd_i128 *cells = &panes->cells[(size_t)i * n_columns];
-    for (uint32_t c = 0; c < n_columns; c++)
-        p = put_128(p, cells[c]);
-    return p;
-}
-
-static void encode_panes(const struct tagd_profile *profile, struct tagd_buf *out)
-{
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
-        const struct tagd_panes *panes = &profile->panes[i];
-        uint32_t n_columns = profile->catalog->stores[i].n_columns;
-        unsigned char *p =
-            reserve(out, VARINT_BYTES + (size_t)panes->n * (VARINT_BYTES + n_columns * (size_t)VARINT128_BYTES));
-        p = put(p, panes->n);
-        for (uint32_t j = 0; j < panes->n; j++)
-            p = put_pane(p, panes, j, n_columns);
-        written(out, p);
-    }
-}
-
-static int64_t begin_of(const struct tagd_value_store *store, int64_t pane, int64_t last)
-{
-    return store->grid.pane_ms ? tagd_grid_begin(&store->grid, pane) : last;
-}
-
-static void encode_values(const struct tagd_profile *profile, uint32_t index, struct tagd_buf *out)
-{
-    const struct tagd_value_store *store = &profile->catalog->value_stores[index];
-    const struct tagd_values *values = &profile->values[index];
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < values->n_known; i++) {
-        if (values->known[i].entries)
-            values->known[i].code = n++;
-    }
-    tagd_buf_add_varint(out, n);
-    for (uint32_t i = 0; i < values->n_known; i++) {
-        if (values->known[i].entries)
-            encode_value(out, store->field_type, values->known[i].i, &values->known[i].s);
-    }
-    tagd_buf_add_varint(out, values->n);
-    for (uint32_t i = 0; i < values->n; i++) {
-        const struct tagd_seen *seen = &values->seen[i];
-        if (i == 0)
-            tagd_buf_add_zigzag(out, values->pane[0]);
-        else
-            tagd_buf_add_varint(out, (uint64_t)(values->pane[i] - values->pane[i - 1]));
-        tagd_buf_add_varint(out, values->known[seen->value].code);
-        if (!store->ordered)
-            continue;
-        tagd_buf_add_varint(out, seen->count);
-        tagd_buf_add_zigzag(out, diff(seen->last, begin_of(store, values->pane[i], profile->last)));
-    }
-}
-
-static void encode_marks(const struct tagd_profile *profile, struct tagd_buf *out)
-{
-    const struct tagd_catalog *catalog = profile->catalog;
-    for (uint32_t i = 0; i < catalog->n_marks; i++) {
-        const struct tagd_mark_state *mark = &profile->marks[i];
-        tagd_buf_add_varint(out, mark->present ? 1 + zigzag(diff(profile->last, mark->at)) : 0);
-        if (mark->present && tagd_mark_has_value(&catalog->marks[i]))
-            encode_value(out, catalog->marks[i].field_type, mark->i, &mark->s);
-    }
-}
-
-static void encode_attributes(const struct tagd_profile *profile, struct tagd_buf *out)
-{
-    for (uint32_t i = 0; i < profile->catalog->n_attributes; i++) {
-        const struct tagd_attribute_state *state = &profile->attributes[i];
-        tagd_buf_add_varint(out, state->updated ? 1 + zigzag(diff(profile->last, state->at)) : 0);
-        if (!state->updated)
-            continue;
-        tagd_buf_add_varint(out, state->present);
-        if (state->present)
-            encode_value(out, profile->catalog->attributes[i].field.type, state->i, &state->s);
-    }
+    if (catalog->n_goals > 0)
+        encode_goals(profile, out);
 }
 
 void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *out)
 {
-    const struct tagd_catalog *catalog = profile->catalog;
     assert(profile->exists);
-    bool any = any_changed(profile);
     tagd_buf_add_byte(out, VERSION);
-    tagd_buf_add(out, catalog->hash, 4);
+    tagd_buf_add(out, profile->catalog->hash, 4);
     tagd_buf_add_zigzag(out, profile->last);
     tagd_buf_add_zigzag(out, diff(profile->clock, profile->last));
     tagd_buf_add_varint(out, profile->due == TAGD_NEVER ? 0 : 1 + zigzag(diff(profile->due, profile->last)));
-    tagd_buf_add_varint(out, any ? 1 + profile->revision[TAGD_KIND_TAG] : 0);
+    tagd_buf_add_varint(out, profile->revision[TAGD_KIND_TAG]);
     tagd_buf_add_zigzag(out, diff(profile->changed_at, profile->last));
-    encode_tags(profile, any, out);
+    parts_rebase(profile);
+    parts_encode_tags(profile, out);
     encode_standings(profile, out);
-    encode_panes(profile, out);
-    for (uint32_t i = 0; i < catalog->n_value_stores; i++)
-        encode_values(profile, i, out);
-    encode_marks(profile, out);
-    encode_attributes(profile, out);
+    parts_encode_others(profile, out);
     tagd_buf_add_varint(out, profile->n_ids);
     for (uint32_t i = 0; i < profile->n_ids; i++) {
         tagd_buf_add(out, &profile->ids[i].hash, sizeof profile->ids[i].hash);
@@ -519,55 +408,6 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
 }
 
 /* ---- decode ---- */
-
-static void decode_text(struct tagd_reader *reader, struct tagd_text *text)
-{
-    uint64_t n = tagd_read_varint(reader);
-    reader->bad = reader->bad || n > TAGD_STRING_MAX;
-    if (!reader->bad)
-        tagd_text_set(text, tagd_read_bytes(reader, (size_t)n));
-}
-
-static void decode_value(struct tagd_reader *reader, enum tagd_field_type type, int64_t *i, struct tagd_text *s)
-{
-    if (type == TAGD_STRING)
-        decode_text(reader, s);
-    else
-        *i = tagd_read_zigzag(reader);
-}
-
-static void decode_tag_texts(struct tagd_tag_state *state, struct tagd_reader *reader)
-{
-    if (state->tag >= 0)
-        decode_text(reader, &state->text);
-    if (state->prev >= 0)
-        decode_text(reader, &state->prev_text);
-}
-
-static void decode_tags(struct tagd_profile *profile, bool any, struct tagd_reader *from)
-{
-    struct tagd_reader copy = *from, *reader = &copy;
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        struct tagd_tag_state *state = &profile->tags[i];
-        uint64_t n = profile->catalog->dimensions[i].n_rules, tag = tagd_read_varint(reader), prev = 0;
-        state->changed = false;
-        if (any) {
-            uint64_t at = tagd_read_varint(reader);
-            state->changed = at != 0;
-            state->at = at ? diff(profile->last, unzigzag(at - 1)) : 0;
-            prev = at ? tagd_read_varint(reader) : 0;
-        }
-        reader->bad = reader->bad || tag > n || prev > n;
-        state->tag = reader->bad ? -1 : (int32_t)tag - 1;
-        state->prev = reader->bad ? -1 : (int32_t)prev - 1;
-        if (profile->catalog->dimensions[i].is_value) {
-            *from = copy;
-            decode_tag_texts(state, from);
-            copy = *from;
-        }
-    }
-    *from = copy;
-}
 
 /* A tag's number + base; past the dimension's tags: damaged. */
 static int32_t decode_tag(struct tagd_reader *reader, const struct tagd_dimension *dimension, uint64_t number,
@@ -609,21 +449,46 @@ static void decode_review(struct tagd_profile *profile, const struct tagd_dimens
         review->declined_tag = decode_tag(reader, dimension, declined, 2);
 }
 
+/* Its tag may be in a closed chunk, and stays there. */
+static struct tagd_tag_state *standing_tag(struct tagd_profile *profile, uint32_t dimension)
+{
+    tagd_set_add(profile->parts[TAGD_TAGS].touched, dimension);
+    return &profile->tag_states[dimension];
+}
+
+static void decode_holds(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    struct entry entry = {0};
+    while (read_entry(reader, profile->catalog->n_dimensions, 1, &entry)) {
+        const struct tagd_dimension *dimension = &profile->catalog->dimensions[entry.number];
+        struct tagd_hold *hold = &standing_tag(profile, entry.number)->hold;
+        decode_hold(profile, dimension, hold, reader);
+        reader->bad = reader->bad || !dimension->holds_back || !holds(hold);
+    }
+}
+
+static void decode_reviews(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    struct entry entry = {0};
+    while (read_entry(reader, profile->catalog->n_dimensions, 1, &entry)) {
+        const struct tagd_dimension *dimension = &profile->catalog->dimensions[entry.number];
+        struct tagd_review *review = &standing_tag(profile, entry.number)->review;
+        decode_review(profile, dimension, review, reader);
+        reader->bad = reader->bad || dimension->assign != TAGD_ASSIGN_REVIEW || !reviews(review);
+    }
+}
+
 static void decode_assignments(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     const struct tagd_catalog *catalog = profile->catalog;
-    uint64_t n = tagd_read_varint(reader), at = 0;
-    for (uint64_t i = 0; i < n && !reader->bad; i++) {
-        uint64_t step = tagd_read_varint(reader);
-        reader->bad = reader->bad || step >= catalog->n_dimensions - at || (i > 0 && step == 0);
-        if (reader->bad)
-            return;
-        at += step;
-        struct tagd_assignment_state *state = &profile->tags[at].assignment;
+    struct entry entry = {0};
+    while (read_entry(reader, catalog->n_dimensions, 1, &entry)) {
+        struct tagd_tag_state *of = standing_tag(profile, entry.number);
+        struct tagd_assignment_state *state = &of->assignment;
         state->known = true;
         profile->n_assignments++;
         state->at = diff(profile->last, tagd_read_zigzag(reader));
-        state->tag = decode_tag(reader, &catalog->dimensions[at], tagd_read_varint(reader), 1);
+        state->tag = decode_tag(reader, &catalog->dimensions[entry.number], tagd_read_varint(reader), 1);
         state->until_ms = TAGD_NEVER;
         state->reason.n = 0;
         if (state->tag >= 0) {
@@ -635,7 +500,7 @@ static void decode_assignments(struct tagd_profile *profile, struct tagd_reader 
         decode_text(reader, &state->by);
         uint64_t assigned = tagd_read_varint(reader);
         reader->bad = reader->bad || assigned > 1;
-        profile->tags[at].assigned = assigned == 1;
+        of->assigned = assigned == 1;
     }
 }
 
@@ -653,6 +518,16 @@ static void decode_goal(struct tagd_profile *profile, struct tagd_goal_state *go
     goal->revision = tagd_read_varint(reader);
 }
 
+static void decode_goals(struct tagd_profile *profile, struct tagd_reader *reader)
+{
+    struct entry entry = {0};
+    while (read_entry(reader, profile->catalog->n_goals, 1, &entry)) {
+        struct tagd_goal_state *goal = tagd_touch_goal(profile, entry.number);
+        decode_goal(profile, goal, reader);
+        reader->bad = reader->bad || (!goal->running && goal->outcome == TAGD_GOAL_NONE);
+    }
+}
+
 static void decode_standings(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     const struct tagd_catalog *catalog = profile->catalog;
@@ -665,118 +540,13 @@ static void decode_standings(struct tagd_profile *profile, struct tagd_reader *r
         reader->bad = reader->bad || n > UINT32_MAX;
         profile->chase = (struct tagd_chase){diff(profile->last, tagd_read_zigzag(reader)), (uint32_t)n};
     }
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        if (catalog->dimensions[i].holds_back)
-            decode_hold(profile, &catalog->dimensions[i], &profile->tags[i].hold, reader);
-    }
-    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
-        if (catalog->dimensions[i].assign == TAGD_ASSIGN_REVIEW)
-            decode_review(profile, &catalog->dimensions[i], &profile->tags[i].review, reader);
-    }
+    if (profile->any_holds)
+        decode_holds(profile, reader);
+    if (catalog->reviews)
+        decode_reviews(profile, reader);
     decode_assignments(profile, reader);
-    for (uint32_t i = 0; i < catalog->n_goals; i++)
-        decode_goal(profile, &profile->goals[i], reader);
-}
-
-static void decode_pane(struct tagd_panes *panes, uint32_t n_columns, struct tagd_reader *reader)
-{
-    uint32_t j = panes->n;
-    uint64_t step = j ? tagd_read_varint(reader) : 0;
-    int64_t pane = j ? plus(panes->pane[j - 1], (int64_t)step) : tagd_read_zigzag(reader);
-    reader->bad = reader->bad || (j && (step == 0 || step > INT64_MAX || pane <= panes->pane[j - 1]));
-    panes->pane[j] = pane;
-    tagd_i128 *cells = &panes->cells[(size_t)j * n_columns];
-    for (uint32_t c = 0; c < n_columns; c++)
-        cells[c] = tagd_read_zigzag128(reader);
-    panes->n = j + 1;
-}
-
-static void decode_panes(struct tagd_profile *profile, struct tagd_reader *from)
-{
-    struct tagd_reader reader = *from;
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
-        struct tagd_panes *panes = &profile->panes[i];
-        uint32_t n_columns = profile->catalog->stores[i].n_columns;
-        uint64_t n = tagd_read_varint(&reader);
-        reader.bad = reader.bad || n > TAGD_PROFILE_PANES_MAX || n > (uint64_t)(reader.end - reader.p);
-        if (reader.bad)
-            break;
-        panes_reserve(panes, (uint32_t)n, n_columns);
-        while (panes->n < n && !reader.bad)
-            decode_pane(panes, n_columns, &reader);
-    }
-    *from = reader;
-}
-
-/* The different values: each takes the next number. */
-static void decode_known(struct tagd_values *values, enum tagd_field_type type, struct tagd_reader *reader)
-{
-    uint64_t n = tagd_read_varint(reader);
-    reader->bad = reader->bad || n > TAGD_PROFILE_VALUES_MAX;
-    for (uint64_t i = 0; i < n && !reader->bad; i++) {
-        tagd_values_known_grow(values);
-        struct tagd_known *known = &values->known[values->n_known++];
-        decode_value(reader, type, &known->i, &known->s);
-        values->bytes += type == TAGD_STRING ? known->s.n : 0;
-    }
-    reader->bad = reader->bad || values->bytes > TAGD_PROFILE_VALUE_BYTES_MAX;
-}
-
-static void decode_values(struct tagd_profile *profile, uint32_t index, struct tagd_reader *reader)
-{
-    const struct tagd_value_store *store = &profile->catalog->value_stores[index];
-    struct tagd_values *values = &profile->values[index];
-    decode_known(values, store->field_type, reader);
-    uint64_t n = tagd_read_varint(reader);
-    reader->bad = reader->bad || n > TAGD_PROFILE_VALUES_MAX;
-    for (uint64_t i = 0; i < n && !reader->bad; i++) {
-        tagd_values_grow(values);
-        uint64_t step = i ? tagd_read_varint(reader) : 0;
-        values->pane[i] = i ? plus(values->pane[i - 1], (int64_t)step) : tagd_read_zigzag(reader);
-        uint64_t value = tagd_read_varint(reader);
-        struct tagd_seen *seen = &values->seen[i];
-        seen->count = store->ordered ? tagd_read_varint(reader) : 1;
-        seen->last = begin_of(store, values->pane[i], profile->last);
-        if (store->ordered)
-            seen->last = plus(seen->last, tagd_read_zigzag(reader));
-        reader->bad = reader->bad || step > INT64_MAX || value >= values->n_known || seen->count == 0 ||
-                      (i && values->pane[i] < values->pane[i - 1]);
-        if (reader->bad)
-            return;
-        seen->value = (uint32_t)value;
-        values->known[value].entries++;
-        values->n = (uint32_t)i + 1;
-    }
-    for (uint32_t i = 0; i < values->n_known; i++)
-        reader->bad = reader->bad || values->known[i].entries == 0;
-}
-
-static void decode_marks(struct tagd_profile *profile, struct tagd_reader *reader)
-{
-    for (uint32_t i = 0; i < profile->catalog->n_marks && !reader->bad; i++) {
-        const struct tagd_mark *mark = &profile->catalog->marks[i];
-        struct tagd_mark_state *state = &profile->marks[i];
-        uint64_t at = tagd_read_varint(reader);
-        state->present = at != 0;
-        state->at = at ? diff(profile->last, unzigzag(at - 1)) : 0;
-        if (state->present && tagd_mark_has_value(mark))
-            decode_value(reader, mark->field_type, &state->i, &state->s);
-    }
-}
-
-static void decode_attributes(struct tagd_profile *profile, struct tagd_reader *reader)
-{
-    for (uint32_t i = 0; i < profile->catalog->n_attributes && !reader->bad; i++) {
-        struct tagd_attribute_state *state = &profile->attributes[i];
-        uint64_t at = tagd_read_varint(reader);
-        state->updated = at != 0;
-        state->at = at ? diff(profile->last, unzigzag(at - 1)) : 0;
-        uint64_t there = at ? tagd_read_varint(reader) : 0;
-        reader->bad = reader->bad || there > 1;
-        state->present = there == 1;
-        if (state->present)
-            decode_value(reader, profile->catalog->attributes[i].field.type, &state->i, &state->s);
-    }
+    if (catalog->n_goals > 0)
+        decode_goals(profile, reader);
 }
 
 static void decode_ids(struct tagd_profile *profile, struct tagd_reader *reader)
@@ -810,16 +580,12 @@ bool tagd_profile_decode(struct tagd_profile *profile, struct tagd_str bytes, st
     profile->clock = plus(profile->last, tagd_read_zigzag(&reader));
     uint64_t due = tagd_read_varint(&reader);
     profile->due = due ? plus(profile->last, unzigzag(due - 1)) : TAGD_NEVER;
-    uint64_t revision = tagd_read_varint(&reader);
-    profile->revision[TAGD_KIND_TAG] = revision ? revision - 1 : 0;
+    profile->revision[TAGD_KIND_TAG] = tagd_read_varint(&reader);
     profile->changed_at = plus(profile->last, tagd_read_zigzag(&reader));
-    decode_tags(profile, revision > 0, &reader);
+    profile->base = parts_base(profile->last);
+    parts_decode_tags(profile, &reader);
     decode_standings(profile, &reader);
-    decode_panes(profile, &reader);
-    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
-        decode_values(profile, i, &reader);
-    decode_marks(profile, &reader);
-    decode_attributes(profile, &reader);
+    parts_decode_others(profile, &reader);
     decode_ids(profile, &reader);
     if (reader.bad || reader.p != reader.end) {
         tagd_profile_clear(profile);
@@ -851,9 +617,16 @@ int64_t tagd_profile_changed_at(const struct tagd_profile *profile)
 {
     return profile->changed_at;
 }
+bool tagd_profile_next_tagged(const struct tagd_profile *profile, uint32_t *dimension)
+{
+    const struct tagd_parts *tags = &profile->parts[TAGD_TAGS];
+    if (tags->chunks.n_closed > 0)
+        tagd_open_all((struct tagd_profile *)(uintptr_t)profile, TAGD_TAGS);
+    return tagd_set_next(tags->touched, tags->words, dimension);
+}
 int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension)
 {
-    return profile->tags[dimension].tag;
+    return tagd_tag_of(profile, (uint32_t)dimension)->tag;
 }
 
 int64_t tagd_profile_clock(const struct tagd_profile *profile)
@@ -870,14 +643,14 @@ static struct tagd_str text_of(const struct tagd_dimension *dimension, int32_t t
 
 struct tagd_str tagd_profile_tag_text(const struct tagd_profile *profile, size_t dimension)
 {
-    const struct tagd_tag_state *state = &profile->tags[dimension];
+    const struct tagd_tag_state *state = tagd_tag_of(profile, (uint32_t)dimension);
     return text_of(&profile->catalog->dimensions[dimension], state->tag, &state->text);
 }
 
 void tagd_profile_tag_history(const struct tagd_profile *profile, size_t dimension, struct tagd_tag_history *history)
 {
     const struct tagd_dimension *d = &profile->catalog->dimensions[dimension];
-    const struct tagd_tag_state *state = &profile->tags[dimension];
+    const struct tagd_tag_state *state = tagd_tag_of(profile, (uint32_t)dimension);
     *history = (struct tagd_tag_history){.changed = state->changed};
     if (!state->changed)
         return;
@@ -914,7 +687,7 @@ bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension
                                   const struct tagd_tag_history *history)
 {
     const struct tagd_dimension *d = &profile->catalog->dimensions[dimension];
-    struct tagd_tag_state *state = &profile->tags[dimension];
+    struct tagd_tag_state *state = tagd_touch_tag(profile, (uint32_t)dimension);
     int32_t tag, before;
     if (!find_tag(d, history->tag, &tag) || !find_tag(d, history->before, &before))
         return false;
@@ -935,12 +708,12 @@ bool tagd_profile_set_tag_history(struct tagd_profile *profile, size_t dimension
 
 void tagd_profile_review(const struct tagd_profile *profile, size_t dimension, struct tagd_review *review)
 {
-    *review = profile->tags[dimension].review;
+    *review = tagd_tag_of(profile, (uint32_t)dimension)->review;
 }
 
 void tagd_profile_set_review(struct tagd_profile *profile, size_t dimension, const struct tagd_review *review)
 {
-    profile->tags[dimension].review = *review;
+    tagd_touch_tag(profile, (uint32_t)dimension)->review = *review;
 }
 
 void tagd_profile_set_revision(struct tagd_profile *profile, enum tagd_kind kind, uint64_t revision)
@@ -955,7 +728,7 @@ void tagd_profile_set_changed_at(struct tagd_profile *profile, int64_t changed_a
 
 void tagd_profile_assignment(const struct tagd_profile *profile, size_t dimension, struct tagd_assignment *assignment)
 {
-    const struct tagd_assignment_state *state = &profile->tags[dimension].assignment;
+    const struct tagd_assignment_state *state = &tagd_tag_of(profile, (uint32_t)dimension)->assignment;
     *assignment = (struct tagd_assignment){.known = state->known, .tag = -1};
     if (!state->known)
         return;
@@ -972,12 +745,12 @@ void tagd_profile_goal(const struct tagd_profile *profile, size_t goal, struct t
 
 void tagd_profile_set_goal(struct tagd_profile *profile, size_t goal, const struct tagd_goal_state *state)
 {
-    profile->goals[goal] = *state;
+    *tagd_touch_goal(profile, (uint32_t)goal) = *state;
 }
 
 bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension, struct tagd_proposal *proposal)
 {
-    const struct tagd_review *review = &profile->tags[dimension].review;
+    const struct tagd_review *review = &tagd_tag_of(profile, (uint32_t)dimension)->review;
     int64_t expires = profile->catalog->dimensions[dimension].expires_ms;
     *proposal = (struct tagd_proposal){review->open, review->proposed, review->proposed_at,
                                        expires ? review->proposed_at + expires : TAGD_NEVER};
@@ -987,15 +760,14 @@ bool tagd_profile_proposal(const struct tagd_profile *profile, size_t dimension,
 void tagd_profile_sizes(const struct tagd_profile *profile, struct tagd_profile_sizes *sizes)
 {
     *sizes = (struct tagd_profile_sizes){.dedupe_ids = profile->n_ids};
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
-        if (profile->panes[i].n > sizes->panes)
-            sizes->panes = profile->panes[i].n;
+    for (uint32_t i = 0; i < profile->parts[TAGD_PANES].n; i++) {
+        uint32_t n = tagd_panes_count(tagd_panes_of(profile, i));
+        sizes->panes = n > sizes->panes ? n : sizes->panes;
     }
-    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++) {
-        if (profile->values[i].n > sizes->values)
-            sizes->values = profile->values[i].n;
-        if (profile->values[i].bytes > sizes->value_bytes)
-            sizes->value_bytes = profile->values[i].bytes;
+    for (uint32_t i = 0; i < profile->parts[TAGD_VALUES].n; i++) {
+        const struct tagd_values *values = tagd_values_of(profile, i);
+        sizes->values = values->n > sizes->values ? values->n : sizes->values;
+        sizes->value_bytes = values->bytes > sizes->value_bytes ? values->bytes : sizes->value_bytes;
     }
 }
 
@@ -1018,24 +790,53 @@ static void check_values(const struct tagd_values *values)
     assert(entries == values->n && n_in_use <= values->n && bytes == values->bytes);
 }
 
+static void check_tag(const struct tagd_profile *profile, uint32_t d)
+{
+    const struct tagd_tag_state *state = tagd_tag_of(profile, d);
+    bool anything = state->changed || holds(&state->hold) || reviews(&state->review) || state->assignment.known;
+    assert(state->tag >= -1 && state->tag < (int32_t)profile->catalog->dimensions[d].n_rules);
+    assert(state->tag == -1 || state->changed);
+    assert(state->review.open <= profile->revision[TAGD_KIND_PROPOSAL]);
+    assert(!state->hold.waits || profile->catalog->dimensions[d].holds_back);
+    assert(!state->assigned || state->assignment.tag == state->tag);
+    assert(!anything || tagd_set_has(profile->parts[TAGD_TAGS].touched, d));
+}
+
+static bool is_touched(const struct tagd_profile *profile, enum tagd_part part, uint32_t number)
+{
+    return tagd_set_has(profile->parts[part].touched, number);
+}
+
+/* What is there is in its set. */
+static void check_touched(const struct tagd_profile *profile)
+{
+    const struct tagd_catalog *catalog = profile->catalog;
+    for (uint32_t i = 0; i < catalog->n_stores; i++)
+        assert(tagd_panes_count(tagd_panes_of(profile, i)) == 0 || is_touched(profile, TAGD_PANES, i));
+    for (uint32_t i = 0; i < catalog->n_value_stores; i++)
+        assert(tagd_values_of(profile, i)->n == 0 || is_touched(profile, TAGD_VALUES, i));
+    for (uint32_t i = 0; i < catalog->n_marks; i++)
+        assert(!tagd_mark_of(profile, i)->present || is_touched(profile, TAGD_MARKS, i));
+    for (uint32_t i = 0; i < catalog->n_attributes; i++)
+        assert(!tagd_attribute_of(profile, i)->updated || is_touched(profile, TAGD_ATTRIBUTES, i));
+    for (uint32_t i = 0; i < catalog->n_goals; i++)
+        assert(!profile->goals[i].running || is_touched(profile, TAGD_GOALS, i));
+}
+
 void tagd_profile_check(const struct tagd_profile *profile)
 {
-    for (uint32_t i = 0; i < profile->catalog->n_stores; i++) {
-        const struct tagd_panes *panes = &profile->panes[i];
-        assert(panes->n <= panes->cap && panes->n <= TAGD_PROFILE_PANES_MAX);
-        for (uint32_t j = 1; j < panes->n; j++)
-            assert(panes->pane[j - 1] < panes->pane[j]);
-        assert(profile->catalog->stores[i].grid.pane_ms || panes->n <= 1);
+    const struct tagd_catalog *catalog = profile->catalog;
+    uint32_t words = 0;
+    for (uint32_t i = 0; i < catalog->n_stores; i++)
+        tagd_panes_check(tagd_panes_of(profile, i), &catalog->stores[i]);
+    for (uint32_t i = 0; i < catalog->n_value_stores; i++)
+        check_values(tagd_values_of(profile, i));
+    for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
+        check_tag(profile, i);
+        words += tagd_tag_of(profile, i)->assignment.known;
     }
-    for (uint32_t i = 0; i < profile->catalog->n_value_stores; i++)
-        check_values(&profile->values[i]);
-    for (uint32_t i = 0; i < profile->catalog->n_dimensions; i++) {
-        assert(profile->tags[i].tag >= -1 && profile->tags[i].tag < (int32_t)profile->catalog->dimensions[i].n_rules);
-        assert(profile->tags[i].tag == -1 || profile->tags[i].changed);
-        assert(profile->tags[i].review.open <= profile->revision[TAGD_KIND_PROPOSAL]);
-        assert(!profile->tags[i].hold.waits || profile->catalog->dimensions[i].holds_back);
-        assert(!profile->tags[i].assigned || profile->tags[i].assignment.tag == profile->tags[i].tag);
-    }
+    check_touched(profile);
+    assert(words == profile->n_assignments);
     assert(profile->n_ids <= TAGD_PROFILE_IDS_MAX);
     assert(!profile->exists || (profile->clock >= profile->last && profile->due > profile->clock));
 }

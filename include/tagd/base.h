@@ -118,13 +118,41 @@ struct tagd_reader {
 };
 uint64_t tagd_read_varint_long(struct tagd_reader *reader); /* of any length, as are: */
 tagd_i128 tagd_read_zigzag128_long(struct tagd_reader *reader);
+/* Of two to eight bytes that have eight before the end, all at once. False, and nothing is read: it is of another length,
+ * or malformed. */
+static inline bool tagd_read_word(struct tagd_reader *reader, uint64_t *v)
+{
+    uint64_t word, ends;
+    if (reader->end - reader->p < 8 || reader->bad)
+        return false;
+    memcpy(&word, reader->p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    ends = ~word & 0x8080808080808080;
+    if (ends == 0)
+        return false;
+    unsigned end = (unsigned)__builtin_ctzll(ends); /* the last byte's highest bit */
+    word &= UINT64_MAX >> (63 - end);
+    if (end == 7 || word >> (end - 7) == 0)
+        return false;
+    /* the seven bits of each byte move together */
+    word = (word & 0x007F007F007F007F) | (word & 0x7F007F007F007F00) >> 1;
+    word = (word & 0x00003FFF00003FFF) | (word & 0x3FFF00003FFF0000) >> 2;
+    *v = (word & 0x000000000FFFFFFF) | (word & 0x0FFFFFFF00000000) >> 4;
+    reader->p += end / 8 + 1;
+    return true;
+}
 /* A reader of which only these know stays in registers. */
 static inline uint64_t tagd_read_varint(struct tagd_reader *reader)
 {
+    uint64_t v;
     if (reader->p < reader->end && *reader->p < 0x80 && !reader->bad)
         return *reader->p++;
+    if (tagd_read_word(reader, &v))
+        return v;
     struct tagd_reader at = *reader;
-    uint64_t v = tagd_read_varint_long(&at);
+    v = tagd_read_varint_long(&at);
     *reader = at;
     return v;
 }
@@ -135,14 +163,16 @@ static inline int64_t tagd_read_zigzag(struct tagd_reader *reader)
 }
 static inline tagd_i128 tagd_read_zigzag128(struct tagd_reader *reader)
 {
-    if (reader->p < reader->end && *reader->p < 0x80 && !reader->bad) {
-        unsigned u = *reader->p++;
-        return (tagd_i128)(u >> 1) ^ -(tagd_i128)(u & 1);
+    uint64_t u;
+    if (reader->p < reader->end && *reader->p < 0x80 && !reader->bad)
+        u = *reader->p++;
+    else if (!tagd_read_word(reader, &u)) {
+        struct tagd_reader at = *reader;
+        tagd_i128 v = tagd_read_zigzag128_long(&at);
+        *reader = at;
+        return v;
     }
-    struct tagd_reader at = *reader;
-    tagd_i128 v = tagd_read_zigzag128_long(&at);
-    *reader = at;
-    return v;
+    return (int64_t)((u >> 1) ^ (0 - (u & 1)));
 }
 struct tagd_str tagd_read_bytes(struct tagd_reader *reader, size_t n); /* a view */
 

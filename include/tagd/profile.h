@@ -38,6 +38,8 @@ int64_t tagd_profile_latest(const struct tagd_profile *profile);
  * profile is not changed. */
 int32_t tagd_profile_tag(const struct tagd_profile *profile, size_t dimension);
 struct tagd_str tagd_profile_tag_text(const struct tagd_profile *profile, size_t dimension);
+/* The first dimension from *dimension on that may have a tag; all that have one are among these. False: there is none. */
+bool tagd_profile_next_tagged(const struct tagd_profile *profile, uint32_t *dimension);
 /* A person's word on a dimension's tag, the latest by time. The texts live as long as the profile is not changed. */
 struct tagd_assignment {
     bool known;       /* else the rest says nothing */

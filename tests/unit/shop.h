@@ -88,17 +88,21 @@ static inline struct shop shop_open(const char *more, const char *dimensions)
     return shop;
 }
 
-/* Every step goes through the binary form, as in the daemon. */
+/* Every step goes through the binary form, as in the daemon. What nobody has asked for is still as it was stored; looked
+ * at, it is written the same. */
 static inline void shop_reload(struct shop *shop)
 {
-    struct tagd_buf bytes = {0};
+    struct tagd_buf bytes = {0}, looked_at = {0};
     struct tagd_error error;
     if (!tagd_profile_exists(shop->profile))
         return;
-    tagd_profile_check(shop->profile);
     tagd_profile_encode(shop->profile, &bytes);
+    tagd_profile_check(shop->profile);
+    tagd_profile_encode(shop->profile, &looked_at);
+    CHECK(bytes.n == looked_at.n && memcmp(bytes.p, looked_at.p, bytes.n) == 0);
     CHECK(tagd_profile_decode(shop->profile, (struct tagd_str){bytes.p, bytes.n}, &error));
     tagd_buf_free(&bytes);
+    tagd_buf_free(&looked_at);
 }
 
 static inline enum tagd_applied shop_event_id(struct shop *shop, const char *type, const char *id, int64_t time_ms,

@@ -243,7 +243,20 @@ static void varints_come_back_and_bad_ones_are_refused(void)
         {"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x02", 10},
         {"", 0},
         {"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01", 11},
+        {"\x80\x00 and more", 11}, /* so is what has enough behind it to be read at once */
+        {"\xFF\xFF\x80\x00 and more", 13},
+        {"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x00 and more", 17},
     };
+    for (unsigned bits = 7; bits < 64; bits++) { /* whatever follows */
+        uint64_t v = UINT64_MAX >> (64 - bits), got;
+
+        tagd_buf_add_varint(&buf, v);
+        tagd_buf_add(&buf, "\xFF\x81\x00\x7F\x80\x01\xFF\xFF", 8);
+        reader = (struct tagd_reader){(unsigned char *)buf.p, (unsigned char *)buf.p + buf.n, false};
+        got = tagd_read_varint(&reader);
+        CHECK(got == v && !reader.bad && reader.end - reader.p == 8);
+        tagd_buf_free(&buf);
+    }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         const unsigned char *p = (const unsigned char *)bad[i].p;
 

@@ -25,7 +25,7 @@ static const char *show(const struct tagd_values *values)
 static void add(struct shop *shop, int64_t pane, int64_t at, const char *z, uint64_t *dropped)
 {
     struct tagd_value value = text_value(z);
-    tagd_values_add(&shop->profile->values[0], TAGD_STRING, pane, at, &value, dropped);
+    tagd_values_add(tagd_touch_values(shop->profile, 0), TAGD_STRING, pane, at, &value, dropped);
     tagd_profile_check(shop->profile);
 }
 
@@ -41,32 +41,32 @@ static void values_of_a_pane_stand_in_the_order_in_which_they_were_last_seen(voi
     add(&shop, 2, 50, "a", &dropped);
     add(&shop, 2, 60, "b", &dropped);
     add(&shop, 1, 20, "c", &dropped);
-    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:a*1 2:b*1 ") == 0);
+    CHECK(strcmp(show(shop.profile->value_stores), "1:c*1 2:a*1 2:b*1 ") == 0);
     add(&shop, 2, 60, "a", &dropped); /* at the same time, but later to arrive */
-    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:b*1 2:a*2 ") == 0);
+    CHECK(strcmp(show(shop.profile->value_stores), "1:c*1 2:b*1 2:a*2 ") == 0);
     add(&shop, 2, 60, "b", &dropped); /* the same once more: behind again */
-    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:a*2 2:b*2 ") == 0);
+    CHECK(strcmp(show(shop.profile->value_stores), "1:c*1 2:a*2 2:b*2 ") == 0);
     add(&shop, 2, 60, "a", &dropped);
-    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:b*2 2:a*3 ") == 0);
+    CHECK(strcmp(show(shop.profile->value_stores), "1:c*1 2:b*2 2:a*3 ") == 0);
     add(&shop, 2, 55, "b", &dropped); /* late: it was seen later before */
-    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:b*3 2:a*3 ") == 0);
+    CHECK(strcmp(show(shop.profile->value_stores), "1:c*1 2:b*3 2:a*3 ") == 0);
     add(&shop, 2, 70, "b", &dropped);
-    CHECK(strcmp(show(shop.profile->values), "1:c*1 2:a*3 2:b*4 ") == 0);
+    CHECK(strcmp(show(shop.profile->value_stores), "1:c*1 2:a*3 2:b*4 ") == 0);
     add(&shop, 1, 30, "a", &dropped);
-    CHECK(strcmp(show(shop.profile->values), "1:c*1 1:a*1 2:a*3 2:b*4 ") == 0);
-    CHECK(shop.profile->values->n_known == 3 && shop.profile->values->bytes == 3 && dropped == 0);
-    tagd_values_drop(shop.profile->values, 1);
-    CHECK(strcmp(show(shop.profile->values), "2:a*3 2:b*4 ") == 0);
-    CHECK(shop.profile->values->bytes == 2);
+    CHECK(strcmp(show(shop.profile->value_stores), "1:c*1 1:a*1 2:a*3 2:b*4 ") == 0);
+    CHECK(shop.profile->value_stores->n_known == 3 && shop.profile->value_stores->bytes == 3 && dropped == 0);
+    tagd_values_drop(shop.profile->value_stores, 1);
+    CHECK(strcmp(show(shop.profile->value_stores), "2:a*3 2:b*4 ") == 0);
+    CHECK(shop.profile->value_stores->bytes == 2);
     add(&shop, 3, 80, "dd", &dropped); /* takes the number that c left */
-    CHECK(shop.profile->values->n_known == 3 && shop.profile->values->bytes == 4);
+    CHECK(shop.profile->value_stores->n_known == 3 && shop.profile->value_stores->bytes == 4);
     shop_close(&shop);
 }
 
 static void past_10000_values_the_one_seen_longest_ago_goes(void)
 {
     struct shop shop = shop_of_values();
-    struct tagd_values *values = shop.profile->values;
+    struct tagd_values *values = tagd_touch_values(shop.profile, 0);
     uint64_t dropped = 0;
     char name[16];
     for (int i = 0; i < TAGD_PROFILE_VALUES_MAX; i++) {
@@ -95,7 +95,7 @@ static void past_10000_values_the_one_seen_longest_ago_goes(void)
 static void past_256_kib_of_different_strings_the_one_seen_longest_ago_goes(void)
 {
     struct shop shop = shop_of_values();
-    struct tagd_values *values = shop.profile->values;
+    struct tagd_values *values = tagd_touch_values(shop.profile, 0);
     uint64_t dropped = 0;
     char name[TAGD_STRING_MAX + 1];
     int n = TAGD_PROFILE_VALUE_BYTES_MAX / TAGD_STRING_MAX;
@@ -123,7 +123,7 @@ static void past_256_kib_of_different_strings_the_one_seen_longest_ago_goes(void
 static void past_20000_panes_the_oldest_goes(void)
 {
     struct shop shop = shop_open("", "\"d.n\":{\"value\":\"count(login[60000s:1s])\"}");
-    struct tagd_panes *panes = shop.profile->panes;
+    struct tagd_panes *panes = tagd_touch_panes(shop.profile, 0);
     uint64_t dropped = 0;
     for (int i = 0; i < TAGD_PROFILE_PANES_MAX; i++)
         *tagd_panes_at(panes, 100 + i, 1, &dropped) += i;
@@ -134,7 +134,10 @@ static void past_20000_panes_the_oldest_goes(void)
     shop.profile->exists = true;
     shop.profile->last = shop.profile->clock = T0;
     shop_reload(&shop);
-    CHECK(panes->n == TAGD_PROFILE_PANES_MAX);
+    CHECK(tagd_panes_count(panes) == TAGD_PROFILE_PANES_MAX && panes->n == 1);
+    *tagd_panes_at(panes, 101 + TAGD_PROFILE_PANES_MAX, 1, &dropped) += 6; /* and so it does once they are packed */
+    CHECK(tagd_panes_count(panes) == TAGD_PROFILE_PANES_MAX && dropped == 3 && tagd_panes_first(panes) == 102);
+    CHECK(tagd_panes_at(panes, 101, 1, &dropped) == NULL && dropped == 4);
     shop_close(&shop);
 }
 
@@ -257,39 +260,40 @@ static void check_words(const struct tagd_profile *profile)
     tagd_profile_assignment(profile, UNTIL, &word);
     CHECK(word.known && word.tag == 1 && word.until_ms == INT64_C(1704067200000) &&
           tagd_str_eq(word.by, TAGD_STR("li")) && tagd_str_eq(word.reason, TAGD_STR("r")));
-    CHECK(profile->tags[UNTIL].assigned && profile->tags[UNTIL].assignment.at == T0 + H);
+    CHECK(tagd_tag_of(profile, UNTIL)->assigned && tagd_tag_of(profile, UNTIL)->assignment.at == T0 + H);
     tagd_profile_assignment(profile, ALWAYS, &word);
     CHECK(word.known && word.tag == 1 && word.until_ms == TAGD_NEVER && tagd_str_eq(word.by, TAGD_STR("李")) &&
-          tagd_str_eq(word.reason, TAGD_STR("as agreed")) && profile->tags[ALWAYS].assigned);
+          tagd_str_eq(word.reason, TAGD_STR("as agreed")) && tagd_tag_of(profile, ALWAYS)->assigned);
     tagd_profile_assignment(profile, CLEARED, &word);
-    CHECK(word.known && word.tag == -1 && tagd_str_eq(word.by, TAGD_STR("wang")) && !profile->tags[CLEARED].assigned);
-    CHECK(profile->tags[CLEARED].assignment.at == T0 + H && word.reason.n == 0);
+    CHECK(word.known && word.tag == -1 && tagd_str_eq(word.by, TAGD_STR("wang")) &&
+          !tagd_tag_of(profile, CLEARED)->assigned);
+    CHECK(tagd_tag_of(profile, CLEARED)->assignment.at == T0 + H && word.reason.n == 0);
     tagd_profile_assignment(profile, OPEN, &word);
     CHECK(!word.known);
 }
 
 static void check_standings(const struct tagd_profile *profile)
 {
-    const struct tagd_hold *hold = &profile->tags[HOLD_VALUE].hold;
+    const struct tagd_hold *hold = &tagd_tag_of(profile, HOLD_VALUE)->hold;
     CHECK(hold->rule == 0 && hold->rule_at == T0 + H &&
           tagd_str_eq(tagd_text_str(&hold->rule_text), TAGD_STR("first")));
     CHECK(hold->waits && hold->wanted == 0 && hold->wanted_at == T0 + 2 * H &&
           tagd_str_eq(tagd_text_str(&hold->wanted_text), TAGD_STR("second")));
-    hold = &profile->tags[HOLD_NONE].hold; /* none waits */
+    hold = &tagd_tag_of(profile, HOLD_NONE)->hold; /* none waits */
     CHECK(hold->rule == 0 && hold->rule_at == T0 && hold->waits && hold->wanted == -1 && hold->wanted_at == T0 + 2 * H);
-    hold = &profile->tags[HOLD_FIRST].hold; /* there is no rules' tag yet */
+    hold = &tagd_tag_of(profile, HOLD_FIRST)->hold; /* there is no rules' tag yet */
     CHECK(hold->rule == -1 && hold->waits && hold->wanted == 0 && hold->wanted_at == T0);
     check_words(profile);
-    const struct tagd_review *review = &profile->tags[OPEN].review;
+    const struct tagd_review *review = &tagd_tag_of(profile, OPEN)->review;
     CHECK(review->approved == -1 && review->open == 1 && review->proposed == 0 && review->proposed_at == T0 &&
           !review->declined);
-    review = &profile->tags[NONE].review; /* x was approved, and none is proposed */
+    review = &tagd_tag_of(profile, NONE)->review; /* x was approved, and none is proposed */
     CHECK(review->approved == 0 && review->open == 6 && review->proposed == -1 && review->proposed_at == T0 + 2 * H);
-    review = &profile->tags[DECLINED].review;
+    review = &tagd_tag_of(profile, DECLINED)->review;
     CHECK(review->approved == -1 && review->open == 0 && review->declined && review->declined_tag == 1);
     CHECK(profile->chase.n == 0 && profile->chase.at == 0); /* an event has come since */
     CHECK(profile->revision[TAGD_KIND_PROPOSAL] == 6 && profile->revision[TAGD_KIND_ALERT] == 1 &&
-          profile->tags[LOUD].tag == 0);
+          tagd_tag_of(profile, LOUD)->tag == 0);
 }
 
 /* And any byte cut off is noticed. */
@@ -300,8 +304,8 @@ static void what_stands_between_rule_and_tag_comes_back_as_it_was(void)
     struct tagd_buf once = {0}, twice = {0};
     tagd_profile_encode(shop.profile, &once);
     tagd_profile_clear(shop.profile);
-    CHECK(shop.profile->tags[OPEN].review.open == 0 && !shop.profile->tags[UNTIL].assignment.known &&
-          !shop.profile->tags[HOLD_VALUE].hold.waits && shop.profile->revision[TAGD_KIND_PROPOSAL] == 0);
+    CHECK(tagd_tag_of(shop.profile, OPEN)->review.open == 0 && !tagd_tag_of(shop.profile, UNTIL)->assignment.known &&
+          !tagd_tag_of(shop.profile, HOLD_VALUE)->hold.waits && shop.profile->revision[TAGD_KIND_PROPOSAL] == 0);
     CHECK(tagd_profile_decode(shop.profile, (struct tagd_str){once.p, once.n}, NULL));
     check_standings(shop.profile);
     tagd_profile_encode(shop.profile, &twice);
@@ -368,44 +372,49 @@ static void numbers_out_of_range_are_refused(void)
                                      "\"r.x\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"a\",\"when\":\"true\"}]},"
                                      "\"m.x\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"a\"}]}");
     struct tagd_buf head = {0};
-    tagd_buf_add_byte(&head, 2);
+    tagd_buf_add_byte(&head, 3);
     tagd_buf_add(&head, tagd_catalog_hash(shop.catalog), 4);
-    static const unsigned char before[] = {0, 0, 0, 0,
-                                           0, 0, 0, 0}; /* last, clock, due, no change, changed_at; no tags */
+    static const unsigned char before[] = {0, 0, 0, 0, 0}; /* last, clock, due, revision, changed_at */
     tagd_buf_add(&head, before, sizeof before);
     static const struct {
-        unsigned char standings[24];
+        unsigned char lists[24];
         size_t n;
         bool sound;
     } cases[] = {
-        /* proposals' revision; rule, waits; approved, open, declined; words */
-        {{0, 0, 0, 0, 0, 0, 0}, 7, true},
-        {{0, 1, 0, 2, 0, 0, 0, 0, 0}, 9, true}, /* the rules' tag a since 0; a waits... */
-        {{0, 2, 0, 0, 0, 0, 0, 0}, 8, false},   /* the rules' second tag: there is one */
-        {{0, 0, 1, 0, 0, 0, 0, 0}, 8, true},    /* none waits, */
-        {{0, 0, 2, 0, 0, 0, 0, 0}, 8, true},    /* or the first */
-        {{0, 0, 3, 0, 0, 0, 0, 0}, 8, false},
-        {{0, 0, 0, 1, 0, 0, 0}, 7, true}, /* approved: the first */
-        {{0, 0, 0, 2, 0, 0, 0}, 7, false},
-        {{1, 0, 0, 0, 1, 1, 0, 0, 0}, 9, true}, /* open: proposal 1, of the first */
-        {{1, 0, 0, 0, 1, 2, 0, 0, 0}, 9, false},
-        {{0, 0, 0, 0, 0, 2, 0}, 7, true}, /* declined: the first */
-        {{0, 0, 0, 0, 0, 3, 0}, 7, false},
-        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 1, 'x', 0}, 13, true},        /* a word about the third: cleared by x */
-        {{0, 0, 0, 0, 0, 0, 1, 3, 0, 0, 1, 'x', 0}, 13, false},       /* about a fourth */
-        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 2, 0, 0, 1, 'x', 0}, 15, false}, /* a second tag */
-        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 1, 0, 1, 'r', 1, 'x', 1}, 16, true},
-        {{0, 0, 0, 0, 0, 0, 1, 2, 0, 1, 0, 1, 'r', 1, 'x', 2}, 16, false}, /* neither in force nor not */
-        {{0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 1, 'x', 0, 1, 0, 0, 1, 'y', 0}, 19, true},
-        {{0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 1, 'x', 0, 0, 0, 0, 1, 'y', 0}, 19, false}, /* the same dimension again */
-        {{0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 'x', 0, 2, 0, 0, 1, 'y', 0}, 19, true},
+        /* tags; proposals' revision; holds: rule, waits; reviews: approved, open, declined; words */
+        {{0, 0, 0, 0, 0}, 5, true},
+        {{3, 0, 0, 0, 0, 0, 0}, 7, true},        /* the first has its tag, and had none */
+        {{4, 0, 7, 0, 0, 0, 0, 0, 0}, 9, true},  /* both, and the third again */
+        {{13, 0, 0, 0, 0, 0, 0}, 7, false},      /* a fourth has one */
+        {{0, 0, 1, 1, 0, 0, 0, 0, 0}, 9, true},  /* the rules' tag a since 0; a waits... */
+        {{0, 0, 1, 2, 0, 0, 0, 0, 0}, 9, false}, /* the rules' second tag: there is one */
+        {{0, 0, 1, 0, 1, 0, 0, 0, 0}, 9, true},  /* none waits, */
+        {{0, 0, 1, 0, 2, 0, 0, 0, 0}, 9, true},  /* or the first */
+        {{0, 0, 1, 0, 3, 0, 0, 0, 0}, 9, false},
+        {{0, 0, 1, 0, 0, 0, 0, 0}, 8, false},          /* nothing is held back */
+        {{0, 0, 2, 0, 1, 0, 0, 0, 0}, 9, false},       /* the second holds nothing back */
+        {{0, 0, 0, 2, 1, 0, 0, 0, 0}, 9, true},        /* approved: the first */
+        {{0, 0, 0, 2, 2, 0, 0, 0, 0}, 9, false},       /* or a second */
+        {{0, 0, 0, 2, 0, 0, 0, 0, 0}, 9, false},       /* nothing is approved, open or declined */
+        {{0, 0, 0, 1, 1, 0, 0, 0, 0}, 9, false},       /* the first isn't reviewed */
+        {{0, 1, 0, 2, 0, 1, 1, 0, 0, 0, 0}, 11, true}, /* open: proposal 1, of the first */
+        {{0, 1, 0, 2, 0, 1, 2, 0, 0, 0, 0}, 11, false},
+        {{0, 0, 0, 2, 0, 0, 2, 0, 0}, 9, true}, /* declined: the first */
+        {{0, 0, 0, 2, 0, 0, 3, 0, 0}, 9, false},
+        {{0, 0, 0, 0, 3, 0, 0, 1, 'x', 0, 0}, 11, true},        /* a word about the third: cleared by x */
+        {{0, 0, 0, 0, 4, 0, 0, 1, 'x', 0, 0}, 11, false},       /* about a fourth */
+        {{0, 0, 0, 0, 3, 0, 2, 0, 0, 1, 'x', 0, 0}, 13, false}, /* a second tag */
+        {{3, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 'r', 1, 'x', 1, 0}, 16, true},
+        {{3, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 'r', 1, 'x', 2, 0}, 16, false}, /* neither in force nor not */
+        {{0, 0, 0, 0, 2, 0, 0, 1, 'x', 0, 1, 0, 0, 1, 'y', 0, 0}, 17, true},
+        {{0, 0, 0, 0, 2, 0, 0, 1, 'x', 0, 2, 0, 0, 1, 'y', 0, 0}, 17, false}, /* a fourth again */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct tagd_buf bytes = {0};
         tagd_buf_add(&bytes, head.p, head.n);
-        tagd_buf_add(&bytes, cases[i].standings, cases[i].n);
-        for (size_t a = 0; a <= tagd_catalog_n_attributes(shop.catalog); a++)
-            tagd_buf_add_byte(&bytes, 0); /* none was updated; and no ids */
+        tagd_buf_add(&bytes, cases[i].lists, cases[i].n);
+        tagd_buf_add_byte(&bytes, 0); /* no attribute was updated; */
+        tagd_buf_add_byte(&bytes, 0); /* and no ids */
         bool read = tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, NULL);
         if (read != cases[i].sound)
             fprintf(stderr, "case %zu\n", i);
@@ -416,17 +425,17 @@ static void numbers_out_of_range_are_refused(void)
     shop_close(&shop);
 }
 
-/* Of the format before, in which nothing of this was kept. */
-static void a_profile_of_format_1_is_refused_by_its_number(void)
+/* Of the format before, which had a place for all that a catalog has. */
+static void a_profile_of_format_2_is_refused_by_its_number(void)
 {
     struct shop shop = shop_of_values();
     struct tagd_error error = {0};
     struct tagd_buf bytes = {0};
     shop_event(&shop, "login", T0, "{}");
     tagd_profile_encode(shop.profile, &bytes);
-    bytes.p[0] = 1;
+    bytes.p[0] = 2;
     CHECK(!tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, &error));
-    CHECK(strstr(error.text, "a profile of format 1: this tagd reads format 2"));
+    CHECK(strstr(error.text, "a profile of format 2: this tagd reads format 3"));
     tagd_buf_free(&bytes);
     shop_close(&shop);
 }
@@ -449,11 +458,226 @@ static void sums_of_any_size_and_sign_come_back(void)
                               (tagd_i128)1 << 64};
     shop_event(&shop, "order.paid", INT64_C(1700000000000), "{\"amount\":1}");
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
-        shop.profile->panes[0].cells[0] = sums[i];
+        tagd_touch_panes(shop.profile, 0)->cells[0] = sums[i];
         shop_reload(&shop);
-        CHECK(shop.profile->panes[0].n == 1 && shop.profile->panes[0].cells[0] == sums[i]);
+        CHECK(tagd_panes_of(shop.profile, 0)->n == 1 && tagd_panes_of(shop.profile, 0)->cells[0] == sums[i]);
     }
     shop_close(&shop);
+}
+
+/* ---- long stores ---- */
+
+#define DAY (24 * H)
+
+static int64_t number_of(const struct shop *shop, size_t dimension)
+{
+    struct tagd_str text = tagd_profile_tag_text(shop->profile, dimension);
+    CHECK(text.n > 0 && text.n < 20);
+    char digits[20] = {0};
+    memcpy(digits, text.p, text.n);
+    return strtoll(digits, NULL, 10);
+}
+
+static void windows_count_the_same_whether_panes_are_packed_or_not(void)
+{
+    struct shop shop = shop_open("", "\"d.all\":{\"value\":\"count(login[60h:1h])\"},"
+                                     "\"d.few\":{\"value\":\"count(login[5h:1h])\"},"
+                                     "\"d.old\":{\"value\":\"count(login[5h:1h] offset 30h)\"}");
+    const struct tagd_panes *panes = &shop.profile->stores[0];
+    for (int i = 0; i < 100; i++) {
+        shop_event(&shop, "login", T0 + i * H, "{}");
+        CHECK(panes->n == (i < 31 ? (uint32_t)i + 1 : 1) && tagd_panes_count(panes) == (uint32_t)(i < 60 ? i + 1 : 60));
+        CHECK(number_of(&shop, 0) == (i < 60 ? i + 1 : 60) && number_of(&shop, 1) == (i < 5 ? i + 1 : 5));
+        CHECK(number_of(&shop, 2) == (i < 30 ? 0 : i < 35 ? i - 29 : 5));
+    }
+    shop_event(&shop, "login", T0 + 70 * H, "{}"); /* late: in the midst of them */
+    CHECK(number_of(&shop, 0) == 61 && tagd_panes_count(panes) == 60 && panes->packed.sums[0] == 60);
+    shop_event(&shop, "login", T0 + 130 * H, "{}"); /* some are gone, and time goes on */
+    CHECK(number_of(&shop, 0) == 30 && tagd_panes_count(panes) == 30 && panes->packed.n == 0);
+    shop_time(&shop, T0 + 150 * H);
+    CHECK(number_of(&shop, 0) == 10);
+    shop_close(&shop);
+}
+
+static void a_window_of_all_packed_panes_takes_their_sum(void)
+{
+    struct shop whole = shop_open("", "\"d.n\":{\"value\":\"count(login[60h:1h])\"}");
+    struct shop back = shop_open("", "\"d.n\":{\"value\":\"count(login[60h:1h] offset 5h)\"}");
+    struct shop days = shop_open("", "\"d.n\":{\"value\":\"days(login)\"}");
+    for (int i = 0; i < 100; i++) {
+        shop_event(&whole, "login", T0 + i * H, "{}");
+        shop_event(&back, "login", T0 + i * H, "{}");
+        shop_event(&days, "login", T0 + i * DAY, "{}");
+        CHECK(number_of(&whole, 0) == (i < 60 ? i + 1 : 60) && number_of(&days, 0) == i + 1);
+        CHECK(number_of(&back, 0) == (i < 5 ? 0 : i < 65 ? i - 4 : 60));
+    }
+    shop_close(&whole);
+    shop_close(&back);
+    shop_close(&days);
+}
+
+static void a_tag_ends_when_packed_panes_have_left_its_window(void)
+{
+    struct shop shop = shop_open("", "\"d.n\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[60h:1h]) >= 40\"}]}");
+    char ends[64], until[TAGD_TIME_TEXT], told[64];
+    until[tagd_time_format((T0 / H + 60) * H, until)] = '\0';
+    snprintf(told, sizeof told, "\"valid_until\":\"%s\"", until);
+    for (int i = 0; i < 100; i++) {
+        shop.in_full = i == 39;
+        shop_event(&shop, "login", T0 + i * H, "{}");
+        CHECK(i != 39 || shop_tells(&shop, told));
+        CHECK(shop.profile->due == (i < 39 ? TAGD_NEVER : i < 60 ? (T0 / H + 60) * H : shop.profile->due));
+    }
+    CHECK(shop.profile->stores[0].packed.n == 59);
+    shop_time(&shop, T0 + 200 * H);
+    snprintf(ends, sizeof ends, "d.n yes>-@%lld;", (long long)(T0 / H + 120) * H);
+    CHECK(shop_tells(&shop, ends));
+    shop_close(&shop);
+}
+
+static void a_store_with_a_sum_below_0_stays_open(void)
+{
+    struct shop shop = shop_open("", "\"d.n\":{\"value\":\"sum(amount, order.paid[60h:1h])\"}");
+    const struct tagd_panes *panes = &shop.profile->stores[0];
+    for (int i = 0; i < 100; i++)
+        shop_event(&shop, "order.paid", T0 + i * H, i == 10 ? "{\"amount\":-5}" : "{\"amount\":2}");
+    CHECK(panes->n == 1 && panes->packed.n == 59 && panes->packed.sums[0] == 59 * 2 * TAGD_DECIMAL_ONE);
+    shop_event(&shop, "order.paid", T0 + 99 * H, "{\"amount\":-3}"); /* the latest hour is at -1 */
+    CHECK(panes->n == 60 && panes->packed.n == 0 && number_of(&shop, 0) == 117);
+    shop_event(&shop, "order.paid", T0 + 99 * H, "{\"amount\":2}");
+    CHECK(panes->n == 1 && panes->packed.n == 59);
+    shop_close(&shop);
+}
+
+/* ---- large catalogs ---- */
+
+#define CATEGORIES 70
+
+/* Of each category a mark, panes, and values. */
+static struct shop shop_of_categories(void)
+{
+    struct tagd_buf text = {0};
+    for (int i = 0; i < CATEGORIES; i++)
+        tagd_buf_printf(&text, "%s\"m.c%d\":{\"value\":\"latest(amount, order.paid{category=\\\"%d\\\"})\"}",
+                        i ? "," : "", i, i);
+    for (int i = 0; i < CATEGORIES; i++)
+        tagd_buf_printf(
+            &text,
+            ",\"s.c%d\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(order.paid{category=\\\"%d\\\"}[30d]) >= "
+            "2\"}]}",
+            i, i);
+    for (int i = 0; i < CATEGORIES; i++)
+        tagd_buf_printf(&text, ",\"v.c%d\":{\"value\":\"top(amount, order.paid{category=\\\"%d\\\"}[7d])\"}", i, i);
+    tagd_buf_add_byte(&text, '\0');
+    struct shop shop = shop_open("", text.p);
+    tagd_buf_free(&text);
+    CHECK(shop.profile->parts[TAGD_TAGS].chunks.n == 14 && shop.profile->parts[TAGD_MARKS].chunks.n == 5);
+    CHECK(shop.profile->parts[TAGD_PANES].chunks.n == 18 && shop.profile->parts[TAGD_VALUES].chunks.n == 18);
+    return shop;
+}
+
+static void buy(struct shop *shop, int64_t at, int category, int amount)
+{
+    char data[64];
+    snprintf(data, sizeof data, "{\"amount\":%d,\"category\":\"%d\"}", amount, category);
+    shop_event(shop, "order.paid", at, data);
+}
+
+static void what_an_event_does_not_touch_stays_as_it_was(void)
+{
+    struct shop shop = shop_of_categories();
+    int64_t since[CATEGORIES] = {0};
+    int latest[CATEGORIES] = {0}, bought[CATEGORIES] = {0};
+    for (int i = 0; i < 400; i++) {
+        int64_t at = T0 + i * 10 * H;
+        int category = i * i % 67;
+        since[category] = latest[category] == i % 7 + 1 ? since[category] : at;
+        latest[category] = i % 7 + 1;
+        bought[category]++;
+        buy(&shop, at, category, latest[category]);
+        for (uint32_t c = 0; c < CATEGORIES && i % 10 == 9; c++) {
+            struct tagd_tag_history history;
+            tagd_profile_tag_history(shop.profile, c, &history);
+            CHECK(history.changed == (bought[c] > 0));
+            CHECK(bought[c] == 0 || (number_of(&shop, c) == latest[c] && history.since_ms == since[c]));
+        }
+    }
+    CHECK(tagd_profile_tag(shop.profile, CATEGORIES + 1) == 0 && tagd_profile_tag(shop.profile, CATEGORIES + 69) < 0);
+    shop_close(&shop);
+}
+
+static void only_what_is_asked_for_is_opened(void)
+{
+    struct shop shop = shop_of_categories();
+    for (int i = 0; i < CATEGORIES; i++)
+        buy(&shop, T0 + i, i, 3);
+    const struct tagd_chunks *marks = &shop.profile->parts[TAGD_MARKS].chunks;
+    CHECK(marks->n_closed == 5);
+    CHECK(tagd_mark_of(shop.profile, 20)->at == T0 + 20 && marks->n_closed == 4);
+    CHECK(tagd_mark_of(shop.profile, 31)->at == T0 + 31 && marks->n_closed == 4);
+    CHECK(tagd_set_has(marks->stored, 1));
+    tagd_touch_mark(shop.profile, 69)->at++;
+    CHECK(marks->n_closed == 3 && !tagd_set_has(marks->stored, 4));
+    shop_reload(&shop);
+    CHECK(marks->n_closed == 5 && tagd_mark_of(shop.profile, 69)->at == T0 + 70);
+    uint32_t tagged = 0;
+    for (uint32_t d = 0; tagd_profile_next_tagged(shop.profile, &d); d++)
+        tagged += tagd_profile_tag(shop.profile, d) >= 0;
+    CHECK(tagged == 2 * CATEGORIES);
+    shop_close(&shop);
+}
+
+static void a_chunk_of_which_nothing_is_left_goes(void)
+{
+    struct shop shop = shop_of_categories();
+    const struct tagd_chunks *panes = &shop.profile->parts[TAGD_PANES].chunks;
+    int64_t from = INT64_C(198) << 33; /* chunks stay as they are stored for 99 days from here on */
+    buy(&shop, from, 1, 3);
+    buy(&shop, from, 10, 3);
+    buy(&shop, from, 20, 3);
+    CHECK(panes->n_closed == 3);
+    shop_time(&shop, from + 90 * DAY);
+    shop.watermark = from + 90 * DAY;
+    buy(&shop, from + 40 * DAY, 10, 3); /* too late for its window, and what was in that is gone */
+    CHECK(panes->n_closed == 2 && !tagd_set_has(panes->closed, 2));
+    buy(&shop, from + 90 * DAY, 20, 3);
+    CHECK(panes->n_closed == 2 && tagd_panes_of(shop.profile, 20)->n == 1);
+    shop_close(&shop);
+}
+
+/* Whatever stands in them is refused, or can be looked at. */
+static void damaged_bytes_that_nobody_has_looked_at_are_refused(struct shop *shop)
+{
+    struct tagd_buf bytes = {0};
+    tagd_profile_encode(shop->profile, &bytes);
+    for (size_t n = 0; n < bytes.n; n++)
+        CHECK(!tagd_profile_decode(shop->profile, (struct tagd_str){bytes.p, n}, NULL));
+    unsigned refused = 0;
+    for (size_t i = 5; i < bytes.n; i++) {
+        for (int bit = 0; bit < 8; bit++) {
+            bytes.p[i] = (char)(bytes.p[i] ^ 1 << bit);
+            bool read = tagd_profile_decode(shop->profile, (struct tagd_str){bytes.p, bytes.n}, NULL);
+            refused += !read;
+            if (read && shop->profile->clock >= shop->profile->last && shop->profile->due > shop->profile->clock)
+                tagd_profile_check(shop->profile);
+            bytes.p[i] = (char)(bytes.p[i] ^ 1 << bit);
+        }
+    }
+    CHECK(refused > bytes.n * 4); /* but for ids and instants */
+    tagd_buf_free(&bytes);
+}
+
+static void damaged_chunks_and_packed_panes_are_refused(void)
+{
+    struct shop large = shop_of_categories(), longer = shop_open("", "\"d.n\":{\"value\":\"count(login[60h:1h])\"}");
+    for (int i = 0; i < 200; i++)
+        buy(&large, T0 + i, i % 60, i);
+    for (int i = 0; i < 200; i++)
+        shop_event(&longer, "login", T0 + i * H, "{}");
+    damaged_bytes_that_nobody_has_looked_at_are_refused(&large);
+    damaged_bytes_that_nobody_has_looked_at_are_refused(&longer);
+    shop_close(&large);
+    shop_close(&longer);
 }
 
 int main(void)
@@ -469,7 +693,15 @@ int main(void)
     RUN(a_chase_under_way_comes_back_with_its_count);
     RUN(damaged_standings_are_refused_or_lead_on);
     RUN(numbers_out_of_range_are_refused);
-    RUN(a_profile_of_format_1_is_refused_by_its_number);
+    RUN(a_profile_of_format_2_is_refused_by_its_number);
     RUN(sums_of_any_size_and_sign_come_back);
+    RUN(windows_count_the_same_whether_panes_are_packed_or_not);
+    RUN(a_window_of_all_packed_panes_takes_their_sum);
+    RUN(a_tag_ends_when_packed_panes_have_left_its_window);
+    RUN(a_store_with_a_sum_below_0_stays_open);
+    RUN(what_an_event_does_not_touch_stays_as_it_was);
+    RUN(only_what_is_asked_for_is_opened);
+    RUN(a_chunk_of_which_nothing_is_left_goes);
+    RUN(damaged_chunks_and_packed_panes_are_refused);
     return DONE();
 }

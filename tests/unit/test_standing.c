@@ -548,11 +548,11 @@ static void a_change_by_a_word_says_who_why_and_until_when(void)
     tagd_profile_assignment(shop.profile, 0, &word);
     CHECK(word.known && word.tag == 0 && word.until_ms == T0 + H && tagd_str_eq(word.by, TAGD_STR("li")) &&
           tagd_str_eq(word.reason, TAGD_STR("agreed")));
-    CHECK(shop.profile->tags[0].assigned && shop.profile->tags[0].tag == 0);
+    CHECK(tagd_tag_of(shop.profile, 0)->assigned && tagd_tag_of(shop.profile, 0)->tag == 0);
     /* At its end the tag is the rules' again, and nothing of the word is told. */
     tagd_engine_advance(shop.engine, shop.profile, T0 + H, (struct tagd_sink){&told, keep_change});
     CHECK(told.n == 2 && told.last.dimension == 1 && !told.last.by.known && told.last.origin == TAGD_BY_TIME);
-    CHECK(!shop.profile->tags[0].assigned && shop.profile->tags[0].tag == 1);
+    CHECK(!tagd_tag_of(shop.profile, 0)->assigned && tagd_tag_of(shop.profile, 0)->tag == 1);
     tagd_profile_assignment(shop.profile, 0, &word);
     CHECK(word.known && word.until_ms == T0 + H); /* it is kept, though over */
     clear(&shop, 2 * H, "b.x");
