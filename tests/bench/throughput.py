@@ -169,7 +169,7 @@ def main(stack, options):
     result = {"machine": machine(), "runs": options.runs, "left_out": LEFT_OUT, "jobs": []}
     for k, (customers, span_ms) in enumerate(options.jobs):
         job = prepare(stack, k, options.events, customers, span_ms)
-        found = {system: [] for system in SYSTEMS if options.systems in system}
+        found = {system: [] for system in SYSTEMS if any(part in system for part in options.systems.split(","))}
         for turn in range(options.runs):
             for i, system in enumerate(found):
                 name = f"run{k}-{turn}-{i}"
