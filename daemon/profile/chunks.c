@@ -6,14 +6,14 @@
 
 #include "profile/numbers.h"
 
-void put_checksum(unsigned char *to, const unsigned char *p, size_t n, uint32_t plus)
+void tagd_put_checksum(unsigned char *to, const unsigned char *p, size_t n, uint32_t plus)
 {
     uint32_t sum = (uint32_t)tagd_hash64((struct tagd_str){(const char *)p, n}) + plus;
     for (int i = 0; i < CHECKSUM_BYTES; i++)
         to[i] = (unsigned char)(sum >> 8 * i);
 }
 
-void chunks_new(struct tagd_chunks *chunks, uint32_t n_parts, uint32_t bits)
+void tagd_chunks_new(struct tagd_chunks *chunks, uint32_t n_parts, uint32_t bits)
 {
     if (n_parts <= CHUNKED_PAST)
         return;
@@ -25,7 +25,7 @@ void chunks_new(struct tagd_chunks *chunks, uint32_t n_parts, uint32_t bits)
     chunks->chunk = tagd_xcalloc(chunks->n, sizeof *chunks->chunk);
 }
 
-void chunks_free(struct tagd_chunks *chunks)
+void tagd_chunks_free(struct tagd_chunks *chunks)
 {
     free(chunks->closed);
     free(chunks->stored);
@@ -33,7 +33,7 @@ void chunks_free(struct tagd_chunks *chunks)
     free(chunks->bytes);
 }
 
-void chunks_clear(struct tagd_chunks *chunks)
+void tagd_chunks_clear(struct tagd_chunks *chunks)
 {
     chunks->n_closed = 0;
     tagd_set_clear(chunks->closed, chunks->words);
@@ -66,7 +66,7 @@ static struct tagd_chunk read_chunk(struct tagd_reader *reader, const unsigned c
     return chunk;
 }
 
-void chunks_read(struct tagd_chunks *chunks, struct tagd_reader *from)
+void tagd_chunks_read(struct tagd_chunks *chunks, struct tagd_reader *from)
 {
     struct tagd_reader copy = *from, *reader = &copy;
     uint32_t next = 0;
@@ -85,7 +85,7 @@ void chunks_read(struct tagd_chunks *chunks, struct tagd_reader *from)
     unsigned char expected[CHECKSUM_BYTES];
     struct tagd_str found = tagd_read_bytes(reader, CHECKSUM_BYTES);
     if (!reader->bad) {
-        put_checksum(expected, from->p, n, 0);
+        tagd_put_checksum(expected, from->p, n, 0);
         reader->bad = memcmp(expected, found.p, CHECKSUM_BYTES) != 0;
         keep_bytes(chunks, from->p, n);
         memcpy(chunks->stored, chunks->closed, chunks->words * sizeof *chunks->stored);
@@ -93,7 +93,7 @@ void chunks_read(struct tagd_chunks *chunks, struct tagd_reader *from)
     *from = copy;
 }
 
-struct tagd_reader chunks_open(struct tagd_chunks *chunks, uint32_t chunk)
+struct tagd_reader tagd_chunks_open(struct tagd_chunks *chunks, uint32_t chunk)
 {
     const struct tagd_chunk *of = &chunks->chunk[chunk];
     tagd_set_remove(chunks->closed, chunk);
@@ -103,7 +103,7 @@ struct tagd_reader chunks_open(struct tagd_chunks *chunks, uint32_t chunk)
 
 /* ---- write ---- */
 
-void chunks_write(struct chunk_writer *writer, const struct tagd_chunks *chunks, struct tagd_buf *out)
+void tagd_chunks_write(struct chunk_writer *writer, const struct tagd_chunks *chunks, struct tagd_buf *out)
 {
     *writer = (struct chunk_writer){.out = out, .chunks = chunks, .begin = out->n};
 }
@@ -120,7 +120,7 @@ static void add_number(struct chunk_writer *writer, uint32_t chunk)
     writer->next = chunk + 1;
 }
 
-void chunk_copy(struct chunk_writer *writer, uint32_t chunk)
+void tagd_chunk_copy(struct chunk_writer *writer, uint32_t chunk)
 {
     const struct tagd_chunk *of = &writer->chunks->chunk[chunk];
     if (writer->to != of->entry || writer->to == 0) {
@@ -132,7 +132,7 @@ void chunk_copy(struct chunk_writer *writer, uint32_t chunk)
     writer->next = chunk + 1;
 }
 
-size_t chunk_begin(struct chunk_writer *writer, uint32_t chunk)
+size_t tagd_chunk_begin(struct chunk_writer *writer, uint32_t chunk)
 {
     copy_waiting(writer);
     add_number(writer, chunk);
@@ -140,7 +140,7 @@ size_t chunk_begin(struct chunk_writer *writer, uint32_t chunk)
     return writer->out->n;
 }
 
-void chunk_end(struct chunk_writer *writer, size_t begin)
+void tagd_chunk_end(struct chunk_writer *writer, size_t begin)
 {
     struct tagd_buf *out = writer->out;
     size_t n = out->n - begin;
@@ -154,12 +154,12 @@ void chunk_end(struct chunk_writer *writer, size_t begin)
     memcpy(out->p + begin - 1, length, more + 1);
 }
 
-void chunks_written(struct chunk_writer *writer)
+void tagd_chunks_written(struct chunk_writer *writer)
 {
     unsigned char sum[CHECKSUM_BYTES];
     struct tagd_buf *out = writer->out;
     copy_waiting(writer);
     tagd_buf_add_byte(out, 0);
-    put_checksum(sum, (const unsigned char *)out->p + writer->begin, out->n - writer->begin, 0);
+    tagd_put_checksum(sum, (const unsigned char *)out->p + writer->begin, out->n - writer->begin, 0);
     tagd_buf_add(out, sum, CHECKSUM_BYTES);
 }

@@ -159,7 +159,7 @@ static void encode_packed(const struct tagd_panes *panes, uint32_t n_columns, st
     unsigned char *at = reserve(out, CHECKSUM_BYTES + VARINT_BYTES + known + most_bytes(panes->n + 3, n_columns));
     unsigned char *packed = at + CHECKSUM_BYTES + VARINT_BYTES;
     size_t n = (size_t)(put_packed(packed, panes, n_columns) - packed);
-    put_checksum(at, packed, n, tagd_panes_count(panes));
+    tagd_put_checksum(at, packed, n, tagd_panes_count(panes));
     at = put(at + CHECKSUM_BYTES, n);
     memmove(at, packed, n);
     int64_t before = panes->n > 1 ? panes->pane[panes->n - 2] : panes->packed.last;
@@ -242,7 +242,7 @@ static void decode_packed(struct tagd_panes *panes, uint32_t n, uint32_t n_colum
     if (reader->bad)
         return;
     struct tagd_reader within = {(const unsigned char *)part.p, (const unsigned char *)part.p + part.n, false};
-    put_checksum(expected, within.p, part.n, n);
+    tagd_put_checksum(expected, within.p, part.n, n);
     packed->first = tagd_read_zigzag(&within);
     packed->last = plus(packed->first, (int64_t)tagd_read_varint(&within));
     if (!packed->sums)

@@ -11,7 +11,7 @@
 /* Of a list whose kind is known there, so that nothing is chosen for each entry. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-int64_t parts_base(int64_t last)
+int64_t tagd_parts_base(int64_t last)
 {
     return last & -BASE_MS;
 }
@@ -158,21 +158,21 @@ static __attribute__((noinline)) void encode_chunks(const struct tagd_profile *p
 {
     const struct tagd_chunks *chunks = &profile->parts[part].chunks;
     struct chunk_writer writer;
-    chunks_write(&writer, chunks, out);
+    tagd_chunks_write(&writer, chunks, out);
     for (uint32_t chunk = 0; chunk < chunks->n; chunk++) {
         if (tagd_set_has(chunks->stored, chunk)) {
-            chunk_copy(&writer, chunk);
+            tagd_chunk_copy(&writer, chunk);
             continue;
         }
         uint32_t first = chunk << chunks->bits, next = first;
         uint64_t left = left_of(profile, part, first);
         if (left == 0)
             continue;
-        size_t begin = chunk_begin(&writer, chunk);
+        size_t begin = tagd_chunk_begin(&writer, chunk);
         encode_entries(profile, part, first, left, &next, profile->base, out);
-        chunk_end(&writer, begin);
+        tagd_chunk_end(&writer, begin);
     }
-    chunks_written(&writer);
+    tagd_chunks_written(&writer);
 }
 
 ALWAYS_INLINE void encode_list(const struct tagd_profile *profile, enum tagd_part part, struct tagd_buf *out)
@@ -190,12 +190,12 @@ ALWAYS_INLINE void encode_list(const struct tagd_profile *profile, enum tagd_par
     tagd_buf_add_byte(out, 0);
 }
 
-void parts_encode_tags(const struct tagd_profile *profile, struct tagd_buf *out)
+void tagd_parts_encode_tags(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     encode_list(profile, TAGD_TAGS, out);
 }
 
-void parts_encode_others(const struct tagd_profile *profile, struct tagd_buf *out)
+void tagd_parts_encode_others(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     encode_list(profile, TAGD_PANES, out);
     encode_list(profile, TAGD_VALUES, out);
@@ -321,21 +321,21 @@ ALWAYS_INLINE void decode_list(struct tagd_profile *profile, enum tagd_part part
     if (parts->n == 0)
         return;
     if (parts->chunks.n > 0) {
-        chunks_read(&parts->chunks, reader);
+        tagd_chunks_read(&parts->chunks, reader);
         return;
     }
     while (read_entry(reader, parts->n, beside_of(profile, part), &entry))
         decode_entry(profile, part, &entry, profile->last, reader);
 }
 
-void parts_decode_tags(struct tagd_profile *profile, struct tagd_reader *reader)
+void tagd_parts_decode_tags(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     struct tagd_reader at = *reader;
     decode_list(profile, TAGD_TAGS, &at);
     *reader = at;
 }
 
-void parts_decode_others(struct tagd_profile *profile, struct tagd_reader *reader)
+void tagd_parts_decode_others(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     decode_list(profile, TAGD_PANES, reader);
     decode_list(profile, TAGD_VALUES, reader);
@@ -348,7 +348,7 @@ void parts_decode_others(struct tagd_profile *profile, struct tagd_reader *reade
 void tagd_open_chunk(struct tagd_profile *profile, enum tagd_part part, uint32_t chunk)
 {
     struct tagd_parts *parts = &profile->parts[part];
-    struct tagd_reader reader = chunks_open(&parts->chunks, chunk);
+    struct tagd_reader reader = tagd_chunks_open(&parts->chunks, chunk);
     uint32_t first = chunk << parts->chunks.bits, past = (chunk + 1) << parts->chunks.bits;
     struct entry entry = {.next = first};
     while (reader.p < reader.end &&
@@ -363,14 +363,14 @@ void tagd_open_all(struct tagd_profile *profile, enum tagd_part part)
         tagd_open_chunk(profile, part, chunk);
 }
 
-void parts_rebase(const struct tagd_profile *asked)
+void tagd_parts_rebase(const struct tagd_profile *asked)
 {
     struct tagd_profile *profile = (struct tagd_profile *)(uintptr_t)asked; /* what is known stays the same */
-    if (!profile->chunked || profile->base == parts_base(profile->last))
+    if (!profile->chunked || profile->base == tagd_parts_base(profile->last))
         return;
     for (int part = 0; part < TAGD_PARTS; part++) {
         tagd_open_all(profile, (enum tagd_part)part);
-        chunks_clear(&profile->parts[part].chunks);
+        tagd_chunks_clear(&profile->parts[part].chunks);
     }
-    profile->base = parts_base(profile->last);
+    profile->base = tagd_parts_base(profile->last);
 }

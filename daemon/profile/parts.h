@@ -6,14 +6,14 @@
 #include "profile/state.h"
 
 /* From where chunks count instants, of a profile with that latest event. */
-int64_t parts_base(int64_t last);
+int64_t tagd_parts_base(int64_t last);
 /* Before any are written: the base may have moved since they were read. */
-void parts_rebase(const struct tagd_profile *profile);
-void parts_encode_tags(const struct tagd_profile *profile, struct tagd_buf *out);
-void parts_decode_tags(struct tagd_profile *profile, struct tagd_reader *reader);
+void tagd_parts_rebase(const struct tagd_profile *profile);
+void tagd_parts_encode_tags(const struct tagd_profile *profile, struct tagd_buf *out);
+void tagd_parts_decode_tags(struct tagd_profile *profile, struct tagd_reader *reader);
 /* Panes, values, marks, attributes. */
-void parts_encode_others(const struct tagd_profile *profile, struct tagd_buf *out);
-void parts_decode_others(struct tagd_profile *profile, struct tagd_reader *reader);
+void tagd_parts_encode_others(const struct tagd_profile *profile, struct tagd_buf *out);
+void tagd_parts_decode_others(struct tagd_profile *profile, struct tagd_reader *reader);
 
 /* ---- lists ---- */
 

@@ -100,7 +100,7 @@ static void parts_new(struct tagd_profile *profile)
         profile->parts[part].words = TAGD_SET_WORDS(n[part]);
         words += profile->parts[part].words;
         if (part != TAGD_GOALS)
-            chunks_new(&profile->parts[part].chunks, n[part], chunk_bits[part]);
+            tagd_chunks_new(&profile->parts[part].chunks, n[part], chunk_bits[part]);
         profile->chunked |= profile->parts[part].chunks.n > 0;
     }
     profile->touched_words = words;
@@ -166,7 +166,7 @@ static void parts_free(struct tagd_profile *profile)
     for (uint32_t i = 0; i < profile->parts[TAGD_ATTRIBUTES].n; i++)
         free(profile->attribute_states[i].s.p);
     for (int part = 0; part < TAGD_PARTS; part++)
-        chunks_free(&profile->parts[part].chunks);
+        tagd_chunks_free(&profile->parts[part].chunks);
     free(profile->touched);
 }
 
@@ -212,7 +212,7 @@ static void clear_parts(struct tagd_profile *profile)
         profile->goals[i] = (struct tagd_goal_state){0};
     tagd_set_clear(profile->touched, profile->touched_words);
     for (int part = 0; part < TAGD_PARTS && profile->chunked; part++)
-        chunks_clear(&profile->parts[part].chunks);
+        tagd_chunks_clear(&profile->parts[part].chunks);
 }
 
 void tagd_profile_clear(struct tagd_profile *profile)
@@ -396,10 +396,10 @@ void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *ou
     tagd_buf_add_varint(out, profile->due == TAGD_NEVER ? 0 : 1 + zigzag(diff(profile->due, profile->last)));
     tagd_buf_add_varint(out, profile->revision[TAGD_KIND_TAG]);
     tagd_buf_add_zigzag(out, diff(profile->changed_at, profile->last));
-    parts_rebase(profile);
-    parts_encode_tags(profile, out);
+    tagd_parts_rebase(profile);
+    tagd_parts_encode_tags(profile, out);
     encode_standings(profile, out);
-    parts_encode_others(profile, out);
+    tagd_parts_encode_others(profile, out);
     tagd_buf_add_varint(out, profile->n_ids);
     for (uint32_t i = 0; i < profile->n_ids; i++) {
         tagd_buf_add(out, &profile->ids[i].hash, sizeof profile->ids[i].hash);
@@ -582,10 +582,10 @@ bool tagd_profile_decode(struct tagd_profile *profile, struct tagd_str bytes, st
     profile->due = due ? plus(profile->last, unzigzag(due - 1)) : TAGD_NEVER;
     profile->revision[TAGD_KIND_TAG] = tagd_read_varint(&reader);
     profile->changed_at = plus(profile->last, tagd_read_zigzag(&reader));
-    profile->base = parts_base(profile->last);
-    parts_decode_tags(profile, &reader);
+    profile->base = tagd_parts_base(profile->last);
+    tagd_parts_decode_tags(profile, &reader);
     decode_standings(profile, &reader);
-    parts_decode_others(profile, &reader);
+    tagd_parts_decode_others(profile, &reader);
     decode_ids(profile, &reader);
     if (reader.bad || reader.p != reader.end) {
         tagd_profile_clear(profile);

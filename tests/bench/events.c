@@ -1,10 +1,11 @@
 /* Prints events, one CloudEvent of about 185 bytes a line, evenly over a time; the same arguments give the same lines.
- *   events N CUSTOMERS SPAN_MS BASE_MS skew|each shop|login|TYPES [FIRST]
+ *   events N CUSTOMERS SPAN_MS BASE_MS skew|each shop|login|TYPES|own:TYPES [FIRST]
  * skew: customer CUSTOMERS * u^2, u uniform; each: one after the other. shop: orders, logins, live-stream views, chat
- * messages alike; login: these alone; a number: types t0, t1, ... alike. FIRST: the number of the first event and, with
- * each, of its customer. */
+ * messages alike; login: these alone; a number: types t0, t1, ... alike; own: each customer has one of these. FIRST: the
+ * number of the first event and, with each, of its customer. */
 #include "bench.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,13 +25,13 @@ static double uniform(void)
     return (double)(random_bits() >> 11) * 0x1p-53;
 }
 
-static void print_event(int64_t id, int64_t customer, int64_t at_ms, int64_t types)
+static void print_event(int64_t id, int64_t customer, int64_t at_ms, int64_t types, bool own)
 {
     static const char *const shop[] = {"order.paid", "login", "live.view", "chat.message"};
     static char second[BENCH_TEXT_MAX];
     static int64_t known = -1;
     char numbered[BENCH_TEXT_MAX], data[BENCH_TEXT_MAX];
-    uint64_t pick = random_bits();
+    uint64_t pick = own ? (uint64_t)customer : random_bits();
     const char *type = types < 0 ? shop[pick % 4] : types == 0 ? "login" : numbered;
     snprintf(numbered, sizeof(numbered), "t%" PRIu64, types > 0 ? pick % (uint64_t)types : 0);
     snprintf(data, sizeof(data), "{\"room\":\"r1\"}");
@@ -48,19 +49,19 @@ static void print_event(int64_t id, int64_t customer, int64_t at_ms, int64_t typ
 int main(int argc, char **argv)
 {
     if (argc < 7 || argc > 8)
-        bench_die("usage: events N CUSTOMERS SPAN_MS BASE_MS skew|each shop|login|TYPES [FIRST]");
+        bench_die("usage: events N CUSTOMERS SPAN_MS BASE_MS skew|each shop|login|TYPES|own:TYPES [FIRST]");
     int64_t n = bench_number(argv[1], "N", 1), customers = bench_number(argv[2], "CUSTOMERS", 1);
     int64_t span_ms = bench_number(argv[3], "SPAN_MS", 0), base_ms = bench_number(argv[4], "BASE_MS", 0);
-    bool skew = strcmp(argv[5], "skew") == 0;
+    bool skew = strcmp(argv[5], "skew") == 0, own = strncmp(argv[6], "own:", 4) == 0;
     int64_t types = strcmp(argv[6], "shop") == 0    ? -1
                     : strcmp(argv[6], "login") == 0 ? 0
-                                                    : bench_number(argv[6], "TYPES", 1);
+                                                    : bench_number(argv[6] + (own ? 4 : 0), "TYPES", 1);
     int64_t first = argc == 8 ? bench_number(argv[7], "FIRST", 0) : 0;
     state += (uint64_t)first;
     for (int64_t i = 0; i < n; i++) {
         double u = uniform();
         int64_t customer = skew ? (int64_t)((double)customers * u * u) : (first + i) % customers;
-        print_event(first + i, customer, base_ms + (int64_t)((double)span_ms * (double)i / (double)n), types);
+        print_event(first + i, customer, base_ms + (int64_t)((double)span_ms * (double)i / (double)n), types, own);
     }
     return fflush(stdout) == 0 ? 0 : 1;
 }

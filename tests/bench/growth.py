@@ -33,9 +33,18 @@ def by_events(n, each):
     return [events(n // 2, max(n // each, 1), 60 * DAY, who="each", base_ms=BASE + half * 60 * DAY, first=half * (n // 2)) for half in (0, 1)]
 
 
-def by_dimensions(n, dimensions):
-    types = dimensions // TOUCHED
+def by_types(n, types):
     return [events(n // 2, max(n // 30, 1), SPAN, types=types, base_ms=BASE + half * SPAN, first=half * (n // 2)) for half in (0, 1)]
+
+
+def by_dimensions(n, dimensions):
+    """A customer's events are all of one type: as many tags change whatever there are."""
+    return by_types(n, f"own:{dimensions // TOUCHED}")
+
+
+def by_all_dimensions(n, dimensions):
+    """Of any type: the more there are the more tags change, and the more a customer has."""
+    return by_types(n, dimensions // TOUCHED)
 
 
 def cases(options):
@@ -46,6 +55,8 @@ def cases(options):
         yield "events a customer", each, CATALOG, by_events
     for dimensions in options.growth_dimensions:
         yield "dimensions", dimensions, wide_catalog(dimensions), by_dimensions
+    for dimensions in options.growth_dimensions:
+        yield "dimensions, any of a customer", dimensions, wide_catalog(dimensions), by_all_dimensions
 
 
 def daemon_cost(stack, name, catalog, streams):

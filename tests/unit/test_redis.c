@@ -289,6 +289,46 @@ static void the_outbox_is_dropped_over_a_jump_of_the_batch(void)
     bench_close(&bench);
 }
 
+/* Commands of more bytes than are sent at once, and texts of an entry on both sides of that size. */
+static void large_commits_are_sent_in_parts_and_are_whole(void)
+{
+    enum { N = 4000, SIZE = 300 };
+    static const size_t sizes[] = {1, 256 * 1024 - 1, 256 * 1024, 700000};
+    struct bench bench;
+    bench_open(&bench);
+    take(&bench);
+    struct tagd_profile_write *profiles = tagd_arena_zalloc(&bench.arena, N * sizeof(*profiles));
+    for (int i = 0; i < N; i++) {
+        char *bytes = memset(tagd_arena_alloc(&bench.arena, SIZE), 'a' + i % 26, SIZE);
+        profiles[i] = (struct tagd_profile_write){
+            .customer = customer_name(&bench, i), .bytes = {bytes, SIZE}, .due_ms = N - i, .due_changed = true};
+    }
+    for (uint64_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+        char *text = memset(tagd_arena_alloc(&bench.arena, sizes[k]), 'x', sizes[k]);
+        struct tagd_shard_writes writes = {
+            .profiles = profiles, .n_profiles = N, .outbox = TAGD_STR("list,"), .outbox_text = {text, sizes[k]}};
+        CHECK(commit(&bench, 1 + k, writes) == TAGD_DONE);
+        struct tagd_op op = take(&bench);
+        CHECK(op.u.fence.n_outbox == k + 1 && op.u.fence.next_due_ms == 1);
+        struct tagd_str entry = op.u.fence.outbox[k].bytes;
+        CHECK(entry.n == 5 + sizes[k] && memcmp(entry.p, "list,", 5) == 0 && memcmp(entry.p + 5, text, sizes[k]) == 0);
+    }
+    struct tagd_load_item *items = tagd_arena_zalloc(&bench.arena, N * sizeof(*items));
+    for (int i = 0; i < N; i++)
+        items[i].customer = profiles[i].customer;
+    struct tagd_op op = {.kind = TAGD_OP_LOAD, .shard = 1};
+    op.u.load.items = items;
+    op.u.load.n_items = N;
+    op.u.load.due_to_ms = 2;
+    op.u.load.due_max = 10;
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_DONE && op.u.load.n_due == 2 && op.u.load.next_due_ms == 3);
+    CHECK(tagd_str_eq(op.u.load.due[0].customer, profiles[N - 1].customer));
+    for (int i = 0; i < N; i++)
+        CHECK(tagd_str_eq(items[i].bytes, profiles[i].bytes));
+    bench_close(&bench);
+}
+
 static void a_head_in_repair_is_kept(void)
 {
     struct bench bench;
@@ -669,6 +709,7 @@ int main(void)
     RUN(a_commit_is_fenced_once_another_has_the_shard);
     RUN(a_shard_without_a_head_is_compared_and_stays_without);
     RUN(the_outbox_is_dropped_over_a_jump_of_the_batch);
+    RUN(large_commits_are_sent_in_parts_and_are_whole);
     RUN(a_head_in_repair_is_kept);
     RUN(an_emptied_store_is_claimed_again);
     return DONE();

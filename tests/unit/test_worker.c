@@ -106,6 +106,7 @@ static void a_timer_that_fires_arms_the_next_one(void)
     for (int i = 1; i <= 3; i++) {
         world_event(&world, 0, 0, "unheard.of", "d", T0 + 10000 * i);
         world_run(&world, worker, 20);
+        CHECK(world.due_max == 2500);
     }
     CHECK(world_saw(&world.published, "tag:c:1 b.activity>busy;tag:c:2 b.activity>silent;tag:c:3 b.activity>lost;"));
     CHECK(world.shards[0].customers[0].due_ms == TAGD_NEVER);
@@ -462,7 +463,7 @@ static void silence_changes_a_tag_when_the_end_was_seen_and_grace_has_passed(voi
         world_run(&world, worker, 1);
     CHECK(world_saw(&world.published, ""));
     world_run(&world, worker, 20);
-    CHECK(world_saw(&world.published, "tag:c:2 b.activity>silent;"));
+    CHECK(world_saw(&world.published, "tag:c:2 b.activity>silent;") && world.due_max == 5000);
     tagd_worker_free(worker);
     world_close(&world);
 }

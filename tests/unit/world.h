@@ -116,6 +116,7 @@ struct world {
     struct tagd_arena memory;
     struct tagd_buf published; /* "c tag:c:1 dimension>to;" */
     struct tagd_buf wire;      /* all that was to be published, taking effect or not: key, headers, value */
+    size_t due_max;            /* that the last LOAD asked for */
     bool headers_unread;       /* records come so */
     unsigned headers_read;     /* how often they were asked for then */
     struct tagd_buf letters;   /* "code@offset;" */
@@ -230,9 +231,10 @@ static inline void world_load_walk(struct world_shard *shard, struct tagd_op *op
                                                      .bytes = shard->customers[from + i].bytes};
 }
 
-static inline void world_load(const struct world *world, struct world_shard *shard, struct tagd_op *op)
+static inline void world_load(struct world *world, struct world_shard *shard, struct tagd_op *op)
 {
     size_t due_most = world->due_most != 0 ? world->due_most : op->u.load.due_max;
+    world->due_max = op->u.load.due_max;
     for (size_t i = 0; i < op->u.load.n_items; i++) {
         const struct world_customer *known = world_customer(shard, op->u.load.items[i].customer);
         if (op->u.load.items[i].known)
