@@ -73,6 +73,7 @@ struct tagd_kafka {
     int64_t first_death_ms;     /* of the present window */
     int64_t confirm_ms;         /* when ends were last confirmed */
     bool confirm_soon;          /* an end was seen that isn't confirmed */
+    bool backlog;               /* there was more to fetch than is on its way, and still is */
     int64_t woken_ms;           /* when the client was last made to look whether it should fetch */
     rd_kafka_queue_t *commits;  /* answers to commits of offsets alone */
     struct tagd_op *offsets_op; /* the OFFSETS under way; NULL: none */
