@@ -238,6 +238,7 @@ void tagd_io_free(struct tagd_io *io)
         return;
     io->kafka.offsets_op = NULL; /* the worker, whose operations they are, is gone already */
     tagd_kafka_sends_forget(&io->kafka);
+    tagd_kafka_ends_close(&io->kafka);
     tagd_kafka_reader_close(&io->kafka);
     tagd_kafka_consumer_close(&io->kafka);
     tagd_redis_free(io->redis);

@@ -70,8 +70,10 @@ struct tagd_kafka {
     size_t n_held; /* by the worker */
     bool dead;     /* the client had a fatal error and is to be made anew */
     unsigned deaths;
-    int64_t first_death_ms;     /* of the present window */
-    int64_t confirm_ms;         /* when ends were last confirmed */
+    int64_t first_death_ms; /* of the present window */
+    int64_t confirm_ms;     /* when ends were last asked for; */
+    bool confirming;        /* there is no answer yet */
+    struct tagd_kafka_ends *ends;
     bool confirm_soon;          /* an end was seen that isn't confirmed */
     bool backlog;               /* there was more to fetch than is on its way, and still is */
     int64_t woken_ms;           /* when the client was last made to look whether it should fetch */
@@ -113,6 +115,14 @@ void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level,
  * broker. */
 rd_kafka_resp_err_t tagd_kafka_list_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int64_t which,
                                             int timeout_ms);
+
+/* kafka_ends.c: one question at a time, of partitions' ends under read-committed. The list is taken. False: no thread can
+ * be made for it. */
+bool tagd_kafka_ends_ask(struct tagd_kafka *kafka, rd_kafka_t *reader, rd_kafka_topic_partition_list_t *list);
+/* False: there is no answer yet. The list is the caller's then. */
+bool tagd_kafka_ends_answer(struct tagd_kafka *kafka, rd_kafka_topic_partition_list_t **list, rd_kafka_resp_err_t *err);
+/* Waits for what is under way; before the reader is closed. */
+void tagd_kafka_ends_close(struct tagd_kafka *kafka);
 
 /* kafka_consumer.c */
 bool tagd_kafka_consumer_open(struct tagd_kafka *kafka, struct tagd_error *error);

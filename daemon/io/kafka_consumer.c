@@ -22,7 +22,7 @@
 #define BATCH_MAX 4096 /* messages of one call */
 #define CONFIRM_EVERY_MS 250
 #define CONFIRM_SOON_MS 25
-#define CONFIRM_TIMEOUT_MS 1000
+#define CONFIRMING_MS 1 /* the poll waits no longer while an answer is awaited */
 #define ASK_TIMEOUT_MS 4000
 #define WAKE_BELOW 20000 /* messages in the client's queue */
 #define WAKE_EVERY_MS 20
@@ -417,49 +417,57 @@ static void hand_out_message(struct tagd_kafka *kafka, rd_kafka_message_t *messa
 
 /* ---- confirming ends ---- */
 
-/* Asks the leaders for the ends of the partitions at their end; hands out those that are there still. Records that were
- * appended meanwhile show as an end further on. */
-static void confirm_ends(struct tagd_kafka *kafka, void (*input)(void *to, const struct tagd_input *in), void *to)
+/* Asks the leaders for the ends of the partitions at their end. */
+static void ask_ends(struct tagd_kafka *kafka)
 {
     struct tagd_error error;
-    rd_kafka_t *reader = tagd_kafka_reader(kafka, &error);
-    if (reader == NULL) {
-        set_fatal(kafka, error.text);
-        return;
-    }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
-    int64_t asked_ms = tagd_io_mono_ms();
     for (uint32_t shard = 0; shard < kafka->partitions; shard++)
         for (uint32_t topic = 0; topic < kafka->n_topics && kafka->shards[shard].running; topic++)
             if (partition_of(kafka, shard, topic)->at_end)
                 rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)shard);
-    rd_kafka_resp_err_t err = tagd_kafka_list_offsets(reader, list, -1, CONFIRM_TIMEOUT_MS);
-    for (int i = 0; err == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
-        int32_t topic = topic_index(kafka, list->elems[i].topic);
-        struct tagd_kafka_partition *partition =
-            partition_of(kafka, (uint32_t)list->elems[i].partition, (uint32_t)topic);
-        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR || list->elems[i].offset != partition->next)
-            continue;
-        partition->confirmed_ms = asked_ms;
-        hand_out_end(kafka, (uint32_t)topic, (uint32_t)list->elems[i].partition, input, to);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    kafka->confirm_soon = false;
+    rd_kafka_t *reader = list->cnt == 0 ? NULL : tagd_kafka_reader(kafka, &error);
     kafka->confirm_ms = tagd_io_mono_ms();
+    if (reader == NULL && list->cnt > 0)
+        set_fatal(kafka, error.text);
+    if (reader == NULL) {
+        rd_kafka_topic_partition_list_destroy(list);
+        return;
+    }
+    kafka->confirm_soon = false;
+    kafka->confirming = tagd_kafka_ends_ask(kafka, reader, list);
+    if (!kafka->confirming)
+        set_fatal(kafka, "no thread can be made; give the process more of them");
 }
 
-static void confirm_if_due(struct tagd_kafka *kafka, void (*input)(void *to, const struct tagd_input *in), void *to)
+/* Hands out the ends that are there still. Records that were appended meanwhile show as an end further on; and if they
+ * have come here since, the answer is an older one. */
+static void take_ends(struct tagd_kafka *kafka, void (*input)(void *to, const struct tagd_input *in), void *to)
 {
-    int64_t since_ms = tagd_io_mono_ms() - kafka->confirm_ms;
-    if (since_ms < (kafka->confirm_soon ? CONFIRM_SOON_MS : CONFIRM_EVERY_MS))
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t err;
+    if (!tagd_kafka_ends_answer(kafka, &list, &err))
         return;
-    for (uint32_t shard = 0; shard < kafka->partitions; shard++)
-        for (uint32_t topic = 0; topic < kafka->n_topics && kafka->shards[shard].running; topic++)
-            if (partition_of(kafka, shard, topic)->at_end) {
-                confirm_ends(kafka, input, to);
-                return;
-            }
-    kafka->confirm_ms = tagd_io_mono_ms();
+    kafka->confirming = false;
+    for (int i = 0; err == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+        uint32_t shard = (uint32_t)list->elems[i].partition, topic = (uint32_t)topic_index(kafka, list->elems[i].topic);
+        struct tagd_kafka_partition *partition = partition_of(kafka, shard, topic);
+        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR || !kafka->shards[shard].running || !partition->at_end ||
+            list->elems[i].offset != partition->next)
+            continue;
+        partition->confirmed_ms = kafka->confirm_ms;
+        hand_out_end(kafka, topic, shard, input, to);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void confirm_ends(struct tagd_kafka *kafka, void (*input)(void *to, const struct tagd_input *in), void *to)
+{
+    if (kafka->confirming)
+        take_ends(kafka, input, to);
+    int64_t since_ms = tagd_io_mono_ms() - kafka->confirm_ms;
+    if (!kafka->confirming && since_ms >= (kafka->confirm_soon ? CONFIRM_SOON_MS : CONFIRM_EVERY_MS))
+        ask_ends(kafka);
 }
 
 /* ---- death of the client ---- */
@@ -601,6 +609,8 @@ void tagd_kafka_poll(struct tagd_kafka *kafka, int timeout_ms, size_t max_record
         assign_running(kafka);
         waiting = 0;
     }
+    if (kafka->confirming && timeout_ms > CONFIRMING_MS)
+        timeout_ms = CONFIRMING_MS;
     if (kafka->event == TAGD_KAFKA_NO_EVENT)
         consume(kafka, waiting > 0 && max_records > 0 ? 0 : timeout_ms, max_records > 0 ? max_records : 100);
     for (size_t i = 0; i < max_records && kafka->at_stash < kafka->n_stash; i++)
@@ -611,7 +621,7 @@ void tagd_kafka_poll(struct tagd_kafka *kafka, int timeout_ms, size_t max_record
         hand_out_event(kafka, input, to);
     /* Only when nothing waits here: a record in the stash would show the end to be none. */
     if (kafka->n_stash == 0 && !kafka->revoking)
-        confirm_if_due(kafka, input, to);
+        confirm_ends(kafka, input, to);
 }
 
 /* ---- operations ---- */
