@@ -75,7 +75,6 @@ struct tagd_kafka {
     bool confirming;        /* there is no answer yet */
     struct tagd_kafka_ends *ends;
     bool confirm_soon;          /* an end was seen that isn't confirmed */
-    bool backlog;               /* there was more to fetch than is on its way, and still is */
     int64_t woken_ms;           /* when the client was last made to look whether it should fetch */
     rd_kafka_queue_t *commits;  /* answers to commits of offsets alone */
     struct tagd_op *offsets_op; /* the OFFSETS under way; NULL: none */

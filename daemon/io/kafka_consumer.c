@@ -27,8 +27,7 @@
 #define WAKE_BELOW 20000 /* messages in the client's queue */
 #define WAKE_EVERY_MS 20
 #define WAKE_TIMEOUT_MS 100
-#define WAKE_BEHIND 1000 /* records of a partition that aren't fetched: there is a backlog, until all are */
-#define DEATHS_MAX 3     /* of the client, in the window; more are somebody else's doing */
+#define DEATHS_MAX 3 /* of the client, in the window; more are somebody else's doing */
 #define DEATHS_WINDOW_MS 60000
 #define OFFSETS_FRESH_MS 2000 /* beginnings and ends asked for by COMMITTED serve START for so long */
 
@@ -521,19 +520,17 @@ static bool alive(struct tagd_kafka *kafka, void (*input)(void *to, const struct
 static bool add_behind(struct tagd_kafka *kafka, rd_kafka_topic_partition_list_t *list)
 {
     int64_t low, high, fetched = (int64_t)rd_kafka_queue_length(kafka->queue) + (int64_t)kafka->n_stash;
-    int64_t more = kafka->backlog ? 0 : WAKE_BEHIND;
     for (uint32_t shard = 0; shard < kafka->partitions; shard++)
         for (uint32_t topic = 0; topic < kafka->n_topics && kafka->shards[shard].running; topic++)
             if (rd_kafka_get_watermark_offsets(kafka->consumer, kafka->config->sources[topic].topic, (int32_t)shard,
                                                &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-                high - partition_of(kafka, shard, topic)->next > fetched + more)
+                high - partition_of(kafka, shard, topic)->next > fetched)
                 rd_kafka_topic_partition_list_add(list, kafka->config->sources[topic].topic, (int32_t)shard);
     return list->cnt > 0;
 }
 
 /* Once a client has fetched as much as it may it looks again after a second, however soon that is used up (librdkafka
- * before 2.2, which made that a property). Any request to a broker makes it look at once. It is waited for, so none is
- * made where no more is behind than is on its way. */
+ * before 2.2, which made that a property). Any request to a broker makes it look at once. */
 static void keep_fetching(struct tagd_kafka *kafka)
 {
     int64_t now = tagd_io_mono_ms();
@@ -541,8 +538,7 @@ static void keep_fetching(struct tagd_kafka *kafka)
         return;
     kafka->woken_ms = now;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
-    kafka->backlog = add_behind(kafka, list);
-    if (kafka->backlog)
+    if (add_behind(kafka, list))
         tagd_kafka_list_offsets(kafka->consumer, list, -1, WAKE_TIMEOUT_MS);
     rd_kafka_topic_partition_list_destroy(list);
 }

@@ -103,8 +103,6 @@ static void count(struct tagd_buf *out, char kind, size_t n)
 
 static void command(struct tagd_redis *redis, size_t n_args)
 {
-    if (redis->out.n >= SEND_BYTES)
-        send_out(redis);
     count(&redis->out, '*', n_args);
     redis->n_out++;
 }
@@ -129,6 +127,8 @@ static void arg(struct tagd_redis *redis, struct tagd_str s)
     length(&redis->out, s.n);
     tagd_buf_add_str(&redis->out, s);
     tagd_buf_add(&redis->out, "\r\n", 2);
+    if (redis->out.n >= SEND_BYTES)
+        send_out(redis);
 }
 
 static void arg_z(struct tagd_redis *redis, const char *z)

@@ -24,6 +24,7 @@
 #include "worker/suspects.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,8 +40,8 @@
 #define OFFSETS_MS 1000       /* between commits of offsets alone */
 #define CLOCKS_PART_MS 60000  /* the wall clock may be slewed, not set */
 #define BACKLOG 2000          /* records of one poll; where so many come, more come at once */
-#define BATCH_EVENTS_FIRST                                                                                             \
-    2000 /* of a worker's first batch, where outputs are aimed at: how large they are isn't known */
+/* Of a worker's first batch, where outputs are aimed at: how large they are isn't known. */
+#define BATCH_EVENTS_FIRST 2000
 #define BATCH_EVENTS_LEAST 100
 #define BLOCKED_EXTRA 1000 /* records let in past the limit while all wait for one topic */
 #define AUDIT_MS 5000      /* between audits; without an idle moment twice that */
@@ -287,7 +288,8 @@ static inline void queue_record(struct tagd_worker *worker, struct tagd_lane *la
         queued.event = tagd_arena_alloc(arena, sizeof(*queued.event));
         decode(worker, lane, &in->record, wall_ms, arena, queued.event);
     }
-    if (queued.record.headers_unread && queued.event->code != TAGD_EVENT_OK) /* a dead letter keeps them */
+    /* A dead letter keeps them, also of one that is condemned later, together with a suspect. */
+    if (queued.record.headers_unread && (queued.event->code != TAGD_EVENT_OK || lane->suspects_left > 0))
         worker->port->headers(worker->port->self, queued.token, &queued.record);
     queued.has_time = queued.event->has_time && !was_off_time(lane, &in->record);
     queued.time_ms = queued.event->time_ms;
@@ -939,19 +941,22 @@ static void give_back(struct tagd_worker *worker, struct tagd_lane *lane)
     lane->offsets_due = offsets_due;
 }
 
-/* The next batch has as many events as come to the outputs aimed at, by the ratio of this one. */
+/* The next batch has as many events as come to the outputs aimed at, by what this one's came to, and at most twice as
+ * many as this one might have. One whose outputs are time's for the most part tells nothing. */
 static void adapt(struct tagd_worker *worker)
 {
     const struct tagd_worker_config *config = &worker->config;
-    size_t told = 0, n = worker->batch_events;
-    for (size_t i = 0; i < worker->n_batch; i++)
+    size_t told = 0, events = 0, due = 0, n = 2 * worker->batch_events;
+    for (size_t i = 0; i < worker->n_batch; i++) {
         told += worker->batch[i]->batch.text.n;
-    if (config->batch_told_bytes == 0)
+        events += worker->batch[i]->batch.n_items;
+        due += worker->batch[i]->load.u.load.n_due;
+    }
+    if (config->batch_told_bytes == 0 || events <= due)
         return;
-    n = told <= config->batch_told_bytes ? 2 * n
-                                         : (size_t)((double)n * (double)config->batch_told_bytes / (double)told);
-    if (n < BATCH_EVENTS_LEAST)
-        n = BATCH_EVENTS_LEAST;
+    double fit = told == 0 ? INFINITY : (double)events * (double)config->batch_told_bytes / (double)told;
+    if (fit < (double)n)
+        n = fit < BATCH_EVENTS_LEAST ? BATCH_EVENTS_LEAST : (size_t)fit;
     worker->batch_events = n < config->batch_events_max ? n : config->batch_events_max;
 }
 

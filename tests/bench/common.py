@@ -9,8 +9,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 RESULTS = ROOT + "/build/bench"
-# as Kafka's own script starts it, not as a test's
-os.environ.setdefault("TAGD_BROKER_JAVA", "-XX:TieredStopAtLevel=4 -Xms1g -Xmx1g -XX:-UseSerialGC -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35")
+os.environ.setdefault("TAGD_BROKER_JAVA", "-XX:TieredStopAtLevel=4 -Xmx1g")  # as one that serves, not as a test's
 sys.path.insert(0, ROOT + "/tests/e2e")
 from confluent_kafka import Consumer, KafkaException, TopicPartition  # noqa: E402
 from confluent_kafka.admin import AdminClient  # noqa: E402
