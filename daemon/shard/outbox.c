@@ -68,8 +68,7 @@ static size_t read_length(struct tagd_reader *reader)
 
 static struct tagd_str read_bytes(struct tagd_reader *reader)
 {
-    size_t n = read_length(reader);
-    return reader->bad ? (struct tagd_str){"", 0} : tagd_read_bytes(reader, n);
+    return tagd_read_bytes(reader, read_length(reader));
 }
 
 /* Of headers and value the lengths: their text comes later. */
@@ -83,7 +82,6 @@ static void read_event(struct tagd_reader *reader, struct tagd_outbox_output *ou
 static void read_text(struct tagd_reader *reader, struct tagd_arena *arena, struct tagd_outbox_output *output)
 {
     struct tagd_str block = tagd_read_bytes(reader, output->n_headers);
-    output->n_headers = 0;
     if (block.n > 0 && !tagd_emit_headers_read(block, arena, &output->headers, &output->n_headers))
         reader->bad = true;
     output->value = tagd_read_bytes(reader, output->value.n);

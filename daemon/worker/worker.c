@@ -288,7 +288,7 @@ static inline void queue_record(struct tagd_worker *worker, struct tagd_lane *la
         queued.event = tagd_arena_alloc(arena, sizeof(*queued.event));
         decode(worker, lane, &in->record, wall_ms, arena, queued.event);
     }
-    /* A dead letter keeps them, also of one that is condemned later, together with a suspect. */
+    /* A dead letter keeps them; one may be condemned later, a suspect or beside one. */
     if (queued.record.headers_unread && (queued.event->code != TAGD_EVENT_OK || lane->suspects_left > 0))
         worker->port->headers(worker->port->self, queued.token, &queued.record);
     queued.has_time = queued.event->has_time && !was_off_time(lane, &in->record);
@@ -308,15 +308,6 @@ static bool must_be_tried(const struct tagd_worker *worker, const struct tagd_la
     return tried || (worker->suspects.n > 0 && (lane->suspects_left > 0 || lane->repair.phase != TAGD_NO_REPAIR));
 }
 
-/* It may be condemned long after it was decoded. */
-static void take_suspect(struct tagd_worker *worker, const struct tagd_input *in, int64_t wall_ms)
-{
-    struct tagd_input whole = *in;
-    if (whole.record.headers_unread)
-        worker->port->headers(worker->port->self, whole.token, &whole.record);
-    tagd_suspects_add(&worker->suspects, &whole, wall_ms);
-}
-
 static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
 {
     struct tagd_lane *lane = lane_for(worker, in);
@@ -328,7 +319,7 @@ static void take_record(struct tagd_worker *worker, const struct tagd_input *in)
         worker->polled_ms = worker->port->wall_ms(worker->port->self);
     int64_t wall_ms = worker->polled_ms;
     if (must_be_tried(worker, lane, in))
-        take_suspect(worker, in, wall_ms);
+        tagd_suspects_add(&worker->suspects, in, wall_ms);
     else if (tagd_lane_wants(lane, &in->record))
         queue_record(worker, lane, in, wall_ms, NULL);
     else

@@ -1449,6 +1449,18 @@ static void a_map_that_does_not_fit_the_catalog_is_refused(void)
     CHECK(tagd_map_check(&map, catalog, "crm", &error));
 }
 
+static void a_reason_is_cut_between_characters_and_is_one_line(void)
+{
+    char long_reason[2 * TAGD_EVENT_REASON_MAX + 1], room[TAGD_EVENT_REASON_MAX];
+    for (size_t i = 0; i < sizeof(long_reason) - 1; i += 2)
+        memcpy(long_reason + i, "\xC3\xA9", 3);
+    tagd_event_condemn(long_reason, room, &event);
+    CHECK(event.code == TAGD_EVENT_POISON && event.reason == room && strlen(room) == TAGD_EVENT_REASON_MAX - 2);
+    CHECK(tagd_utf8_valid(room, strlen(room)));
+    tagd_event_condemn("a\nb\x7F", room, &event);
+    CHECK(strcmp(room, "a?b?") == 0);
+}
+
 int main(void)
 {
     struct tagd_error error;
@@ -1457,6 +1469,7 @@ int main(void)
     if (!catalog)
         fprintf(stderr, "%s\n", error.text);
     CHECK(catalog);
+    RUN(a_reason_is_cut_between_characters_and_is_one_line);
     RUN(a_structured_event_gives_its_attributes_and_fields);
     RUN(source_and_id_are_hashed_for_types_with_dedupe_only);
     RUN(fields_missing_or_null_are_absent);

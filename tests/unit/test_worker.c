@@ -708,6 +708,21 @@ static void headers_are_read_of_dead_letters_alone_if_they_say_nothing_else(void
     world_close(&world);
 }
 
+static void an_attribute_that_is_not_declared_is_counted(void)
+{
+    struct world world;
+    world_open(&world, ACTIVITY);
+    world_append(
+        &world, 0, 0,
+        "{\"specversion\":\"1.0\",\"id\":\"u\",\"source\":\"crm\",\"type\":\"profile.updated\",\"subject\":\"c\","
+        "\"time\":\"2023-11-14T22:13:20Z\",\"data\":{\"attributes\":{\"region\":\"north\",\"shoes\":43}}}");
+    struct tagd_worker *worker = start(&world, "a", true);
+    world_run(&world, worker, 60);
+    CHECK(tagd_worker_stats(worker)->events == 1 && tagd_worker_stats(worker)->undeclared_attributes == 1);
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void add_logins(struct world *world, int n, int64_t at_ms)
 {
     for (int i = 0; i < n; i++) {
@@ -766,6 +781,7 @@ int main(void)
     RUN(a_new_shard_taken_over_again_begins_where_it_began);
     RUN(a_batch_waits_for_a_backlog_until_it_is_full);
     RUN(headers_are_read_of_dead_letters_alone_if_they_say_nothing_else);
+    RUN(an_attribute_that_is_not_declared_is_counted);
     RUN(large_outputs_make_batches_smaller_and_small_ones_larger_again);
     RUN(a_profile_that_was_written_is_not_read_again_if_there_is_room_for_it);
     RUN(a_profile_of_another_time_of_a_shard_is_read_again);
