@@ -461,9 +461,12 @@ static void decode_holds(struct tagd_profile *profile, struct tagd_reader *reade
     struct entry entry = {0};
     while (read_entry(reader, profile->catalog->n_dimensions, 1, &entry)) {
         const struct tagd_dimension *dimension = &profile->catalog->dimensions[entry.number];
+        reader->bad = reader->bad || !dimension->holds_back;
+        if (reader->bad)
+            return;
         struct tagd_hold *hold = &standing_tag(profile, entry.number)->hold;
         decode_hold(profile, dimension, hold, reader);
-        reader->bad = reader->bad || !dimension->holds_back || !holds(hold);
+        reader->bad = reader->bad || !holds(hold);
     }
 }
 
@@ -472,9 +475,12 @@ static void decode_reviews(struct tagd_profile *profile, struct tagd_reader *rea
     struct entry entry = {0};
     while (read_entry(reader, profile->catalog->n_dimensions, 1, &entry)) {
         const struct tagd_dimension *dimension = &profile->catalog->dimensions[entry.number];
+        reader->bad = reader->bad || dimension->assign != TAGD_ASSIGN_REVIEW;
+        if (reader->bad)
+            return;
         struct tagd_review *review = &standing_tag(profile, entry.number)->review;
         decode_review(profile, dimension, review, reader);
-        reader->bad = reader->bad || dimension->assign != TAGD_ASSIGN_REVIEW || !reviews(review);
+        reader->bad = reader->bad || !reviews(review);
     }
 }
 
