@@ -22,9 +22,9 @@
 #define START_TIMEOUT_MS 10000
 #define STOP_TIMEOUT_MS 4500
 #define STEP_MS 50
-#define BATCH_TOLD_BYTES ((size_t)8 * 1024 * 1024)
-#define WATCH_MS 1000   /* between looks at the counters, and at the shards */
-#define STUCK_MS 120000 /* without a step: /livez says so */
+#define BATCH_TOLD_BYTES ((size_t)8 * 1024 * 1024) /* of outputs: what batches aim at */
+#define WATCH_MS 1000                              /* between looks at the counters, and at the shards */
+#define STUCK_MS 120000                            /* without a step: /livez says so */
 
 struct run_worker {
     struct run *run;
