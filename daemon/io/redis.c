@@ -1221,10 +1221,9 @@ static void write_outbox(struct tagd_redis *redis, const struct tagd_shard_write
         arg_z(redis, "HSET");
         arg_shard_key(redis, writes->shard, "outbox");
         arg_u64(redis, writes->head.batch);
-        length(&redis->out, n + writes->outbox.n + writes->outbox_text.n);
+        length(&redis->out, n + writes->outbox.n);
         tagd_buf_add(&redis->out, text, n);
         bytes(redis, writes->outbox);
-        bytes(redis, writes->outbox_text);
         tagd_buf_add(&redis->out, "\r\n", 2);
     }
     for (uint64_t batch = state->outbox_low; batch <= writes->outbox_drop_to && batch < state->outbox_end; batch++) {

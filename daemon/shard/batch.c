@@ -634,6 +634,7 @@ static void settle_bytes(struct tagd_batch *batch, struct tagd_arena *arena)
                          record->offset, i, arena, &batch->outputs[i]);
         tagd_outbox_add_dead_letter(&batch->outbox, record->topic, record->offset, event->code, reason);
     }
+    tagd_outbox_add_text(&batch->outbox, (struct tagd_str){batch->text.p, batch->text.n});
 }
 
 /* Always inlined: gcc takes a function that only asks ahead for one that does nothing, and drops calls of it. */
@@ -815,7 +816,6 @@ void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context
         writes->head.fence = shard->fence;
         writes->head.batch = shard->head.batch + 1;
         writes->outbox = (struct tagd_str){batch->outbox.p, batch->outbox.n};
-        writes->outbox_text = (struct tagd_str){batch->text.p, batch->text.n};
     }
     if (batch->ends_repair)
         writes->head.repair = (struct tagd_repair){.phase = TAGD_NO_REPAIR};

@@ -1,7 +1,7 @@
 /* The outbox entry: what a batch publishes, so that a later owner can do it. A list, and behind it the text: what the
- * events consist of, one after the other.
+ * events consist of, one after the other, packed, since events of one kind are alike: a store keeps and logs a sixth.
  *
- *   u8      version, 3
+ *   u8      version, 4
  *   d       watermark; INT64_MIN: none
  *   u       topics; for each  d  next offset to commit, -1: never read
  *   u       outputs; for each
@@ -10,10 +10,19 @@
  *           else an event      u key bytes, key, u header bytes, u value bytes; and in the text its headers
  *                              (emit/binary.c; in structured mode none) and its value
  *
+ *   the text, 256 KiB of it a block, the last one shorter; for each
+ *     u32   bytes of the block, low byte first
+ *     ...   an LZ4 block
+ *
  * u: LEB128; d: zigzag LEB128. The output's place in the list is the index of its tagd_batch header. */
 #include "shard/shard.h"
 
-#define VERSION 3
+#include <assert.h>
+#include <lz4.h>
+
+#define VERSION 4
+#define BLOCK ((size_t)256 * 1024) /* of text; LZ4 looks back 64 KiB */
+#define RATIO_MAX 255              /* of an LZ4 block */
 
 void tagd_outbox_begin(struct tagd_buf *out, int64_t watermark_ms, uint32_t n_topics, const int64_t *offset,
                        size_t n_outputs)
@@ -51,6 +60,19 @@ void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t o
     add_bytes(out, reason);
 }
 
+void tagd_outbox_add_text(struct tagd_buf *out, struct tagd_str text)
+{
+    for (size_t at = 0; at < text.n; at += BLOCK) {
+        int n = (int)(text.n - at < BLOCK ? text.n - at : BLOCK), bound = LZ4_compressBound(n);
+        tagd_buf_reserve(out, 4 + (size_t)bound);
+        int packed = LZ4_compress_default(text.p + at, out->p + out->n + 4, n, bound);
+        assert(packed > 0); /* there is room for the worst case */
+        for (int i = 0; i < 4; i++)
+            tagd_buf_add_byte(out, (unsigned char)((unsigned)packed >> (8 * i)));
+        out->n += (size_t)packed;
+    }
+}
+
 static unsigned char read_byte(struct tagd_reader *reader)
 {
     struct tagd_str s = tagd_read_bytes(reader, 1);
@@ -71,12 +93,35 @@ static struct tagd_str read_bytes(struct tagd_reader *reader)
     return tagd_read_bytes(reader, read_length(reader));
 }
 
-/* Of headers and value the lengths: their text comes later. */
-static void read_event(struct tagd_reader *reader, struct tagd_outbox_output *output)
+/* Of headers and value the lengths: their text comes later. No more than so much of it can be there. */
+static void read_event(struct tagd_reader *reader, struct tagd_outbox_output *output, size_t *text_left)
 {
     output->key = read_bytes(reader);
-    output->n_headers = read_length(reader);
-    output->value.n = read_length(reader);
+    uint64_t header_bytes = tagd_read_varint(reader), value_bytes = tagd_read_varint(reader);
+    if (header_bytes > *text_left || value_bytes > *text_left - header_bytes) {
+        reader->bad = true;
+        return;
+    }
+    output->n_headers = (size_t)header_bytes;
+    output->value.n = (size_t)value_bytes;
+    *text_left -= output->n_headers + output->value.n;
+}
+
+/* All that is left, unpacked. */
+static struct tagd_reader unpack(struct tagd_reader *reader, size_t n, struct tagd_arena *arena)
+{
+    unsigned char *text = tagd_arena_alloc(arena, n + 1);
+    for (size_t at = 0; at < n && !reader->bad; at += BLOCK) {
+        uint32_t n_packed = 0;
+        for (int i = 0; i < 4; i++)
+            n_packed |= (uint32_t)read_byte(reader) << (8 * i);
+        struct tagd_str packed = tagd_read_bytes(reader, n_packed);
+        int wanted = (int)(n - at < BLOCK ? n - at : BLOCK);
+        if (packed.n > (size_t)LZ4_COMPRESSBOUND(BLOCK) ||
+            LZ4_decompress_safe(packed.p, (char *)text + at, (int)packed.n, wanted) != wanted)
+            reader->bad = true;
+    }
+    return (struct tagd_reader){text, text + n, reader->bad || reader->p != reader->end};
 }
 
 static void read_text(struct tagd_reader *reader, struct tagd_arena *arena, struct tagd_outbox_output *output)
@@ -87,13 +132,13 @@ static void read_text(struct tagd_reader *reader, struct tagd_arena *arena, stru
     output->value = tagd_read_bytes(reader, output->value.n);
 }
 
-static void read_output(struct tagd_reader *reader, struct tagd_outbox_output *output)
+static void read_output(struct tagd_reader *reader, struct tagd_outbox_output *output, size_t *text_left)
 {
     unsigned char kind = read_byte(reader);
     reader->bad = reader->bad || kind >= TAGD_OUTPUT_KINDS;
     output->kind = (enum tagd_output_kind)kind;
     if (kind != TAGD_OUT_DEAD_LETTER) {
-        read_event(reader, output);
+        read_event(reader, output, text_left);
         return;
     }
     output->topic = (uint32_t)tagd_read_varint(reader);
@@ -123,10 +168,14 @@ bool tagd_outbox_read(struct tagd_str bytes, struct tagd_arena *arena, struct ta
         return false;
     content->n_outputs = (size_t)n;
     content->outputs = tagd_arena_zalloc(arena, (content->n_outputs + 1) * sizeof(*content->outputs));
+    size_t most = RATIO_MAX * bytes.n, left = most;
     for (size_t i = 0; i < content->n_outputs && !reader.bad; i++)
-        read_output(&reader, &content->outputs[i]);
-    for (size_t i = 0; i < content->n_outputs && !reader.bad; i++)
+        read_output(&reader, &content->outputs[i], &left);
+    if (reader.bad)
+        return false;
+    struct tagd_reader text = unpack(&reader, most - left, arena);
+    for (size_t i = 0; i < content->n_outputs && !text.bad; i++)
         if (content->outputs[i].kind != TAGD_OUT_DEAD_LETTER)
-            read_text(&reader, arena, &content->outputs[i]);
-    return !reader.bad && reader.p == reader.end;
+            read_text(&text, arena, &content->outputs[i]);
+    return !text.bad && text.p == text.end;
 }

@@ -135,7 +135,7 @@ struct tagd_batch {
     struct tagd_worker_stats *stats;
     /* out */
     struct tagd_buf profile_bytes, told_bytes;
-    struct tagd_buf outbox, text; /* the entry's list, and its text */
+    struct tagd_buf outbox, text; /* the entry; what its events consist of */
     struct tagd_told_write *told;
     size_t n_told, cap_told;
     bool ends_repair;
@@ -235,12 +235,14 @@ struct tagd_outbox_content {
 };
 void tagd_outbox_begin(struct tagd_buf *out, int64_t watermark_ms, uint32_t n_topics, const int64_t *offset,
                        size_t n_outputs);
-/* An event: its headers (a block as emit writes it, in binary mode; none: in structured mode) and its value follow
- * behind the list, in the order in which events are added. */
+/* An event: its headers (a block as emit writes it, in binary mode; none: in structured mode) and its value are in the
+ * text, in the order in which events are added. */
 void tagd_outbox_add_event(struct tagd_buf *out, enum tagd_output_kind kind, struct tagd_str key, size_t header_bytes,
                            size_t value_bytes);
 void tagd_outbox_add_dead_letter(struct tagd_buf *out, uint32_t topic, int64_t offset, enum tagd_event_code code,
                                  struct tagd_str reason);
+/* At last: the text of all its events. */
+void tagd_outbox_add_text(struct tagd_buf *out, struct tagd_str text);
 /* Views point into bytes and the arena. False: damaged, or of another version. */
 bool tagd_outbox_read(struct tagd_str bytes, struct tagd_arena *arena, struct tagd_outbox_content *content);
 

@@ -175,9 +175,8 @@ struct tagd_shard_writes { /* COMMIT: one shard's share of a batch */
     size_t n_profiles;
     const struct tagd_told_write *told;
     size_t n_told;
-    struct tagd_str outbox;      /* entry of head.batch; empty: none; */
-    struct tagd_str outbox_text; /* its second part, stored behind the first */
-    uint64_t outbox_drop_to;     /* entries of batches <= this go; 0: none */
+    struct tagd_str outbox;  /* entry of head.batch; empty: none; */
+    uint64_t outbox_drop_to; /* entries of batches <= this go; 0: none */
     struct tagd_population_write population;
     enum tagd_op_status status; /* result: DONE or FENCED, or the operation's */
 };

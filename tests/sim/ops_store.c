@@ -248,7 +248,6 @@ void sim_op_exec_late(struct sim_node *node, const struct sim_task *task)
         *writes = op->u.commit.shards[i];
         writes->profiles = copy_profiles(sim, writes);
         writes->outbox = sim_keep(sim, writes->outbox);
-        writes->outbox_text = sim_keep(sim, writes->outbox_text);
         writes->population = copy_population(sim, &writes->population);
         struct tagd_told_write *told = tagd_arena_alloc(&sim->memory, (writes->n_told + 1) * sizeof(*told));
         for (size_t k = 0; k < writes->n_told; k++)

@@ -220,22 +220,12 @@ static void look_for_differences(struct sim *sim, const struct tagd_shard_writes
     }
 }
 
-static struct tagd_str keep_outbox(struct sim *sim, const struct tagd_shard_writes *writes)
-{
-    size_t n = writes->outbox.n;
-    char *bytes = tagd_arena_alloc(&sim->memory, n + writes->outbox_text.n + 1);
-    memcpy(bytes, writes->outbox.p, n);
-    if (writes->outbox_text.n > 0)
-        memcpy(bytes + n, writes->outbox_text.p, writes->outbox_text.n);
-    return (struct tagd_str){bytes, n + writes->outbox_text.n};
-}
-
 /* Best if the dead letter is of the last record: another owner may well come less far. */
 static void look_for_race(struct sim *sim, const struct tagd_shard_writes *writes)
 {
     struct tagd_outbox_content content;
     if (sim->store.race != SIM_RACE_WAITS || writes->outbox.n == 0 ||
-        !tagd_outbox_read(keep_outbox(sim, writes), &sim->memory, &content))
+        !tagd_outbox_read(writes->outbox, &sim->memory, &content))
         return;
     for (size_t i = 0; i < content.n_outputs; i++) {
         const struct tagd_outbox_output *output = &content.outputs[i];
@@ -269,7 +259,7 @@ void sim_store_write(struct sim *sim, const struct tagd_shard_writes *writes, ui
                 shard->outbox[n++] = shard->outbox[i];
         assert(n < SIM_OUTBOX);
         shard->outbox[n++] = (struct tagd_outbox_entry){writes->head.fence, writes->head.batch, writes->head.prev_fence,
-                                                        keep_outbox(sim, writes)};
+                                                        sim_keep(sim, writes->outbox)};
         shard->n_outbox = n;
     }
     n = 0;

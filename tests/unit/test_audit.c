@@ -231,7 +231,7 @@ static void a_batch_of_which_this_process_does_not_know_is_seen(void)
     tagd_outbox_begin(&entry, T0, WORLD_TOPICS, shard->head.next_offset, 1);
     struct tagd_str value = TAGD_STR("{\"id\":\"tag:e:1\",\"dimension\":\"b.activity\",\"to\":\"busy\"}");
     tagd_outbox_add_event(&entry, TAGD_OUT_CHANGE, TAGD_STR("e"), 0, value.n);
-    tagd_buf_add_str(&entry, value);
+    tagd_outbox_add_text(&entry, value);
     shard->outbox[shard->n_outbox++] =
         (struct tagd_outbox_entry){77, 1, 0, world_keep(&world, (struct tagd_str){entry.p, entry.n})};
     CHECK(!sees(&world, worker, ROUND + 3000)); /* by its fence, it is another owner's */

@@ -289,7 +289,7 @@ static void the_outbox_is_dropped_over_a_jump_of_the_batch(void)
     bench_close(&bench);
 }
 
-/* Commands of more bytes than are sent at once, and texts of an entry on both sides of that size. */
+/* Commands of more bytes than are sent at once, and entries on both sides of that size. */
 static void large_commits_are_sent_in_parts_and_are_whole(void)
 {
     enum { N = 4000, SIZE = 300 };
@@ -305,13 +305,12 @@ static void large_commits_are_sent_in_parts_and_are_whole(void)
     }
     for (uint64_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
         char *text = memset(tagd_arena_alloc(&bench.arena, sizes[k]), 'x', sizes[k]);
-        struct tagd_shard_writes writes = {
-            .profiles = profiles, .n_profiles = N, .outbox = TAGD_STR("list,"), .outbox_text = {text, sizes[k]}};
+        struct tagd_shard_writes writes = {.profiles = profiles, .n_profiles = N, .outbox = {text, sizes[k]}};
         CHECK(commit(&bench, 1 + k, writes) == TAGD_DONE);
         struct tagd_op op = take(&bench);
         CHECK(op.u.fence.n_outbox == k + 1 && op.u.fence.next_due_ms == 1);
         struct tagd_str entry = op.u.fence.outbox[k].bytes;
-        CHECK(entry.n == 5 + sizes[k] && memcmp(entry.p, "list,", 5) == 0 && memcmp(entry.p + 5, text, sizes[k]) == 0);
+        CHECK(entry.n == sizes[k] && memcmp(entry.p, text, sizes[k]) == 0);
     }
     struct tagd_load_item *items = tagd_arena_zalloc(&bench.arena, N * sizeof(*items));
     for (int i = 0; i < N; i++)

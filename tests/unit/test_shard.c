@@ -123,8 +123,11 @@ static struct tagd_str entry_with(struct tagd_buf *bytes, size_t changes, size_t
         tagd_outbox_add_event(bytes, i < changes ? TAGD_OUT_CHANGE : TAGD_OUT_CHURN, TAGD_STR("k"), 0, 2);
     for (size_t i = 0; i < letters; i++)
         tagd_outbox_add_dead_letter(bytes, 1, 5, TAGD_EVENT_MALFORMED, TAGD_STR("why"));
+    struct tagd_buf text = {0};
     for (size_t i = 0; i < changes + churn; i++)
-        tagd_buf_add_str(bytes, TAGD_STR("{}"));
+        tagd_buf_add_str(&text, TAGD_STR("{}"));
+    tagd_outbox_add_text(bytes, (struct tagd_str){text.p, text.n});
+    tagd_buf_free(&text);
     return (struct tagd_str){bytes->p, bytes->n};
 }
 
@@ -479,7 +482,7 @@ static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
     tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), 0, 2);
     tagd_outbox_add_dead_letter(&bytes, 1, 5, TAGD_EVENT_MALFORMED, TAGD_STR("why"));
     tagd_outbox_add_event(&bytes, TAGD_OUT_CHURN, TAGD_STR("d"), 10, 2);
-    tagd_buf_add_str(&bytes, TAGD_STR("{}\1\5ce_id\2xy[]"));
+    tagd_outbox_add_text(&bytes, TAGD_STR("{}\1\5ce_id\2xy[]"));
     CHECK(tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     CHECK(content.watermark_ms == 1000 && content.n_topics == 2 && content.offset[0] == -1 && content.offset[1] == 77 &&
           content.n_outputs == 3);
@@ -508,19 +511,62 @@ static void an_outbox_entry_reads_back_and_a_cut_one_does_not(void)
     bytes.n = 0; /* a block of headers with a byte too many */
     tagd_outbox_begin(&bytes, 1000, 0, NULL, 1);
     tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("d"), 11, 2);
-    tagd_buf_add_str(&bytes, TAGD_STR("\1\5ce_id\2xyz[]"));
+    tagd_outbox_add_text(&bytes, TAGD_STR("\1\5ce_id\2xyz[]"));
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     bytes.n = 0; /* an output of a kind that there is not */
     tagd_outbox_begin(&bytes, 1000, 0, NULL, 1);
     tagd_outbox_add_event(&bytes, TAGD_OUTPUT_KINDS, TAGD_STR("d"), 0, 2);
-    tagd_buf_add_str(&bytes, TAGD_STR("[]"));
+    tagd_outbox_add_text(&bytes, TAGD_STR("[]"));
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     bytes.n = 0; /* an entry of the version before */
     tagd_outbox_begin(&bytes, 1000, 0, NULL, 0);
     CHECK(tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
-    bytes.p[0] = 2;
+    bytes.p[0] = 3;
     CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
     tagd_buf_free(&bytes);
+    tagd_arena_free(&arena);
+}
+
+/* Texts on both sides of a block's size, of what packs well and of what doesn't. */
+static void an_outbox_entrys_text_is_packed(void)
+{
+    enum { BLOCK = 256 * 1024 };
+    static const size_t sizes[] = {1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 700000};
+    struct tagd_buf bytes = {0}, text = {0};
+    struct tagd_arena arena = {0};
+    struct tagd_outbox_content content;
+    uint64_t random = 1;
+    for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+        size_t n = sizes[i / 2];
+        bytes.n = text.n = 0;
+        for (size_t k = 0; k < n; k++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            tagd_buf_add_byte(&text, i % 2 == 0 ? 'x' : (unsigned char)(random >> 56));
+        }
+        tagd_outbox_begin(&bytes, 1000, 0, NULL, 1);
+        tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), 0, n);
+        size_t list = bytes.n;
+        tagd_outbox_add_text(&bytes, (struct tagd_str){text.p, n});
+        CHECK(bytes.n - list <= (i % 2 == 0 ? 32 + n / 200 : 32 + n + n / 200));
+        CHECK(tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+        CHECK(content.n_outputs == 1 && tagd_str_eq(content.outputs[0].value, (struct tagd_str){text.p, n}));
+        bytes.n = list; /* less text than the list says, and more */
+        tagd_outbox_add_text(&bytes, (struct tagd_str){text.p, n - 1});
+        CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+        bytes.n = list;
+        tagd_buf_add_byte(&text, 'y');
+        tagd_outbox_add_text(&bytes, (struct tagd_str){text.p, n + 1});
+        CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+        tagd_arena_reset(&arena);
+    }
+    bytes.n = 0; /* a list that says more than any text of so many bytes comes to: no memory is asked for */
+    tagd_outbox_begin(&bytes, 1000, 0, NULL, 2);
+    tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), SIZE_MAX / 2, SIZE_MAX / 2);
+    tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), SIZE_MAX / 2, SIZE_MAX / 2);
+    tagd_outbox_add_text(&bytes, TAGD_STR("xy"));
+    CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+    tagd_buf_free(&bytes);
+    tagd_buf_free(&text);
     tagd_arena_free(&arena);
 }
 
@@ -547,5 +593,6 @@ int main(void)
     RUN(a_gap_in_a_topic_is_refused_unless_it_may_be_passed_over);
     RUN(metadata_reads_back_and_nothing_else_does);
     RUN(an_outbox_entry_reads_back_and_a_cut_one_does_not);
+    RUN(an_outbox_entrys_text_is_packed);
     return DONE();
 }

@@ -140,17 +140,6 @@ static inline struct tagd_str world_keep(struct world *world, struct tagd_str s)
     return tagd_arena_copy(&world->memory, s.p, s.n);
 }
 
-/* Both parts as one. */
-static inline struct tagd_str world_keep_outbox(struct world *world, const struct tagd_shard_writes *writes)
-{
-    struct tagd_buf both = {0};
-    tagd_buf_add_str(&both, writes->outbox);
-    tagd_buf_add_str(&both, writes->outbox_text);
-    struct tagd_str kept = world_keep(world, (struct tagd_str){both.p, both.n});
-    tagd_buf_free(&both);
-    return kept;
-}
-
 /* ---- operations ---- */
 
 static inline void world_fence(struct world_shard *shard, struct tagd_op *op)
@@ -402,7 +391,7 @@ static inline void world_write(struct world *world, struct world_shard *shard, c
     shard->n_outbox = kept;
     if (writes->outbox.n > 0)
         shard->outbox[shard->n_outbox++] = (struct tagd_outbox_entry){
-            writes->head.fence, writes->head.batch, writes->head.prev_fence, world_keep_outbox(world, writes)};
+            writes->head.fence, writes->head.batch, writes->head.prev_fence, world_keep(world, writes->outbox)};
     shard->head = writes->head;
     world_write_told(world, shard, writes);
     for (size_t i = 0; i < writes->n_profiles; i++) {
