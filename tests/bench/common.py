@@ -17,6 +17,7 @@ import stack as s  # noqa: E402
 from costs import BASE, CATALOG as COSTS  # noqa: E402
 
 TAGD = s.TAGD
+s.Stack.redis_options = ("--auto-aof-rewrite-min-size", "1gb")  # as deploy/guarantees.md recommends
 PARTITIONS = 2
 HOUR, DAY = 3600000, 86400000
 CATALOG = {**COSTS, "events": {**COSTS["events"], "order.paid": {"fields": {"amount": "decimal"}}}}  # the peers don't dedupe
