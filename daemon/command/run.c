@@ -37,7 +37,8 @@ struct run_worker {
     struct tagd_error error; /* read once finished */
     char last_note[256];
     int64_t noted_ms;
-    pthread_mutex_t mutex; /* of the two below */
+    struct tagd_shard_stats *shard_stats; /* room for all, the thread's own */
+    pthread_mutex_t mutex;                /* of the two below */
     struct tagd_metrics_shard *shards;
     size_t n_shards;
 };
@@ -208,7 +209,7 @@ static int answer(void *to, const char *path, const struct tagd_http_arguments *
 static void copy_shards(struct run_worker *worker)
 {
     const struct run *run = worker->run;
-    struct tagd_shard_stats *stats = tagd_xcalloc(run->partitions, sizeof(*stats));
+    struct tagd_shard_stats *stats = worker->shard_stats;
     size_t n = tagd_worker_shards(worker->worker, stats, run->partitions);
     pthread_mutex_lock(&worker->mutex);
     for (size_t i = 0; i < n; i++) {
@@ -222,7 +223,6 @@ static void copy_shards(struct run_worker *worker)
     }
     worker->n_shards = n;
     pthread_mutex_unlock(&worker->mutex);
-    free(stats);
 }
 
 static void *work(void *to)
@@ -397,6 +397,7 @@ static int start_workers(struct run *run)
         worker->run = run;
         worker->worker = make_worker(run, worker);
         worker->shards = tagd_xcalloc(run->partitions, sizeof(*worker->shards));
+        worker->shard_stats = tagd_xcalloc(run->partitions, sizeof(*worker->shard_stats));
         worker->step_ms = tagd_io_mono_ms();
         pthread_mutex_init(&worker->mutex, NULL);
         run->n_workers = i + 1;
@@ -559,6 +560,7 @@ int tagd_command_run(int argc, char **argv)
         tagd_io_free(run.workers[i].io);
         pthread_mutex_destroy(&run.workers[i].mutex);
         free(run.workers[i].shards);
+        free(run.workers[i].shard_stats);
     }
     free(run.workers);
     free(run.carry);

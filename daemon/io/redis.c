@@ -853,15 +853,35 @@ static struct tagd_load_item **table_slot(const struct table *table, struct tagd
     return &table->slots[at];
 }
 
+/* The instant of a customer's timer. */
+static bool due_of(struct tagd_redis *redis, struct tagd_op *op, struct tagd_str customer, int64_t *ms)
+{
+    command(redis, 3);
+    arg_z(redis, "ZSCORE");
+    arg_shard_key(redis, op->shard, "timers");
+    arg(redis, customer);
+    send_commands(redis);
+    redisReply *reply = receive(redis, &op->error);
+    if (reply == NULL)
+        return false;
+    if (is_error(reply))
+        return tagd_fail(&op->error, "Redis: %s", reply->str);
+    *ms = reply->type == REDIS_REPLY_STRING ? reply_instant(reply)
+                                            : op->u.load.due_to_ms; /* moved meanwhile: look again */
+    return true;
+}
+
+/* Those due, as ZRANGEBYSCORE found them, without their instants: only the first one that has to wait is asked for its. */
 static bool load_due(struct tagd_redis *redis, struct tagd_op *op, redisReply *due, redisReply *after)
 {
     if (due->type != REDIS_REPLY_ARRAY || after->type != REDIS_REPLY_ARRAY)
         return tagd_fail(&op->error, "Redis: %s", is_error(due) ? due->str : "an answer of another form");
-    size_t n = due->elements / 2;
+    size_t n = due->elements;
     op->u.load.next_due_ms = after->elements < 2 ? TAGD_NEVER : reply_instant(after->element[1]);
     if (n > op->u.load.due_max) {
         n = op->u.load.due_max;
-        op->u.load.next_due_ms = reply_instant(due->element[2 * n + 1]);
+        if (!due_of(redis, op, reply_str(due->element[n]), &op->u.load.next_due_ms))
+            return false;
     }
     op->u.load.n_due = n;
     op->u.load.due = tagd_arena_zalloc(op->arena, (n + 1) * sizeof(*op->u.load.due));
@@ -871,7 +891,7 @@ static bool load_due(struct tagd_redis *redis, struct tagd_op *op, redisReply *d
     for (size_t i = 0; i < op->u.load.n_items; i++)
         *table_slot(&asked, op->u.load.items[i].customer) = &op->u.load.items[i];
     for (size_t i = 0; i < n; i++) {
-        struct tagd_str customer = reply_str(due->element[2 * i]);
+        struct tagd_str customer = reply_str(due->element[i]);
         op->u.load.due[i].customer = tagd_arena_copy(op->arena, customer.p, customer.n);
         const struct tagd_load_item *known = *table_slot(&asked, customer);
         if (known != NULL)
@@ -992,12 +1012,11 @@ static void ask_due(struct tagd_redis *redis, const struct tagd_op *op)
 {
     char from[24];
     snprintf(from, sizeof(from), "(%" PRId64, op->u.load.due_to_ms);
-    command(redis, 8);
+    command(redis, 7);
     arg_z(redis, "ZRANGEBYSCORE");
     arg_shard_key(redis, op->shard, "timers");
     arg_z(redis, "-inf");
     arg_instant(redis, op->u.load.due_to_ms);
-    arg_z(redis, "WITHSCORES");
     arg_z(redis, "LIMIT");
     arg_z(redis, "0");
     arg_u64(redis, op->u.load.due_max + 1);
@@ -1109,23 +1128,31 @@ struct timer {
     struct tagd_str customer;
 };
 
-static int by_instant(const void *a, const void *b)
+/* By instant; spare has room for as many. glibc's qsort takes so much from malloc each time that malloc tidies up all it
+ * has, which cost more than the sorting. */
+static void sort_timers(struct timer *timers, struct timer *spare, size_t n)
 {
-    int64_t x = ((const struct timer *)a)->due_ms, y = ((const struct timer *)b)->due_ms;
-    return (x > y) - (x < y);
+    if (n < 2)
+        return;
+    size_t half = n / 2, low = 0, high = half;
+    sort_timers(timers, spare, half);
+    sort_timers(timers + half, spare, n - half);
+    memcpy(spare, timers, n * sizeof(*timers));
+    for (size_t i = 0; i < n; i++)
+        timers[i] = high == n || (low < half && spare[low].due_ms <= spare[high].due_ms) ? spare[low++] : spare[high++];
 }
 
 /* In the order of their instants: each is put near the one before, whose surroundings Redis has just looked at. */
 static void write_timers(struct tagd_redis *redis, const struct tagd_shard_writes *writes, size_t n)
 {
-    struct timer *timers = tagd_arena_alloc(redis->arena, (n + 1) * sizeof(*timers));
+    struct timer *timers = tagd_arena_alloc(redis->arena, (2 * n + 1) * sizeof(*timers));
     size_t k = 0;
     for (size_t i = 0; i < writes->n_profiles; i++) {
         const struct tagd_profile_write *profile = &writes->profiles[i];
         if (profile->bytes.n > 0 && profile->due_changed)
             timers[k++] = (struct timer){profile->due_ms, profile->customer};
     }
-    qsort(timers, n, sizeof(*timers), by_instant);
+    sort_timers(timers, timers + n, n);
     for (size_t i = 0; i < n; i++) {
         if (i % WRITE_FIELDS_MAX == 0) {
             command(redis, 2 + 2 * (n - i < WRITE_FIELDS_MAX ? n - i : WRITE_FIELDS_MAX));

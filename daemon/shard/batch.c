@@ -367,6 +367,14 @@ static void count_applied(struct tagd_worker_stats *stats, enum tagd_applied app
     }
 }
 
+/* Always inlined, like what else only asks ahead: gcc takes such a function for one that does nothing, and drops calls of
+ * it. */
+static inline __attribute__((always_inline)) void prefetch_event(const struct tagd_event *event)
+{
+    __builtin_prefetch(event);
+    __builtin_prefetch((const char *)event + LINE);
+}
+
 static inline void apply_item(struct tagd_batch *batch, const struct tagd_batch_item *item)
 {
     struct tagd_shard_context *context = batch->context;
@@ -484,8 +492,13 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     int64_t due = tagd_profile_due(profile);
     bool known = tagd_profile_exists(profile);
     memset(batch->moved, 0, sizeof(batch->moved));
-    for (uint32_t i = customer->first; i != 0; i = batch->items[i - 1].next)
-        apply_item(batch, &batch->items[i - 1]);
+    for (uint32_t i = customer->first; i != 0;) {
+        const struct tagd_batch_item *item = &batch->items[i - 1];
+        i = item->next;
+        if (i != 0)
+            prefetch_event(batch->items[i - 1].event);
+        apply_item(batch, item);
+    }
     if (!tagd_profile_exists(profile)) /* a first event that applied to nothing makes no customer */
         return true;
     if (batch->watermark_ms != INT64_MIN)
@@ -637,7 +650,6 @@ static void settle_bytes(struct tagd_batch *batch, struct tagd_arena *arena)
     tagd_outbox_add_text(&batch->outbox, (struct tagd_str){batch->text.p, batch->text.n});
 }
 
-/* Always inlined: gcc takes a function that only asks ahead for one that does nothing, and drops calls of it. */
 static inline __attribute__((always_inline)) void prefetch_profile(const struct tagd_load_item *loaded)
 {
     for (size_t at = 0; at < loaded->bytes.n && at < 4 * LINE; at += LINE)
@@ -648,11 +660,10 @@ static inline __attribute__((always_inline)) void prefetch_profile(const struct 
 static inline __attribute__((always_inline)) void prefetch(const struct tagd_batch *batch, const struct tagd_op *op,
                                                            size_t i, size_t n)
 {
-    if (i + 2 * PREFETCH_EVENT < n && batch->customers[i + 2 * PREFETCH_EVENT].first > 0) {
-        const char *event = (const char *)batch->items[batch->customers[i + 2 * PREFETCH_EVENT].first - 1].event;
-        __builtin_prefetch(event);
-        __builtin_prefetch(event + LINE);
-    }
+    if (i + 3 * PREFETCH_EVENT < n && batch->customers[i + 3 * PREFETCH_EVENT].first > 0)
+        __builtin_prefetch(&batch->items[batch->customers[i + 3 * PREFETCH_EVENT].first - 1]);
+    if (i + 2 * PREFETCH_EVENT < n && batch->customers[i + 2 * PREFETCH_EVENT].first > 0)
+        prefetch_event(batch->items[batch->customers[i + 2 * PREFETCH_EVENT].first - 1].event);
     if (i + PREFETCH_EVENT >= n || batch->customers[i + PREFETCH_EVENT].first == 0)
         return;
     __builtin_prefetch(batch->items[batch->customers[i + PREFETCH_EVENT].first - 1].event->fields);
