@@ -6,7 +6,8 @@
 
 #include "shard/shard.h"
 
-#define TAGD_UNACKNOWLEDGED_BATCHES_MAX 64
+/* Each is a request or two a partition, and librdkafka has five of these on their way at most (io/kafka_client.c). */
+#define TAGD_UNACKNOWLEDGED_BATCHES_MAX 2
 #define TAGD_UNACKNOWLEDGED_BYTES_MAX ((size_t)64 * 1024 * 1024) /* of keys and values */
 
 struct tagd_sending_share {

@@ -177,6 +177,26 @@ static void a_right_to_a_transactional_id_that_is_missing_is_named(void)
         }
 }
 
+/* Unless it is given, by whichever of its names. */
+static void only_without_transactions_outputs_wait_for_more(void)
+{
+    static const char *const names[] = {"bootstrap.servers", "linger.ms", "queue.buffering.max.ms"};
+    for (int i = 0; i < 6; i++) {
+        struct bench bench;
+        struct tagd_error error;
+        char value[32];
+        size_t size = sizeof(value);
+        bench_open(&bench, i % 2 == 1);
+        if (i >= 2)
+            bench.properties[0] = (struct tagd_property){names[i / 2], "7"};
+        rd_kafka_conf_t *conf = tagd_kafka_conf(&bench.kafka, TAGD_KAFKA_PRODUCER, &error);
+        CHECK(conf != NULL && rd_kafka_conf_get(conf, "linger.ms", value, &size) == RD_KAFKA_CONF_OK);
+        CHECK(strcmp(value, i >= 2 ? "7" : i == 1 ? "1" : "0") == 0);
+        rd_kafka_conf_destroy(conf);
+        bench_close(&bench);
+    }
+}
+
 /* ---- the tail ---- */
 
 static rd_kafka_t *some_producer(struct bench *bench)
@@ -402,6 +422,7 @@ int main(void)
     RUN(outputs_come_whole_and_by_kind);
     RUN(a_message_that_is_too_large_is_known_behind_what_it_led_to);
     RUN(only_a_size_replaces_the_first_reason);
+    RUN(only_without_transactions_outputs_wait_for_more);
     RUN(repeats_behind_later_batches_do_not_hide_them);
     RUN(a_right_to_a_transactional_id_that_is_missing_is_named);
     return DONE();

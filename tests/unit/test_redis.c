@@ -323,6 +323,10 @@ static void large_commits_are_sent_in_parts_and_are_whole(void)
     carry_out(&bench, &op);
     CHECK(op.status == TAGD_DONE && op.u.load.n_due == 2 && op.u.load.next_due_ms == 3);
     CHECK(tagd_str_eq(op.u.load.due[0].customer, profiles[N - 1].customer));
+    op.u.load.due_to_ms = N; /* more are due than may come: the next one waits at its own instant */
+    carry_out(&bench, &op);
+    CHECK(op.status == TAGD_DONE && op.u.load.n_due == 10 && op.u.load.next_due_ms == 11);
+    CHECK(tagd_str_eq(op.u.load.due[9].customer, profiles[N - 10].customer));
     for (int i = 0; i < N; i++)
         CHECK(tagd_str_eq(items[i].bytes, profiles[i].bytes));
     bench_close(&bench);

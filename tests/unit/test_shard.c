@@ -559,12 +559,18 @@ static void an_outbox_entrys_text_is_packed(void)
         CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
         tagd_arena_reset(&arena);
     }
-    bytes.n = 0; /* a list that says more than any text of so many bytes comes to: no memory is asked for */
-    tagd_outbox_begin(&bytes, 1000, 0, NULL, 2);
-    tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), SIZE_MAX / 2, SIZE_MAX / 2);
-    tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), SIZE_MAX / 2, SIZE_MAX / 2);
-    tagd_outbox_add_text(&bytes, TAGD_STR("xy"));
-    CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+    /* Lists that say more than any text of so many bytes comes to: no memory is asked for. */
+    static const size_t too_much[][4] = {
+        {SIZE_MAX - 1, 2, 0, 0}, {0, SIZE_MAX - 1, 2, 0}, {0, 9000, 0, SIZE_MAX - 9000}};
+    for (size_t i = 0; i < sizeof(too_much) / sizeof(too_much[0]); i++) {
+        const size_t *n = too_much[i];
+        bytes.n = 0;
+        tagd_outbox_begin(&bytes, 1000, 0, NULL, 2);
+        tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), n[0], n[1]);
+        tagd_outbox_add_event(&bytes, TAGD_OUT_CHANGE, TAGD_STR("c"), n[2], n[3]);
+        tagd_outbox_add_text(&bytes, TAGD_STR("xy"));
+        CHECK(!tagd_outbox_read((struct tagd_str){bytes.p, bytes.n}, &arena, &content));
+    }
     tagd_buf_free(&bytes);
     tagd_buf_free(&text);
     tagd_arena_free(&arena);
