@@ -560,8 +560,7 @@ static void an_outbox_entrys_text_is_packed(void)
         tagd_arena_reset(&arena);
     }
     /* Lists that say more than any text of so many bytes comes to: no memory is asked for. */
-    static const size_t too_much[][4] = {
-        {SIZE_MAX - 1, 2, 0, 0}, {0, SIZE_MAX - 1, 2, 0}, {0, 9000, 0, SIZE_MAX - 9000}};
+    static const size_t too_much[][4] = {{(size_t)1 << 46, 0, 0, 0}, {0, (size_t)1 << 46, 0, 0}, {0, 5000, 0, 5000}};
     for (size_t i = 0; i < sizeof(too_much) / sizeof(too_much[0]); i++) {
         const size_t *n = too_much[i];
         bytes.n = 0;
