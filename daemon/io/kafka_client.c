@@ -135,14 +135,14 @@ rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side 
     bool ok = true;
     tagd_kafka_set(conf, "client.id", "tagd");
     set_defaults(config, conf, defaults_of_both, sizeof(defaults_of_both) / sizeof(defaults_of_both[0]));
-    if (side == TAGD_KAFKA_CONSUMER)
+    if (side == TAGD_KAFKA_CONSUMER) {
         set_defaults(config, conf, defaults_of_consumer,
                      sizeof(defaults_of_consumer) / sizeof(defaults_of_consumer[0]));
-    else
+    } else {
         set_defaults(config, conf, defaults_of_producer,
                      sizeof(defaults_of_producer) / sizeof(defaults_of_producer[0]));
-    if (side == TAGD_KAFKA_PRODUCER)
         set_defaults(config, conf, config->at_least_once ? linger_at_least_once : linger_exactly_once, 1);
+    }
     for (size_t i = 0; i < config->n_kafka && ok; i++) {
         const struct tagd_property *property = &config->kafka[i];
         if (!property_fits(table, property->name, side))
