@@ -35,6 +35,8 @@ static inline unsigned char *put(unsigned char *p, uint64_t v)
 
 static inline unsigned char *put_128(unsigned char *p, tagd_i128 v)
 {
+    if (v == (int64_t)v)
+        return put(p, zigzag((int64_t)v));
     unsigned __int128 u = ((unsigned __int128)v << 1) ^ (v < 0 ? ~(unsigned __int128)0 : 0);
     for (; u > UINT64_MAX; u >>= 7)
         *p++ = (unsigned char)((unsigned)(u & 0x7F) | 0x80);

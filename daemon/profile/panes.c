@@ -106,7 +106,7 @@ void tagd_panes_drop(struct tagd_panes *panes, int64_t last, uint32_t n_columns)
 
 /* ---- encode ---- */
 
-static unsigned char *put_cells(unsigned char *p, const tagd_i128 *cells, uint32_t n_columns)
+static inline unsigned char *put_cells(unsigned char *p, const tagd_i128 *cells, uint32_t n_columns)
 {
     for (uint32_t c = 0; c < n_columns; c++)
         p = put_128(p, cells[c]);

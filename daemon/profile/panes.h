@@ -4,7 +4,7 @@
 
 #include "profile/state.h"
 
-#define PACKED_LEAST 32 /* panes of a store from which on all but the last are packed */
+#define PACKED_LEAST 8 /* panes of a store from which on all but the last are packed */
 #define PANES_FEW 8 /* a store's number of panes, less one, stands beside its own number if it is below it, less one */
 
 void tagd_panes_free(struct tagd_panes *panes);

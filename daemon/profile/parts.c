@@ -94,8 +94,9 @@ static inline void encode_mark(const struct tagd_profile *profile, uint32_t i, u
     const struct tagd_mark_state *state = &profile->mark_states[i];
     if (!state->present)
         return;
-    tagd_buf_add_varint(out, entry_code(i, next, 1, 0));
-    tagd_buf_add_zigzag(out, diff(base, state->at));
+    unsigned char *p = reserve(out, 2 * (size_t)VARINT_BYTES);
+    p = put(p, entry_code(i, next, 1, 0));
+    written(out, put(p, zigzag(diff(base, state->at))));
     if (tagd_mark_has_value(mark))
         encode_value(out, mark->field_type, state->i, &state->s);
 }

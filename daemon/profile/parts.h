@@ -39,15 +39,17 @@ struct entry {
 /* The next one. False: the list ends here, or is damaged. */
 static inline bool read_entry(struct tagd_reader *reader, uint32_t below, uint64_t n, struct entry *entry)
 {
-    uint64_t code = tagd_read_varint(reader), step = (code - 1) / n;
+    uint64_t code = tagd_read_varint(reader);
     if (code == 0)
         return false;
+    bool next = code - 1 < n; /* mostly: a division takes longer than all else here */
+    uint64_t step = next ? 0 : (code - 1) / n;
     reader->bad = reader->bad || step >= below - entry->next;
     if (reader->bad)
         return false;
     entry->number = entry->next + (uint32_t)step;
     entry->next = entry->number + 1;
-    entry->beside = (code - 1) % n;
+    entry->beside = next ? code - 1 : (code - 1) % n;
     return true;
 }
 

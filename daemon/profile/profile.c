@@ -1,7 +1,7 @@
-/* The binary form of a profile, version 3. All numbers are LEB128; z: zigzag; d: zigzag difference to `last`. Only what is
+/* The binary form of a profile, version 4. All numbers are LEB128; z: zigzag; d: zigzag difference to `last`. Only what is
  * there has a place in it, so that a profile costs what its customer did, however large the catalog is.
  *
- *   byte    version (3)
+ *   byte    version (4)
  *   4 bytes the first 4 of the catalog's hash, so that a profile of another catalog is never misread
  *   z       last: own latest event time, ms
  *   d       clock
@@ -45,7 +45,7 @@
  * nothing stays right as it is, for some 99 days.
  *
  * Plain panes: z the first; each other: u pane - previous pane; each is followed by z128 a column.
- * Packed panes, of 32 or more, in a store of which windows take sums only if no cell is below 0:
+ * Packed panes, of 8 or more, in a store of which windows take sums only if no cell is below 0:
  *   4 bytes checksum of the packed part, low byte first: the low half of its XXH3 of 64 bits, plus the number of panes
  *   u length of the packed part, and that: z first pane; u last packed pane - first; z128 a column, the sum of its cells;
  *           the first one's cells; each other, but the store's latest: u pane - previous pane, z128 a column
@@ -65,7 +65,8 @@
 #include "profile/parts.h"
 #include "profile/state.h"
 
-#define VERSION 3
+#define VERSION 4
+#define HEAD_BYTES (5 + 5 * VARINT_BYTES) /* before the first list, at most */
 
 /* Of a dimension only what it can have: most have a tag and nothing else. The texts' memory stays. */
 static inline void clear_tag(const struct tagd_dimension *dimension, struct tagd_tag_state *state)
@@ -121,6 +122,10 @@ struct tagd_profile *tagd_profile_new(const struct tagd_catalog *catalog)
     profile->attribute_states = tagd_xcalloc(catalog->n_attributes + 1, sizeof *profile->attribute_states);
     profile->goals = tagd_xcalloc(catalog->n_goals + 1, sizeof *profile->goals);
     parts_new(profile);
+    for (int kind = 0; kind < TAGD_KINDS; kind++) {
+        bool has = kind != TAGD_KIND_TAG && tagd_catalog_has_kind(catalog, (enum tagd_kind)kind);
+        profile->other_kinds |= (unsigned)has << kind;
+    }
     profile->outcomes = 1;
     for (uint32_t i = 0; i < catalog->n_dimensions; i++) {
         struct tagd_tag_state *state = &profile->tag_states[i];
@@ -249,12 +254,6 @@ void tagd_profile_add_id(struct tagd_profile *profile, struct tagd_hash128 hash,
 
 /* ---- encode ---- */
 
-/* Other than TAG, whose revision stands apart. */
-static bool has_kind(const struct tagd_catalog *catalog, enum tagd_kind kind)
-{
-    return kind != TAGD_KIND_TAG && tagd_catalog_has_kind(catalog, kind);
-}
-
 static void encode_hold(const struct tagd_profile *profile, bool is_value, const struct tagd_hold *hold,
                         struct tagd_buf *out)
 {
@@ -369,10 +368,8 @@ static void encode_goals(const struct tagd_profile *profile, struct tagd_buf *ou
 static void encode_standings(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     const struct tagd_catalog *catalog = profile->catalog;
-    for (int kind = 0; kind < TAGD_KINDS; kind++) {
-        if (has_kind(catalog, (enum tagd_kind)kind))
-            tagd_buf_add_varint(out, profile->revision[kind]);
-    }
+    for (unsigned kinds = profile->other_kinds; kinds; kinds &= kinds - 1)
+        tagd_buf_add_varint(out, profile->revision[__builtin_ctz(kinds)]);
     if (catalog->looks_back) {
         tagd_buf_add_varint(out, profile->chase.n);
         tagd_buf_add_zigzag(out, diff(profile->last, profile->chase.at));
@@ -389,13 +386,14 @@ static void encode_standings(const struct tagd_profile *profile, struct tagd_buf
 void tagd_profile_encode(const struct tagd_profile *profile, struct tagd_buf *out)
 {
     assert(profile->exists);
-    tagd_buf_add_byte(out, VERSION);
-    tagd_buf_add(out, profile->catalog->hash, 4);
-    tagd_buf_add_zigzag(out, profile->last);
-    tagd_buf_add_zigzag(out, diff(profile->clock, profile->last));
-    tagd_buf_add_varint(out, profile->due == TAGD_NEVER ? 0 : 1 + zigzag(diff(profile->due, profile->last)));
-    tagd_buf_add_varint(out, profile->revision[TAGD_KIND_TAG]);
-    tagd_buf_add_zigzag(out, diff(profile->changed_at, profile->last));
+    unsigned char *p = reserve(out, HEAD_BYTES);
+    *p++ = VERSION;
+    memcpy(p, profile->catalog->hash, 4);
+    p = put(p + 4, zigzag(profile->last));
+    p = put(p, zigzag(diff(profile->clock, profile->last)));
+    p = put(p, profile->due == TAGD_NEVER ? 0 : 1 + zigzag(diff(profile->due, profile->last)));
+    p = put(p, profile->revision[TAGD_KIND_TAG]);
+    written(out, put(p, zigzag(diff(profile->changed_at, profile->last))));
     tagd_parts_rebase(profile);
     tagd_parts_encode_tags(profile, out);
     encode_standings(profile, out);
@@ -537,10 +535,8 @@ static void decode_goals(struct tagd_profile *profile, struct tagd_reader *reade
 static void decode_standings(struct tagd_profile *profile, struct tagd_reader *reader)
 {
     const struct tagd_catalog *catalog = profile->catalog;
-    for (int kind = 0; kind < TAGD_KINDS; kind++) {
-        if (has_kind(catalog, (enum tagd_kind)kind))
-            profile->revision[kind] = tagd_read_varint(reader);
-    }
+    for (unsigned kinds = profile->other_kinds; kinds; kinds &= kinds - 1)
+        profile->revision[__builtin_ctz(kinds)] = tagd_read_varint(reader);
     if (catalog->looks_back) {
         uint64_t n = tagd_read_varint(reader);
         reader->bad = reader->bad || n > UINT32_MAX;

@@ -161,8 +161,9 @@ struct tagd_parts {
 
 struct tagd_profile {
     const struct tagd_catalog *catalog;
-    uint64_t outcomes; /* one more than the most tags of a dimension */
-    bool any_holds;    /* some dimension has `for` or `min_dwell` */
+    uint64_t outcomes;    /* one more than the most tags of a dimension */
+    unsigned other_kinds; /* of events that the catalog has, other than TAG: 1 << kind */
+    bool any_holds;       /* some dimension has `for` or `min_dwell` */
     struct tagd_parts parts[TAGD_PARTS];
     uint64_t *touched; /* the sets of all parts, one after the other */
     uint32_t touched_words;

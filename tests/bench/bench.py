@@ -30,7 +30,7 @@ NUMBERS = {  # name: default, with --quick, what
     "memory_customers": (1000000, 10000, "of memory: 30 events each"),
     "growth_events": (1000000, 20000, "of growth: that are measured"),
     "growth_sample": (40000, 2000, "of growth: that are measured by callgrind"),
-    "growth_customers": ((10000, 100000, 1000000, 5000000), (1000, 10000), "of growth"),
+    "growth_customers": ((10000, 50000, 200000, 1000000, 5000000), (1000, 10000), "of growth"),
     "growth_each": ((10, 100, 1000, 10000), (10, 100), "of growth: events a customer"),
     "growth_dimensions": ((10, 100, 500), (10, 100), "of growth"),
 }

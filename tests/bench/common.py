@@ -156,15 +156,20 @@ def daemon(stack, name, catalog, topic, partitions=PARTITIONS, **settings):
     return d
 
 
+def changes_in(metrics):
+    return int(sum(n for name, n in metrics.items() if name.startswith("tagd_tag_changes_total")))
+
+
 def measure(d, topic, events, before=0):
     """From the first batch that the started daemon counts, or the first behind some events, to the last event's offset committed, which
     is behind its changes."""
     meter, seen = None, 0
     while seen < events:
         assert d.process.poll() is None, open(d.log).read()[-2000:]
-        seen = int(d.metrics().get("tagd_events_total", 0))
+        metrics = d.metrics()
+        seen = int(metrics.get("tagd_events_total", 0))
         if meter is None and seen > before:
-            meter, first = Meter(d.stack, d.process.pid), seen
+            meter, first, changed = Meter(d.stack, d.process.pid), seen, changes_in(metrics)
         if meter is None:
             time.sleep(0.01)
         else:  # looking costs processor time: seldom at first, and often towards the end
@@ -173,8 +178,9 @@ def measure(d, topic, events, before=0):
     assert first < events, "all in one batch: more events are needed"
     Committed(d.stack, d.name, topic, d.partitions).wait(events)
     metrics = d.metrics()
-    changes = sum(n for name, n in metrics.items() if name.startswith("tagd_tag_changes_total"))
-    return {**meter.figures(events - first), "changes": int(changes), "batches": int(metrics["tagd_batches_total"])}
+    changes = changes_in(metrics)
+    return {**meter.figures(events - first), "changes": changes, "changes_an_event": (changes - changed) / (events - first),
+            "batches": int(metrics["tagd_batches_total"])}
 
 
 def attempt(what, function, *arguments):

@@ -24,8 +24,10 @@ def events(n, *arguments, **more):
 
 
 def by_customers(n, customers):
-    """Events that come before: one of each customer; then those that are measured."""
-    return [events(customers, customers, SPAN, who="each"), events(n, customers, SPAN, base_ms=BASE + SPAN, first=customers)]
+    """Events that come before: two orders of each customer, after which few tags change, however many customers there are;
+    then those that are measured."""
+    return [events(2 * customers, customers, SPAN, who="each", types="orders"),
+            events(n, customers, SPAN, base_ms=BASE + SPAN, first=2 * customers)]
 
 
 def by_events(n, each):

@@ -28,7 +28,7 @@ def prepare(stack, options, name):
     """A topic with each customer's first event."""
     topic, n = f"{name}.in", sum(options.rates) * (options.seconds + WARM_S)
     create(stack, topic)
-    fill(stack, topic, n, n, 0, base_ms=int(time.time() * 1000) - BEFORE_MS, who="each", types="login")
+    fill(stack, topic, n, n, 0, base_ms=int(time.time() * 1000) - BEFORE_MS, who="each", types="logins")
     return topic, n
 
 

@@ -113,14 +113,14 @@ def memory(result):
 
 
 def growth(result):
-    head("Growth: an event's cost", "what grows", "size", "smallest = 1", "daemon, CPU µs", "with Redis and broker", "simulate, instructions", "daemon, peak MB")
+    head("Growth: an event's cost", "what grows", "size", "smallest = 1", "daemon, CPU µs", "with Redis and broker", "simulate, instructions", "changes an event", "daemon, peak MB")
     smallest, failed = {}, []
     for case in result["cases"]:
         figures = case["daemon"]
         failed += reason(f"{case['size']:,} {case['what']}", figures)
         cpu = figures.get("cpu_us")
         row(case["what"], text(case["size"]), ratio(cpu, smallest.setdefault(case["what"], cpu)), text(cpu, "{:.2f}"), text(figures.get("cpu_all_us"), "{:.2f}"),
-            text(case["instructions"]), text(figures.get("peak_mb")))
+            text(case["instructions"]), text(figures.get("changes_an_event"), "{:.2f}"), text(figures.get("peak_mb")))
     notes("`-`: instructions are counted where 200,000 events are enough.", *failed)
 
 

@@ -32,7 +32,7 @@ def by_events(stack, options):
     """Time is what events say: one later event makes all due at once, and nothing else goes on."""
     name, n = "moved", options.timers
     create(stack, name + ".in")
-    fill(stack, name + ".in", n, n, 60000, who="each", types="login")
+    fill(stack, name + ".in", n, n, 60000, who="each", types="logins")
     d = daemon(stack, name, catalog("30d"), name + ".in", time="events")
     try:
         d.start()
@@ -42,7 +42,7 @@ def by_events(stack, options):
         time.sleep(2)
         stack.redis.config_resetstat()
         meter, began_ms = Meter(stack, d.process.pid), time.time() * 1000
-        fill(stack, name + ".in", LAST_EVENTS, 10**9, 1000, base_ms=BASE + 31 * 86400000, who="each", types="login", first=n)
+        fill(stack, name + ".in", LAST_EVENTS, 10**9, 1000, base_ms=BASE + 31 * 86400000, who="each", types="logins", first=n)
         found = finish(reading)
         figures = meter.figures(n)
         commands = {k: v["calls"] / n for k, v in stack.redis.info("commandstats").items() if v["calls"] > n / 100}
@@ -65,7 +65,7 @@ def live(stack, options):
     try:
         d.start()
         base_ms = int(time.time() * 1000)
-        fill(stack, name + ".in", n, n, 0, base_ms=base_ms, who="each", types="login")
+        fill(stack, name + ".in", n, n, 0, base_ms=base_ms, who="each", types="logins")
         Committed(stack, name, name + ".in").wait(n)
         rest = base_ms / 1000 + silence_s - EARLY_S - WARM_S - time.time()
         assert rest > 0, "the timers were due before their events were read: a slower machine needs fewer (--timers)"
