@@ -21,7 +21,7 @@ NUMBERS = {  # name: default, with --quick, what
     "events": (3000000, 100000, "of throughput: events of each stream"),
     "customers": ((200000, 1000000), (20000,), "of throughput: customers, several with commas between"),
     "hours": ((41, 2880), (2880,), "of throughput: of event time, several with commas between"),
-    "runs": (3, 1, "of throughput: repetitions, of which medians are printed"),
+    "runs": (3, 1, "of throughput, latency, timers: repetitions, of which medians are printed"),
     "rates": ((1000, 10000, 30000), (1000, 5000), "of latency: events a second"),
     "seconds": (20, 2, "of latency: for each rate"),
     "timers": (1000000, 20000, "of timers: due at once"),

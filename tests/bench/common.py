@@ -193,6 +193,27 @@ def attempt(what, function, *arguments):
         return {"reason": str(failure).splitlines()[0] if str(failure) else type(failure).__name__}
 
 
+def medians(runs):
+    """Of runs of the same shape, one in which each number is their median. One that failed stands for all."""
+    for run_ in runs:
+        if isinstance(run_, dict) and "reason" in run_:
+            return run_
+    if isinstance(runs[0], dict):
+        return {name: medians([r[name] for r in runs]) for name in runs[0]}
+    if isinstance(runs[0], list):
+        return [medians(list(same)) for same in zip(*runs)]
+    return statistics.median(runs) if isinstance(runs[0], (int, float)) else runs[0]
+
+
+def repeated(part, options, result, measured):
+    """What `measured` finds by name, as medians of the runs; each run's own figures stand beside them. Saved after each."""
+    result = {"machine": machine(), "repeated": options.runs, **result, "each": []}
+    for turn in range(options.runs):
+        result["each"].append(measured(turn))
+        result.update(medians(result["each"]))
+        save(part, result)
+
+
 def median(runs, name):
     found = [r[name] for r in runs if r.get(name) is not None]
     return statistics.median(found) if found else None

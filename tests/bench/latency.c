@@ -22,7 +22,7 @@
 #define LATE_US 10000
 #define TICK_US 1000
 #define REST_US 30000000
-#define WARM_S 3
+#define WARM_S 10
 
 struct timer {
     int64_t lateness_ms, arrived_us;

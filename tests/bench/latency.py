@@ -2,11 +2,11 @@
 import json
 import time
 
-from common import CATALOG, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, machine, run, save, say
+from common import CATALOG, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, repeated, run, say
 from throughput import start_peer
 
 GRACE_MS = 2000
-WARM_S = 3  # before what is counted, as in latency.c
+WARM_S = 10  # before what is counted, as in latency.c
 BEFORE_MS = 3600000  # each customer's first event is so long ago; the second, which is measured, makes them active
 
 
@@ -58,15 +58,16 @@ def streams(stack, options, name, commit_ms):
         drop(stack, name)
 
 
-def main(stack, options):
-    create(stack, "bare")
-    bare = run("transaction", stack.bootstrap, "bare", PARTITIONS, options.seconds)
+def measured(stack, options, turn):
+    create(stack, f"bare-{turn}")
+    bare = run("transaction", stack.bootstrap, f"bare-{turn}", PARTITIONS, options.seconds)
     say(f"bare transaction: {json.dumps(bare['arrivals'])}")
-    result = {"machine": machine(), "seconds": options.seconds, "bare": bare, "systems": {}}
-    for delivery in ("exactly_once", "at_least_once"):
-        result["systems"][f"tagd, {delivery}"] = attempt(delivery, tagd, stack, options, f"tagd-{delivery}", delivery)
-        save("latency", result)
+    systems = {f"tagd, {delivery}": attempt(delivery, tagd, stack, options, f"tagd-{delivery}-{turn}", delivery) for delivery in ("exactly_once", "at_least_once")}
     for commit_ms in (20, 100):
         system = f"Kafka Streams, exactly once, commit every {commit_ms} ms"
-        result["systems"][system] = attempt(system, streams, stack, options, f"streams-{commit_ms}", commit_ms)
-        save("latency", result)
+        systems[system] = attempt(system, streams, stack, options, f"streams-{commit_ms}-{turn}", commit_ms)
+    return {"bare": bare, "systems": systems}
+
+
+def main(stack, options):
+    repeated("latency", options, {"seconds": options.seconds}, lambda turn: measured(stack, options, turn))

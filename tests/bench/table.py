@@ -61,7 +61,7 @@ def throughput(result):
 
 def latency(result):
     floor = result["bare"]["arrivals"]
-    head(f"Latency in ms, from the event's produce call to a read_committed reader; {result['seconds']} s each", "what", "events/s", "p50, bare transaction = 1",
+    head(f"Latency in ms, from the event's produce call to a read_committed reader; {result['seconds']} s each, medians of {result['repeated']} runs", "what", "events/s", "p50, bare transaction = 1",
          "p50", "p99", "p99.9", "without a change", "CPU µs an event", "with Redis and broker", "cores of load and reader")
     row("bare transaction, one at a time", "-", "1.00", *(ms(floor[p]) for p in ("p50", "p99", "p999")), "0", "-", "-", "-")
     failed = []
@@ -86,7 +86,7 @@ def timers_row(result, what, figures):
 
 
 def timers(result):
-    head(f"Timers: {result['timers']:,} due at once", "what", "timers/s, bare commands = 1", "timers/s", "late by p50 ms", "late by p99 ms", "CPU µs a timer",
+    head(f"Timers: {result['timers']:,} due at once, medians of {result['repeated']} runs", "what", "timers/s, bare commands = 1", "timers/s", "late by p50 ms", "late by p99 ms", "CPU µs a timer",
          "with Redis and broker", "events meanwhile p50 ms", "p99 ms")
     bare, storm, quiet = result["bare"], result.get("live", {}), result.get("quiet", {})
     timers_row(result, "bare Redis commands", {"timers_per_s": bare["timers_per_s"], "cpu_us": bare["cpu_us"] / bare["timers"]})

@@ -5,10 +5,10 @@ import statistics
 import subprocess
 import time
 
-from common import BASE, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, finish, machine, path_of, run, s, save, say, start
+from common import BASE, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, finish, path_of, repeated, run, s, say, start
 
 GRACE_MS = 2000
-WARM_S = 3  # latency.c's
+WARM_S = 10  # latency.c's
 BATCH = 5000  # TAGD_DUE_MAX: timers of a shard that one batch takes
 EARLY_S = 5  # live events begin so long before timers are due, behind what warms up
 LAST_EVENTS = 64  # customers whose events move time, so many that each partition has one
@@ -28,9 +28,10 @@ def profile_bytes(stack, name):
     return round(statistics.mean(s.profile_sizes(stack.redis, name, 1000)))
 
 
-def by_events(stack, options):
+def by_events(stack, options, turn):
     """Time is what events say: one later event makes all due at once, and nothing else goes on."""
-    name, n = "moved", options.timers
+    stack.flush_redis()
+    name, n = f"moved-{turn}", options.timers
     create(stack, name + ".in")
     fill(stack, name + ".in", n, n, 60000, who="each", types="logins")
     d = daemon(stack, name, catalog("30d"), name + ".in", time="events")
@@ -54,10 +55,10 @@ def by_events(stack, options):
             "commands_a_timer": commands}
 
 
-def live(stack, options):
+def live(stack, options, turn):
     """The wall clock makes all due at once; events go on at their rate."""
     stack.flush_redis()
-    name, n, rate = "live", options.timers, options.live_rate
+    name, n, rate = f"live-{turn}", options.timers, options.live_rate
     silence_s = 20 + n // 10000
     seconds = EARLY_S + 10 + n // 15000
     create(stack, name + ".in")
@@ -78,10 +79,10 @@ def live(stack, options):
     return {**found, "rate": rate, "timers_per_s": found["timers"]["n"] / seconds, "seconds": seconds}
 
 
-def quiet(stack, options):
+def quiet(stack, options, turn):
     """Single timers, 50 a second, while nothing else comes: all have logged in, and time stands on the clock again, before the first is gone."""
     stack.flush_redis()
-    name, rate, seconds = "quiet", 50, 5 if options.quick else 15
+    name, rate, seconds = f"quiet-{turn}", 50, 5 if options.quick else 15
     create(stack, name + ".in")
     d = daemon(stack, name, catalog(f"{WARM_S + seconds + 3}s"), name + ".in")
     try:
@@ -92,15 +93,16 @@ def quiet(stack, options):
         drop(stack, name)
 
 
-def main(stack, options):
-    result = {"machine": machine(), "timers": options.timers, "moved": by_events(stack, options)}
-    say(json.dumps(result["moved"]))
+def measured(stack, options, turn):
+    moved = by_events(stack, options, turn)
     stack.flush_redis()
-    bare = run("pipeline", stack.redis_port, options.timers, BATCH, result["moved"]["profile_bytes"], 700)
-    result["bare"] = {**bare, "timers_per_s": bare["timers"] / bare["seconds"]}
-    say(json.dumps(result["bare"]))
-    save("timers", result)
+    bare = run("pipeline", stack.redis_port, options.timers, BATCH, moved["profile_bytes"], 700)
+    found = {"moved": moved, "bare": {**bare, "timers_per_s": bare["timers"] / bare["seconds"]}}
     for part in (live, quiet):
-        result[part.__name__] = attempt(part.__name__, part, stack, options)
-        say(json.dumps(result[part.__name__]))
-        save("timers", result)
+        found[part.__name__] = attempt(part.__name__, part, stack, options, turn)
+    say(json.dumps(found))
+    return found
+
+
+def main(stack, options):
+    repeated("timers", options, {"timers": options.timers}, lambda turn: measured(stack, options, turn))
