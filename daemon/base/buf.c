@@ -1,4 +1,5 @@
 #include "base/digits.h"
+#include "base/text.h"
 #include "tagd/base.h"
 
 #include <math.h>
@@ -69,18 +70,11 @@ static bool needs_escape(unsigned char c)
 /* Whether one of eight bytes does: no borrow reaches a byte but from one that does itself. */
 static bool one_needs_escape(uint64_t eight)
 {
-    const uint64_t ones = 0x0101010101010101u;
-    uint64_t quote = eight ^ (ones * '"'), backslash = eight ^ (ones * '\\');
+    const uint64_t ones = TAGD_EACH_BYTE(1);
+    uint64_t quote = eight ^ TAGD_EACH_BYTE('"'), backslash = eight ^ TAGD_EACH_BYTE('\\');
 
-    return (((eight - ones * 0x20) | (quote - ones) | (backslash - ones)) & ~eight & (ones * 0x80)) != 0;
-}
-
-static uint64_t eight_at(const char *p)
-{
-    uint64_t eight;
-
-    memcpy(&eight, p, 8);
-    return eight;
+    return (((eight - TAGD_EACH_BYTE(0x20)) | (quote - ones) | (backslash - ones)) & ~eight & TAGD_EACH_BYTE(0x80)) !=
+           0;
 }
 
 /* Every one of 1 to 7 bytes, some twice; blanks fill up. */
@@ -103,9 +97,9 @@ static bool is_plain(const char *p, size_t n)
     if (n < 8)
         return n == 0 || !one_needs_escape(few_at(p, n));
     for (size_t i = 0; i + 8 < n; i += 8)
-        if (one_needs_escape(eight_at(p + i)))
+        if (one_needs_escape(tagd_load8(p + i)))
             return false;
-    return !one_needs_escape(eight_at(p + n - 8));
+    return !one_needs_escape(tagd_load8(p + n - 8));
 }
 
 void tagd_buf_add_escaped(struct tagd_buf *buf, struct tagd_str s)

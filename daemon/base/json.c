@@ -50,35 +50,21 @@ static inline bool next_is(struct scan *scan, unsigned char c)
 
 /* ---- strings ---- */
 
-#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
-
-/* Eight bytes, the first one lowest. */
-static uint64_t load8(const unsigned char *p)
-{
-    uint64_t eight;
-
-    memcpy(&eight, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    eight = __builtin_bswap64(eight);
-#endif
-    return eight;
-}
-
 /* Its lowest bit set is the high bit of the first byte that is a quote, a backslash, a control character or not ASCII.
  * With bit 1 turned a quote is 0x20 and control characters stay below it, so taking 0x21 borrows; what is not ASCII keeps its
  * high bit in one of the two at least. A borrow spoils only the bytes above. */
 static uint64_t first_special(uint64_t eight)
 {
-    uint64_t quote_or_control = (eight ^ EACH_BYTE(2)) - EACH_BYTE(0x21);
-    uint64_t backslash = (eight ^ EACH_BYTE('\\')) - EACH_BYTE(1);
+    uint64_t quote_or_control = (eight ^ TAGD_EACH_BYTE(2)) - TAGD_EACH_BYTE(0x21);
+    uint64_t backslash = (eight ^ TAGD_EACH_BYTE('\\')) - TAGD_EACH_BYTE(1);
 
-    return (quote_or_control | backslash) & EACH_BYTE(0x80);
+    return (quote_or_control | backslash) & TAGD_EACH_BYTE(0x80);
 }
 
 static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
 {
     for (; end - p >= 8; p += 8) {
-        uint64_t special = first_special(load8(p));
+        uint64_t special = first_special(tagd_load8(p));
 
         if (special)
             return p + __builtin_ctzll(special) / 8;

@@ -1,4 +1,5 @@
 #include "base/digits.h"
+#include "base/text.h"
 #include "tagd/base.h"
 
 #include <stdio.h>
@@ -98,17 +99,45 @@ bool tagd_zone_parse(struct tagd_str text, int64_t *ms)
     return text.n == 6 && offset_at(text.p, text.n, ms) && *ms > -15 * INT64_C(3600000) && *ms < 15 * INT64_C(3600000);
 }
 
+/* Eight characters, digits where `form` has '0' and the same elsewhere: of each digit that another follows, their number
+ * as two digits takes its place. False: they aren't. */
+static inline bool pairs_of(uint64_t *eight, const char *form)
+{
+    uint64_t wanted = tagd_load8(form), no_digits = wanted ^ TAGD_EACH_BYTE('0'), found = *eight ^ wanted;
+    uint64_t no_digit = (no_digits + TAGD_EACH_BYTE(0x7F)) >> 7 & TAGD_EACH_BYTE(1); /* 1 where there is none */
+    uint64_t most = TAGD_EACH_BYTE(9) - 9 * no_digit;
+
+    uint64_t over = (found & TAGD_EACH_BYTE(0x7F)) + TAGD_EACH_BYTE(0x7F) - most;
+
+    if ((over | found) & TAGD_EACH_BYTE(0x80))
+        return false;
+    *eight = found * 10 + (found >> 8);
+    return true;
+}
+
+/* The number of a pair at that place. */
+static inline unsigned pair_at(uint64_t pairs, int place)
+{
+    return pairs >> 8 * place & 0xFF;
+}
+
 bool tagd_time_parse(struct tagd_str text, int64_t *ms)
 {
     const char *p = text.p;
     unsigned hour, minute, second, fraction = 0;
     int64_t days, offset, result;
+    uint64_t date, day;
     size_t at = 19;
 
-    if (text.n < 20 || (p[10] != 'T' && p[10] != 't') || p[13] != ':' || p[16] != ':' || !date_at(p, &days))
+    if (text.n < 20 || p[16] != ':')
         return false;
-    hour = two(p + 11);
-    minute = two(p + 14);
+    date = tagd_load8(p);
+    day = tagd_load8(p + 8) | UINT64_C(0x20) << 16; /* T or t */
+    if (!pairs_of(&date, "0000-00-") || !pairs_of(&day, "00t00:00") ||
+        !real_date(pair_at(date, 0) * 100 + pair_at(date, 2), pair_at(date, 5), pair_at(day, 0), &days))
+        return false;
+    hour = pair_at(day, 3);
+    minute = pair_at(day, 6);
     second = two(p + 17);
     if (hour > 23 || minute > 59 || second > 60)
         return false;

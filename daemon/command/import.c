@@ -378,8 +378,7 @@ static void configure(struct run *run)
     run->rules = tagd_line_rules(run->catalog);
     run->rules.max_bytes = config->max_event_bytes;
     run->rules.past_ms = config->past_ms;
-    run->rules.junk_subjects = config->junk_subjects;
-    run->rules.n_junk_subjects = config->n_junk_subjects;
+    run->rules.junk = tagd_junk_of(config->junk_subjects, config->n_junk_subjects);
     run->with.catalog = run->catalog;
     run->with.group = config->group;
     run->with.n_topics = (uint32_t)config->n_sources;

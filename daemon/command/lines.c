@@ -124,8 +124,7 @@ struct tagd_event_rules tagd_line_rules(const struct tagd_catalog *catalog)
                                      .future_ms = -1,
                                      .partitioner = TAGD_NO_PARTITIONER,
                                      .time_required = true,
-                                     .junk_subjects = tagd_junk_subjects,
-                                     .n_junk_subjects = tagd_n_junk_subjects};
+                                     .junk = tagd_junk_of(tagd_junk_subjects, tagd_n_junk_subjects)};
 }
 
 void tagd_line_report(const char *file, uint64_t number, const struct tagd_event *event)

@@ -85,10 +85,26 @@ bool tagd_event_refuse(struct tagd_event *event, enum tagd_event_code code, cons
     return false;
 }
 
-static bool junk(const struct tagd_event_rules *rules, struct tagd_str subject)
+static uint64_t length_bit(size_t n)
 {
-    for (size_t i = 0; i < rules->n_junk_subjects; i++) {
-        struct tagd_str known = rules->junk_subjects[i];
+    return UINT64_C(1) << n % 64;
+}
+
+struct tagd_junk tagd_junk_of(const struct tagd_str *subjects, size_t n)
+{
+    struct tagd_junk junk = {subjects, n, 0};
+
+    for (size_t i = 0; i < n; i++)
+        junk.lengths |= length_bit(subjects[i].n);
+    return junk;
+}
+
+static bool is_junk(const struct tagd_junk *junk, struct tagd_str subject)
+{
+    if (!(junk->lengths & length_bit(subject.n)))
+        return false;
+    for (size_t i = 0; i < junk->n; i++) {
+        struct tagd_str known = junk->subjects[i];
 
         if (known.n != subject.n)
             continue;
@@ -99,10 +115,20 @@ static bool junk(const struct tagd_event_rules *rules, struct tagd_str subject)
     return false;
 }
 
+/* Eight of U+0020 to U+007E. A borrow or carry comes only from a byte that isn't one. */
+static bool all_printable(uint64_t eight)
+{
+    return (((eight - TAGD_EACH_BYTE(0x20)) | (eight + TAGD_EACH_BYTE(1)) | eight) & TAGD_EACH_BYTE(0x80)) == 0;
+}
+
 /* Unicode's Cc: U+0000 to U+001F, U+007F to U+009F. */
 static bool has_control(struct tagd_str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
+    size_t i = 0;
+
+    while (s.n - i >= 8 && all_printable(tagd_load8(s.p + i)))
+        i += 8;
+    for (; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
 
         if (c < 0x20 || c == 0x7F || (c == 0xC2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xA0))
@@ -357,7 +383,7 @@ void tagd_event_decode(const struct tagd_event_rules *rules, const struct tagd_r
         return;
     take_views(rules, &envelope, event);
     clock = read_time(rules, record, wall_ms, &envelope, event);
-    if (envelope.attrs[TAGD_ATTR_SUBJECT].state == TAGD_TEXT && junk(rules, event->subject)) {
+    if (envelope.attrs[TAGD_ATTR_SUBJECT].state == TAGD_TEXT && is_junk(&rules->junk, event->subject)) {
         tagd_event_refuse(event, TAGD_EVENT_JUNK_SUBJECT, "%s: \"%.*s\" stands for no customer",
                           tagd_attribute_called(&envelope, TAGD_ATTR_SUBJECT), (int)event->subject.n, event->subject.p);
         return;

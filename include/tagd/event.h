@@ -107,6 +107,14 @@ bool tagd_map_check(const struct tagd_map *map, const struct tagd_catalog *catal
 
 enum tagd_partitioner { TAGD_MURMUR2, TAGD_CRC32, TAGD_NO_PARTITIONER };
 
+/* Subjects that stand for no customer, compared ASCII case-insensitively. The list isn't copied. */
+struct tagd_junk {
+    const struct tagd_str *subjects;
+    size_t n;
+    uint64_t lengths; /* that they have, modulo 64, as bits */
+};
+struct tagd_junk tagd_junk_of(const struct tagd_str *subjects, size_t n);
+
 struct tagd_event_rules {
     const struct tagd_catalog *catalog;
     const struct tagd_map *map; /* NULL: CloudEvents */
@@ -116,8 +124,7 @@ struct tagd_event_rules {
     enum tagd_partitioner partitioner;
     int32_t partitions; /* 0: not checked */
     bool time_required; /* simulate: an event without `time` is invalid */
-    const struct tagd_str *junk_subjects;
-    size_t n_junk_subjects; /* compared ASCII case-insensitively */
+    struct tagd_junk junk;
 };
 extern const struct tagd_str tagd_junk_subjects[]; /* the default list */
 extern const size_t tagd_n_junk_subjects;

@@ -20,8 +20,7 @@ static void decode(const struct tagd_catalog *catalog, const struct tagd_map *ma
                                      .max_bytes = TAGD_EVENT_BYTES_MAX,
                                      .future_ms = -1,
                                      .partitioner = TAGD_NO_PARTITIONER,
-                                     .junk_subjects = tagd_junk_subjects,
-                                     .n_junk_subjects = tagd_n_junk_subjects};
+                                     .junk = tagd_junk_of(tagd_junk_subjects, tagd_n_junk_subjects)};
 
     tagd_arena_reset(&arena);
     tagd_event_decode(&rules, record, 0, &arena, &event);

@@ -129,8 +129,7 @@ struct tagd_event_rules sim_event_rules(const struct sim *sim)
                                      .future_ms = plan->mode == SIM_LIVE ? 300000 : -1,
                                      .partitioner = TAGD_NO_PARTITIONER,
                                      .partitions = (int32_t)plan->n_shards,
-                                     .junk_subjects = tagd_junk_subjects,
-                                     .n_junk_subjects = tagd_n_junk_subjects};
+                                     .junk = tagd_junk_of(tagd_junk_subjects, tagd_n_junk_subjects)};
 }
 
 void sim_oracle_run(struct sim *sim)

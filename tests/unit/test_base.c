@@ -292,6 +292,24 @@ static void times_of_any_offset_are_cut_to_the_millisecond(void)
     CHECK(time_of("2000-02-29T00:00:00Z") == INT64_C(951782400000));
 }
 
+/* Each character of a time, with every other in its place. */
+static void a_time_takes_at_each_place_only_what_may_stand_there(void)
+{
+    static const char *const may[] = {"0123456789", "0123456789", "0123456789", "0123456789", "-",
+                                      "01",         "012",        "-",          "012",        "0123456789",
+                                      "Tt",         "012",        "0123456789", ":",          "012345",
+                                      "0123456789", ":",          "012345",     "0123456789", "Zz"};
+    for (size_t place = 0; place < sizeof may / sizeof *may; place++) {
+        for (int c = 1; c < 256; c++) {
+            char text[] = "2026-11-22T02:00:00Z";
+            text[place] = (char)c;
+            CHECK((time_of(text) != TAGD_NEVER) == (strchr(may[place], c) != NULL));
+        }
+    }
+    CHECK(time_of("0123-10-29T14:56:37Z") == INT64_C(-58259639003000) &&
+          time_of("7890-12-13T09:48:52.006Z") == INT64_C(186847120132006));
+}
+
 static void a_leap_second_is_the_second_after_it(void)
 {
     CHECK(time_of("2016-12-31T23:59:60Z") == time_of("2017-01-01T00:00:00Z"));
@@ -1123,6 +1141,7 @@ int main(void)
     RUN(numbers_are_written_in_full);
     RUN(varints_come_back_and_bad_ones_are_refused);
     RUN(times_of_any_offset_are_cut_to_the_millisecond);
+    RUN(a_time_takes_at_each_place_only_what_may_stand_there);
     RUN(a_leap_second_is_the_second_after_it);
     RUN(what_is_no_time_is_refused);
     RUN(times_and_dates_read_back_as_written);

@@ -34,8 +34,7 @@ static void fresh(void)
         .past_ms = INT64_C(631152000000), /* 1990-01-01 */
         .future_ms = 300000,
         .partitioner = TAGD_MURMUR2,
-        .junk_subjects = tagd_junk_subjects,
-        .n_junk_subjects = tagd_n_junk_subjects,
+        .junk = tagd_junk_of(tagd_junk_subjects, tagd_n_junk_subjects),
     };
     record = (struct tagd_record){.has_value = true, .timestamp_ms = NOW - 1000, .headers = headers};
     tagd_arena_reset(&arena);
@@ -370,6 +369,7 @@ static void each_attribute_is_asked_for(void)
 static void junk_subjects_are_caught_before_what_is_invalid(void)
 {
     static const struct tagd_str only[] = {{"test", 4}};
+    static const char long_one[] = "this-form-field-was-left-empty-by-the-customer-or-by-the-person-who-filled-it-in";
 
     fresh();
     decode_with("subject", "\"\"");
@@ -381,14 +381,23 @@ static void junk_subjects_are_caught_before_what_is_invalid(void)
     CHECK(event.code == TAGD_EVENT_JUNK_SUBJECT && event.has_time && event.time_ms == NOW - 1000);
     decode_with("subject", "\"00\"");
     CHECK(event.code == TAGD_EVENT_OK);
-    rules.junk_subjects = only;
-    rules.n_junk_subjects = 1;
+    rules.junk = tagd_junk_of(only, 1);
     decode_with("subject", "\"TEST\"");
     CHECK(event.code == TAGD_EVENT_JUNK_SUBJECT);
     decode_with("subject", "\"null\"");
     CHECK(event.code == TAGD_EVENT_OK);
     decode_with("subject", "\"\"");
     CHECK(event.code == TAGD_EVENT_INVALID);
+    for (size_t n = 60; n < sizeof long_one; n++) { /* of any length, and nothing shorter or longer */
+        char subject[sizeof long_one + 2];
+        struct tagd_str listed = {long_one, n};
+        rules.junk = tagd_junk_of(&listed, 1);
+        for (size_t other = 60; other < sizeof long_one; other++) {
+            snprintf(subject, sizeof subject, "\"%.*s\"", (int)other, long_one);
+            decode_with("subject", subject);
+            CHECK(event.code == (other == n ? TAGD_EVENT_JUNK_SUBJECT : TAGD_EVENT_OK));
+        }
+    }
 }
 
 static void an_event_without_time_has_that_of_its_record(void)
@@ -939,6 +948,7 @@ static void a_subject_is_counted_in_bytes_and_has_no_control_characters(void)
                  {"a", 1, "\x7f", "subject: a control character"},
                  {"a", 1, "\\u0080", "subject: a control character"},
                  {"a", 1, "\\u009f", "subject: a control character"}};
+    static const char *const controls[] = {"\\u0001", "\\u001f", "\x7f", "\\u0080", "\\u009f"};
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct tagd_buf text = {0};
@@ -952,6 +962,17 @@ static void a_subject_is_counted_in_bytes_and_has_no_control_characters(void)
         CHECK(table[i].reason ? refused(TAGD_EVENT_INVALID, table[i].reason) : event.code == TAGD_EVENT_OK);
         tagd_buf_free(&text);
     }
+    for (int place = 0; place < 18; place++) { /* wherever it stands */
+        for (size_t i = 0; i < sizeof controls / sizeof *controls; i++) {
+            char subject[64];
+            snprintf(subject, sizeof subject, "\"%.*s%s%.*s\"", place, " ~ ~a5678 ~ ~bcdefgh", controls[i], 20 - place,
+                     "\u00a0 ~ ~ghij");
+            decode_with("subject", subject);
+            CHECK(refused(TAGD_EVENT_INVALID, "subject: a control character"));
+        }
+    }
+    decode_with("subject", "\" ~ ~a5678 ~ ~bcdefgh\u00a0 ~ ~ghij\"");
+    CHECK(event.code == TAGD_EVENT_OK);
 }
 
 static void id_source_and_type_may_have_1024_bytes(void)
