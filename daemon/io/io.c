@@ -38,6 +38,13 @@ int64_t tagd_io_mono_ms(void)
     return clock_ms(CLOCK_BOOTTIME); /* goes on while the machine sleeps: what was known before is old then */
 }
 
+int64_t tagd_io_mono_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* ---- the port ---- */
 
 /* What is read of Kafka says what is committed only if no earlier transaction of ours is still open. */

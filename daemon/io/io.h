@@ -62,6 +62,7 @@ int64_t tagd_io_end_offset(const struct tagd_io *io, uint32_t topic, uint32_t sh
 
 int64_t tagd_io_wall_ms(void);
 int64_t tagd_io_mono_ms(void);
+int64_t tagd_io_mono_us(void); /* for short times: stands still while the machine sleeps */
 
 /* ---- the store alone, for `import` ---- */
 

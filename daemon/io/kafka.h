@@ -84,6 +84,8 @@ struct tagd_kafka {
     rd_kafka_topic_t *producer_topics[TAGD_OUTPUT_KINDS];
     bool ready;                    /* init_transactions is done */
     unsigned end_sent, end_failed; /* EndTxn of the present transaction; written by broker threads, atomically */
+    unsigned offsets_sent;         /* AddOffsetsToTxn of it, likewise */
+    int64_t ended_us, pause_us;    /* when the last transaction ended, and how long after it the next one begins */
     rd_kafka_resp_err_t delivery;  /* first delivery error of the present transaction */
     size_t message_bytes_max;      /* of a message with key and headers */
     size_t dead_letter_bytes_max;  /* shrinks if the broker says too large */

@@ -10,18 +10,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#define API_ADD_OFFSETS_TO_TXN 25
 #define API_END_TXN 26
 #define INIT_TIMEOUT_MS 5000
 #define SEND_OFFSETS_TIMEOUT_MS 5000
 #define ABORT_TIMEOUT_MS 5000
+#define LOOK_CLOSELY_MS 1000
+#define PAUSE_STEP_US 500
+#define PAUSE_MAX_US 20000 /* librdkafka's pause before it registers a partition again */
+#define PAUSE_DECAY 128
 #define MESSAGE_BYTES_DEFAULT 1000000 /* librdkafka's message.max.bytes; the broker's default is a little more */
 #define MESSAGE_OVERHEAD 512          /* of a record batch with one record */
 #define DEAD_LETTER_BYTES_LEAST 4096
 #define OWN_HEADERS_BYTES 160     /* tagd_batch, tagd_group, tagd_truncated, without the group */
 #define QUEUE_FULL_TRIES_MAX 3000 /* of 10 ms */
 
-/* ---- watching EndTxn: broker threads ---- */
+/* ---- watching what ends a transaction: broker threads ---- */
 
 static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
                                            int16_t api_key, int16_t api_version, int32_t correlation, size_t size,
@@ -31,6 +37,8 @@ static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const cha
     (void)rk, (void)socket, (void)broker, (void)broker_id, (void)api_version, (void)correlation, (void)size;
     if (api_key == API_END_TXN)
         __atomic_add_fetch(&kafka->end_sent, 1, __ATOMIC_SEQ_CST);
+    if (api_key == API_ADD_OFFSETS_TO_TXN)
+        __atomic_add_fetch(&kafka->offsets_sent, 1, __ATOMIC_SEQ_CST);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -335,14 +343,44 @@ static void give_up(struct tagd_kafka *kafka, struct tagd_op *op, rd_kafka_error
     tagd_kafka_shrink(kafka);
 }
 
+/* A broker answers EndTxn before the transaction's markers are written, and sends back what the next transaction asks for
+ * until they are (CONCURRENT_TRANSACTIONS). librdkafka tries again after retry.backoff.ms, for a partition after 20 ms: far
+ * longer than markers take. So the next one begins a little later, as long as it takes for few to be sent back. */
+static void await_markers(const struct tagd_kafka *kafka)
+{
+    int64_t left_us = kafka->ended_us + kafka->pause_us - tagd_io_mono_us();
+    if (left_us > 0 && left_us <= kafka->pause_us)
+        usleep((useconds_t)left_us);
+}
+
+static void learn_pause(struct tagd_kafka *kafka)
+{
+    bool sent_back = __atomic_load_n(&kafka->offsets_sent, __ATOMIC_SEQ_CST) > 1;
+    kafka->ended_us = tagd_io_mono_us();
+    kafka->pause_us += sent_back ? PAUSE_STEP_US : -(kafka->pause_us / PAUSE_DECAY);
+    if (kafka->pause_us > PAUSE_MAX_US)
+        kafka->pause_us = PAUSE_MAX_US;
+}
+
+/* Until the outputs are acknowledged, or for a while. rd_kafka_commit_transaction() waits for them too, but looks only every
+ * 10 ms: nothing wakes it, since we ask for no reports of what went well (rd_kafka_flush() of librdkafka 2.0.2). */
+static void await_outputs(struct tagd_kafka *kafka)
+{
+    int64_t until = tagd_io_mono_ms() + LOOK_CLOSELY_MS;
+    while (rd_kafka_outq_len(kafka->producer) > 0 && tagd_io_mono_ms() < until)
+        rd_kafka_poll(kafka->producer, 1);
+}
+
 static void commit(struct tagd_kafka *kafka, struct tagd_op *op)
 {
+    await_outputs(kafka);
     rd_kafka_error_t *failure = rd_kafka_commit_transaction(kafka->producer, -1);
     bool taint = tainted(kafka);
     if (taint)
         __atomic_add_fetch(&kafka->stats->tainted, 1, __ATOMIC_RELAXED);
     if (failure == NULL && !taint) {
         op->status = TAGD_DONE;
+        learn_pause(kafka);
         return;
     }
     if (failure != NULL && rd_kafka_error_txn_requires_abort(failure)) {
@@ -372,7 +410,9 @@ void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op)
     }
     __atomic_store_n(&kafka->end_sent, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&kafka->end_failed, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&kafka->offsets_sent, 0, __ATOMIC_SEQ_CST);
     kafka->delivery = RD_KAFKA_RESP_ERR_NO_ERROR;
+    await_markers(kafka);
     rd_kafka_error_t *failure = rd_kafka_begin_transaction(kafka->producer);
     if (failure != NULL) {
         tagd_fail(&op->error, "Kafka: %s", rd_kafka_error_string(failure));

@@ -45,7 +45,7 @@ def options():
     parser.add_argument("--table", action="store_true", help="prints the tables of what was measured last, and measures nothing")
     parser.add_argument("--quick", action="store_true", help="small sizes, one run: shows that it works, its figures mean little")
     parser.add_argument("--parts", default=",".join(PARTS), help="with commas between; default: %(default)s")
-    parser.add_argument("--systems", default="", help="of throughput: only those whose names have this, or one of several with commas between, in them")
+    parser.add_argument("--systems", default="", help="of throughput and latency: only those whose names have this, or one of several with commas between, in them")
     for name, (default, _, what) in NUMBERS.items():
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         parser.add_argument("--" + name.replace("_", "-"), type=numbers if isinstance(default, tuple) else int, metavar="N", help=f"{what}; default {shown}")

@@ -62,10 +62,10 @@ def measured(stack, options, turn):
     create(stack, f"bare-{turn}")
     bare = run("transaction", stack.bootstrap, f"bare-{turn}", PARTITIONS, options.seconds)
     say(f"bare transaction: {json.dumps(bare['arrivals'])}")
-    systems = {f"tagd, {delivery}": attempt(delivery, tagd, stack, options, f"tagd-{delivery}-{turn}", delivery) for delivery in ("exactly_once", "at_least_once")}
-    for commit_ms in (20, 100):
-        system = f"Kafka Streams, exactly once, commit every {commit_ms} ms"
-        systems[system] = attempt(system, streams, stack, options, f"streams-{commit_ms}-{turn}", commit_ms)
+    systems = {f"tagd, {delivery}": (tagd, delivery) for delivery in ("exactly_once", "at_least_once")}
+    systems.update({f"Kafka Streams, exactly once, commit every {commit_ms} ms": (streams, commit_ms) for commit_ms in (20, 100)})
+    systems = {system: attempt(system, measure, stack, options, f"{measure.__name__}-{how}-{turn}", how)
+               for system, (measure, how) in systems.items() if any(part in system for part in options.systems.split(","))}
     return {"bare": bare, "systems": systems}
 
 

@@ -11,6 +11,7 @@
 #define API_PRODUCE 0
 #define API_FIND_COORDINATOR 10
 #define API_INIT_PRODUCER_ID 22
+#define API_ADD_OFFSETS_TO_TXN 25
 #define WAIT_MAX_MS 10000
 
 int64_t tagd_io_mono_ms(void)
@@ -18,6 +19,12 @@ int64_t tagd_io_mono_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+int64_t tagd_io_mono_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 static void pause_ms(long ms)
@@ -175,6 +182,49 @@ static void a_right_to_a_transactional_id_that_is_missing_is_named(void)
             CHECK(end_owner(&bench, "g-third-0", &error) == TAGD_ABORTED && strstr(error.text, "rights") == NULL);
             bench_close(&bench);
         }
+}
+
+/* One output of shard 0, and its offset, in a transaction. */
+static void publish_one(struct bench *bench)
+{
+    struct tagd_output output = {
+        .kind = TAGD_OUT_CHANGE, .key = TAGD_STR("c"), .value = TAGD_STR("{}"), .has_key = true, .has_value = true};
+    struct tagd_shard_outputs shard = {
+        .fence = 1, .batch = 1, .metadata = TAGD_STR("m"), .outputs = &output, .n_outputs = 1};
+    struct tagd_op op = {.kind = TAGD_OP_PUBLISH};
+    op.u.publish.shards = &shard;
+    op.u.publish.n_shards = 1;
+    tagd_kafka_publish(&bench->kafka, &op);
+    CHECK(op.status == TAGD_DONE);
+}
+
+/* A transaction that is sent back since the one before isn't over makes the next ones begin later, up to a limit; as none is
+ * sent back they begin earlier again. */
+static void transactions_learn_how_long_the_last_ones_markers_take(void)
+{
+    struct bench bench;
+    bench_open(&bench, false);
+    bench.kafka.membership = rd_kafka_consumer_group_metadata_new("g");
+    publish_one(&bench);
+    CHECK(bench.kafka.pause_us == 0);
+    for (int64_t pause_us = 500; pause_us <= 2000; pause_us += 500) {
+        rd_kafka_mock_push_request_errors(bench.cluster, API_ADD_OFFSETS_TO_TXN, 1,
+                                          RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS);
+        int64_t before = bench.kafka.ended_us, waits_us = bench.kafka.pause_us;
+        publish_one(&bench);
+        CHECK(bench.kafka.pause_us == pause_us && bench.kafka.ended_us >= before + waits_us);
+    }
+    publish_one(&bench);
+    CHECK(bench.kafka.pause_us == 2000 - 2000 / 128);
+    bench.kafka.pause_us = 20000;
+    int64_t ended_us = bench.kafka.ended_us;
+    rd_kafka_mock_push_request_errors(bench.cluster, API_ADD_OFFSETS_TO_TXN, 1,
+                                      RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS);
+    publish_one(&bench);
+    CHECK(bench.kafka.pause_us == 20000 && bench.kafka.ended_us >= ended_us + 20000);
+    rd_kafka_consumer_group_metadata_destroy(bench.kafka.membership);
+    bench.kafka.membership = NULL;
+    bench_close(&bench);
 }
 
 /* Unless it is given, by whichever of its names. */
@@ -422,6 +472,7 @@ int main(void)
     RUN(outputs_come_whole_and_by_kind);
     RUN(a_message_that_is_too_large_is_known_behind_what_it_led_to);
     RUN(only_a_size_replaces_the_first_reason);
+    RUN(transactions_learn_how_long_the_last_ones_markers_take);
     RUN(only_without_transactions_outputs_wait_for_more);
     RUN(repeats_behind_later_batches_do_not_hide_them);
     RUN(a_right_to_a_transactional_id_that_is_missing_is_named);
