@@ -21,28 +21,26 @@ struct tagd_io {
     size_t completed; /* operations submitted since the last poll: it must not wait */
 };
 
-static int64_t clock_ms(clockid_t clock)
+static int64_t clock_us(clockid_t clock)
 {
     struct timespec now;
     clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 int64_t tagd_io_wall_ms(void)
 {
-    return clock_ms(CLOCK_REALTIME);
+    return clock_us(CLOCK_REALTIME) / 1000;
 }
 
 int64_t tagd_io_mono_ms(void)
 {
-    return clock_ms(CLOCK_BOOTTIME); /* goes on while the machine sleeps: what was known before is old then */
+    return clock_us(CLOCK_BOOTTIME) / 1000; /* goes on while the machine sleeps: what was known before is old then */
 }
 
 int64_t tagd_io_mono_us(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return clock_us(CLOCK_MONOTONIC);
 }
 
 /* ---- the port ---- */

@@ -14,17 +14,15 @@
 #define API_ADD_OFFSETS_TO_TXN 25
 #define WAIT_MAX_MS 10000
 
-int64_t tagd_io_mono_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 int64_t tagd_io_mono_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+int64_t tagd_io_mono_ms(void)
+{
+    return tagd_io_mono_us() / 1000;
 }
 
 static void pause_ms(long ms)
