@@ -3,7 +3,6 @@
 import argparse
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 
@@ -63,17 +62,7 @@ def options():
 
 def measure(part, found, folder):
     common.say(f"== {part}")
-    stack = None
-    try:
-        stack = common.s.Stack(f"{folder}/{part}")
-        PARTS[part].main(stack, found)
-    finally:
-        common.end_all()
-        if stack:
-            stack.stop()
-        else:
-            subprocess.run([common.s.BROKER, "stop", f"{folder}/{part}/kafka"])
-        shutil.rmtree(f"{folder}/{part}")
+    PARTS[part].main(f"{folder}/{part}", found)
 
 
 def main():

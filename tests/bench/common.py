@@ -1,6 +1,9 @@
 """What the parts of the benchmark share: a broker and a Redis, programs, topics, processor time of processes, results as JSON."""
+import contextlib
+import functools
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -64,6 +67,31 @@ def end_all():
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def servers(folder):
+    """A broker and a Redis in a folder, which is gone afterwards with all that was started meanwhile."""
+    stack = None
+    try:
+        stack = s.Stack(folder)
+        yield stack
+    finally:
+        end_all()
+        if stack:
+            stack.stop()
+        else:
+            subprocess.run([s.BROKER, "stop", folder + "/kafka"])
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def on_one_stack(part):
+    """A part that has a broker and a Redis for all that it measures."""
+    @functools.wraps(part)
+    def main(folder, options):
+        with servers(folder) as stack:
+            part(stack, options)
+    return main
 
 
 def run(program, *arguments, **more):

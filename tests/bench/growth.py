@@ -3,7 +3,7 @@ import json
 import re
 import subprocess
 
-from common import BASE, CATALOG, DAY, HOUR, TAGD, attempt, create, daemon, drop, events_command, fill, machine, measure, save, say
+from common import BASE, CATALOG, DAY, HOUR, TAGD, attempt, create, daemon, drop, events_command, fill, machine, measure, on_one_stack, save, say
 
 TOUCHED = 10  # dimensions by each event
 SPAN = 41 * HOUR
@@ -92,6 +92,7 @@ def instructions(stack, catalog, streams):
     return (counted[1] - counted[0]) / streams[1][0]
 
 
+@on_one_stack
 def main(stack, options):
     result = {"machine": machine(), "cases": []}
     for k, (what, size, catalog, streams) in enumerate(cases(options)):

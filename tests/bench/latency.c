@@ -1,6 +1,6 @@
 /* From an event to the change that a read_committed reader has of it: one thread sends events of customers FIRST and on,
- * one each, at an even rate, for so many seconds and three before, which warm up and aren't counted; another reads the
- * changes. Prints one line of JSON:
+ * one each, at an even rate, for so many seconds and ten before, which warm up and aren't counted; another reads the
+ * changes. IN and OUT may be the same topic: what an event takes to a reader of its own. Prints one line of JSON:
  *   events       from the call that produces an event to its first change's arrival, µs
  *   timers       arrival of changes by time less their instant and GRACE_MS, ms
  *   busy         as events: those sent between the first arrival of a change by time and the last

@@ -2,7 +2,7 @@
 import json
 import time
 
-from common import BASE, DAY, create, daemon, drop, fill, machine, measure, save, say
+from common import BASE, DAY, create, daemon, drop, fill, machine, measure, on_one_stack, save, say
 
 EVENTS_EACH = 30
 CATALOG = {
@@ -43,6 +43,7 @@ def remove(stack, pattern):
     return {"bytes": before - used(stack), "keys": n}
 
 
+@on_one_stack
 def main(stack, options):
     name, n = "memory", options.memory_customers
     create(stack, name + ".in")

@@ -4,7 +4,7 @@ import time
 
 from confluent_kafka import Consumer, TopicPartition
 
-from common import PARTITIONS, create, daemon, drop, machine, path_of, save, say, start
+from common import PARTITIONS, create, daemon, drop, machine, on_one_stack, path_of, save, say, start
 from timers import catalog
 
 RATE = 1000
@@ -34,6 +34,7 @@ def drain(consumer, fence, seconds):
     return fence
 
 
+@on_one_stack
 def main(stack, options):
     name, times = "start", options.kills
     create(stack, name + ".in")

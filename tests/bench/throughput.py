@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from common import BASE, CATALOG, DAY, HERE, HOUR, RESULTS, TAGD, Meter, attempt, create, daemon, drop, events_command, machine, measure, path_of, run, save, say, start
+from common import BASE, CATALOG, DAY, HERE, HOUR, RESULTS, TAGD, Meter, attempt, create, daemon, drop, events_command, machine, measure, on_one_stack, path_of, run, save, say, start
 
 LEFT_OUT = 1000  # events: changes of the time of the last so many aren't compared, since a run may end before another's timers
 PARTITIONS = 4  # of the topic: a worker has at least one
@@ -165,6 +165,7 @@ def one(stack, job, system, name):
     return figures
 
 
+@on_one_stack
 def main(stack, options):
     result = {"machine": machine(), "runs": options.runs, "left_out": LEFT_OUT, "jobs": []}
     for k, (customers, span_ms) in enumerate(options.jobs):

@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import time
 
-from common import BASE, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, finish, path_of, repeated, run, s, say, start
+from common import BASE, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, finish, on_one_stack, path_of, repeated, run, s, say, start
 
 GRACE_MS = 2000
 WARM_S = 10  # latency.c's
@@ -104,5 +104,6 @@ def measured(stack, options, turn):
     return found
 
 
+@on_one_stack
 def main(stack, options):
     repeated("timers", options, {"timers": options.timers}, lambda turn: measured(stack, options, turn))
