@@ -12,7 +12,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 RESULTS = ROOT + "/build/bench"
-os.environ.setdefault("TAGD_BROKER_JAVA", "-XX:TieredStopAtLevel=4 -Xmx1g")  # as one that serves, not as a test's
+# As one that serves, not as a test's: what kafka-server-start.sh gives it
+os.environ.setdefault("TAGD_BROKER_JAVA", "-XX:TieredStopAtLevel=4 -Xmx1g -Xms1g -XX:-UseSerialGC -XX:+UseG1GC -XX:MaxGCPauseMillis=20"
+                      " -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -XX:MaxInlineLevel=15")
 sys.path.insert(0, ROOT + "/tests/e2e")
 from confluent_kafka import Consumer, KafkaException, TopicPartition  # noqa: E402
 from confluent_kafka.admin import AdminClient  # noqa: E402
