@@ -301,6 +301,7 @@ struct tagd_dimension {
     bool remembered;    /* some rule reads how it stood before */
     bool by_day;        /* who comes to its tags and who leaves them is counted tag by tag */
     bool steady;        /* an event that leaves the tag as it is can only put off when time changes it; see steady.c */
+    bool alone;         /* reads is empty */
     bool *needs;        /* dimensions it reads, through others too: they are evaluated first */
     bool *looks;        /* dimensions that it reads as they were before */
     uint32_t place;     /* in the order of evaluation; the sets that follow are of places */

@@ -32,6 +32,7 @@ static void link_reads(struct tagd_catalog *catalog)
         }
     }
     for (uint32_t d = 0; d < n; d++) {
+        catalog->dimensions[d].alone = tagd_set_empty(catalog->dimensions[d].reads, catalog->set_words);
         TAGD_EACH (i, catalog->dimensions[d].reads, catalog->set_words)
             tagd_set_add(catalog->dimensions[catalog->order[i]].read_by, catalog->dimensions[d].place);
     }

@@ -22,6 +22,7 @@ struct tagd_engine {
     struct view now, scan, walk;
     int64_t decisions;
     uint64_t *flags, *closure; /* sets: dimensions at work; and all they need */
+    uint64_t *at_first;        /* set: those that a customer's first event is evaluated for, whatever it touches */
     uint64_t *changed;         /* set: dimensions, by number, in the present evaluation */
     uint64_t *settled;         /* set: those that it evaluated, by number */
     bool *from_by;             /* dimensions whose tag before was a person's */
@@ -77,6 +78,8 @@ static void view_free(struct view *view)
     tagd_arena_free(&view->texts_arena);
 }
 
+static void flag_at_first(struct tagd_engine *engine);
+
 struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t horizon_ms)
 {
     struct tagd_engine *engine = tagd_xcalloc(1, sizeof *engine);
@@ -94,6 +97,8 @@ struct tagd_engine *tagd_engine_new(const struct tagd_catalog *catalog, int64_t 
     engine->settled = tagd_xcalloc(catalog->set_words + 1, sizeof *engine->settled);
     engine->from_by = tagd_xcalloc(catalog->n_dimensions + 1, 1);
     engine->reached = tagd_xcalloc(catalog->n_goals + 1, 1);
+    engine->at_first = tagd_xcalloc(catalog->set_words + 1, sizeof *engine->at_first);
+    flag_at_first(engine);
     return engine;
 }
 
@@ -110,6 +115,7 @@ void tagd_engine_free(struct tagd_engine *engine)
     free(engine->settled);
     free(engine->from_by);
     free(engine->reached);
+    free(engine->at_first);
     free(engine);
 }
 
@@ -587,8 +593,11 @@ static const uint64_t *closure_of(struct tagd_engine *engine, const uint64_t *fl
 {
     const struct tagd_catalog *catalog = engine->catalog;
     memcpy(engine->closure, flags, catalog->set_words * sizeof *flags);
-    TAGD_EACH (i, flags, catalog->set_words)
-        tagd_set_join(engine->closure, catalog->dimensions[catalog->order[i]].reads, catalog->set_words);
+    TAGD_EACH (i, flags, catalog->set_words) {
+        const struct tagd_dimension *dimension = &catalog->dimensions[catalog->order[i]];
+        if (!dimension->alone)
+            tagd_set_join(engine->closure, dimension->reads, catalog->set_words);
+    }
     return engine->closure;
 }
 
@@ -629,6 +638,28 @@ static void settle(struct tagd_engine *engine, struct tagd_profile *profile, con
 static void flag_all(struct tagd_engine *engine)
 {
     tagd_set_fill(engine->flags, engine->catalog->n_dimensions);
+}
+
+/* All but those that give a customer of whom nothing is known no tag, at whatever instant: they are evaluated when
+ * something touches them. */
+static void flag_at_first(struct tagd_engine *engine)
+{
+    const struct tagd_catalog *catalog = engine->catalog;
+    struct tagd_profile *nothing = tagd_profile_new(catalog);
+    flag_all(engine);
+    view_reset(engine, nothing, 0, NULL);
+    scan_begin(&engine->scan, nothing, 0, engine->flags);
+    TAGD_EACH (i, engine->flags, catalog->set_words) {
+        uint32_t d = catalog->order[i];
+        const struct tagd_dimension *dimension = &catalog->dimensions[d];
+        engine->decisions = DUE_DECISIONS_MAX;
+        bool blank = !evaluate_dimension(&engine->now, d) && engine->now.tags[d] < 0 &&
+                     tagd_is_plain(&engine->now, d) && dimension->alone &&
+                     stable_dimension(&engine->scan, d) >= TAGD_TIME_MAX;
+        if (!blank)
+            tagd_set_add(engine->at_first, i);
+    }
+    tagd_profile_free(nothing);
 }
 
 /* ---- time ---- */
@@ -918,7 +949,7 @@ static bool leave_to_look_at(struct tagd_engine *engine, const struct tagd_profi
         const struct tagd_dimension *dimension = &catalog->dimensions[d];
         bool same = dimension->steady && !tagd_set_has(engine->changed, d) && !profile->tag_states[d].assignment.known;
         any |= !same;
-        if (!same || !tagd_set_empty(dimension->reads, catalog->set_words))
+        if (!same || !dimension->alone)
             tagd_set_add(engine->closure, i);
     }
     memcpy(engine->flags, engine->closure, catalog->set_words * sizeof *engine->flags);
@@ -947,7 +978,7 @@ enum tagd_applied tagd_engine_apply(struct tagd_engine *engine, struct tagd_prof
     if (first || event->time_ms > profile->last)
         profile->last = event->time_ms;
     if (first)
-        flag_all(engine);
+        memcpy(engine->flags, engine->at_first, engine->catalog->set_words * sizeof *engine->flags);
     else
         tagd_set_clear(engine->flags, engine->catalog->set_words);
     memset(engine->reached, 0, engine->catalog->n_goals);

@@ -22,6 +22,7 @@ void tagd_chunks_new(struct tagd_chunks *chunks, uint32_t n_parts, uint32_t bits
     chunks->words = TAGD_SET_WORDS(chunks->n);
     chunks->closed = tagd_xcalloc(chunks->words, sizeof *chunks->closed);
     chunks->stored = tagd_xcalloc(chunks->words, sizeof *chunks->stored);
+    chunks->to_write = tagd_xcalloc(chunks->words, sizeof *chunks->to_write);
     chunks->chunk = tagd_xcalloc(chunks->n, sizeof *chunks->chunk);
 }
 
@@ -29,6 +30,7 @@ void tagd_chunks_free(struct tagd_chunks *chunks)
 {
     free(chunks->closed);
     free(chunks->stored);
+    free(chunks->to_write);
     free(chunks->chunk);
     free(chunks->bytes);
 }

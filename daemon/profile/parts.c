@@ -154,13 +154,24 @@ static uint64_t left_of(const struct tagd_profile *profile, enum tagd_part part,
     return left;
 }
 
+/* The chunks that may have something to be written: those that were read, and those of parts that were touched. */
+static const uint64_t *chunks_to_write(const struct tagd_parts *parts)
+{
+    const struct tagd_chunks *chunks = &parts->chunks;
+    memcpy(chunks->to_write, chunks->stored, chunks->words * sizeof *chunks->to_write);
+    TAGD_EACH (i, parts->touched, parts->words)
+        tagd_set_add(chunks->to_write, tagd_chunk_of(chunks, i));
+    return chunks->to_write;
+}
+
 static __attribute__((noinline)) void encode_chunks(const struct tagd_profile *profile, enum tagd_part part,
                                                     struct tagd_buf *out)
 {
     const struct tagd_chunks *chunks = &profile->parts[part].chunks;
     struct chunk_writer writer;
     tagd_chunks_write(&writer, chunks, out);
-    for (uint32_t chunk = 0; chunk < chunks->n; chunk++) {
+    const uint64_t *to_write = chunks_to_write(&profile->parts[part]);
+    TAGD_EACH (chunk, to_write, chunks->words) {
         if (tagd_set_has(chunks->stored, chunk)) {
             tagd_chunk_copy(&writer, chunk);
             continue;

@@ -140,9 +140,10 @@ struct tagd_chunk {    /* within the bytes */
 struct tagd_chunks {
     uint32_t n, words; /* 0: the catalog hasn't so many parts; all is open */
     uint32_t bits;
-    uint32_t n_closed; /* of `closed` */
-    uint64_t *closed;  /* set: chunks */
-    uint64_t *stored;  /* set: those of which the bytes are right */
+    uint32_t n_closed;  /* of `closed` */
+    uint64_t *closed;   /* set: chunks */
+    uint64_t *stored;   /* set: those of which the bytes are right */
+    uint64_t *to_write; /* set: scratch of the writer */
     struct tagd_chunk *chunk;
     unsigned char *bytes;
     size_t cap;

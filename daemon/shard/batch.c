@@ -399,27 +399,40 @@ static bool has_moved(const struct tagd_batch *batch, size_t dimension)
     return tagd_set_has(batch->moved, (uint32_t)dimension);
 }
 
+/* Dimensions that have no tag any more. */
+static void list_gone(const struct tagd_batch *batch, struct tagd_arena *arena, struct tagd_profile_write *write)
+{
+    const struct tagd_catalog *catalog = batch->context->config->catalog;
+    uint32_t words = TAGD_SET_WORDS((uint32_t)tagd_catalog_n_dimensions(catalog));
+    size_t most = 0, n = 0;
+    for (uint32_t w = 0; w < words; w++)
+        most += (size_t)__builtin_popcountll(batch->moved[w]);
+    struct tagd_str *gone = tagd_arena_alloc(arena, (most + 1) * sizeof(*gone));
+    TAGD_EACH (d, batch->moved, words) {
+        if (tagd_catalog_kind(catalog, d) != TAGD_KIND_ALERT && tagd_profile_tag(batch->context->profile, d) < 0)
+            gone[n++] = tagd_str_of(tagd_catalog_dimension(catalog, d));
+    }
+    write->gone = gone;
+    write->n_gone = n;
+}
+
 /* All tags, _revision and _at. whole: what the store shows isn't known. */
 static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct tagd_profile_write *write, bool whole)
 {
     const struct tagd_catalog *catalog = batch->context->config->catalog;
     const struct tagd_profile *profile = batch->context->profile;
-    size_t n_dimensions = tagd_catalog_n_dimensions(catalog), n = 0, n_gone = 0;
-    struct tagd_str *view = tagd_arena_alloc(arena, (n_dimensions + 2) * 2 * sizeof(*view));
-    struct tagd_str *gone = tagd_arena_alloc(arena, (n_dimensions + 1) * sizeof(*gone));
-    bool *same = tagd_arena_zalloc(arena, n_dimensions + 2);
-    for (size_t i = 0; i < n_dimensions; i++) {
-        struct tagd_str tag = tagd_profile_tag_text(profile, i), name = tagd_str_of(tagd_catalog_dimension(catalog, i));
-        if (tagd_catalog_kind(catalog, i) == TAGD_KIND_ALERT)
+    size_t most = 0, n = 0;
+    for (uint32_t d = 0; tagd_profile_next_tagged(profile, &d); d++)
+        most++;
+    struct tagd_str *view = tagd_arena_alloc(arena, (most + 2) * 2 * sizeof(*view));
+    bool *same = tagd_arena_zalloc(arena, most + 2);
+    for (uint32_t d = 0; tagd_profile_next_tagged(profile, &d); d++) {
+        struct tagd_str tag = tagd_profile_tag_text(profile, d);
+        if (!tag.p || tagd_catalog_kind(catalog, d) == TAGD_KIND_ALERT)
             continue;
-        if (!tag.p) {
-            if (has_moved(batch, i))
-                gone[n_gone++] = name;
-            continue;
-        }
-        same[n / 2] = !has_moved(batch, i);
-        view[n++] = name;
-        view[n++] = tagd_catalog_is_value(catalog, i) ? tagd_arena_copy(arena, tag.p, tag.n) : tag;
+        same[n / 2] = !has_moved(batch, d);
+        view[n++] = tagd_str_of(tagd_catalog_dimension(catalog, d));
+        view[n++] = tagd_catalog_is_value(catalog, d) ? tagd_arena_copy(arena, tag.p, tag.n) : tag;
     }
     view[n++] = TAGD_STR("_revision");
     view[n++] = tagd_arena_i64(arena, (int64_t)tagd_profile_revision(profile, TAGD_KIND_TAG));
@@ -429,8 +442,8 @@ static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct
     write->view = view;
     write->n_view = n / 2;
     write->view_same = whole ? NULL : same;
-    write->gone = gone;
-    write->n_gone = whole ? 0 : n_gone;
+    if (!whole)
+        list_gone(batch, arena, write);
 }
 
 static bool read_profile(const struct tagd_batch *batch, const struct tagd_load_item *loaded, struct tagd_error *error)

@@ -7,6 +7,7 @@ from common import BASE, CATALOG, DAY, HOUR, TAGD, attempt, create, daemon, drop
 
 TOUCHED = 10  # dimensions by each event
 SPAN = 41 * HOUR
+LIVE_BATCH = 1000  # events
 CALLGRIND_MOST = 200000  # events that callgrind is given, at some microseconds each
 
 
@@ -50,23 +51,25 @@ def by_all_dimensions(n, dimensions):
 
 
 def cases(options):
-    """What grows, to which size, the catalog, and how to make the two streams of so many events."""
+    """What grows, to which size, the catalog, how to make the two streams of so many events, and settings of the daemon."""
     for customers in options.growth_customers:
-        yield "customers", customers, CATALOG, by_customers
+        yield "customers", customers, CATALOG, by_customers, {}
+    for customers in options.growth_customers:
+        yield f"customers, batches of {LIVE_BATCH:,} events", customers, CATALOG, by_customers, {"batch_events": LIVE_BATCH}
     for each in options.growth_each:
-        yield "events a customer", each, CATALOG, by_events
+        yield "events a customer", each, CATALOG, by_events, {}
     for dimensions in options.growth_dimensions:
-        yield "dimensions", dimensions, wide_catalog(dimensions), by_dimensions
+        yield "dimensions", dimensions, wide_catalog(dimensions), by_dimensions, {}
     for dimensions in options.growth_dimensions:
-        yield "dimensions, any of a customer", dimensions, wide_catalog(dimensions), by_all_dimensions
+        yield "dimensions, any of a customer", dimensions, wide_catalog(dimensions), by_all_dimensions, {}
 
 
-def daemon_cost(stack, name, catalog, streams):
+def daemon_cost(stack, name, catalog, streams, settings):
     stack.flush_redis()
     create(stack, name + ".in")
     for n, arguments, more in streams:
         fill(stack, name + ".in", n, *arguments, **more)
-    d = daemon(stack, name, catalog, name + ".in", time="events")
+    d = daemon(stack, name, catalog, name + ".in", time="events", **settings)
     before, measured = (n for n, _, _ in streams)
     try:
         d.start(ready=False)
@@ -95,8 +98,8 @@ def instructions(stack, catalog, streams):
 @on_one_stack
 def main(stack, options):
     result = {"machine": machine(), "cases": []}
-    for k, (what, size, catalog, streams) in enumerate(cases(options)):
-        found = {"what": what, "size": size, "daemon": attempt(what, daemon_cost, stack, f"growth{k}", catalog, streams(options.growth_events, size)),
+    for k, (what, size, catalog, streams, settings) in enumerate(cases(options)):
+        found = {"what": what, "size": size, "daemon": attempt(what, daemon_cost, stack, f"growth{k}", catalog, streams(options.growth_events, size), settings),
                  "instructions": instructions(stack, catalog, streams(options.growth_sample, size))}
         say(json.dumps(found))
         result["cases"].append(found)
