@@ -659,6 +659,7 @@ static void flag_at_first(struct tagd_engine *engine)
         if (!blank)
             tagd_set_add(engine->at_first, i);
     }
+    engine->now.profile = engine->scan.profile = NULL;
     tagd_profile_free(nothing);
 }
 
