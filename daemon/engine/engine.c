@@ -653,9 +653,8 @@ static void flag_at_first(struct tagd_engine *engine)
         uint32_t d = catalog->order[i];
         const struct tagd_dimension *dimension = &catalog->dimensions[d];
         engine->decisions = DUE_DECISIONS_MAX;
-        bool blank = !evaluate_dimension(&engine->now, d) && engine->now.tags[d] < 0 &&
-                     tagd_is_plain(&engine->now, d) && dimension->alone &&
-                     stable_dimension(&engine->scan, d) >= TAGD_TIME_MAX;
+        bool blank = dimension->alone && tagd_is_plain(&engine->now, d) && !evaluate_dimension(&engine->now, d) &&
+                     engine->now.tags[d] < 0 && stable_dimension(&engine->scan, d) >= TAGD_TIME_MAX;
         if (!blank)
             tagd_set_add(engine->at_first, i);
     }

@@ -333,7 +333,7 @@ void tagd_counts_profile(struct tagd_counts *counts, const struct tagd_profile *
                          const struct tagd_catalog *catalog)
 {
     tagd_counts_add(counts, TAGD_SET_ALL, TAGD_STR("customers"), 1);
-    for (size_t d = 0; d < catalog->n_dimensions; d++) {
+    for (uint32_t d = 0; tagd_profile_next_tagged(profile, &d); d++) {
         struct tagd_str tag = tagd_profile_tag_text(profile, d);
         if (tag.p != NULL)
             tagd_counts_add_tag(counts, catalog, d, tag, 1);

@@ -394,11 +394,6 @@ static uint64_t shown_revisions(const struct tagd_profile *profile)
     return tagd_profile_revision(profile, TAGD_KIND_TAG) + tagd_profile_revision(profile, TAGD_KIND_CHURN);
 }
 
-static bool has_moved(const struct tagd_batch *batch, size_t dimension)
-{
-    return tagd_set_has(batch->moved, (uint32_t)dimension);
-}
-
 /* Dimensions that have no tag any more. */
 static void list_gone(const struct tagd_batch *batch, struct tagd_arena *arena, struct tagd_profile_write *write)
 {
@@ -430,7 +425,7 @@ static void make_view(struct tagd_batch *batch, struct tagd_arena *arena, struct
         struct tagd_str tag = tagd_profile_tag_text(profile, d);
         if (!tag.p || tagd_catalog_kind(catalog, d) == TAGD_KIND_ALERT)
             continue;
-        same[n / 2] = !has_moved(batch, d);
+        same[n / 2] = !tagd_set_has(batch->moved, d);
         view[n++] = tagd_str_of(tagd_catalog_dimension(catalog, d));
         view[n++] = tagd_catalog_is_value(catalog, d) ? tagd_arena_copy(arena, tag.p, tag.n) : tag;
     }

@@ -3,7 +3,7 @@ and the bare transaction. Each system has a broker and a Redis of its own, so th
 import json
 import time
 
-from common import CATALOG, PARTITIONS, Committed, Meter, attempt, create, daemon, drop, fill, repeated, run, say, servers
+from common import CATALOG, PARTITIONS, Committed, Meter, attempt, create, daemon, fill, repeated, run, say, servers
 from throughput import start_peer
 
 GRACE_MS = 2000
@@ -48,7 +48,6 @@ def tagd(stack, options, name, delivery, before):
         return load_all(stack, options, f"tagd, {delivery}", d.process.pid, topic, d.config["outputs"]["tag_changes"], before)
     finally:
         d.kill()
-        drop(stack, name)
 
 
 def streams(stack, options, name, commit_ms, before):
@@ -61,7 +60,6 @@ def streams(stack, options, name, commit_ms, before):
     finally:
         peer.kill()
         peer.wait()
-        drop(stack, name)
 
 
 def transaction(stack, options, name, how, before):
