@@ -4,6 +4,8 @@
 #include "command/command.h"
 #include "command/customer.h"
 #include "command/load.h"
+#include "command/shards.h"
+#include "command/watch.h"
 #include "http/http.h"
 #include "io/io.h"
 #include "log/log.h"
@@ -26,6 +28,11 @@
 #define WATCH_MS 1000                              /* between looks at the counters, and at the shards */
 #define STUCK_MS 120000                            /* without a step: /livez says so */
 
+/* A partition that was read to its end, and yet holds more: since when, at which offset. */
+struct run_open {
+    int64_t since_ms, offset; /* monotonic; 0: it doesn't */
+};
+
 struct run_worker {
     struct run *run;
     struct tagd_io *io;
@@ -37,7 +44,8 @@ struct run_worker {
     struct tagd_error error; /* read once finished */
     char last_note[256];
     int64_t noted_ms;
-    struct tagd_shard_stats *shard_stats; /* room for all, the thread's own */
+    struct tagd_shard_stats *shard_stats; /* room for all, the thread's own; */
+    struct run_open *open;                /* by shard and topic, likewise */
     pthread_mutex_t mutex;                /* of the two below */
     struct tagd_metrics_shard *shards;
     size_t n_shards;
@@ -58,7 +66,9 @@ struct run {
     struct tagd_metrics_watched seen[TAGD_METRICS_WATCHED];
     struct tagd_http *http;
     struct tagd_census *census;
-    bool stopping; /* atomic */
+    struct tagd_watch *watch;
+    int64_t started_ms; /* wall clock */
+    bool stopping;      /* atomic */
 };
 
 static void log_note(void *to, enum tagd_note_level level, const char *text)
@@ -129,30 +139,61 @@ static void flag_shards(void *to, bool *flags)
     }
 }
 
-static void write_metrics(struct run *run, struct tagd_buf *body)
+/* What /metrics and /v1/shards tell of, as it is now; of shards, a copy. */
+static struct tagd_metrics_worker *look_at_workers(struct run *run)
 {
     struct tagd_metrics_worker *workers = tagd_xcalloc(run->n_workers, sizeof(*workers));
-    struct tagd_metrics_info info = {TAGD_VERSION,
-                                     run->config->group,
-                                     tagd_catalog_name(run->catalog),
-                                     tagd_catalog_hash(run->catalog),
-                                     run->topics,
-                                     run->config->n_sources,
-                                     tagd_io_wall_ms()};
     for (size_t i = 0; i < run->n_workers; i++) {
         struct run_worker *worker = &run->workers[i];
         pthread_mutex_lock(&worker->mutex);
         struct tagd_metrics_shard *shards = tagd_xcalloc(worker->n_shards + 1, sizeof(*shards));
         memcpy(shards, worker->shards, worker->n_shards * sizeof(*shards));
-        workers[i] = (struct tagd_metrics_worker){tagd_worker_stats(worker->worker), tagd_io_stats(worker->io), shards,
-                                                  worker->n_shards};
+        workers[i] = (struct tagd_metrics_worker){
+            tagd_worker_stats(worker->worker), tagd_io_stats(worker->io), shards, worker->n_shards,
+            tagd_io_mono_ms() - __atomic_load_n(&worker->step_ms, __ATOMIC_RELAXED)};
         pthread_mutex_unlock(&worker->mutex);
     }
-    tagd_metrics_write(&info, workers, run->n_workers, body);
+    return workers;
+}
+
+static void free_looked_at(struct run *run, struct tagd_metrics_worker *workers)
+{
     for (size_t i = 0; i < run->n_workers; i++)
         free((void *)(uintptr_t)workers[i].shards);
     free(workers);
+}
+
+static struct tagd_metrics_info info_of(const struct run *run)
+{
+    return (struct tagd_metrics_info){TAGD_VERSION,
+                                      run->config->group,
+                                      tagd_catalog_name(run->catalog),
+                                      tagd_catalog_hash(run->catalog),
+                                      run->topics,
+                                      run->config->n_sources,
+                                      run->config->time_events,
+                                      run->config->grace_ms,
+                                      run->started_ms,
+                                      tagd_io_wall_ms(),
+                                      tagd_io_mono_ms()};
+}
+
+static void write_metrics(struct run *run, struct tagd_buf *body)
+{
+    struct tagd_metrics_worker *workers = look_at_workers(run);
+    struct tagd_metrics_info info = info_of(run);
+    tagd_metrics_write(&info, workers, run->n_workers, body);
+    free_looked_at(run, workers);
+    tagd_watch_metrics(run->watch, body);
     write_population(run, body);
+}
+
+static void write_shards(struct run *run, struct tagd_buf *body)
+{
+    struct tagd_metrics_worker *workers = look_at_workers(run);
+    struct tagd_metrics_info info = info_of(run);
+    tagd_shards_json(&info, run->config->instance, workers, run->n_workers, body);
+    free_looked_at(run, workers);
 }
 
 /* GET /v1/customers/{id}: what `tagd explain` says, as JSON. */
@@ -197,6 +238,11 @@ static int answer(void *to, const char *path, const struct tagd_http_arguments *
         *content_type = "application/json";
         return write_customer(run, tagd_str_of(path + sizeof(CUSTOMERS) - 1), body);
     }
+    if (strcmp(path, "/v1/shards") == 0) {
+        *content_type = "application/json";
+        write_shards(run, body);
+        return 200;
+    }
     if (strcmp(path, "/v1/population") == 0) {
         *content_type = "application/json";
         return tagd_census_answer(run->census, arguments, body);
@@ -206,19 +252,36 @@ static int answer(void *to, const char *path, const struct tagd_http_arguments *
 
 /* ---- a worker's thread ---- */
 
+/* A partition's end is before what its producers have written: one of their transactions is open. Its end moves when that
+ * is over. */
+static int64_t open_for(struct run_open *open, bool at_end, int64_t next, int64_t end)
+{
+    int64_t now = tagd_io_mono_ms();
+    if (!at_end || end <= next) {
+        open->since_ms = 0;
+        return 0;
+    }
+    if (open->since_ms == 0 || open->offset != next)
+        *open = (struct run_open){now, next};
+    return now - open->since_ms;
+}
+
 static void copy_shards(struct run_worker *worker)
 {
     const struct run *run = worker->run;
     struct tagd_shard_stats *stats = worker->shard_stats;
-    size_t n = tagd_worker_shards(worker->worker, stats, run->partitions);
+    size_t n = tagd_worker_shards(worker->worker, stats, run->partitions), n_topics = run->config->n_sources;
     pthread_mutex_lock(&worker->mutex);
     for (size_t i = 0; i < n; i++) {
-        worker->shards[i].stats = stats[i];
-        for (uint32_t topic = 0; topic < run->config->n_sources; topic++) {
+        struct tagd_metrics_shard *shard = &worker->shards[i];
+        shard->stats = stats[i];
+        for (uint32_t topic = 0; topic < n_topics; topic++) {
             int64_t next = stats[i].next_offset[topic], end = tagd_io_end_offset(worker->io, topic, stats[i].shard);
             if (stats[i].end_offset[topic] > end)
                 end = stats[i].end_offset[topic];
-            worker->shards[i].lag[topic] = next < 0 || end < 0 ? -1 : end > next ? end - next : 0;
+            shard->lag[topic] = next < 0 || end < 0 ? -1 : end > next ? end - next : 0;
+            shard->open_ms[topic] =
+                open_for(&worker->open[stats[i].shard * n_topics + topic], stats[i].at_end[topic], next, end);
         }
     }
     worker->n_shards = n;
@@ -397,6 +460,7 @@ static int start_workers(struct run *run)
         worker->worker = make_worker(run, worker);
         worker->shards = tagd_xcalloc(run->partitions, sizeof(*worker->shards));
         worker->shard_stats = tagd_xcalloc(run->partitions, sizeof(*worker->shard_stats));
+        worker->open = tagd_xcalloc((size_t)run->partitions * run->config->n_sources, sizeof(*worker->open));
         worker->step_ms = tagd_io_mono_ms();
         pthread_mutex_init(&worker->mutex, NULL);
         run->n_workers = i + 1;
@@ -431,6 +495,7 @@ static int start_and_look_on(struct run *run)
 {
     struct tagd_error error;
     sigset_t signals;
+    run->started_ms = tagd_io_wall_ms();
     int code = start_workers(run);
     if (code != TAGD_EXIT_OK)
         return code;
@@ -439,6 +504,7 @@ static int start_and_look_on(struct run *run)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (run->config->http_host != NULL) {
+        run->watch = tagd_watch_new(run->config);
         run->census = tagd_census_new(run->config, run->catalog, run->partitions, flag_shards, run);
         run->http = tagd_http_new(run->config->http_host, run->config->http_port, answer, run, &error);
         if (run->http == NULL)
@@ -554,12 +620,14 @@ int tagd_command_run(int argc, char **argv)
     int code = run_with(&run, path, create_topics);
     tagd_http_free(run.http);
     tagd_census_free(run.census);
+    tagd_watch_free(run.watch);
     for (size_t i = 0; i < run.n_workers; i++) {
         tagd_worker_free(run.workers[i].worker);
         tagd_io_free(run.workers[i].io);
         pthread_mutex_destroy(&run.workers[i].mutex);
         free(run.workers[i].shards);
         free(run.workers[i].shard_stats);
+        free(run.workers[i].open);
     }
     free(run.workers);
     free(run.carry);

@@ -142,6 +142,12 @@ static int64_t port_mono_ms(void *self)
     return tagd_io_mono_ms();
 }
 
+static int64_t port_mono_us(void *self)
+{
+    (void)self;
+    return tagd_io_mono_us();
+}
+
 /* ---- opening and closing ---- */
 
 static bool begin_producer(struct tagd_io *io, int64_t deadline, enum tagd_io_result *result, struct tagd_error *error)
@@ -197,7 +203,8 @@ static struct tagd_io *io_new(const struct tagd_config *config, uint32_t partiti
                                   .revoked = port_revoked,
                                   .trial = port_trial,
                                   .wall_ms = port_wall_ms,
-                                  .mono_ms = port_mono_ms};
+                                  .mono_ms = port_mono_ms,
+                                  .mono_us = port_mono_us};
     io->redis = tagd_redis_new(config, partitions, &io->notes, &io->stats);
     io->kafka.config = config;
     io->kafka.notes = &io->notes;
@@ -320,6 +327,12 @@ void tagd_io_reader_free(struct tagd_io_reader *reader)
         return;
     tagd_redis_free(reader->redis);
     free(reader);
+}
+
+enum tagd_io_result tagd_io_read_server(struct tagd_io_reader *reader, struct tagd_io_server *server,
+                                        struct tagd_error *error)
+{
+    return tagd_redis_server(reader->redis, server, error);
 }
 
 enum tagd_io_result tagd_io_read_shards(struct tagd_io_reader *reader, uint32_t *shards, struct tagd_error *error)

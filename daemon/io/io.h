@@ -91,7 +91,18 @@ struct tagd_io_peek {
 enum tagd_io_result tagd_io_peek(const struct tagd_config *config, uint32_t shard, struct tagd_str customer,
                                  struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error);
 
-/* ---- a population, read without owning anything ---- */
+/* ---- what else is read without owning anything ---- */
+
+/* Redis as it says it is. */
+struct tagd_io_server {
+    int64_t memory_bytes, memory_max_bytes; /* max 0: as much as the machine has */
+    bool aof, aof_failing;                  /* there is an append-only file; writing or rewriting it failed last */
+    int64_t evicted;                        /* keys, since it started: each is state that was lost */
+    int64_t clock_ahead_ms;                 /* of ours; INT64_MIN: it answered too slowly to tell */
+};
+struct tagd_io_reader;
+enum tagd_io_result tagd_io_read_server(struct tagd_io_reader *reader, struct tagd_io_server *server,
+                                        struct tagd_error *error);
 
 struct tagd_io_set { /* of one shard: counts, the largest first */
     struct tagd_str name;

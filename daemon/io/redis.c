@@ -15,6 +15,7 @@
 
 #define CONNECT_TIMEOUT_MS 2000
 #define REPLY_TIMEOUT_MS 5000
+#define CLOCK_ANSWER_MS 200 /* a slower answer doesn't tell what Redis's clock says */
 #define RECONNECT_PAUSE_MS 200
 #define EXEC_TRIES_MAX 5
 #define LOAD_FIELDS_MAX 1000  /* of one HMGET, ZMSCORE */
@@ -1689,6 +1690,55 @@ enum tagd_io_result tagd_redis_scan_customers(struct tagd_redis *redis, uint32_t
     *items = op.u.load.walk;
     *n = op.u.load.n_walk;
     return ok ? TAGD_IO_OK : redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+}
+
+static int64_t info_number(const char *info, const char *name)
+{
+    char value[64];
+    info_value(info, name, value, sizeof(value));
+    return strtoll(value, NULL, 10);
+}
+
+static bool info_is(const char *info, const char *name, const char *wanted)
+{
+    char value[64];
+    info_value(info, name, value, sizeof(value));
+    return strcmp(value, wanted) == 0;
+}
+
+/* asked_ms: our clock in the middle between question and answer. */
+static void take_server(const char *info, const redisReply *time, int64_t asked_ms, struct tagd_io_server *server)
+{
+    *server = (struct tagd_io_server){.memory_bytes = info_number(info, "used_memory"),
+                                      .memory_max_bytes = info_number(info, "maxmemory"),
+                                      .aof = info_is(info, "aof_enabled", "1"),
+                                      .evicted = info_number(info, "evicted_keys"),
+                                      .clock_ahead_ms = INT64_MIN};
+    server->aof_failing = server->aof && (!info_is(info, "aof_last_write_status", "ok") ||
+                                          !info_is(info, "aof_last_bgrewrite_status", "ok"));
+    if (asked_ms != INT64_MIN && time->type == REDIS_REPLY_ARRAY && time->elements == 2)
+        server->clock_ahead_ms =
+            (int64_t)reply_u64(time->element[0]) * 1000 + (int64_t)reply_u64(time->element[1]) / 1000 - asked_ms;
+}
+
+enum tagd_io_result tagd_redis_server(struct tagd_redis *redis, struct tagd_io_server *server, struct tagd_error *error)
+{
+    redisReply *replies[2] = {NULL, NULL};
+    enum tagd_io_result result = begin(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    command(redis, 1);
+    arg_z(redis, "TIME");
+    command(redis, 1);
+    arg_z(redis, "INFO");
+    int64_t wall_ms = tagd_io_wall_ms(), began_ms = tagd_io_mono_ms();
+    send_commands(redis);
+    if (!receive_all(redis, replies, 2, error))
+        return redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+    int64_t took_ms = tagd_io_mono_ms() - began_ms;
+    take_server(reply_str(replies[1]).p, replies[0], took_ms > CLOCK_ANSWER_MS ? INT64_MIN : wall_ms + took_ms / 2,
+                server);
+    return TAGD_IO_OK;
 }
 
 struct tagd_redis *tagd_redis_new(const struct tagd_config *config, uint32_t partitions, const struct tagd_notes *notes,

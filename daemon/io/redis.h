@@ -47,6 +47,10 @@ enum tagd_io_result tagd_redis_read_customers(struct tagd_redis *redis, uint32_t
                                               struct tagd_arena *arena, struct tagd_load_item **items, size_t *n,
                                               struct tagd_error *error);
 
+/* See io.h. */
+enum tagd_io_result tagd_redis_server(struct tagd_redis *redis, struct tagd_io_server *server,
+                                      struct tagd_error *error);
+
 /* The heads of all shards as they are, `partitions` of them. Takes no fence, writes nothing. */
 enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error);
 

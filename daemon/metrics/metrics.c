@@ -132,7 +132,7 @@ static uint64_t sum(const struct tagd_metrics_worker *workers, size_t n, size_t 
     return total;
 }
 
-static void head(struct tagd_buf *out, const char *name, const char *help, const char *type)
+void tagd_metrics_head(struct tagd_buf *out, const char *name, const char *help, const char *type)
 {
     tagd_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -156,7 +156,8 @@ static void label(struct tagd_buf *out, const char *value)
 
 static void write_dead_letters(const struct tagd_metrics_worker *workers, size_t n, struct tagd_buf *out)
 {
-    head(out, "tagd_dead_letters_total", "Records that went to the dead-letter topic, by code.", "counter");
+    tagd_metrics_head(out, "tagd_dead_letters_total", "Records that went to the dead-letter topic, by code.",
+                      "counter");
     for (int code = TAGD_EVENT_OK + 1; code < TAGD_EVENT_CODES; code++)
         tagd_buf_printf(
             out, "tagd_dead_letters_total{code=\"%s\"} %" PRIu64 "\n", tagd_event_code_name((enum tagd_event_code)code),
@@ -173,38 +174,15 @@ static void write_watermark(const struct tagd_metrics_worker *workers, size_t n,
     }
     if (least == INT64_MAX)
         return;
-    head(out, "tagd_watermark_seconds", "The least watermark of the running shards, as Unix time.", "gauge");
+    tagd_metrics_head(out, "tagd_watermark_seconds", "The least watermark of the running shards, as Unix time.",
+                      "gauge");
     tagd_buf_printf(out, "tagd_watermark_seconds %.3f\n", (double)least / 1000);
-}
-
-static void write_lag(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers, size_t n,
-                      struct tagd_buf *out)
-{
-    head(out, "tagd_lag_records", "Records not yet applied, by topic and shard.", "gauge");
-    for (size_t w = 0; w < n; w++)
-        for (size_t i = 0; i < workers[w].n_shards; i++)
-            for (size_t topic = 0; topic < info->n_topics; topic++) {
-                if (workers[w].shards[i].lag[topic] < 0)
-                    continue;
-                tagd_buf_add_z(out, "tagd_lag_records{topic=\"");
-                label(out, info->topics[topic]);
-                tagd_buf_printf(out, "\",shard=\"%" PRIu32 "\"} %" PRId64 "\n", workers[w].shards[i].stats.shard,
-                                workers[w].shards[i].lag[topic]);
-            }
-    head(out, "tagd_lag_seconds", "How far a shard's watermark is behind the clock.", "gauge");
-    for (size_t w = 0; w < n; w++)
-        for (size_t i = 0; i < workers[w].n_shards; i++) {
-            const struct tagd_shard_stats *stats = &workers[w].shards[i].stats;
-            if (stats->watermark_ms != INT64_MIN && stats->status == TAGD_SHARD_RUNNING)
-                tagd_buf_printf(out, "tagd_lag_seconds{shard=\"%" PRIu32 "\"} %.3f\n", stats->shard,
-                                (double)(info->wall_ms - stats->watermark_ms) / 1000);
-        }
 }
 
 void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers,
                         size_t n_workers, struct tagd_buf *out)
 {
-    head(out, "tagd_info", "What runs here.", "gauge");
+    tagd_metrics_head(out, "tagd_info", "What runs here.", "gauge");
     tagd_buf_add_z(out, "tagd_info{version=\"");
     label(out, info->version);
     tagd_buf_add_z(out, "\",group=\"");
@@ -214,17 +192,19 @@ void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_
     tagd_buf_add_z(out, "\",hash=\"");
     label(out, info->catalog_hash);
     tagd_buf_add_z(out, "\"} 1\n");
-    head(out, "tagd_workers", "Worker threads.", "gauge");
+    tagd_metrics_head(out, "tagd_workers", "Worker threads.", "gauge");
     tagd_buf_printf(out, "tagd_workers %zu\n", n_workers);
     for (size_t i = 0; i < N_COUNTERS; i++) {
         if (counters[i].help != NULL)
-            head(out, counters[i].name, counters[i].help, counters[i].type);
+            tagd_metrics_head(out, counters[i].name, counters[i].help, counters[i].type);
         tagd_buf_printf(out, "%s%s %" PRIu64 "\n", counters[i].name, counters[i].label,
                         sum(workers, n_workers, counters[i].offset, counters[i].io));
     }
     write_dead_letters(workers, n_workers, out);
     write_watermark(workers, n_workers, out);
-    write_lag(info, workers, n_workers, out);
+    tagd_metrics_shards(info, workers, n_workers, out);
+    tagd_metrics_times(workers, n_workers, out);
+    tagd_metrics_process(info, out);
 }
 
 void tagd_metrics_watch(const struct tagd_metrics_worker *workers, size_t n_workers,

@@ -9,7 +9,8 @@
 
 struct tagd_metrics_shard {
     struct tagd_shard_stats stats;
-    int64_t lag[TAGD_TOPICS_MAX]; /* records by topic; -1: not known */
+    int64_t lag[TAGD_TOPICS_MAX];     /* records by topic; -1: not known */
+    int64_t open_ms[TAGD_TOPICS_MAX]; /* for how long a transaction of its producer has been open, at least; 0: none */
 };
 
 struct tagd_metrics_worker {
@@ -17,20 +18,34 @@ struct tagd_metrics_worker {
     const struct tagd_io_stats *io;
     const struct tagd_metrics_shard *shards;
     size_t n_shards;
+    int64_t step_ms; /* since its last step began */
 };
 
 struct tagd_metrics_info {
     const char *version, *group, *catalog, *catalog_hash;
     const char *const *topics;
     size_t n_topics;
-    int64_t wall_ms;
+    bool time_events;
+    int64_t grace_ms;
+    int64_t started_ms;       /* wall clock */
+    int64_t wall_ms, mono_ms; /* now */
 };
 
 void tagd_metrics_write(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers,
                         size_t n_workers, struct tagd_buf *out);
 
+/* The two lines before a family. */
+void tagd_metrics_head(struct tagd_buf *out, const char *name, const char *help, const char *type);
 /* A label's value: backslash, quote and line feed are escaped. */
 void tagd_metrics_label(struct tagd_buf *out, struct tagd_str value);
+
+/* Of each shard: status, lag, offsets, timers (shards.c). */
+void tagd_metrics_shards(const struct tagd_metrics_info *info, const struct tagd_metrics_worker *workers, size_t n,
+                         struct tagd_buf *out);
+/* How long things take (times.c). */
+void tagd_metrics_times(const struct tagd_metrics_worker *workers, size_t n, struct tagd_buf *out);
+/* The process, by the names that Prometheus's own clients use (process.c). */
+void tagd_metrics_process(const struct tagd_metrics_info *info, struct tagd_buf *out);
 
 /* ---- the population (population.c) ---- */
 

@@ -6,11 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void head(struct tagd_buf *out, const char *name, const char *help, const char *type)
-{
-    tagd_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
 static bool is_alert(const struct tagd_catalog *catalog, size_t d)
 {
     return tagd_catalog_kind(catalog, d) == TAGD_KIND_ALERT;
@@ -44,7 +39,7 @@ static void write_tags(const struct tagd_catalog *catalog, const struct tagd_cou
 {
     size_t n, left = 0;
     int64_t set = -1;
-    head(out, "tagd_population", "Customers who carry the tag, of this process's shards.", "gauge");
+    tagd_metrics_head(out, "tagd_population", "Customers who carry the tag, of this process's shards.", "gauge");
     for (size_t d = 0; d < tagd_catalog_n_dimensions(catalog); d++)
         for (size_t i = 0; i < tagd_catalog_n_tags(catalog, d) && !is_alert(catalog, d); i++) {
             struct tagd_str tag = tagd_str_of(tagd_catalog_tag(catalog, d, i));
@@ -68,15 +63,16 @@ static void write_tags(const struct tagd_catalog *catalog, const struct tagd_cou
 static void write_gauges(const struct tagd_catalog *catalog, const struct tagd_counts *sums, struct tagd_buf *out)
 {
     int64_t customers = tagd_counts_get(sums, TAGD_SET_ALL, TAGD_STR("customers"));
-    head(out, "tagd_customers", "Customers of this process's shards.", "gauge");
+    tagd_metrics_head(out, "tagd_customers", "Customers of this process's shards.", "gauge");
     tagd_buf_printf(out, "tagd_customers %" PRId64 "\n", customers);
     write_tags(catalog, sums, out);
-    head(out, "tagd_untagged", "Customers of this process's shards who carry no tag in the dimension.", "gauge");
+    tagd_metrics_head(out, "tagd_untagged", "Customers of this process's shards who carry no tag in the dimension.",
+                      "gauge");
     for (size_t d = 0; d < tagd_catalog_n_dimensions(catalog); d++)
         if (!is_alert(catalog, d))
             line(out, "tagd_untagged", "dimension", tagd_catalog_dimension(catalog, d), no_tag,
                  customers - in_all(catalog, sums, d));
-    head(out, "tagd_alerts", "Customers of this process's shards for whom the alert is raised.", "gauge");
+    tagd_metrics_head(out, "tagd_alerts", "Customers of this process's shards for whom the alert is raised.", "gauge");
     for (size_t d = 0; d < tagd_catalog_n_dimensions(catalog); d++)
         if (is_alert(catalog, d))
             line(out, "tagd_alerts", "alert", tagd_catalog_dimension(catalog, d), no_tag, in_all(catalog, sums, d));
@@ -86,9 +82,10 @@ static void write_goals(const struct tagd_catalog *catalog, const struct tagd_co
                         struct tagd_buf *out)
 {
     int64_t day = tagd_population_day(catalog, as_of_ms, INT64_MIN);
-    head(out, "tagd_goals",
-         "Goals of this process's shards by the month in which they began, and how many of those ended how by now.",
-         "gauge");
+    tagd_metrics_head(
+        out, "tagd_goals",
+        "Goals of this process's shards by the month in which they began, and how many of those ended how by now.",
+        "gauge");
     for (size_t g = 0; day != INT64_MIN && g < tagd_catalog_n_goals(catalog); g++)
         for (int64_t month = tagd_month_of(day) - TAGD_METRICS_MONTHS + 1; month <= tagd_month_of(day); month++)
             for (int holdout = 0; holdout <= 1; holdout++) {
@@ -116,10 +113,10 @@ static void write_flow(const struct tagd_catalog *catalog, const struct tagd_flo
                        struct tagd_buf *out)
 {
     const char *name = entries ? "tagd_tag_entries_total" : "tagd_tag_exits_total";
-    head(out, name,
-         entries ? "How often a customer came to the tag; of a value to any, by any of them."
-                 : "How often a customer left the tag; of a value any of them.",
-         "counter");
+    tagd_metrics_head(out, name,
+                      entries ? "How often a customer came to the tag; of a value to any, by any of them."
+                              : "How often a customer left the tag; of a value any of them.",
+                      "counter");
     for (size_t d = 0; d < tagd_catalog_n_dimensions(catalog); d++) {
         if (is_alert(catalog, d))
             continue;
@@ -130,7 +127,8 @@ static void write_flow(const struct tagd_catalog *catalog, const struct tagd_flo
                  tagd_str_of(tagd_catalog_tag(catalog, d, i)), flowed(flows, n, d, i, entries));
     }
     name = entries ? "tagd_alerts_raised_total" : "tagd_alerts_cleared_total";
-    head(out, name, entries ? "How often the alert was raised." : "How often the alert was cleared.", "counter");
+    tagd_metrics_head(out, name, entries ? "How often the alert was raised." : "How often the alert was cleared.",
+                      "counter");
     for (size_t d = 0; d < tagd_catalog_n_dimensions(catalog); d++)
         if (is_alert(catalog, d))
             line(out, name, "alert", tagd_catalog_dimension(catalog, d), no_tag, flowed(flows, n, d, 0, entries));

@@ -117,6 +117,16 @@ static void count_change(struct tagd_batch_told_of *n, const struct tagd_change 
         n->time++;
 }
 
+/* A change that a timer has brought about: how long after its instant it is recorded. What is late since events were is
+ * for the lag to say. */
+static void note_lateness(const struct tagd_batch *batch, const struct tagd_change *change)
+{
+    const struct tagd_worker_config *config = batch->context->config;
+    if (batch->caught_up && batch->by_timer && !config->time_events)
+        tagd_histogram_add(&batch->stats->lateness,
+                           (batch->context->emit.recorded_ms - change->time_ms - config->grace_ms) * 1000);
+}
+
 static void on_change(void *self, const struct tagd_change *change)
 {
     struct tagd_batch *batch = self;
@@ -135,6 +145,8 @@ static void on_change(void *self, const struct tagd_change *change)
     output->n = batch->text.n - output->at;
     tagd_set_add(batch->moved, (uint32_t)change->dimension);
     count_change(&batch->n, change);
+    if (change->origin == TAGD_BY_TIME)
+        note_lateness(batch, change);
 }
 
 /* ---- in ---- */
@@ -494,6 +506,7 @@ static bool apply_customer(struct tagd_batch *batch, const struct tagd_batch_cus
     struct tagd_shard_context *context = batch->context;
     struct tagd_profile *profile = context->profile;
     batch->subject = customer->id;
+    batch->by_timer = customer->first == 0;
     if (!read_profile(batch, loaded, error))
         return false;
     uint64_t shown = shown_revisions(profile), untold = tagd_engine_untold(context->engine);

@@ -148,6 +148,7 @@ struct tagd_batch {
     char metadata[96];
     /* while it is applied */
     struct tagd_str subject;
+    bool by_timer; /* nothing came of the subject */
     uint64_t
         moved[TAGD_SET_WORDS(TAGD_DIMENSIONS_MAX + TAGD_ALERTS_MAX + 1)]; /* set: dimensions of the subject told of */
     struct tagd_batch_told_of n;

@@ -29,9 +29,11 @@ struct tagd_lane_topic {
 
 struct tagd_lane {
     struct tagd_shard shard;
-    bool lost, again; /* lost: to be dropped; again: assigned since */
-    bool leavable;    /* it doesn't run, but is as the store has it: it can be left cleanly */
-    int64_t retry_ms; /* monotonic: not taken over before */
+    bool lost, again;    /* lost: to be dropped; again: assigned since */
+    bool leavable;       /* it doesn't run, but is as the store has it: it can be left cleanly */
+    bool overtaken;      /* another owner was met: it waits for the group's word, then it is taken over again */
+    int64_t progress_ms; /* monotonic: it moved then, or had nothing to do; 0: not since it was taken over */
+    int64_t retry_ms;    /* monotonic: not taken over before */
     struct tagd_lane_topic topics[TAGD_TOPICS_MAX];
     size_t queued, queued_bytes;
     bool again_asked;          /* its records can't be read on: it is taken over again as soon as it is not in hand */

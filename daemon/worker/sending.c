@@ -25,6 +25,8 @@ struct tagd_sending *tagd_sendings_push(struct tagd_sendings *sendings, size_t n
     }
     sending->next = NULL;
     sending->n = sending->n_outputs = sending->bytes = 0;
+    sending->began_us = 0;
+    sending->oldest_ms = INT64_MAX;
     sending->op.kind = TAGD_OP_SEND;
     sending->op.status = TAGD_PENDING;
     sending->op.u.publish.shards = sending->shards;

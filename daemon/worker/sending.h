@@ -21,6 +21,8 @@ struct tagd_sending {
     struct tagd_shard_outputs *shards; /* op's; their outputs are gone once it was submitted */
     struct tagd_sending_share *shares; /* by the same index */
     size_t n, cap, n_outputs, bytes;
+    int64_t began_us;  /* mono_us as it was handed over */
+    int64_t oldest_ms; /* timestamp of its oldest record; INT64_MAX: none has one */
 };
 
 struct tagd_sendings {

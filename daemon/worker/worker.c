@@ -77,7 +77,9 @@ struct tagd_worker {
     struct tagd_takeover takeover;
     struct tagd_lane **batch; /* lanes of the batch */
     size_t n_batch;
-    size_t n_tried; /* of the batch's suspects, applied in trials */
+    int64_t stage_us;  /* when its present stage began */
+    int64_t oldest_ms; /* timestamp of its oldest record; INT64_MAX: none has one */
+    size_t n_tried;    /* of the batch's suspects, applied in trials */
     void **tokens;
     size_t n_tokens, cap_tokens;
     struct tagd_shard_writes *writes;
@@ -135,6 +137,20 @@ static struct tagd_lane_clock clock_of(struct tagd_worker *worker)
     __atomic_store_n(&worker->stats.clock_parted, now.parted, __ATOMIC_RELAXED);
     worker->clocks_parted = now.parted;
     return now;
+}
+
+/* The batch's stage is over, and the next one begins. */
+static void end_stage(struct tagd_worker *worker, enum tagd_stage stage)
+{
+    int64_t now_us = worker->port->mono_us(worker->port->self);
+    tagd_histogram_add(&worker->stats.stages[stage], now_us - worker->stage_us);
+    worker->stage_us = now_us;
+}
+
+static void note_latency(struct tagd_worker *worker, int64_t oldest_ms)
+{
+    if (oldest_ms != INT64_MAX)
+        tagd_histogram_add(&worker->stats.latency, (worker->port->wall_ms(worker->port->self) - oldest_ms) * 1000);
 }
 
 static void fail(struct tagd_worker *worker, const char *text)
@@ -219,7 +235,8 @@ static void retake(struct tagd_worker *worker, struct tagd_lane *lane, int64_t p
 {
     empty_queues(worker, lane);
     lane->resend = lane->offsets_due = lane->leavable = lane->told_kafka = false;
-    lane->drop_ms = 0;
+    lane->drop_ms = lane->progress_ms = 0;
+    lane->overtaken = pause_ms == RETAKE_FENCED_MS;
     lane->retry_ms = mono_of(worker) + pause_ms;
     set_status(worker, lane, TAGD_SHARD_RECOVERING);
 }
@@ -498,6 +515,7 @@ static struct tagd_lane *lane_of(const struct tagd_worker *worker, uint32_t numb
 
 static void submit_sending(struct tagd_worker *worker, struct tagd_sending *sending)
 {
+    sending->began_us = worker->port->mono_us(worker->port->self);
     submit(worker, &sending->op);
     count_unacknowledged(worker);
 }
@@ -515,10 +533,14 @@ static void note_offsets(struct tagd_lane *lane, const struct tagd_shard_outputs
 
 static void take_acknowledged(struct tagd_worker *worker, const struct tagd_sending *sending)
 {
+    tagd_histogram_add(&worker->stats.stages[TAGD_STAGE_PUBLISH],
+                       worker->port->mono_us(worker->port->self) - sending->began_us);
+    note_latency(worker, sending->oldest_ms);
     for (size_t i = 0; i < sending->n; i++) {
         struct tagd_lane *lane = lane_of(worker, sending->shards[i].shard, sending->shares[i].fence);
         if (lane == NULL || lane->resend)
             continue;
+        lane->progress_ms = mono_of(worker);
         lane->shard.published = sending->shards[i].batch;
         note_offsets(lane, &sending->shards[i]);
         if (lane->drop_ms == 0)
@@ -722,6 +744,8 @@ static void run_lane(struct tagd_worker *worker, struct tagd_lane *lane)
     const struct tagd_head *head = &lane->shard.head;
     char metadata[TAGD_METADATA_MAX];
     set_status(worker, lane, TAGD_SHARD_RUNNING);
+    lane->overtaken = false;
+    lane->progress_ms = mono_of(worker);
     if (!worker->config.at_least_once || head->batch == 0 || lane->shard.published != head->batch)
         return;
     struct tagd_shard_outputs at = {.fence = head->fence, .batch = head->batch, .metadata.p = metadata};
@@ -829,6 +853,8 @@ static void add_item(struct tagd_worker *worker, struct tagd_lane *lane, const s
     struct tagd_record *record = tagd_arena_alloc(arena, sizeof(*record));
     struct tagd_event *event = taken->event;
     *record = taken->record;
+    if (record->timestamp_ms >= 0 && record->timestamp_ms < worker->oldest_ms)
+        worker->oldest_ms = record->timestamp_ms;
     if (taken->generation == TAGD_CONDEMNED) {
         event = tagd_arena_alloc(arena, sizeof(*event));
         tagd_event_condemn(taken->event->reason, tagd_arena_alloc(arena, TAGD_EVENT_REASON_MAX), event);
@@ -839,6 +865,15 @@ static void add_item(struct tagd_worker *worker, struct tagd_lane *lane, const s
     }
     tagd_batch_add(&lane->batch, record, event, watermark_ms);
     keep_token(worker, taken->token);
+}
+
+/* There is nothing to do for the lane. That is as it should be if all there was has been read, and time goes on. */
+static void note_idle(const struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_lane_clock *now,
+                      int64_t watermark_ms)
+{
+    bool time_goes_on = worker->config.time_events || now->parted || watermark_ms > lane->shard.watermark_ms;
+    if (lane->queued == 0 && time_goes_on && tagd_lane_caught_up(lane, worker->config.n_topics))
+        lane->progress_ms = now->mono_ms;
 }
 
 /* Takes what the lane has, up to the limits; true: there is work. */
@@ -872,6 +907,7 @@ static bool collect_lane(struct tagd_worker *worker, struct tagd_lane *lane, con
     batch->settle = batch->muted && batch->n_items == 0 && !due && tagd_lane_replayed(lane, config->n_topics);
     if (batch->n_items > 0 || due || batch->settle)
         return true;
+    note_idle(worker, lane, now, watermark.watermark_ms);
     lane->shard.watermark_ms = watermark.watermark_ms; /* nothing to commit for it */
     return false;
 }
@@ -881,6 +917,7 @@ static bool begin_batch(struct tagd_worker *worker)
     struct tagd_lane_clock now = clock_of(worker);
     size_t events_left = worker->batch_events, bytes_left = worker->config.batch_bytes_max;
     worker->n_batch = 0;
+    worker->oldest_ms = INT64_MAX;
     if (tagd_sendings_full(&worker->sendings))
         return false;
     for (size_t i = 0; i < worker->n_lanes; i++) {
@@ -900,6 +937,7 @@ static bool begin_batch(struct tagd_worker *worker)
         submit(worker, &worker->batch[i]->load);
     }
     worker->n_tried = 0;
+    worker->stage_us = worker->port->mono_us(worker->port->self);
     worker->activity = LOADING;
     return true;
 }
@@ -970,6 +1008,7 @@ static void advance_loading(struct tagd_worker *worker)
     }
     if (!batch_tried(worker))
         return;
+    end_stage(worker, TAGD_STAGE_LOAD);
     for (size_t i = 0; i < worker->n_batch; i++) {
         struct tagd_lane *lane = worker->batch[i];
         if (tagd_batch_apply(&lane->batch, &worker->context, &lane->load, &error))
@@ -979,6 +1018,7 @@ static void advance_loading(struct tagd_worker *worker)
         return;
     }
     adapt(worker);
+    end_stage(worker, TAGD_STAGE_APPLY);
     commit_batch(worker);
 }
 
@@ -1008,6 +1048,7 @@ static void send_batch(struct tagd_worker *worker)
         tagd_batch_outputs(&lane->batch, &outputs);
         tagd_sendings_add(&worker->sendings, sending, &outputs, lane->shard.fence);
     }
+    sending->oldest_ms = worker->oldest_ms;
     submit_sending(worker, sending);
     end_batch(worker);
 }
@@ -1052,9 +1093,11 @@ static void advance_committing(struct tagd_worker *worker)
     case TAGD_GONE: break;
     }
     size_t n = 0;
+    end_stage(worker, TAGD_STAGE_COMMIT);
     for (size_t i = 0; i < worker->n_batch; i++) {
         struct tagd_lane *lane = worker->batch[i];
         if (worker->writes[i].status == TAGD_DONE) {
+            lane->progress_ms = mono_of(worker);
             tagd_batch_committed(&lane->batch, &worker->writes[i], &worker->context);
             if (lane->suspects_left > 0 && !lane->batch.muted)
                 tagd_lane_cleared(lane, lane->batch.n_items, worker->config.n_topics);
@@ -1081,7 +1124,10 @@ static void advance_publishing(struct tagd_worker *worker)
 {
     switch (worker->op.status) {
     case TAGD_DONE:
+        end_stage(worker, TAGD_STAGE_PUBLISH);
+        note_latency(worker, worker->oldest_ms);
         for (size_t i = 0; i < worker->n_batch; i++) {
+            worker->batch[i]->progress_ms = mono_of(worker);
             worker->batch[i]->shard.published = worker->batch[i]->shard.head.batch;
             end_if_repaired(worker, worker->batch[i]);
             worker->batch[i]->told_kafka = true;
@@ -1485,22 +1531,32 @@ const struct tagd_worker_stats *tagd_worker_stats(const struct tagd_worker *work
     return &worker->stats;
 }
 
+static enum tagd_shard_status told_status(const struct tagd_lane *lane)
+{
+    if (lane->shard.status == TAGD_SHARD_STOPPED)
+        return TAGD_SHARD_STOPPED;
+    if (under_repair(lane))
+        return TAGD_SHARD_REPAIRING;
+    return lane->overtaken && lane->shard.status == TAGD_SHARD_RECOVERING ? TAGD_SHARD_FENCED : lane->shard.status;
+}
+
 size_t tagd_worker_shards(const struct tagd_worker *worker, struct tagd_shard_stats *out, size_t max)
 {
     size_t n = worker->n_lanes < max ? worker->n_lanes : max;
     for (size_t i = 0; i < n; i++) {
         const struct tagd_lane *lane = worker->lanes[i];
         out[i] = (struct tagd_shard_stats){.shard = lane->shard.number,
-                                           .status = under_repair(lane) && lane->shard.status == TAGD_SHARD_RUNNING
-                                                         ? TAGD_SHARD_RECOVERING
-                                                         : lane->shard.status,
+                                           .status = told_status(lane),
                                            .fence = lane->shard.fence,
                                            .batch = lane->shard.head.batch,
-                                           .watermark_ms = lane->shard.watermark_ms};
+                                           .watermark_ms = lane->shard.watermark_ms,
+                                           .next_due_ms = lane->shard.next_due_ms,
+                                           .progress_ms = lane->progress_ms};
         for (uint32_t t = 0; t < TAGD_TOPICS_MAX; t++) {
             bool passed = lane->topics[t].n == 0 && lane->topics[t].at_end;
             out[i].next_offset[t] = passed ? lane->topics[t].next : lane->shard.next_offset[t];
             out[i].end_offset[t] = lane->topics[t].known_end;
+            out[i].at_end[t] = passed;
         }
     }
     return n;

@@ -236,6 +236,18 @@ size_t tagd_decimal_format(tagd_i128 decimal, char out[TAGD_DECIMAL_TEXT]);
 void tagd_buf_add_decimal(struct tagd_buf *buf, tagd_i128 decimal); /* the same text */
 void tagd_buf_add_double(struct tagd_buf *buf, double v);           /* shortest text that reads back the same */
 
+/* ---- histograms of times ---- */
+/* By size: counts[i] are those of at most tagd_histogram_bounds_us[i], and more than the bound before; the last are
+ * beyond all bounds. */
+#define TAGD_HISTOGRAM_BOUNDS 20
+extern const int64_t tagd_histogram_bounds_us[TAGD_HISTOGRAM_BOUNDS];
+struct tagd_histogram {
+    uint64_t counts[TAGD_HISTOGRAM_BOUNDS + 1];
+    uint64_t sum_us;
+};
+/* One writer; others may read meanwhile, by relaxed atomic loads. A negative time counts as none. */
+void tagd_histogram_add(struct tagd_histogram *histogram, int64_t us);
+
 /* ---- hashes ---- */
 /* 128 bits of XXH3 over a, a NUL-safe separator (its length) and b. */
 struct tagd_hash128 {

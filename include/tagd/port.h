@@ -331,6 +331,7 @@ struct tagd_port {
                     void *to, struct tagd_error *killed);
     int64_t (*wall_ms)(void *self);
     int64_t (*mono_ms)(void *self);
+    int64_t (*mono_us)(void *self); /* for short times only: it may stand while the machine sleeps */
 };
 
 #endif

@@ -32,7 +32,29 @@ struct tagd_worker_config {
     void *note_to;
 };
 
-enum tagd_shard_status { TAGD_SHARD_IDLE, TAGD_SHARD_RECOVERING, TAGD_SHARD_RUNNING, TAGD_SHARD_STOPPED };
+/* What a shard that is ours does. The first four are what the worker goes by; the others are said of a shard to who looks
+ * at it (tagd_worker_shards). */
+enum tagd_shard_status {
+    TAGD_SHARD_IDLE,       /* assigned, nothing has begun */
+    TAGD_SHARD_RECOVERING, /* it is being taken over, or will be after a pause */
+    TAGD_SHARD_RUNNING,
+    TAGD_SHARD_STOPPED,   /* it can't go on, and neither can the daemon */
+    TAGD_SHARD_REPAIRING, /* Redis was behind what was published: nothing new is published before that is mended */
+    TAGD_SHARD_FENCED,    /* another owner was met: it is taken over again if it stays ours */
+    TAGD_SHARD_STALLED,   /* it runs, but nothing of it has moved for TAGD_STALLED_MS though something is there to do */
+    TAGD_SHARD_STATUSES
+};
+#define TAGD_STALLED_MS 5000
+const char *tagd_shard_status_name(enum tagd_shard_status status); /* "running" */
+
+/* What a batch goes through, one after the other. */
+enum tagd_stage {
+    TAGD_STAGE_LOAD,    /* profiles that are not in memory are read from the store */
+    TAGD_STAGE_APPLY,   /* the engine: events and time become changes */
+    TAGD_STAGE_COMMIT,  /* to the store, until it was done: attempts that were refused included */
+    TAGD_STAGE_PUBLISH, /* to Kafka, likewise; at least once: until all is acknowledged, while the next batch goes on */
+    TAGD_STAGES
+};
 
 struct tagd_worker_stats { /* counters since start; gauges where said. Read across threads with relaxed atomic loads. */
     uint64_t records, events, duplicates, ignored, late;
@@ -58,16 +80,24 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
     uint64_t cache_bytes, cache_customers; /* gauges */
     uint64_t undeclared_attributes;
     uint64_t limit_panes, limit_values, limit_dedupe_ids, limit_chases;
-    uint64_t shards_running;   /* gauge */
-    uint64_t shards_repairing; /* gauge */
-    uint64_t clock_parted;     /* gauge: 1: the wall clock was set; live time stands */
-    int64_t watermark_min_ms;  /* gauge; INT64_MIN: none */
+    uint64_t shards_running;                   /* gauge */
+    uint64_t shards_repairing;                 /* gauge */
+    uint64_t clock_parted;                     /* gauge: 1: the wall clock was set; live time stands */
+    int64_t watermark_min_ms;                  /* gauge; INT64_MIN: none */
+    struct tagd_histogram stages[TAGD_STAGES]; /* of batches that were published */
+    /* Of such a batch's oldest record: from its timestamp in Kafka until then. */
+    struct tagd_histogram latency;
+    /* Of changes that timers make, "time": "live": recorded so long after their instant and `grace`. */
+    struct tagd_histogram lateness;
 };
 struct tagd_shard_stats { /* a shard's, gauges */
     uint32_t shard;
     enum tagd_shard_status status;
     uint64_t fence, batch;
     int64_t watermark_ms;
+    int64_t next_due_ms;          /* no timer is due earlier; TAGD_NEVER: there is none */
+    int64_t progress_ms;          /* monotonic: it moved then, or had nothing to do; 0: not since it was taken over */
+    bool at_end[TAGD_TOPICS_MAX]; /* the partition was read to its end, as its readers see it */
     int64_t next_offset[TAGD_TOPICS_MAX], end_offset[TAGD_TOPICS_MAX];
 };
 
@@ -85,5 +115,8 @@ const struct tagd_worker_stats *tagd_worker_stats(const struct tagd_worker *work
 struct tagd_flow;
 const struct tagd_flow *tagd_worker_flow(const struct tagd_worker *worker);
 size_t tagd_worker_shards(const struct tagd_worker *worker, struct tagd_shard_stats *out, size_t max);
+/* As it is at an instant after the stats were taken, by the same monotonic clock: of a worker that stands still, none are
+ * taken any more. */
+enum tagd_shard_status tagd_shard_status_at(const struct tagd_shard_stats *stats, int64_t mono_ms);
 
 #endif

@@ -167,7 +167,8 @@ static bool replays(const struct sim_node *node, uint32_t shard)
     size_t n = tagd_worker_shards(node->worker, shards, SIM_SHARDS);
     for (size_t i = 0; i < n && tagd_worker_stats(node->worker)->shards_repairing > 0; i++)
         if (shards[i].shard == shard)
-            return shards[i].status == TAGD_SHARD_RECOVERING && !node->taking[shard];
+            return (shards[i].status == TAGD_SHARD_REPAIRING || shards[i].status == TAGD_SHARD_RECOVERING) &&
+                   !node->taking[shard];
     return false;
 }
 
@@ -435,6 +436,11 @@ static int64_t port_mono_ms(void *self)
     return ((struct sim_node *)self)->sim->now_ms;
 }
 
+static int64_t port_mono_us(void *self)
+{
+    return port_mono_ms(self) * 1000;
+}
+
 /* ---- life ---- */
 
 static void on_note(void *to, const char *text)
@@ -496,7 +502,8 @@ void sim_node_start(struct sim *sim, uint32_t index)
                                     .revoked = port_revoked,
                                     .trial = port_trial,
                                     .wall_ms = port_wall_ms,
-                                    .mono_ms = port_mono_ms};
+                                    .mono_ms = port_mono_ms,
+                                    .mono_us = port_mono_us};
     node->serial = serial;
     node->wake_ms = sim->now_ms + 1;
     node->ready = true; /* before the consumer is there, the producer's earlier transactions are ended */

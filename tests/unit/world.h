@@ -880,6 +880,11 @@ static inline int64_t world_mono(void *self)
     return ((struct world *)self)->mono_ms;
 }
 
+static inline int64_t world_mono_us(void *self)
+{
+    return world_mono(self) * 1000;
+}
+
 /* ---- for the tests ---- */
 
 static inline void world_open_with(struct world *world, const char *more, const char *dimensions)
@@ -894,7 +899,8 @@ static inline void world_open_with(struct world *world, const char *more, const 
                                      .revoked = world_revoked,
                                      .trial = world_trial,
                                      .wall_ms = world_wall,
-                                     .mono_ms = world_mono};
+                                     .mono_ms = world_mono,
+                                     .mono_us = world_mono_us};
     world->catalog = shop_catalog(more, dimensions, &error);
     if (world->catalog == NULL)
         fprintf(stderr, "%s\n", error.text);
