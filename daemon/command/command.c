@@ -143,6 +143,43 @@ const struct tagd_command tagd_commands[] = {
      "exit codes: 0 done; 64 usage; 69 Redis is out of reach; 78 the configuration or catalog is wrong, or\n"
      "  Redis doesn't fit them\n",
      tagd_command_report},
+    {"hold", "keeps outputs back: changes are made and not published",
+     "usage: tagd hold --config FILE [--reason TEXT]\n"
+     "       tagd hold --config FILE --list\n"
+     "\n"
+     "For the whole group, within a second, until tagd release, also over restarts. Events are still read,\n"
+     "state and views in Redis still change; what would be published is kept there, up to 16 MiB a shard,\n"
+     "and then nothing more is read.\n"
+     "\n"
+     "  --config FILE   the configuration that the daemon runs with\n"
+     "  --reason TEXT   for whoever looks next\n"
+     "  --list          says what is held, and changes nothing\n"
+     "  --help, --version\n"
+     "\n"
+     "example:\n"
+     "  tagd hold --config tagd.json --reason \"a wrong catalog went live\"\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 69 Redis is out of reach; 78 the configuration or catalog is wrong, or\n"
+     "  Redis doesn't fit them\n",
+     tagd_command_hold},
+    {"release", "lets go what is held, by a person, by a limit or since a source is silent",
+     "usage: tagd release --config FILE [--outputs] [--for DURATION] [--source TOPIC] [--clock]\n"
+     "\n"
+     "Without --outputs, --source and --clock: all that is held now. What was kept is published, in order.\n"
+     "\n"
+     "  --config FILE    the configuration that the daemon runs with\n"
+     "  --outputs        outputs that tagd hold or max_changes_per_minute has held\n"
+     "  --for DURATION   and max_changes_per_minute doesn't count for so long, as in 1h; at most 7d\n"
+     "  --source TOPIC   time that is held since this source is silent: it may be, until its next event\n"
+     "  --clock          time that is held since Redis's clock is another one: it may be\n"
+     "  --help, --version\n"
+     "\n"
+     "example: the campaign was expected to move many customers\n"
+     "  tagd release --config tagd.json --outputs --for 1h\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 69 Redis is out of reach; 78 the configuration or catalog is wrong, or\n"
+     "  Redis doesn't fit them\n",
+     tagd_command_release},
     {"explain", "a customer's tags, the values behind each, why, and what changes next",
      "usage: tagd explain --config FILE CUSTOMER\n"
      "\n"

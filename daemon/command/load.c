@@ -73,19 +73,35 @@ static struct tagd_config *load_config(const char *path, struct tagd_error *erro
     return config;
 }
 
+static bool is_dimension(const struct tagd_catalog *catalog, const char *name)
+{
+    for (size_t d = 0; d < tagd_catalog_n_dimensions(catalog); d++)
+        if (tagd_catalog_kind(catalog, d) != TAGD_KIND_ALERT && strcmp(tagd_catalog_dimension(catalog, d), name) == 0)
+            return true;
+    return false;
+}
+
 /* Whether all that "carry" names are dimensions of the catalog. */
 static bool carry_fits(const char *path, const struct tagd_config *config, const struct tagd_catalog *catalog,
                        struct tagd_error *error)
 {
-    size_t n = tagd_catalog_n_dimensions(catalog);
-    for (size_t i = 0; i < config->n_carry; i++) {
-        size_t dimension = 0;
-        while (dimension < n && (tagd_catalog_kind(catalog, dimension) == TAGD_KIND_ALERT ||
-                                 strcmp(tagd_catalog_dimension(catalog, dimension), config->carry[i]) != 0))
-            dimension++;
-        if (dimension == n)
+    for (size_t i = 0; i < config->n_carry; i++)
+        if (!is_dimension(catalog, config->carry[i]))
             return tagd_fail(error, "%s: at /carry/%zu: \"%s\" is no dimension of the catalog %s; correct it", path, i,
                              config->carry[i], config->catalog);
+    return true;
+}
+
+/* Likewise of max_changes_per_minute; "*" stands for all. */
+static bool limits_fit(const char *path, const struct tagd_config *config, const struct tagd_catalog *catalog,
+                       struct tagd_error *error)
+{
+    for (size_t i = 0; i < config->n_changes_limits; i++) {
+        const char *name = config->changes_limits[i].dimension;
+        if (strcmp(name, "*") != 0 && !is_dimension(catalog, name))
+            return tagd_fail(error,
+                             "%s: at /max_changes_per_minute: \"%s\" is no dimension of the catalog %s; correct it",
+                             path, name, config->catalog);
     }
     return true;
 }
@@ -120,7 +136,8 @@ static struct tagd_catalog *load_catalog_of(const char *config_path, const struc
                                             struct tagd_error *error)
 {
     struct tagd_catalog *catalog = load_beside(config_path, config->catalog, error);
-    if (!catalog || (carry_fits(config_path, config, catalog, error) && maps_fit(config, catalog, config_path, error)))
+    if (!catalog || (carry_fits(config_path, config, catalog, error) &&
+                     limits_fit(config_path, config, catalog, error) && maps_fit(config, catalog, config_path, error)))
         return catalog;
     tagd_catalog_free(catalog);
     return NULL;

@@ -178,6 +178,20 @@ static struct tagd_metrics_info info_of(const struct run *run)
                                       tagd_io_mono_ms()};
 }
 
+/* The latest event of each topic that workers have read. */
+static void find_latest(void *to, int64_t *latest_ms)
+{
+    struct run *run = to;
+    for (size_t i = 0; i < run->n_workers; i++) {
+        pthread_mutex_lock(&run->workers[i].mutex);
+        for (size_t k = 0; k < run->workers[i].n_shards; k++)
+            for (size_t topic = 0; topic < run->config->n_sources; topic++)
+                if (run->workers[i].shards[k].stats.latest_ms[topic] > latest_ms[topic])
+                    latest_ms[topic] = run->workers[i].shards[k].stats.latest_ms[topic];
+        pthread_mutex_unlock(&run->workers[i].mutex);
+    }
+}
+
 static void write_metrics(struct run *run, struct tagd_buf *body)
 {
     struct tagd_metrics_worker *workers = look_at_workers(run);
@@ -192,7 +206,7 @@ static void write_shards(struct run *run, struct tagd_buf *body)
 {
     struct tagd_metrics_worker *workers = look_at_workers(run);
     struct tagd_metrics_info info = info_of(run);
-    tagd_shards_json(&info, run->config->instance, workers, run->n_workers, body);
+    tagd_shards_json(&info, run->config->instance, workers, run->n_workers, run->watch, body);
     free_looked_at(run, workers);
 }
 
@@ -439,6 +453,7 @@ static struct tagd_worker *make_worker(struct run *run, struct run_worker *worke
         .batch_bytes_max = config->batch_bytes,
         .batch_told_bytes = BATCH_TOLD_BYTES,
         .cache_bytes_max = config->cache_bytes,
+        .brakes = tagd_watch_brakes(run->watch),
         .note = worker_note,
         .note_to = worker,
     };
@@ -496,6 +511,7 @@ static int start_and_look_on(struct run *run)
     struct tagd_error error;
     sigset_t signals;
     run->started_ms = tagd_io_wall_ms();
+    run->watch = tagd_watch_new(&(struct tagd_watch_config){run->config, run->catalog, find_latest, run});
     int code = start_workers(run);
     if (code != TAGD_EXIT_OK)
         return code;
@@ -504,13 +520,13 @@ static int start_and_look_on(struct run *run)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (run->config->http_host != NULL) {
-        run->watch = tagd_watch_new(run->config);
         run->census = tagd_census_new(run->config, run->catalog, run->partitions, flag_shards, run);
         run->http = tagd_http_new(run->config->http_host, run->config->http_port, answer, run, &error);
         if (run->http == NULL)
             return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     }
     log_start(run);
+    tagd_watch_start(run->watch);
     for (size_t i = 0; i < run->n_workers; i++) {
         if (pthread_create(&run->workers[i].thread, NULL, work, &run->workers[i]) != 0) {
             tagd_log_line(TAGD_LOG_ERROR, "a thread can't be started");

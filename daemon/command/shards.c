@@ -72,7 +72,8 @@ static void add_shard(const struct tagd_metrics_info *info, const struct row *ro
 }
 
 void tagd_shards_json(const struct tagd_metrics_info *info, const char *instance,
-                      const struct tagd_metrics_worker *workers, size_t n, struct tagd_buf *out)
+                      const struct tagd_metrics_worker *workers, size_t n, struct tagd_watch *watch,
+                      struct tagd_buf *out)
 {
     size_t n_rows = 0;
     for (size_t i = 0; i < n; i++)
@@ -88,6 +89,8 @@ void tagd_shards_json(const struct tagd_metrics_info *info, const char *instance
     tagd_buf_add_z(out, ",\"instance\":");
     tagd_buf_add_json(out, tagd_str_of(instance));
     add_time(out, "as_of", info->wall_ms);
+    tagd_buf_add_z(out, ",\"held\":");
+    tagd_watch_json(watch, out);
     tagd_buf_add_z(out, ",\"shards\":[");
     for (size_t i = 0; i < n_rows; i++) {
         tagd_buf_add_z(out, i > 0 ? ",\n" : "\n");

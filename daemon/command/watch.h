@@ -1,15 +1,29 @@
-/* What is looked at beside the workers, every other second: Redis's memory, its append-only file, its clock. */
+/* What is looked at beside the workers, every second: Redis's memory, its append-only file and its clock; and what is held
+ * (brakes.h), which it tells the workers of. */
 #ifndef TAGD_COMMAND_WATCH_H
 #define TAGD_COMMAND_WATCH_H
 
-#include "config/config.h"
-#include "io/io.h"
+#include "command/brakes.h"
+#include "tagd/worker.h"
 
-/* A thread with a connection of its own. config must outlive it. */
-struct tagd_watch;
-struct tagd_watch *tagd_watch_new(const struct tagd_config *config);
-void tagd_watch_free(struct tagd_watch *watch); /* NULL is fine */
-/* As metrics. Any thread. */
+struct tagd_watch_config {
+    const struct tagd_config *config;
+    const struct tagd_catalog *catalog;
+    /* The latest event of each source topic that this process's workers know of, into an array by topic: nothing is written
+     * for those they know none of. Called from the watch's thread. */
+    void (*latest)(void *to, int64_t *latest_ms);
+    void *to;
+};
+
+/* Has looked once when it returns. What it is given must outlive it. */
+struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with);
+/* Goes on looking, in a thread of its own with a connection of its own. */
+void tagd_watch_start(struct tagd_watch *watch);
+void tagd_watch_free(struct tagd_watch *watch); /* after the workers; NULL is fine */
+/* For the workers. Until Redis has told what is held, all is. */
+struct tagd_brakes *tagd_watch_brakes(struct tagd_watch *watch);
+/* As metrics; as a JSON object. Any thread. */
 void tagd_watch_metrics(struct tagd_watch *watch, struct tagd_buf *out);
+void tagd_watch_json(struct tagd_watch *watch, struct tagd_buf *out);
 
 #endif

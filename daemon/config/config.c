@@ -241,6 +241,16 @@ static bool source_headers(struct reader *reader, const cJSON *node, void *into)
     return true;
 }
 
+static bool source_expect_every(struct reader *reader, const cJSON *node, void *into)
+{
+    int64_t *ms = &((struct tagd_source *)into)->expect_every_ms;
+    if (!read_duration(reader, node, TAGD_EXPECT_EVERY_MAX_MS, ms))
+        return false;
+    return *ms >= TAGD_EXPECT_EVERY_LEAST_MS ||
+           tagd_config_fault(reader, node, "too short to tell silence from a pause; at least \"%ds\"",
+                             TAGD_EXPECT_EVERY_LEAST_MS / 1000);
+}
+
 /* A map's id made of topic, partition and offset needs the topic, which may stand behind the map. */
 static void name_topic(struct tagd_source *source)
 {
@@ -253,7 +263,8 @@ static bool config_sources(struct reader *reader, const cJSON *node, void *into)
     static const struct key keys[] = {{"topic", source_topic, true},
                                       {"partitioner", source_partitioner, false},
                                       {"map", source_map, false},
-                                      {"headers", source_headers, false}};
+                                      {"headers", source_headers, false},
+                                      {"expect_every", source_expect_every, false}};
     struct tagd_config *config = into;
     if (!cJSON_IsArray(node))
         return tagd_config_fault(reader, node, "expected an array of sources, found %s", tagd_json_kind(node));
@@ -391,6 +402,19 @@ static bool no_time_limit(struct reader *reader, const cJSON *root)
                                    "nothing is lost or overtaken; take \"%s\" out",
                                    names[i]);
     }
+    return true;
+}
+
+/* Where only events move time, a source's silence makes nothing. */
+static bool silence_counts(struct reader *reader, const cJSON *root)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "sources")->child;
+    for (size_t i = 0; i < reader->config->n_sources; i++, item = item->next)
+        if (reader->config->time_events && reader->config->sources[i].expect_every_ms != 0)
+            return tagd_jsonc_fail(
+                reader->jsonc, reader->error, cJSON_GetObjectItemCaseSensitive(item, "expect_every"), NULL,
+                TAGD_JSONC_WHOLE, true,
+                "with \"time\": \"events\" silence changes no tag, so there is nothing to hold; take it out");
     return true;
 }
 
@@ -664,6 +688,27 @@ static bool config_carry(struct reader *reader, const cJSON *node, void *into)
     return true;
 }
 
+static bool config_max_changes(struct reader *reader, const cJSON *node, void *into)
+{
+    struct tagd_config *config = into;
+    if (!cJSON_IsObject(node))
+        return tagd_config_fault(reader, node,
+                                 "expected an object, as in {\"behaviour.activity\": 5000, \"*\": 20000}, found %s",
+                                 tagd_json_kind(node));
+    size_t n = (size_t)cJSON_GetArraySize(node);
+    if (n > TAGD_CHANGES_LIMITS_MAX)
+        return tagd_config_fault(reader, node, "at most %d dimensions are possible", TAGD_CHANGES_LIMITS_MAX);
+    config->changes_limits = tagd_arena_zalloc(&config->arena, (n + 1) * sizeof(*config->changes_limits));
+    for (const cJSON *item = node->child; item != NULL; item = item->next) {
+        int64_t most;
+        if (!read_integer(reader, item, 1, TAGD_CHANGES_PER_MINUTE_MAX, &most))
+            return false;
+        config->changes_limits[config->n_changes_limits++] = (struct tagd_changes_limit){
+            tagd_arena_copy(&config->arena, item->string, strlen(item->string)).p, (uint32_t)most};
+    }
+    return true;
+}
+
 static bool config_on_data_gap(struct reader *reader, const cJSON *node, void *into)
 {
     static const char *const names[] = {"stop", "continue"};
@@ -774,6 +819,7 @@ struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t
         {"grace", config_grace, false},
         {"max_idle", config_max_idle, false},
         {"carry", config_carry, false},
+        {"max_changes_per_minute", config_max_changes, false},
         {"horizon", config_horizon, false},
         {"on_data_gap", config_on_data_gap, false},
         {"http", config_http, false},
@@ -798,7 +844,7 @@ struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t
     const cJSON *root = tagd_jsonc_root(jsonc);
     set_defaults(config, default_instance);
     bool ok = tagd_config_read_object(&reader, root, keys, N_OF(keys), config) && topics_differ(&reader, root) &&
-              no_time_limit(&reader, root);
+              no_time_limit(&reader, root) && silence_counts(&reader, root);
     tagd_jsonc_free(jsonc);
     if (ok)
         return config;

@@ -17,6 +17,10 @@
 #define TAGD_PREFIX_MAX 100
 #define TAGD_JUNK_SUBJECTS_MAX 1000
 #define TAGD_CARRY_MAX 2000
+#define TAGD_CHANGES_LIMITS_MAX 2000           /* dimensions of max_changes_per_minute */
+#define TAGD_CHANGES_PER_MINUTE_MAX 1000000000 /* of one of them */
+#define TAGD_EXPECT_EVERY_LEAST_MS 10000
+#define TAGD_EXPECT_EVERY_MAX_MS (INT64_C(366) * TAGD_MS_DAY)
 
 #define TAGD_GROUP_DEFAULT "tagd"
 #define TAGD_TAG_CHANGES_DEFAULT "tagd.tag-changes"
@@ -45,6 +49,12 @@
 #define TAGD_CACHE_BYTES_DEFAULT (64 * 1024 * 1024)
 #define TAGD_CACHE_BYTES_MAX 68719476736 /* 64 GiB */
 
+/* max_changes_per_minute, of one dimension or, as "*", of each that isn't named. */
+struct tagd_changes_limit {
+    const char *dimension;
+    uint32_t most;
+};
+
 /* A librdkafka property as the user wrote it. Those that the guarantees rest on are refused (config.c has the list). */
 struct tagd_property {
     const char *name, *value;
@@ -53,8 +63,9 @@ struct tagd_property {
 struct tagd_source {
     const char *topic;
     enum tagd_partitioner partitioner;
-    struct tagd_map *map; /* NULL: CloudEvents */
-    bool no_headers;      /* they say nothing of what an event is */
+    struct tagd_map *map;    /* NULL: CloudEvents */
+    bool no_headers;         /* they say nothing of what an event is */
+    int64_t expect_every_ms; /* silent for longer, it isn't believed to be; 0: it may be */
 };
 
 struct tagd_config {
@@ -85,6 +96,8 @@ struct tagd_config {
     bool carry_all;
     const char **carry; /* names of dimensions, unless carry_all; checked against the catalog by the caller */
     size_t n_carry;
+    struct tagd_changes_limit *changes_limits; /* all different; checked against the catalog by the caller */
+    size_t n_changes_limits;
     bool continue_on_data_gap;
     const char *http_host; /* NULL: no HTTP */
     int http_port;         /* 0: a free one */

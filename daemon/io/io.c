@@ -335,6 +335,19 @@ enum tagd_io_result tagd_io_read_server(struct tagd_io_reader *reader, struct ta
     return tagd_redis_server(reader->redis, server, error);
 }
 
+enum tagd_io_result tagd_io_board_read(struct tagd_io_reader *reader, enum tagd_io_board board,
+                                       struct tagd_arena *arena, struct tagd_io_entry **entries, size_t *n,
+                                       struct tagd_error *error)
+{
+    return tagd_redis_board_read(reader->redis, board, arena, entries, n, error);
+}
+
+enum tagd_io_result tagd_io_board_write(struct tagd_io_reader *reader, enum tagd_io_board board, struct tagd_str field,
+                                        struct tagd_str value, struct tagd_error *error)
+{
+    return tagd_redis_board_write(reader->redis, board, field, value, error);
+}
+
 enum tagd_io_result tagd_io_read_shards(struct tagd_io_reader *reader, uint32_t *shards, struct tagd_error *error)
 {
     return tagd_redis_read_shards(reader->redis, shards, error);

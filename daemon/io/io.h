@@ -91,7 +91,12 @@ struct tagd_io_peek {
 enum tagd_io_result tagd_io_peek(const struct tagd_config *config, uint32_t shard, struct tagd_str customer,
                                  struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error);
 
-/* ---- what else is read without owning anything ---- */
+/* ---- read by whoever asks, without owning anything ---- */
+
+/* Connects when it is asked. config must outlive it. One thread at a time. */
+struct tagd_io_reader;
+struct tagd_io_reader *tagd_io_reader_new(const struct tagd_config *config);
+void tagd_io_reader_free(struct tagd_io_reader *reader); /* NULL is fine */
 
 /* Redis as it says it is. */
 struct tagd_io_server {
@@ -100,9 +105,27 @@ struct tagd_io_server {
     int64_t evicted;                        /* keys, since it started: each is state that was lost */
     int64_t clock_ahead_ms;                 /* of ours; INT64_MIN: it answered too slowly to tell */
 };
-struct tagd_io_reader;
 enum tagd_io_result tagd_io_read_server(struct tagd_io_reader *reader, struct tagd_io_server *server,
                                         struct tagd_error *error);
+
+/* What daemons and people tell each other through Redis: small hashes beside the shards, read and written by anybody. */
+enum tagd_io_board {
+    TAGD_IO_BRAKES, /* what is held, and what was released */
+    TAGD_IO_HEARD   /* the latest event of each source topic, by whoever has read it */
+};
+#define TAGD_IO_BOARD_MAX 2000 /* fields that are read */
+struct tagd_io_entry {
+    struct tagd_str field, value;
+};
+/* All fields, in any order; they live in the arena. */
+enum tagd_io_result tagd_io_board_read(struct tagd_io_reader *reader, enum tagd_io_board board,
+                                       struct tagd_arena *arena, struct tagd_io_entry **entries, size_t *n,
+                                       struct tagd_error *error);
+/* value.p NULL: the field goes. */
+enum tagd_io_result tagd_io_board_write(struct tagd_io_reader *reader, enum tagd_io_board board, struct tagd_str field,
+                                        struct tagd_str value, struct tagd_error *error);
+
+/* ---- a population, likewise ---- */
 
 struct tagd_io_set { /* of one shard: counts, the largest first */
     struct tagd_str name;
@@ -117,10 +140,6 @@ struct tagd_io_shard {
     struct tagd_str form; /* of its population; empty: none */
 };
 
-/* Connects when it is asked. config must outlive it. One thread at a time. */
-struct tagd_io_reader;
-struct tagd_io_reader *tagd_io_reader_new(const struct tagd_config *config);
-void tagd_io_reader_free(struct tagd_io_reader *reader); /* NULL is fine */
 /* The number of shards; 0: the group keeps nothing here yet. */
 enum tagd_io_result tagd_io_read_shards(struct tagd_io_reader *reader, uint32_t *shards, struct tagd_error *error);
 /* The sets, all as they were at one instant; results live in the arena. */

@@ -1692,6 +1692,58 @@ enum tagd_io_result tagd_redis_scan_customers(struct tagd_redis *redis, uint32_t
     return ok ? TAGD_IO_OK : redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
 }
 
+static const char *const board_names[] = {[TAGD_IO_BRAKES] = "brakes", [TAGD_IO_HEARD] = "heard"};
+
+static void arg_board(struct tagd_redis *redis, enum tagd_io_board board)
+{
+    char key[TAGD_PREFIX_MAX + 16];
+    snprintf(key, sizeof(key), "%s%s", redis->config->redis.prefix, board_names[board]);
+    arg_z(redis, key);
+}
+
+enum tagd_io_result tagd_redis_board_read(struct tagd_redis *redis, enum tagd_io_board board, struct tagd_arena *arena,
+                                          struct tagd_io_entry **entries, size_t *n, struct tagd_error *error)
+{
+    redisReply *reply = NULL;
+    enum tagd_io_result result = begin(redis, false, error);
+    *n = 0;
+    if (result != TAGD_IO_OK)
+        return result;
+    command(redis, 2);
+    arg_z(redis, "HGETALL");
+    arg_board(redis, board);
+    send_commands(redis);
+    if (!receive_all(redis, &reply, 1, error))
+        return redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+    size_t most = reply->elements / 2 < TAGD_IO_BOARD_MAX ? reply->elements / 2 : TAGD_IO_BOARD_MAX;
+    *entries = tagd_arena_alloc(arena, (most + 1) * sizeof(**entries));
+    for (; *n < most; (*n)++) {
+        struct tagd_str field = reply_str(reply->element[2 * *n]), value = reply_str(reply->element[2 * *n + 1]);
+        (*entries)[*n] =
+            (struct tagd_io_entry){tagd_arena_copy(arena, field.p, field.n), tagd_arena_copy(arena, value.p, value.n)};
+    }
+    return TAGD_IO_OK;
+}
+
+enum tagd_io_result tagd_redis_board_write(struct tagd_redis *redis, enum tagd_io_board board, struct tagd_str field,
+                                           struct tagd_str value, struct tagd_error *error)
+{
+    redisReply *reply = NULL;
+    enum tagd_io_result result = begin(redis, false, error);
+    if (result != TAGD_IO_OK)
+        return result;
+    command(redis, value.p == NULL ? 3 : 4);
+    arg_z(redis, value.p == NULL ? "HDEL" : "HSET");
+    arg_board(redis, board);
+    arg(redis, field);
+    if (value.p != NULL)
+        arg(redis, value);
+    send_commands(redis);
+    if (receive_all(redis, &reply, 1, error))
+        return TAGD_IO_OK;
+    return redis->context == NULL ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
+}
+
 static int64_t info_number(const char *info, const char *name)
 {
     char value[64];

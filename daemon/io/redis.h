@@ -12,6 +12,8 @@
  *   <prefix>group             the group that owns the prefix
  *   <prefix>shards            the number of shards the state was made with
  *   <prefix>sources           the source topics it was made from, in order, between spaces
+ *   <prefix>brakes            hash: what is held, and what was released; command/brakes.h says what it holds
+ *   <prefix>heard             hash: "<topic> <instance>" -> the latest event's time that this one has read, ms
  *
  * A fence counts for the connection it was taken on: after a reconnect, operations of shards fenced before are
  * TAGD_UNKNOWN. */
@@ -48,6 +50,10 @@ enum tagd_io_result tagd_redis_read_customers(struct tagd_redis *redis, uint32_t
                                               struct tagd_error *error);
 
 /* See io.h. */
+enum tagd_io_result tagd_redis_board_read(struct tagd_redis *redis, enum tagd_io_board board, struct tagd_arena *arena,
+                                          struct tagd_io_entry **entries, size_t *n, struct tagd_error *error);
+enum tagd_io_result tagd_redis_board_write(struct tagd_redis *redis, enum tagd_io_board board, struct tagd_str field,
+                                           struct tagd_str value, struct tagd_error *error);
 enum tagd_io_result tagd_redis_server(struct tagd_redis *redis, struct tagd_io_server *server,
                                       struct tagd_error *error);
 

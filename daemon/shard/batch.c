@@ -147,6 +147,9 @@ static void on_change(void *self, const struct tagd_change *change)
     count_change(&batch->n, change);
     if (change->origin == TAGD_BY_TIME)
         note_lateness(batch, change);
+    bool counts = change->kind == TAGD_KIND_TAG || change->kind == TAGD_KIND_CHURN;
+    if (batch->context->told != NULL && batch->caught_up && counts && change->origin != TAGD_BY_REPAIR)
+        batch->context->told[change->dimension]++;
 }
 
 /* ---- in ---- */

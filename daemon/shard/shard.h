@@ -75,6 +75,7 @@ struct tagd_shard_context {
     struct tagd_members *members;
     struct tagd_flow *flow;   /* NULL: nobody asks */
     struct tagd_cache *cache; /* NULL: none */
+    uint32_t *told;           /* changes of tags by dimension, since the caller set them to 0; NULL: nobody asks */
 };
 
 #define TAGD_COUNT(stats, field, by)                                                                                   \

@@ -174,6 +174,8 @@ static int64_t live_bound(const struct tagd_lane *lane, const struct tagd_worker
     int64_t bound = repairing(lane) ? lane->repair.to_watermark_ms : now->wall_ms - config->grace_ms;
     if (now->parted && !repairing(lane))
         return INT64_MIN;
+    if (now->to_ms < bound && !repairing(lane))
+        bound = now->to_ms;
     for (uint32_t i = 0; i < config->n_topics; i++) {
         const struct tagd_lane_topic *topic = &lane->topics[i];
         int64_t of = lagging & 1u << i ? minus(topic->latest_ms, config->grace_ms)

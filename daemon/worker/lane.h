@@ -41,6 +41,8 @@ struct tagd_lane {
     int64_t waiting_since_ms;  /* for a topic that holds more; 0: not waiting */
     struct tagd_batch batch;
     struct tagd_op load;
+    /* Committed while outputs were held: published by the take-over that follows. */
+    size_t held_batches, held_bytes;
     /* suspects.h */
     size_t suspects_left; /* records until the shard is beyond suspicion; 0: it is */
     int64_t suspect_to[TAGD_TOPICS_MAX];
@@ -62,7 +64,8 @@ struct tagd_lane {
 
 struct tagd_lane_clock {
     int64_t wall_ms, mono_ms;
-    bool parted; /* the two clocks disagree: no time passes by the wall clock */
+    bool parted;   /* the two clocks disagree: no time passes by the wall clock */
+    int64_t to_ms; /* a brake: nor does it pass further than this by itself; INT64_MAX: it may */
 };
 
 /* Forgets positions and ends, as a shard that begins to run. The queues must be empty. */
@@ -91,6 +94,13 @@ void tagd_lane_settle(const struct tagd_lane *lane, const struct tagd_worker_con
 /* Whether the shard has read all there was, as far as is known. A partition that is one record behind counts as read:
  * that may be the end of a producer's transaction, which takes up an offset. */
 bool tagd_lane_caught_up(const struct tagd_lane *lane, uint32_t n_topics);
+/* As much of it is held as may be. */
+#define TAGD_HELD_BATCHES_MAX 10000
+#define TAGD_HELD_BYTES_MAX ((size_t)16 * 1024 * 1024) /* of outbox entries, packed */
+static inline bool tagd_lane_held_full(const struct tagd_lane *lane)
+{
+    return lane->held_batches >= TAGD_HELD_BATCHES_MAX || lane->held_bytes >= TAGD_HELD_BYTES_MAX;
+}
 bool tagd_lane_lagging(const struct tagd_lane *lane, uint32_t topic, int64_t grace_ms, int64_t mono_ms);
 void tagd_lane_free(struct tagd_lane *lane);
 

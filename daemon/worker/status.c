@@ -3,7 +3,7 @@
 const char *tagd_shard_status_name(enum tagd_shard_status status)
 {
     static const char *const names[TAGD_SHARD_STATUSES] = {"idle",      "recovering", "running", "stopped",
-                                                           "repairing", "fenced",     "stalled"};
+                                                           "repairing", "fenced",     "held",    "stalled"};
     return names[status];
 }
 

@@ -2,7 +2,8 @@
  *
  *   IDLE -> TAKEOVER   a shard that is ours and doesn't run; step by step until it runs, or a pause and again
  *        -> LOADING    a batch over all shards that have records or due timers: profiles and due customers are read;
- *        -> COMMITTING the engine has run; one transaction of the store;
+ *        -> BRAKING    the engine has run, and made more changes than are believed: until it is known that they are held
+ *        -> COMMITTING one transaction of the store;
  *        -> PUBLISHING exactly once: one Kafka transaction: outputs and offsets
  *        -> DROPPING   at least once: outbox entries that are acknowledged go, if no batch came to take them along
  *        -> AUDITING   now and then: Kafka's committed position of a shard, then the store's head, are as we believe
@@ -20,6 +21,7 @@
  * After an owner's death a shard's first records are tried before they are decoded, and before they are applied
  * (suspects.h). One is condemned at a time, and the loop goes round in between. */
 #include "worker/audit.h"
+#include "worker/rates.h"
 #include "worker/sending.h"
 #include "worker/suspects.h"
 
@@ -45,8 +47,9 @@
 #define BATCH_EVENTS_LEAST 100
 #define BLOCKED_EXTRA 1000 /* records let in past the limit while all wait for one topic */
 #define AUDIT_MS 5000      /* between audits; without an idle moment twice that */
+#define BRAKING_LOOK_MS 10 /* whether a hold is known */
 
-enum activity { IDLE, TAKEOVER, LOADING, COMMITTING, PUBLISHING, DROPPING, AUDITING, RELEASING };
+enum activity { IDLE, TAKEOVER, LOADING, BRAKING, COMMITTING, PUBLISHING, DROPPING, AUDITING, RELEASING };
 
 struct tagd_worker {
     struct tagd_worker_config config;
@@ -61,7 +64,7 @@ struct tagd_worker {
     size_t batch_events; /* that the next batch may have */
     int64_t polled_ms;   /* the wall clock as the present poll's first record came */
     size_t n_polled;     /* records of the last poll */
-    bool *held;          /* by partition number: this process has owned it; named as owner, it is no stranger */
+    bool *owned;         /* by partition number: this process has owned it; named as owner, it is no stranger */
     struct tagd_suspects suspects;
 
     /* records: two generations, the batch's and the intake's */
@@ -96,6 +99,10 @@ struct tagd_worker {
     struct tagd_shard_outputs *offset_shares;
     char (*offset_metadata)[TAGD_METADATA_MAX];
 
+    /* brakes */
+    struct tagd_rates *rates; /* NULL: nothing is limited */
+    bool holding, time_held;  /* as last seen: outputs are held; live time is behind what it would be */
+
     bool revoking, stopping, stopped, any_lost, clocks_parted;
     int64_t apart_ms;          /* wall minus monotonic clock, as last believed; 0: not known yet */
     struct tagd_error failure; /* text: why the worker must stop */
@@ -119,10 +126,39 @@ static void note(struct tagd_worker *worker, const char *fmt, ...)
     worker->config.note(worker->config.note_to, text);
 }
 
+static void brake_time(struct tagd_worker *worker, struct tagd_lane_clock *now)
+{
+    const struct tagd_brakes *brakes = worker->config.brakes;
+    if (brakes == NULL)
+        return;
+    now->to_ms = __atomic_load_n(&brakes->time_to_ms, __ATOMIC_RELAXED);
+    now->parted = now->parted || !__atomic_load_n(&brakes->clock_agrees, __ATOMIC_RELAXED);
+    worker->time_held =
+        !worker->config.time_events && (now->parted || now->to_ms < now->wall_ms - worker->config.grace_ms);
+}
+
+/* Outputs are held: what is committed waits in the outbox. */
+static bool holds(const struct tagd_worker *worker)
+{
+    const struct tagd_brakes *brakes = worker->config.brakes;
+    return brakes != NULL && !__atomic_load_n(&brakes->outputs_flow, __ATOMIC_ACQUIRE);
+}
+
+static void count_held(struct tagd_worker *worker)
+{
+    uint64_t batches = 0, bytes = 0;
+    for (size_t i = 0; i < worker->n_lanes; i++) {
+        batches += worker->lanes[i]->held_batches;
+        bytes += worker->lanes[i]->held_bytes;
+    }
+    __atomic_store_n(&worker->stats.held_batches, batches, __ATOMIC_RELAXED);
+    __atomic_store_n(&worker->stats.held_bytes, bytes, __ATOMIC_RELAXED);
+}
+
 /* Both clocks. A wall clock that was set is not believed: live time stands until the two agree again, or a restart. */
 static struct tagd_lane_clock clock_of(struct tagd_worker *worker)
 {
-    struct tagd_lane_clock now = {worker->port->wall_ms(worker->port->self), mono_of(worker), false};
+    struct tagd_lane_clock now = {worker->port->wall_ms(worker->port->self), mono_of(worker), false, INT64_MAX};
     int64_t apart = now.wall_ms - now.mono_ms, by = apart - worker->apart_ms;
     if (worker->apart_ms != 0 && (by > CLOCKS_PART_MS || by < -CLOCKS_PART_MS)) {
         if (!worker->clocks_parted)
@@ -134,8 +170,9 @@ static struct tagd_lane_clock clock_of(struct tagd_worker *worker)
     } else {
         worker->apart_ms = apart;
     }
-    __atomic_store_n(&worker->stats.clock_parted, now.parted, __ATOMIC_RELAXED);
     worker->clocks_parted = now.parted;
+    brake_time(worker, &now);
+    __atomic_store_n(&worker->stats.clock_parted, now.parted, __ATOMIC_RELAXED);
     return now;
 }
 
@@ -224,7 +261,7 @@ static void drop_lane(struct tagd_worker *worker, size_t index)
     struct tagd_lane *lane = worker->lanes[index];
     empty_queues(worker, lane);
     if (lane->suspects_left > 0) /* they still are, if it comes back */
-        worker->held[lane->shard.number] = false;
+        worker->owned[lane->shard.number] = false;
     worker->by_number[lane->shard.number] = NULL;
     worker->lanes[index] = worker->lanes[--worker->n_lanes];
     tagd_lane_free(lane);
@@ -236,6 +273,8 @@ static void retake(struct tagd_worker *worker, struct tagd_lane *lane, int64_t p
     empty_queues(worker, lane);
     lane->resend = lane->offsets_due = lane->leavable = lane->told_kafka = false;
     lane->drop_ms = lane->progress_ms = 0;
+    lane->held_batches = lane->held_bytes = 0; /* the take-over finds them in the outbox */
+    count_held(worker);
     lane->overtaken = pause_ms == RETAKE_FENCED_MS;
     lane->retry_ms = mono_of(worker) + pause_ms;
     set_status(worker, lane, TAGD_SHARD_RECOVERING);
@@ -448,7 +487,7 @@ static bool batch_tried(struct tagd_worker *worker)
 static void look_for_death(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t before,
                            const struct tagd_head *head)
 {
-    bool *held = &worker->held[lane->shard.number];
+    bool *held = &worker->owned[lane->shard.number];
     bool ours = !head->exists || strcmp(head->owner, worker->config.owner) == 0;
     bool owned = head->exists ? head->owner[0] != '\0' : before > 0;
     if (owned && !(ours && *held))
@@ -476,7 +515,8 @@ static bool pending(struct tagd_worker *worker)
     if (worker->retry_ms != 0)
         return false;
     switch (worker->activity) {
-    case IDLE: return false;
+    case IDLE:
+    case BRAKING: return false;
     case LOADING:
         for (size_t i = 0; i < worker->n_batch; i++)
             if (worker->batch[i]->load.status == TAGD_PENDING)
@@ -810,6 +850,8 @@ static bool on_its_way(const struct tagd_worker *worker, const struct tagd_lane 
 static bool begin_takeover(struct tagd_worker *worker)
 {
     int64_t now = mono_of(worker);
+    if (holds(worker)) /* it would publish what it finds in the outbox */
+        return false;
     for (size_t i = 0; i < worker->n_lanes; i++) {
         struct tagd_lane *lane = worker->lanes[i];
         bool wants = lane->shard.status == TAGD_SHARD_IDLE || lane->shard.status == TAGD_SHARD_RECOVERING;
@@ -871,7 +913,8 @@ static void add_item(struct tagd_worker *worker, struct tagd_lane *lane, const s
 static void note_idle(const struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_lane_clock *now,
                       int64_t watermark_ms)
 {
-    bool time_goes_on = worker->config.time_events || now->parted || watermark_ms > lane->shard.watermark_ms;
+    bool time_goes_on =
+        worker->config.time_events || worker->time_held || now->parted || watermark_ms > lane->shard.watermark_ms;
     if (lane->queued == 0 && time_goes_on && tagd_lane_caught_up(lane, worker->config.n_topics))
         lane->progress_ms = now->mono_ms;
 }
@@ -912,6 +955,13 @@ static bool collect_lane(struct tagd_worker *worker, struct tagd_lane *lane, con
     return false;
 }
 
+/* While outputs are held a repair rests: it ends with a take-over, which would have to wait. */
+static bool may_begin(const struct tagd_worker *worker, const struct tagd_lane *lane)
+{
+    bool rests = lane->repair.phase != TAGD_NO_REPAIR && holds(worker);
+    return lane->shard.status == TAGD_SHARD_RUNNING && !rests && !tagd_lane_held_full(lane);
+}
+
 static bool begin_batch(struct tagd_worker *worker)
 {
     struct tagd_lane_clock now = clock_of(worker);
@@ -922,7 +972,7 @@ static bool begin_batch(struct tagd_worker *worker)
         return false;
     for (size_t i = 0; i < worker->n_lanes; i++) {
         struct tagd_lane *lane = worker->lanes[(worker->turn + i) % worker->n_lanes];
-        if (lane->shard.status == TAGD_SHARD_RUNNING && collect_lane(worker, lane, &now, &events_left, &bytes_left))
+        if (may_begin(worker, lane) && collect_lane(worker, lane, &now, &events_left, &bytes_left))
             worker->batch[worker->n_batch++] = lane;
     }
     if (worker->n_batch == 0)
@@ -970,6 +1020,43 @@ static void give_back(struct tagd_worker *worker, struct tagd_lane *lane)
     lane->offsets_due = offsets_due;
 }
 
+static void give_back_batch(struct tagd_worker *worker)
+{
+    for (size_t i = 0; i < worker->n_batch; i++)
+        give_back(worker, worker->batch[i]);
+    end_batch(worker);
+}
+
+/* The changes that were told since the last time count from now on. */
+static void count_changes(struct tagd_worker *worker)
+{
+    size_t n = tagd_catalog_n_dimensions(worker->config.catalog);
+    int64_t now = mono_of(worker);
+    for (size_t d = 0; d < n; d++) {
+        if (worker->context.told[d] > 0)
+            tagd_rates_add(worker->rates, d, worker->context.told[d], now);
+        worker->context.told[d] = 0;
+    }
+}
+
+/* More changes than are believed, and nobody has said that they may be: then the hold is asked for. */
+static bool over_limit(struct tagd_worker *worker)
+{
+    struct tagd_brakes *brakes = worker->config.brakes;
+    uint32_t changes;
+    if (worker->rates == NULL)
+        return false;
+    count_changes(worker);
+    if (holds(worker) ||
+        worker->port->wall_ms(worker->port->self) < __atomic_load_n(&brakes->limits_off_ms, __ATOMIC_RELAXED))
+        return false;
+    int64_t dimension = tagd_rates_over(worker->rates, worker->n_lanes, (size_t)worker->config.rules.partitions,
+                                        mono_of(worker), &changes);
+    if (dimension >= 0)
+        brakes->trip(brakes->to, (size_t)dimension, changes);
+    return dimension >= 0;
+}
+
 /* The next batch has as many events as come to the outputs aimed at, by what this one's came to, and at most twice as
  * many as this one might have. One whose outputs are time's for the most part tells nothing. */
 static void adapt(struct tagd_worker *worker)
@@ -993,9 +1080,7 @@ static void advance_loading(struct tagd_worker *worker)
 {
     struct tagd_error error;
     if (leaving(worker)) { /* nothing of it has taken effect */
-        for (size_t i = 0; i < worker->n_batch; i++)
-            give_back(worker, worker->batch[i]);
-        end_batch(worker);
+        give_back_batch(worker);
         return;
     }
     for (size_t i = 0; i < worker->n_batch; i++) {
@@ -1019,7 +1104,18 @@ static void advance_loading(struct tagd_worker *worker)
     }
     adapt(worker);
     end_stage(worker, TAGD_STAGE_APPLY);
-    commit_batch(worker);
+    if (over_limit(worker))
+        worker->activity = BRAKING;
+    else
+        commit_batch(worker);
+}
+
+static void advance_braking(struct tagd_worker *worker)
+{
+    if (leaving(worker)) /* nothing of it has taken effect */
+        give_back_batch(worker);
+    else if (holds(worker) || !over_limit(worker))
+        commit_batch(worker);
 }
 
 static void publish_batch(struct tagd_worker *worker)
@@ -1068,6 +1164,26 @@ static void end_if_repaired(struct tagd_worker *worker, struct tagd_lane *lane)
     retake(worker, lane, 0);
 }
 
+/* Committed, and not published yet; what comes after it must not overtake it. */
+static void hold(struct tagd_worker *worker, struct tagd_lane *lane, const struct tagd_shard_writes *writes)
+{
+    lane->held_batches++;
+    lane->held_bytes += writes->outbox.n;
+    count_held(worker);
+}
+
+/* Outputs flow again: the take-over publishes what has waited. */
+static void retake_held(struct tagd_worker *worker)
+{
+    bool holding = holds(worker);
+    if (worker->holding && !holding && worker->rates != NULL)
+        tagd_rates_forget(worker->rates);
+    worker->holding = holding;
+    for (size_t i = 0; i < worker->n_lanes && !holding; i++)
+        if (worker->lanes[i]->held_batches > 0 && worker->lanes[i]->shard.status == TAGD_SHARD_RUNNING)
+            retake(worker, worker->lanes[i], 0);
+}
+
 static void advance_committing(struct tagd_worker *worker)
 {
     switch (worker->op.status) {
@@ -1102,10 +1218,12 @@ static void advance_committing(struct tagd_worker *worker)
             if (lane->suspects_left > 0 && !lane->batch.muted)
                 tagd_lane_cleared(lane, lane->batch.n_items, worker->config.n_topics);
             dropped(lane, worker->writes[i].outbox_drop_to);
-            if (tagd_batch_is_numbered(&lane->batch))
-                worker->batch[n++] = lane;
-            else
+            if (!tagd_batch_is_numbered(&lane->batch))
                 end_if_repaired(worker, lane);
+            else if (lane->repair.phase == TAGD_NO_REPAIR && (holds(worker) || lane->held_batches > 0))
+                hold(worker, lane, &worker->writes[i]);
+            else
+                worker->batch[n++] = lane;
             continue;
         }
         TAGD_COUNT(&worker->stats, commits_fenced, 1);
@@ -1166,7 +1284,7 @@ static struct tagd_lane *next_audited(struct tagd_worker *worker)
     for (size_t i = 0; i < worker->n_lanes; i++) {
         struct tagd_lane *lane = worker->lanes[worker->audit_turn++ % worker->n_lanes];
         const struct tagd_shard *shard = &lane->shard;
-        if (shard->status == TAGD_SHARD_RUNNING && !lane->lost && !lane->resend &&
+        if (shard->status == TAGD_SHARD_RUNNING && !lane->lost && !lane->resend && lane->held_batches == 0 &&
             shard->head.repair.phase == TAGD_NO_REPAIR)
             return lane;
     }
@@ -1296,7 +1414,8 @@ static void begin_release(struct tagd_worker *worker)
 static void drop_lost(struct tagd_worker *worker)
 {
     bool in_hand = worker->activity != IDLE && worker->activity != AUDITING;
-    if (worker->activity == LOADING || worker->activity == COMMITTING || worker->activity == PUBLISHING)
+    if (worker->activity == LOADING || worker->activity == BRAKING || worker->activity == COMMITTING ||
+        worker->activity == PUBLISHING)
         end_batch(worker);
     worker->activity = IDLE;
     worker->retry_ms = 0;
@@ -1338,6 +1457,7 @@ static bool more_at_once(const struct tagd_worker *worker)
 static void begin_something(struct tagd_worker *worker)
 {
     retake_failed(worker);
+    retake_held(worker);
     if (leaving(worker)) {
         begin_release(worker);
         return;
@@ -1372,6 +1492,7 @@ static void advance(struct tagd_worker *worker)
     case IDLE: break;
     case TAKEOVER: advance_takeover(worker); break;
     case LOADING: advance_loading(worker); break;
+    case BRAKING: advance_braking(worker); break;
     case COMMITTING: advance_committing(worker); break;
     case PUBLISHING: advance_publishing(worker); break;
     case DROPPING: finish_drop(worker); break;
@@ -1380,6 +1501,15 @@ static void advance(struct tagd_worker *worker)
     }
     if (worker->activity == IDLE && !worker->stopped)
         begin_something(worker);
+}
+
+/* Of some shard as much is held as may be: its records wait, and when enough of them do, nothing more comes in. */
+static bool held_full(const struct tagd_worker *worker)
+{
+    for (size_t i = 0; i < worker->n_lanes; i++)
+        if (tagd_lane_held_full(worker->lanes[i]))
+            return true;
+    return false;
 }
 
 /* How many records are welcome. When the limit is reached and yet nothing can be done, all wait for a topic whose
@@ -1392,7 +1522,7 @@ static size_t room(const struct tagd_worker *worker)
         return 0;
     if (!full)
         return worker->batch_events - worker->queued;
-    return worker->activity == IDLE && !tagd_sendings_full(&worker->sendings) ? BLOCKED_EXTRA : 0;
+    return worker->activity == IDLE && !tagd_sendings_full(&worker->sendings) && !held_full(worker) ? BLOCKED_EXTRA : 0;
 }
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -1407,6 +1537,8 @@ static int wait_ms(struct tagd_worker *worker, int timeout_ms)
     int64_t wait = worker->suspects.n > 0 && !leaving(worker) ? 0 : timeout_ms;
     if (worker->retry_ms != 0)
         return (int)sooner(wait, worker->retry_ms > now.mono_ms ? worker->retry_ms - now.mono_ms : 0);
+    if (worker->activity == BRAKING)
+        return (int)sooner(timeout_ms, BRAKING_LOOK_MS);
     if (worker->activity != IDLE)
         return timeout_ms;
     if (leaving(worker))
@@ -1414,7 +1546,7 @@ static int wait_ms(struct tagd_worker *worker, int timeout_ms)
     for (size_t i = 0; i < worker->n_lanes; i++) {
         const struct tagd_lane *lane = worker->lanes[i];
         if (lane->shard.status != TAGD_SHARD_RUNNING) {
-            if (!on_its_way(worker, lane)) /* an acknowledgement comes by itself */
+            if (!on_its_way(worker, lane) && !worker->holding) /* an acknowledgement comes by itself */
                 wait = sooner(wait, lane->retry_ms - now.mono_ms);
         } else if (!worker->config.time_events) {
             if (lane->shard.next_due_ms != TAGD_NEVER)
@@ -1465,7 +1597,7 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
         worker->rules[i].map = config->maps != NULL ? config->maps[i] : NULL;
     }
     worker->by_number = tagd_xcalloc(n + 1, sizeof(*worker->by_number));
-    worker->held = tagd_xcalloc(n + 1, sizeof(*worker->held));
+    worker->owned = tagd_xcalloc(n + 1, sizeof(*worker->owned));
     worker->lanes = tagd_xcalloc(n + 1, sizeof(*worker->lanes));
     worker->batch = tagd_xcalloc(n + 1, sizeof(*worker->batch));
     worker->writes = tagd_xcalloc(n + 1, sizeof(*worker->writes));
@@ -1478,6 +1610,11 @@ struct tagd_worker *tagd_worker_new(const struct tagd_worker_config *config, str
     worker->context.profile = tagd_profile_new(config->catalog);
     worker->context.members = tagd_members_new(config->catalog);
     worker->context.flow = tagd_flow_new(config->catalog);
+    if (config->brakes != NULL && config->brakes->changes_max != NULL) {
+        worker->rates = tagd_rates_new(config->brakes->changes_max, tagd_catalog_n_dimensions(config->catalog));
+        worker->context.told =
+            tagd_xcalloc(tagd_catalog_n_dimensions(config->catalog) + 1, sizeof(*worker->context.told));
+    }
     worker->context.cache = config->cache_bytes_max == 0 ? NULL : tagd_cache_new(config->cache_bytes_max);
     worker->context.emit =
         (struct tagd_emit){.catalog = config->catalog, .group = config->group, .carry = config->carry};
@@ -1498,7 +1635,7 @@ void tagd_worker_free(struct tagd_worker *worker)
     while (worker->n_lanes > 0)
         drop_lane(worker, worker->n_lanes - 1);
     tagd_suspects_free(&worker->suspects);
-    free(worker->held);
+    free(worker->owned);
     free(worker->by_number);
     free(worker->lanes);
     free(worker->batch);
@@ -1514,6 +1651,8 @@ void tagd_worker_free(struct tagd_worker *worker)
     tagd_counts_free(&worker->takeover.counts);
     tagd_emit_free(&worker->context.emit);
     tagd_flow_free(worker->context.flow);
+    tagd_rates_free(worker->rates);
+    free(worker->context.told);
     tagd_cache_free(worker->context.cache);
     tagd_members_free(worker->context.members);
     tagd_profile_free(worker->context.profile);
@@ -1531,12 +1670,14 @@ const struct tagd_worker_stats *tagd_worker_stats(const struct tagd_worker *work
     return &worker->stats;
 }
 
-static enum tagd_shard_status told_status(const struct tagd_lane *lane)
+static enum tagd_shard_status told_status(const struct tagd_worker *worker, const struct tagd_lane *lane)
 {
     if (lane->shard.status == TAGD_SHARD_STOPPED)
         return TAGD_SHARD_STOPPED;
     if (under_repair(lane))
         return TAGD_SHARD_REPAIRING;
+    if (holds(worker) || (worker->time_held && lane->shard.status == TAGD_SHARD_RUNNING))
+        return TAGD_SHARD_HELD;
     return lane->overtaken && lane->shard.status == TAGD_SHARD_RECOVERING ? TAGD_SHARD_FENCED : lane->shard.status;
 }
 
@@ -1546,7 +1687,7 @@ size_t tagd_worker_shards(const struct tagd_worker *worker, struct tagd_shard_st
     for (size_t i = 0; i < n; i++) {
         const struct tagd_lane *lane = worker->lanes[i];
         out[i] = (struct tagd_shard_stats){.shard = lane->shard.number,
-                                           .status = told_status(lane),
+                                           .status = told_status(worker, lane),
                                            .fence = lane->shard.fence,
                                            .batch = lane->shard.head.batch,
                                            .watermark_ms = lane->shard.watermark_ms,
@@ -1557,6 +1698,7 @@ size_t tagd_worker_shards(const struct tagd_worker *worker, struct tagd_shard_st
             out[i].next_offset[t] = passed ? lane->topics[t].next : lane->shard.next_offset[t];
             out[i].end_offset[t] = lane->topics[t].known_end;
             out[i].at_end[t] = passed;
+            out[i].latest_ms[t] = lane->topics[t].latest_ms;
         }
     }
     return n;

@@ -8,6 +8,22 @@
 #include "tagd/engine.h"
 #include "tagd/port.h"
 
+/* What holds all workers of a process back, and is set while they run: one struct for all, read and written by atomic
+ * accesses but where said otherwise. Zeroed it holds everything. */
+struct tagd_brakes {
+    bool outputs_flow;     /* false: outputs are kept in the outboxes, and no shard is taken over that isn't yet */
+    bool clock_agrees;     /* false: the wall clock isn't believed, as if it had been set */
+    int64_t time_to_ms;    /* live time goes no further by itself; INT64_MAX: no bound */
+    int64_t limits_off_ms; /* wall clock: until then changes_max doesn't count; INT64_MIN: it does */
+    /* By dimension, fixed: so many changes a minute of all shards together are believed, 0: any number; NULL: nothing is
+     * limited. Changes that a shard tells before it has read all there was don't count. */
+    const uint32_t *changes_max;
+    /* A batch would be past that. Called from a worker's thread, again and again until outputs_flow is false, which the
+     * worker waits for: a hold must be known to whoever comes after it before there is something to be held. */
+    void (*trip)(void *to, size_t dimension, uint32_t changes);
+    void *to;
+};
+
 struct tagd_worker_config {
     const struct tagd_catalog *catalog;
     const char *group, *owner; /* owner: this worker's transactional id */
@@ -27,6 +43,7 @@ struct tagd_worker_config {
     size_t batch_events_max, batch_bytes_max; /* e.g. 20,000 and 8 MiB */
     size_t batch_told_bytes;                  /* e.g. 8 MiB: so much of outputs is aimed at by fewer events; 0: any */
     size_t cache_bytes_max;                   /* of profiles kept in memory; 0: none are */
+    struct tagd_brakes *brakes;               /* outlives the worker; NULL: nothing is held */
     /* What on-call may want to read, a sentence; may be NULL. */
     void (*note)(void *to, const char *text);
     void *note_to;
@@ -41,6 +58,7 @@ enum tagd_shard_status {
     TAGD_SHARD_STOPPED,   /* it can't go on, and neither can the daemon */
     TAGD_SHARD_REPAIRING, /* Redis was behind what was published: nothing new is published before that is mended */
     TAGD_SHARD_FENCED,    /* another owner was met: it is taken over again if it stays ours */
+    TAGD_SHARD_HELD,      /* a brake holds its outputs or its time */
     TAGD_SHARD_STALLED,   /* it runs, but nothing of it has moved for TAGD_STALLED_MS though something is there to do */
     TAGD_SHARD_STATUSES
 };
@@ -83,6 +101,7 @@ struct tagd_worker_stats { /* counters since start; gauges where said. Read acro
     uint64_t shards_running;                   /* gauge */
     uint64_t shards_repairing;                 /* gauge */
     uint64_t clock_parted;                     /* gauge: 1: the wall clock was set; live time stands */
+    uint64_t held_batches, held_bytes;         /* gauges: in outboxes, not published since outputs are held */
     int64_t watermark_min_ms;                  /* gauge; INT64_MIN: none */
     struct tagd_histogram stages[TAGD_STAGES]; /* of batches that were published */
     /* Of such a batch's oldest record: from its timestamp in Kafka until then. */
@@ -99,6 +118,7 @@ struct tagd_shard_stats { /* a shard's, gauges */
     int64_t progress_ms;          /* monotonic: it moved then, or had nothing to do; 0: not since it was taken over */
     bool at_end[TAGD_TOPICS_MAX]; /* the partition was read to its end, as its readers see it */
     int64_t next_offset[TAGD_TOPICS_MAX], end_offset[TAGD_TOPICS_MAX];
+    int64_t latest_ms[TAGD_TOPICS_MAX]; /* of its events since it was taken over; INT64_MIN: none */
 };
 
 struct tagd_worker;

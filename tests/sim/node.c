@@ -484,6 +484,7 @@ static struct tagd_worker_config config_of(struct sim_node *node)
         .batch_events_max = plan->batch_events_max,
         .batch_bytes_max = 1 << 20,
         .cache_bytes_max = caches[plan->events_end_ms % 3],
+        .brakes = &node->sim->brakes,
         .note = on_note,
         .note_to = node};
 }

@@ -6,34 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const sim_fault_names[SIM_FAULTS] = {"kill",
-                                                 "pause",
-                                                 "stop",
-                                                 "store cut",
-                                                 "store down",
-                                                 "store full",
-                                                 "store back",
-                                                 "store failover",
-                                                 "store emptied",
-                                                 "broker down",
-                                                 "rebalance",
-                                                 "kick",
-                                                 "offsets expire",
-                                                 "retention",
-                                                 "gap",
-                                                 "offsets reset",
-                                                 "outputs deleted",
-                                                 "clock set",
-                                                 "wrong config",
-                                                 "slow",
-                                                 "lost before",
-                                                 "lost after",
-                                                 "late",
-                                                 "refused",
-                                                 "die before",
-                                                 "die after",
-                                                 "denied",
-                                                 "stolen"};
+const char *const sim_fault_names[SIM_FAULTS] = {
+    "kill",           "pause",          "stop",          "store cut",     "store down",      "store full",
+    "store back",     "store failover", "store emptied", "broker down",   "rebalance",       "kick",
+    "offsets expire", "retention",      "gap",           "offsets reset", "outputs deleted", "clock set",
+    "wrong config",   "outputs held",   "time held",     "slow",          "lost before",     "lost after",
+    "late",           "refused",        "die before",    "die after",     "denied",          "stolen"};
 
 /* ---- catalogs ---- */
 
@@ -391,6 +369,8 @@ static unsigned weight_of(enum sim_fault_kind kind)
     case SIM_OUTPUTS_GONE:
     case SIM_GAP: return 2;
     case SIM_WRONG: return 4;
+    case SIM_HOLD:
+    case SIM_SILENT: return 6;
     case SIM_STORE_FAILOVER: return 5;
     case SIM_STORE_BACK:
     case SIM_STORE_EMPTIED: return 3;
@@ -545,6 +525,7 @@ void sim_plan_make(struct sim *sim)
     plan->continue_on_data_gap = sim_percent(&random, 75);
     plan->rebuild = sim_percent(&random, 80);
     plan->poison = sim_percent(&random, 12);
+    plan->limited = sim_percent(&random, 12);
     plan->forgets = plan->poison && !plan->at_least_once && !sim->options.scenario && sim_percent(&random, 15);
     plan->bad_percent = sim_percent(&random, 70) ? 8 : 40;
     if (races(sim))

@@ -148,6 +148,7 @@ bool report_coverage(const struct sim_coverage *coverage)
     for (unsigned status = TAGD_PROPOSAL_OPEN + 1; status <= TAGD_PROPOSAL_EXPIRED; status++)
         must(&least, "proposals", tagd_emit_status((enum tagd_proposal_status)status), coverage->ends[status]);
     must(&least, "compared", "populations", coverage->population_checks);
+    must(&least, "held", "limits on changes", coverage->trips);
     printf("  %" PRIu64 " operations, %" PRIu64 " stages, %" PRIu64 " steps of workers; audits %" PRIu64
            ", mismatches %" PRIu64 "\n",
            coverage->submits, coverage->stages, coverage->steps, coverage->audits, coverage->audit_mismatches);

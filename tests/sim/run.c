@@ -332,6 +332,48 @@ bool sim_is_mended(struct sim *sim, const struct sim_node *node, const char *tex
     return false;
 }
 
+static void hold_outputs(struct sim *sim, int64_t until_ms)
+{
+    sim->brakes.outputs_flow = false;
+    if (until_ms > sim->hold_until_ms)
+        sim->hold_until_ms = until_ms;
+}
+
+/* More changes than are believed: they are held for a while, or let through from then on. */
+static void on_trip(void *to, size_t dimension, uint32_t changes)
+{
+    struct sim *sim = to;
+    (void)dimension, (void)changes;
+    if (sim->calm || sim_percent(&sim->random, 20))
+        sim->brakes.limits_off_ms = INT64_MAX;
+    else
+        hold_outputs(sim, sim->now_ms + sim_between(&sim->random, 1, 2000));
+    sim->coverage->trips++;
+}
+
+static void open_brakes(struct sim *sim)
+{
+    size_t n = TAGD_DIMENSIONS_MAX + TAGD_ALERTS_MAX;
+    sim->changes_max = tagd_arena_alloc(&sim->memory, n * sizeof(*sim->changes_max));
+    for (size_t i = 0; i < n; i++)
+        sim->changes_max[i] = 3;
+    sim->brakes = (struct tagd_brakes){.outputs_flow = true,
+                                       .clock_agrees = true,
+                                       .time_to_ms = INT64_MAX,
+                                       .limits_off_ms = INT64_MIN,
+                                       .changes_max = sim->plan.limited ? sim->changes_max : NULL,
+                                       .trip = on_trip,
+                                       .to = sim};
+}
+
+static void release_brakes(struct sim *sim)
+{
+    if (sim->now_ms >= sim->hold_until_ms)
+        sim->brakes.outputs_flow = true;
+    if (sim->now_ms >= sim->silent_until_ms)
+        sim->brakes.time_to_ms = INT64_MAX;
+}
+
 void sim_fault_begin(struct sim *sim, struct sim_fault *fault)
 {
     int64_t until_ms = sim->now_ms + (fault->for_ms < 9000 ? fault->for_ms : 9000);
@@ -370,6 +412,11 @@ void sim_fault_begin(struct sim *sim, struct sim_fault *fault)
     case SIM_RESET: reset_offsets(sim, fault->amount); return;
     case SIM_OUTPUTS_GONE: delete_outputs(sim, fault->amount % 2); return;
     case SIM_CLOCK: set_clock(sim, fault); return;
+    case SIM_HOLD: hold_outputs(sim, until_ms); return;
+    case SIM_SILENT:
+        sim->brakes.time_to_ms = SIM_WALL_MS + sim->now_ms - fault->amount * 100;
+        sim->silent_until_ms = until_ms;
+        return;
     case SIM_RETAIN: delete_records(sim, false); return;
     case SIM_GAP: delete_records(sim, true); return;
     default: return;
@@ -389,6 +436,7 @@ void sim_fault_end_all(struct sim *sim)
     if (sim->plan.import_until_ms != 0)
         end_import(sim);
     sim->broker.down_until_ms = sim->store.down_until_ms = sim->store.full_until_ms = 0;
+    sim->hold_until_ms = sim->silent_until_ms = 0;
     sim->store.race = SIM_NO_RACE;
     if (sim->store.back_ms != SIM_NEVER)
         sim->store.back_ms = sim->now_ms;
@@ -431,6 +479,7 @@ static void tick(struct sim *sim)
 {
     if (sim->now_ms % TICK_MS != 0)
         return;
+    release_brakes(sim);
     sim_store_tick(sim);
     sim_broker_tick(sim);
     right_what_is_due(sim);
@@ -568,6 +617,7 @@ static void open_run(struct sim *sim, const struct sim_options *options, struct 
     for (size_t i = 0; i < SIM_LATES; i++)
         sim->lates[i].done = true;
     sim_plan_make(sim);
+    open_brakes(sim);
     sim->n_nodes = sim->plan.n_processes * sim->plan.n_workers;
     for (size_t i = 0; i < sim->plan.n_faults; i++)
         sim->store.keeps = sim->store.keeps || sim->plan.faults[i].kind == SIM_STORE_BACK ||

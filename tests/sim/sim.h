@@ -55,6 +55,8 @@ enum sim_fault_kind {
     /* of whoever runs it */
     SIM_CLOCK,
     SIM_WRONG,
+    SIM_HOLD,   /* outputs are held */
+    SIM_SILENT, /* live time is held where it is */
     /* of one operation */
     SIM_SLOW,
     SIM_LOST_BEFORE,
@@ -110,6 +112,7 @@ struct sim_plan {
     uint32_t n_topics, n_shards, n_customers, n_processes, n_workers; /* workers a process */
     const struct tagd_catalog *catalog;
     bool at_least_once, content_binary, overlapped, stable_reads, continue_on_data_gap, rebuild, poison;
+    bool limited;            /* few changes a minute are believed */
     bool rolling;            /* processes run with either of two catalogs that differ in their breakdowns */
     bool forgets;            /* the first poison's dead letter goes, and the store to before it */
     bool wrong_delivery;     /* what is wrong of a configuration is the delivery */
@@ -462,6 +465,7 @@ struct sim_coverage {
     uint64_t mended[SIM_MENDED];    /* the same, and then somebody put it right */
     uint64_t poisoned[SIM_KILLS_SOMETIMES + 1], deaths[SIM_KILLS_SOMETIMES + 1], condemned;
     uint64_t gaps, repairs_begun, repairs, audits, audit_mismatches, trials, cache_hits, cache_misses;
+    uint64_t trips; /* of a limit on changes */
     uint64_t changes[TAGD_KINDS], differences[TAGD_KINDS], ends[TAGD_PROPOSAL_EXPIRED + 1];
     uint64_t letters, view_checks, commits, submits, steps, stages, lost, revoked, assigned, timeouts, taints;
     uint64_t counts_anew, population_checks;
@@ -503,13 +507,16 @@ struct sim {
     struct tagd_tally tallies[SIM_SHARDS]; /* what is right, by shard */
     uint64_t starts;                       /* of workers */
     bool happened[SIM_FAULTS];
-    bool forgetting;        /* now */
-    bool imported;          /* an import came before the first batch */
-    int64_t clock_ms;       /* the wall clock is ahead by this, */
-    int64_t clock_until_ms; /* until then */
-    bool clock_started;     /* a process has started with it */
-    bool lossy;             /* records were deleted before they were read: what is right isn't known any more */
-    int64_t rest_ms;        /* time has to come so far before all changes can be there */
+    bool forgetting;           /* now */
+    bool imported;             /* an import came before the first batch */
+    int64_t clock_ms;          /* the wall clock is ahead by this, */
+    int64_t clock_until_ms;    /* until then */
+    bool clock_started;        /* a process has started with it */
+    bool lossy;                /* records were deleted before they were read: what is right isn't known any more */
+    struct tagd_brakes brakes; /* of all workers; */
+    uint32_t *changes_max;
+    int64_t hold_until_ms, silent_until_ms; /* they are released then */
+    int64_t rest_ms;                        /* time has to come so far before all changes can be there */
     struct sim_coverage *coverage;
     uint64_t stages, instants;
     bool tracing;

@@ -1776,7 +1776,7 @@ static void a_lane_replays_up_to_its_offsets_and_no_further_than_its_watermark(v
     struct tagd_lane *lane = tagd_xcalloc(1, sizeof(*lane));
     struct tagd_takeover takeover = {.head.repair = {TAGD_REPAIR_REPLAYING, {5, 2}, 1000, {0}},
                                      .decision.start = {3, 2}};
-    struct tagd_lane_clock now = {0, 0, true};
+    struct tagd_lane_clock now = {0, 0, true, INT64_MAX};
     struct tagd_lane_watermark watermark;
     struct tagd_queued taken = {.record.topic = 0, .record.offset = 3, .has_time = true, .time_ms = 4000};
     struct tagd_input end = {TAGD_IN_END, .record.topic = 0, .record.offset = 4};

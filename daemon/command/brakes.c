@@ -1,0 +1,171 @@
+#include "command/brakes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool number_of(struct tagd_str text, int64_t *number)
+{
+    char copy[32], *end;
+    if (text.n == 0 || text.n >= sizeof(copy))
+        return false;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    *number = strtoll(copy, &end, 10);
+    return *end == '\0';
+}
+
+/* What stands behind a word and a space; p NULL: something else does. */
+static struct tagd_str behind(const char *word, struct tagd_str text)
+{
+    size_t n = strlen(word);
+    if (text.n <= n || memcmp(text.p, word, n) != 0 || text.p[n] != ' ')
+        return (struct tagd_str){NULL, 0};
+    return (struct tagd_str){text.p + n + 1, text.n - n - 1};
+}
+
+static void copy_text(char *into, size_t size, const char *p, size_t n)
+{
+    snprintf(into, size, "%.*s", (int)n, p);
+}
+
+/* "<ms> <by>\n<why>". Whatever it says, outputs are held. */
+static void take_hold(struct tagd_str value, struct tagd_held *held)
+{
+    const char *space = memchr(value.p, ' ', value.n), *line = memchr(value.p, '\n', value.n), *end = value.p + value.n;
+    held->outputs = true;
+    if (space == NULL || line == NULL || space > line)
+        return;
+    number_of((struct tagd_str){value.p, (size_t)(space - value.p)}, &held->since_ms);
+    copy_text(held->by, sizeof(held->by), space + 1, (size_t)(line - space) - 1);
+    copy_text(held->why, sizeof(held->why), line + 1, (size_t)(end - line) - 1);
+}
+
+static void take_brake(const struct tagd_config *config, const struct tagd_io_entry *entry, struct tagd_held *held)
+{
+    struct tagd_str topic = behind("silent", entry->field);
+    if (tagd_str_eq(entry->field, TAGD_STR("hold")))
+        take_hold(entry->value, held);
+    else if (tagd_str_eq(entry->field, TAGD_STR("limits_off")))
+        number_of(entry->value, &held->limits_off_ms);
+    else if (tagd_str_eq(entry->field, TAGD_STR("clock")))
+        number_of(entry->value, &held->clock_believed_ms);
+    for (size_t i = 0; i < config->n_sources && topic.p != NULL; i++)
+        if (tagd_str_eq(topic, tagd_str_of(config->sources[i].topic)))
+            number_of(entry->value, &held->sources[i].released_ms);
+}
+
+/* "<topic> <instance>". */
+static void take_heard(const struct tagd_config *config, const struct tagd_io_entry *entry, struct tagd_held *held)
+{
+    int64_t ms;
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (behind(config->sources[i].topic, entry->field).p != NULL && number_of(entry->value, &ms) &&
+            ms > held->sources[i].latest_ms)
+            held->sources[i].latest_ms = ms;
+}
+
+static void judge_source(const struct tagd_config *config, int64_t wall_ms, struct tagd_held_source *source,
+                         struct tagd_held *held)
+{
+    int64_t to_ms = source->latest_ms + source->expect_every_ms;
+    if (source->expect_every_ms == 0 || source->latest_ms == INT64_MIN)
+        return;
+    bool believed = source->released_ms != INT64_MIN && source->released_ms >= source->latest_ms;
+    source->silent = to_ms < wall_ms - config->grace_ms;
+    source->held = source->silent && !believed;
+    if (!believed && to_ms < held->time_to_ms)
+        held->time_to_ms = to_ms;
+}
+
+void tagd_held_judge(const struct tagd_config *config, const struct tagd_io_entry *brakes, size_t n_brakes,
+                     const struct tagd_io_entry *heard, size_t n_heard, const int64_t *own, int64_t wall_ms,
+                     int64_t clock_ahead_ms, struct tagd_held *held)
+{
+    *held = (struct tagd_held){
+        .limits_off_ms = INT64_MIN, .time_to_ms = INT64_MAX, .clock_ahead_ms = clock_ahead_ms, .clock_believed_ms = 0};
+    for (size_t i = 0; i < config->n_sources; i++)
+        held->sources[i] = (struct tagd_held_source){.topic = config->sources[i].topic,
+                                                     .expect_every_ms = config->sources[i].expect_every_ms,
+                                                     .latest_ms = own == NULL ? INT64_MIN : own[i],
+                                                     .released_ms = INT64_MIN};
+    for (size_t i = 0; i < n_brakes; i++)
+        take_brake(config, &brakes[i], held);
+    for (size_t i = 0; i < n_heard; i++)
+        take_heard(config, &heard[i], held);
+    for (size_t i = 0; i < config->n_sources; i++)
+        judge_source(config, wall_ms, &held->sources[i], held);
+    if (clock_ahead_ms != INT64_MIN)
+        held->clock_apart = llabs(clock_ahead_ms) > TAGD_CLOCKS_APART_MS &&
+                            llabs(clock_ahead_ms - held->clock_believed_ms) > TAGD_CLOCKS_APART_MS;
+}
+
+enum tagd_io_result tagd_held_read(struct tagd_io_reader *reader, const struct tagd_config *config, const int64_t *own,
+                                   struct tagd_held *held, struct tagd_io_server *server, struct tagd_error *error)
+{
+    struct tagd_arena arena = {0};
+    struct tagd_io_entry *brakes = NULL, *heard = NULL;
+    size_t n_brakes = 0, n_heard = 0;
+    enum tagd_io_result result = tagd_io_read_server(reader, server, error);
+    if (result == TAGD_IO_OK)
+        result = tagd_io_board_read(reader, TAGD_IO_BRAKES, &arena, &brakes, &n_brakes, error);
+    if (result == TAGD_IO_OK)
+        result = tagd_io_board_read(reader, TAGD_IO_HEARD, &arena, &heard, &n_heard, error);
+    if (result == TAGD_IO_OK)
+        tagd_held_judge(config, brakes, n_brakes, heard, n_heard, own, tagd_io_wall_ms(), server->clock_ahead_ms, held);
+    tagd_arena_free(&arena);
+    return result;
+}
+
+static enum tagd_io_result write_number(struct tagd_io_reader *reader, enum tagd_io_board board, struct tagd_str field,
+                                        int64_t number, struct tagd_error *error)
+{
+    char text[32];
+    int n = snprintf(text, sizeof(text), "%" PRId64, number);
+    return tagd_io_board_write(reader, board, field, (struct tagd_str){text, (size_t)n}, error);
+}
+
+enum tagd_io_result tagd_held_heard(struct tagd_io_reader *reader, const struct tagd_config *config, size_t topic,
+                                    int64_t latest_ms, struct tagd_error *error)
+{
+    char field[TAGD_TOPIC_NAME_MAX + TAGD_INSTANCE_MAX + 2];
+    int n = snprintf(field, sizeof(field), "%s %s", config->sources[topic].topic, config->instance);
+    return write_number(reader, TAGD_IO_HEARD, (struct tagd_str){field, (size_t)n}, latest_ms, error);
+}
+
+enum tagd_io_result tagd_hold(struct tagd_io_reader *reader, const char *by, const char *why, int64_t wall_ms,
+                              struct tagd_error *error)
+{
+    struct tagd_buf value = {0};
+    tagd_buf_printf(&value, "%" PRId64 " %s\n%s", wall_ms, by, why);
+    enum tagd_io_result result =
+        tagd_io_board_write(reader, TAGD_IO_BRAKES, TAGD_STR("hold"), (struct tagd_str){value.p, value.n}, error);
+    tagd_buf_free(&value);
+    return result;
+}
+
+enum tagd_io_result tagd_release_outputs(struct tagd_io_reader *reader, struct tagd_error *error)
+{
+    return tagd_io_board_write(reader, TAGD_IO_BRAKES, TAGD_STR("hold"), (struct tagd_str){NULL, 0}, error);
+}
+
+enum tagd_io_result tagd_release_limits(struct tagd_io_reader *reader, int64_t until_ms, struct tagd_error *error)
+{
+    if (until_ms == INT64_MIN)
+        return tagd_io_board_write(reader, TAGD_IO_BRAKES, TAGD_STR("limits_off"), (struct tagd_str){NULL, 0}, error);
+    return write_number(reader, TAGD_IO_BRAKES, TAGD_STR("limits_off"), until_ms, error);
+}
+
+enum tagd_io_result tagd_release_source(struct tagd_io_reader *reader, const struct tagd_held_source *source,
+                                        struct tagd_error *error)
+{
+    char field[TAGD_TOPIC_NAME_MAX + 16];
+    int n = snprintf(field, sizeof(field), "silent %s", source->topic);
+    return write_number(reader, TAGD_IO_BRAKES, (struct tagd_str){field, (size_t)n}, source->latest_ms, error);
+}
+
+enum tagd_io_result tagd_release_clock(struct tagd_io_reader *reader, int64_t ahead_ms, struct tagd_error *error)
+{
+    return write_number(reader, TAGD_IO_BRAKES, TAGD_STR("clock"), ahead_ms, error);
+}
