@@ -11,6 +11,8 @@
 #include <time.h>
 
 #define EVERY_MS 1000
+#define HELD_BATCHES_MAX 10000 /* of a shard */
+#define HELD_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
 struct tagd_watch {
     struct tagd_watch_config with;
@@ -222,6 +224,8 @@ struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with)
     watch->with = *with;
     watch->brakes.trip = on_trip;
     watch->brakes.to = watch;
+    watch->brakes.held_batches_max = HELD_BATCHES_MAX;
+    watch->brakes.held_bytes_max = HELD_BYTES_MAX;
     watch->brakes.time_to_ms = watch->brakes.limits_off_ms = INT64_MIN;
     for (size_t i = 0; i < TAGD_TOPICS_MAX; i++)
         watch->own_ms[i] = watch->told_ms[i] = INT64_MIN;

@@ -94,13 +94,6 @@ void tagd_lane_settle(const struct tagd_lane *lane, const struct tagd_worker_con
 /* Whether the shard has read all there was, as far as is known. A partition that is one record behind counts as read:
  * that may be the end of a producer's transaction, which takes up an offset. */
 bool tagd_lane_caught_up(const struct tagd_lane *lane, uint32_t n_topics);
-/* As much of it is held as may be. */
-#define TAGD_HELD_BATCHES_MAX 10000
-#define TAGD_HELD_BYTES_MAX ((size_t)16 * 1024 * 1024) /* of outbox entries, packed */
-static inline bool tagd_lane_held_full(const struct tagd_lane *lane)
-{
-    return lane->held_batches >= TAGD_HELD_BATCHES_MAX || lane->held_bytes >= TAGD_HELD_BYTES_MAX;
-}
 bool tagd_lane_lagging(const struct tagd_lane *lane, uint32_t topic, int64_t grace_ms, int64_t mono_ms);
 void tagd_lane_free(struct tagd_lane *lane);
 

@@ -144,6 +144,14 @@ static bool holds(const struct tagd_worker *worker)
     return brakes != NULL && !__atomic_load_n(&brakes->outputs_flow, __ATOMIC_ACQUIRE);
 }
 
+/* As much of the shard is held as may be. */
+static bool held_full(const struct tagd_worker *worker, const struct tagd_lane *lane)
+{
+    const struct tagd_brakes *brakes = worker->config.brakes;
+    return lane->held_batches > 0 &&
+           (lane->held_batches >= brakes->held_batches_max || lane->held_bytes >= brakes->held_bytes_max);
+}
+
 static void count_held(struct tagd_worker *worker)
 {
     uint64_t batches = 0, bytes = 0;
@@ -959,7 +967,7 @@ static bool collect_lane(struct tagd_worker *worker, struct tagd_lane *lane, con
 static bool may_begin(const struct tagd_worker *worker, const struct tagd_lane *lane)
 {
     bool rests = lane->repair.phase != TAGD_NO_REPAIR && holds(worker);
-    return lane->shard.status == TAGD_SHARD_RUNNING && !rests && !tagd_lane_held_full(lane);
+    return lane->shard.status == TAGD_SHARD_RUNNING && !rests && !held_full(worker, lane);
 }
 
 static bool begin_batch(struct tagd_worker *worker)
@@ -1504,10 +1512,10 @@ static void advance(struct tagd_worker *worker)
 }
 
 /* Of some shard as much is held as may be: its records wait, and when enough of them do, nothing more comes in. */
-static bool held_full(const struct tagd_worker *worker)
+static bool any_held_full(const struct tagd_worker *worker)
 {
     for (size_t i = 0; i < worker->n_lanes; i++)
-        if (tagd_lane_held_full(worker->lanes[i]))
+        if (held_full(worker, worker->lanes[i]))
             return true;
     return false;
 }
@@ -1522,7 +1530,8 @@ static size_t room(const struct tagd_worker *worker)
         return 0;
     if (!full)
         return worker->batch_events - worker->queued;
-    return worker->activity == IDLE && !tagd_sendings_full(&worker->sendings) && !held_full(worker) ? BLOCKED_EXTRA : 0;
+    return worker->activity == IDLE && !tagd_sendings_full(&worker->sendings) && !any_held_full(worker) ? BLOCKED_EXTRA
+                                                                                                        : 0;
 }
 
 static int64_t sooner(int64_t a, int64_t b)

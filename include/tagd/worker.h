@@ -18,6 +18,8 @@ struct tagd_brakes {
     /* By dimension, fixed: so many changes a minute of all shards together are believed, 0: any number; NULL: nothing is
      * limited. Changes that a shard tells before it has read all there was don't count. */
     const uint32_t *changes_max;
+    /* Fixed: so much of a shard is held at most; then no more is read of it. Batches, and bytes of their outbox entries. */
+    size_t held_batches_max, held_bytes_max;
     /* A batch would be past that. Called from a worker's thread, again and again until outputs_flow is false, which the
      * worker waits for: a hold must be known to whoever comes after it before there is something to be held. */
     void (*trip)(void *to, size_t dimension, uint32_t changes);

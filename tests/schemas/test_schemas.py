@@ -187,6 +187,10 @@ def test_limits_and_defaults_of_the_configuration_are_those_of_the_header():
     assert defs["topicName"]["anyOf"][0]["maxLength"] == c["TAGD_TOPIC_NAME_MAX"]
     assert p["sources"]["maxItems"] == c["TAGD_TOPICS_MAX"]
     assert p["carry"]["anyOf"][1]["maxItems"] == c["TAGD_CARRY_MAX"]
+    assert p["max_changes_per_minute"]["maxProperties"] == c["TAGD_CHANGES_LIMITS_MAX"]
+    assert p["max_changes_per_minute"]["additionalProperties"]["anyOf"][0]["maximum"] == c["TAGD_CHANGES_PER_MINUTE_MAX"]
+    least, most = re.search(r"At least (\w+), at most (\w+);", defs["source"]["properties"]["expect_every"]["description"]).groups()
+    assert (ms(least), ms(most)) == (c["TAGD_EXPECT_EVERY_LEAST_MS"], c["TAGD_EXPECT_EVERY_MAX_MS"])
     assert p["junk_subjects"]["maxItems"] == c["TAGD_JUNK_SUBJECTS_MAX"]
     ranges = {"workers": (1, c["TAGD_WORKERS_MAX"], 1),
               "max_event_bytes": (c["TAGD_EVENT_BYTES_LEAST"], c["TAGD_EVENT_BYTES_MOST"], c["TAGD_EVENT_BYTES_MAX"]),

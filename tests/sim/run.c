@@ -362,6 +362,8 @@ static void open_brakes(struct sim *sim)
                                        .time_to_ms = INT64_MAX,
                                        .limits_off_ms = INT64_MIN,
                                        .changes_max = sim->plan.limited ? sim->changes_max : NULL,
+                                       .held_batches_max = 20,
+                                       .held_bytes_max = 1 << 20,
                                        .trip = on_trip,
                                        .to = sim};
 }
