@@ -302,6 +302,13 @@ static void copy_shards(struct run_worker *worker)
     pthread_mutex_unlock(&worker->mutex);
 }
 
+/* While some don't, each step may be the one that waits for a server, and is to be seen as what it is. */
+static bool all_run(const struct run_worker *worker)
+{
+    uint64_t ours = __atomic_load_n(&tagd_io_stats(worker->io)->shards_assigned, __ATOMIC_RELAXED);
+    return __atomic_load_n(&tagd_worker_stats(worker->worker)->shards_running, __ATOMIC_RELAXED) == ours;
+}
+
 static void *work(void *to)
 {
     struct run_worker *worker = to;
@@ -314,7 +321,7 @@ static void *work(void *to)
             tagd_worker_stop(worker->worker);
             asked = true;
         }
-        if (now - copied_ms >= WATCH_MS) {
+        if (now - copied_ms >= WATCH_MS || !all_run(worker)) {
             copy_shards(worker);
             copied_ms = now;
         }

@@ -1679,11 +1679,20 @@ const struct tagd_worker_stats *tagd_worker_stats(const struct tagd_worker *work
     return &worker->stats;
 }
 
+/* Its take-over has found that Redis is behind, or goes on with a repair. */
+static bool prepares_repair(const struct tagd_worker *worker, const struct tagd_lane *lane)
+{
+    const struct tagd_takeover *takeover = &worker->takeover;
+    return worker->activity == TAKEOVER && takeover->shard == &lane->shard &&
+           (takeover->head.repair.phase != TAGD_NO_REPAIR ||
+            (takeover->step >= TAGD_TAKEOVER_REPAIR_SCAN && takeover->step <= TAGD_TAKEOVER_REPAIR_REPLAY));
+}
+
 static enum tagd_shard_status told_status(const struct tagd_worker *worker, const struct tagd_lane *lane)
 {
     if (lane->shard.status == TAGD_SHARD_STOPPED)
         return TAGD_SHARD_STOPPED;
-    if (under_repair(lane))
+    if (under_repair(lane) || prepares_repair(worker, lane))
         return TAGD_SHARD_REPAIRING;
     if (holds(worker) || (worker->time_held && lane->shard.status == TAGD_SHARD_RUNNING))
         return TAGD_SHARD_HELD;
