@@ -377,8 +377,28 @@ static void outputs_may_be_in_binary_mode(void)
     CHECK(refused("{\"outputs\": {\"content_mode\": \"batched\"}, " LEAST "}", "/outputs/content_mode", "\"binary\""));
 }
 
+static void a_source_may_be_expected_and_changes_limited(void)
+{
+#define SOURCE(expect)                                                                                                 \
+    "{\"catalog\": \"shop.json\", \"sources\": [{\"topic\": \"events\", \"expect_every\": \"" expect "\"}], "          \
+    "\"kafka\": {\"bootstrap.servers\": \"a:1\"}, \"redis\": {\"url\": \"redis://127.0.0.1\"}"
+    struct tagd_config *config = parse("{" LEAST ", \"max_changes_per_minute\": {\"value.level\": 5, \"*\": \"7\"}}");
+    CHECK(config != NULL && config->sources[0].expect_every_ms == 0 && config->n_changes_limits == 2);
+    CHECK(strcmp(config->changes_limits[0].dimension, "value.level") == 0 && config->changes_limits[0].most == 5);
+    CHECK(strcmp(config->changes_limits[1].dimension, "*") == 0 && config->changes_limits[1].most == 7);
+    tagd_config_free(config);
+    config = parse(SOURCE("10s") "}");
+    CHECK(config != NULL && config->sources[0].expect_every_ms == 10000 && config->n_changes_limits == 0);
+    tagd_config_free(config);
+    CHECK(refused(SOURCE("9999ms") "}", "/sources/0/expect_every", "at least \"10s\""));
+    CHECK(taken(SOURCE("366d") "}") && refused(SOURCE("367d") "}", "/sources/0/expect_every", "at most \"366d\""));
+    CHECK(refused(SOURCE("1h") ", \"time\": \"events\"}", "/sources/0/expect_every", "silence changes no tag"));
+#undef SOURCE
+}
+
 int main(void)
 {
+    RUN(a_source_may_be_expected_and_changes_limited);
     RUN(a_map_is_read);
     RUN(a_wrong_map_is_refused_with_its_place);
     RUN(a_map_gives_256_fields_and_no_more);
