@@ -17,7 +17,7 @@ import os, re, subprocess, sys
 copy, seeds, span = sys.argv[1:]
 first, last = map(int, span.split("-"))
 targets = ["tagd", "test_base", "test_json", "test_config", "test_catalog", "test_event", "test_profile", "test_model", "test_fit", "test_engine", "test_standing", "test_goals", "test_churn", "test_shard", "test_worker", "test_repair", "test_cache", "test_emit", "test_kinds", "test_population", "test_report", "test_poison", "test_audit", "test_import",
-           "test_delivery", "test_brakes", "test_held", "test_trial", "test_redis_head", "test_redis", "test_kafka", "test_lines"]
+           "test_delivery", "test_brakes", "test_held", "test_trial", "test_redis_head", "test_redis", "test_kafka", "test_lines", "test_log"]
 
 def sh(command):
     return subprocess.run("timeout 300 " + command, shell=True, capture_output=True, text=True)

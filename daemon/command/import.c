@@ -48,10 +48,10 @@ struct run {
     int64_t started_ms, progress_ms;
 };
 
-static void note(void *to, enum tagd_note_level level, const char *text)
+static void tell(void *to, const struct tagd_note *note)
 {
-    (void)to, (void)level;
-    fprintf(stderr, "tagd: %s\n", text);
+    (void)to;
+    fprintf(stderr, "tagd: %s\n", note->text);
 }
 
 static enum tagd_exit exit_of(enum tagd_io_result result)
@@ -436,7 +436,7 @@ int tagd_command_import(int argc, char **argv)
     const char *path = NULL;
     char **files = tagd_xcalloc((size_t)argc, sizeof(*files));
     size_t n_files = 0;
-    struct run run = {.notes = {note, NULL}};
+    struct run run = {.notes = {tell, NULL}};
     while (tagd_options_next(&options)) {
         if (tagd_options_is(&options, "--config"))
             path = tagd_options_value(&options);

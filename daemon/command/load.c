@@ -116,18 +116,25 @@ static bool maps_fit(const struct tagd_config *config, const struct tagd_catalog
     return true;
 }
 
-static struct tagd_catalog *load_beside(const char *config_path, const char *catalog, struct tagd_error *error)
+char *tagd_command_beside(const char *config_path, const char *path)
 {
     const char *slash = strrchr(config_path, '/');
-    struct tagd_buf path = {0}, what = {0};
-    if (catalog[0] != '/' && slash)
-        tagd_buf_add(&path, config_path, (size_t)(slash - config_path) + 1);
-    tagd_buf_add_z(&path, catalog);
-    tagd_buf_add_byte(&path, '\0');
+    struct tagd_buf whole = {0};
+    if (path[0] != '/' && slash)
+        tagd_buf_add(&whole, config_path, (size_t)(slash - config_path) + 1);
+    tagd_buf_add_z(&whole, path);
+    tagd_buf_add_byte(&whole, '\0');
+    return whole.p;
+}
+
+static struct tagd_catalog *load_beside(const char *config_path, const char *catalog, struct tagd_error *error)
+{
+    char *path = tagd_command_beside(config_path, catalog);
+    struct tagd_buf what = {0};
     tagd_buf_printf(&what, "the catalog that %s names at /catalog", config_path);
     tagd_buf_add_byte(&what, '\0');
-    struct tagd_catalog *loaded = load_catalog(path.p, what.p, error);
-    tagd_buf_free(&path);
+    struct tagd_catalog *loaded = load_catalog(path, what.p, error);
+    free(path);
     tagd_buf_free(&what);
     return loaded;
 }

@@ -22,4 +22,7 @@ struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_err
  * sources. The caller frees both whatever came of it. An exit code; what is wrong is written. */
 int tagd_command_load(const char *config_path, struct tagd_config **config, struct tagd_catalog **catalog);
 
+/* A path that a configuration names, relative to the configuration's own; to be freed. */
+char *tagd_command_beside(const char *config_path, const char *path);
+
 #endif

@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +43,6 @@ struct run_worker {
     bool finished;           /* atomic */
     int64_t step_ms;         /* atomic: when the last step began */
     struct tagd_error error; /* read once finished */
-    char last_note[256];
-    int64_t noted_ms;
     struct tagd_shard_stats *shard_stats; /* room for all, the thread's own; */
     struct run_open *open;                /* by shard and topic, likewise */
     pthread_mutex_t mutex;                /* of the two below */
@@ -60,6 +59,7 @@ struct run {
     bool *carry;
     uint32_t partitions;
     bool rebuild; /* --rebuild */
+    struct tagd_logger *logger;
     struct tagd_notes notes;
     struct run_worker *workers;
     size_t n_workers;
@@ -71,26 +71,28 @@ struct run {
     bool stopping;      /* atomic */
 };
 
-static void log_note(void *to, enum tagd_note_level level, const char *text)
+static void log_note(void *to, const struct tagd_note *note)
 {
-    (void)to;
-    tagd_log_line(level == TAGD_NOTE_INFO   ? TAGD_LOG_INFO
-                  : level == TAGD_NOTE_WARN ? TAGD_LOG_WARN
-                                            : TAGD_LOG_ERROR,
-                  text);
+    tagd_log_note(((struct run *)to)->logger, note);
 }
 
-/* A worker's word: the same one again and again is told every ten seconds. */
-#define SAME_NOTE_MS 10000
-static void worker_note(void *to, const char *text)
+/* The daemon ends for this reason. Where the log is JSON on stderr, nothing else is to stand there. */
+static int fail(const struct run *run, enum tagd_exit code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int fail(const struct run *run, enum tagd_exit code, const char *fmt, ...)
 {
-    struct run_worker *worker = to;
-    int64_t now = tagd_io_mono_ms();
-    if (strncmp(worker->last_note, text, sizeof(worker->last_note) - 1) == 0 && now - worker->noted_ms < SAME_NOTE_MS)
-        return;
-    snprintf(worker->last_note, sizeof(worker->last_note), "%s", text);
-    worker->noted_ms = now;
-    tagd_log_line(TAGD_LOG_WARN, text);
+    char text[2048];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    tagd_logger_flush(run->logger);
+    if (!tagd_logger_is_stderr(run->logger) || tagd_logger_is_json_stderr(run->logger)) {
+        struct tagd_log line;
+        tagd_log_begin(&line, run->logger, TAGD_NOTE_ERROR, text);
+        tagd_log_number(&line, "exit", (int64_t)code);
+        tagd_log_end(&line);
+    }
+    return tagd_logger_is_json_stderr(run->logger) ? (int)code : tagd_command_error(code, "%s", text);
 }
 
 /* ---- HTTP ---- */
@@ -347,7 +349,7 @@ static void log_counters(struct run *run)
         struct tagd_log line;
         if (now[i].value == run->seen[i].value)
             continue;
-        tagd_log_begin(&line, now[i].warn ? TAGD_LOG_WARN : TAGD_LOG_INFO, now[i].name);
+        tagd_log_begin(&line, run->logger, now[i].warn ? TAGD_NOTE_WARN : TAGD_NOTE_INFO, now[i].name);
         tagd_log_number(&line, "new", (int64_t)(now[i].value - run->seen[i].value));
         tagd_log_number(&line, "total", (int64_t)now[i].value);
         tagd_log_end(&line);
@@ -379,12 +381,19 @@ static int look_on(struct run *run, const sigset_t *signals)
     while (!all_finished(run)) {
         int signal = sigtimedwait(signals, NULL, &(struct timespec){0, 100000000});
         int64_t now = tagd_io_mono_ms();
+        tagd_logger_tick(run->logger);
+        if (signal == SIGHUP) {
+            tagd_logger_reopen(run->logger);
+            continue;
+        }
         if (signal > 0 && stop_ms != 0) {
-            tagd_log_line(TAGD_LOG_WARN, "a second signal; leaving at once: the next owner finishes what is in flight");
+            tagd_log_line(run->logger, TAGD_NOTE_WARN,
+                          "a second signal; leaving at once: the next owner finishes what is in flight");
             _exit(TAGD_EXIT_UNAVAILABLE);
         }
         if ((signal > 0 || failed_worker(run) != NULL) && stop_ms == 0) {
-            tagd_log_line(TAGD_LOG_INFO, signal > 0 ? "stopping on a signal" : "stopping: a worker can't go on");
+            tagd_log_line(run->logger, TAGD_NOTE_INFO,
+                          signal > 0 ? "stopping on a signal" : "stopping: a worker can't go on");
             __atomic_store_n(&run->stopping, true, __ATOMIC_RELAXED);
             stop_ms = now;
         }
@@ -396,14 +405,14 @@ static int look_on(struct run *run, const sigset_t *signals)
             continue;
         const struct run_worker *failed = failed_worker(run);
         if (failed != NULL)
-            _exit(tagd_command_error(TAGD_EXIT_CONFIG, "%s", failed->error.text));
-        _exit(tagd_command_error(TAGD_EXIT_UNAVAILABLE,
-                                 "a server does not answer, so not everything could be finished; the "
-                                 "next owner finishes it"));
+            _exit(fail(run, TAGD_EXIT_CONFIG, "%s", failed->error.text));
+        _exit(fail(run, TAGD_EXIT_UNAVAILABLE,
+                   "a server does not answer, so not everything could be finished; the "
+                   "next owner finishes it"));
     }
     log_counters(run);
     const struct run_worker *failed = failed_worker(run);
-    return failed == NULL ? TAGD_EXIT_OK : tagd_command_error(TAGD_EXIT_CONFIG, "%s", failed->error.text);
+    return failed == NULL ? TAGD_EXIT_OK : fail(run, TAGD_EXIT_CONFIG, "%s", failed->error.text);
 }
 
 /* ---- starting ---- */
@@ -429,7 +438,7 @@ static void set_carry(struct run *run)
     }
 }
 
-static struct tagd_worker *make_worker(struct run *run, struct run_worker *worker)
+static struct tagd_worker *make_worker(struct run *run, const struct run_worker *worker)
 {
     const struct tagd_config *config = run->config;
     struct tagd_worker_config with = {
@@ -461,8 +470,8 @@ static struct tagd_worker *make_worker(struct run *run, struct run_worker *worke
         .batch_told_bytes = BATCH_TOLD_BYTES,
         .cache_bytes_max = config->cache_bytes,
         .brakes = tagd_watch_brakes(run->watch),
-        .note = worker_note,
-        .note_to = worker,
+        .note = log_note,
+        .note_to = run,
     };
     return tagd_worker_new(&with, tagd_io_port(worker->io));
 }
@@ -477,7 +486,7 @@ static int start_workers(struct run *run)
         worker->io =
             tagd_io_new(run->config, (unsigned)i, run->partitions, START_TIMEOUT_MS, &run->notes, &result, &error);
         if (worker->io == NULL)
-            return tagd_command_error(exit_of(result), "%s", error.text);
+            return fail(run, exit_of(result), "%s", error.text);
         worker->run = run;
         worker->worker = make_worker(run, worker);
         worker->shards = tagd_xcalloc(run->partitions, sizeof(*worker->shards));
@@ -494,7 +503,7 @@ static void log_start(const struct run *run)
 {
     struct tagd_log line;
     char listen[128];
-    tagd_log_begin(&line, TAGD_LOG_INFO, "started");
+    tagd_log_begin(&line, run->logger, TAGD_NOTE_INFO, "started");
     tagd_log_text(&line, "version", TAGD_VERSION);
     tagd_log_text(&line, "group", run->config->group);
     tagd_log_text(&line, "instance", run->config->instance);
@@ -525,18 +534,19 @@ static int start_and_look_on(struct run *run)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (run->config->http_host != NULL) {
         run->census = tagd_census_new(run->config, run->catalog, run->partitions, flag_shards, run);
         run->http = tagd_http_new(run->config->http_host, run->config->http_port, answer, run, &error);
         if (run->http == NULL)
-            return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+            return fail(run, TAGD_EXIT_CONFIG, "%s", error.text);
     }
     log_start(run);
     tagd_watch_start(run->watch);
     for (size_t i = 0; i < run->n_workers; i++) {
         if (pthread_create(&run->workers[i].thread, NULL, work, &run->workers[i]) != 0) {
-            tagd_log_line(TAGD_LOG_ERROR, "a thread can't be started");
+            tagd_log_line(run->logger, TAGD_NOTE_ERROR, "a thread can't be started");
             _exit(TAGD_EXIT_UNAVAILABLE);
         }
         run->workers[i].started = true;
@@ -544,14 +554,14 @@ static int start_and_look_on(struct run *run)
     code = look_on(run, &signals);
     for (size_t i = 0; i < run->n_workers; i++)
         pthread_join(run->workers[i].thread, NULL);
-    tagd_log_line(TAGD_LOG_INFO, "stopped");
+    tagd_log_line(run->logger, TAGD_NOTE_INFO, "stopped");
     return code;
 }
 
 static void say_what_is_rebuilt(const struct run *run, uint32_t empty)
 {
     struct tagd_log line;
-    tagd_log_begin(&line, TAGD_LOG_INFO,
+    tagd_log_begin(&line, run->logger, TAGD_NOTE_INFO,
                    empty == 0 ? "--rebuild: Redis has the state of every shard; there is nothing to rebuild"
                               : "--rebuild: shards without state in Redis are made again from the topics' beginnings, "
                                 "if anything was published of them");
@@ -576,18 +586,18 @@ static int check_history(const struct run *run, const char *path)
     }
     free(heads);
     if (result != TAGD_IO_OK)
-        return tagd_command_error(exit_of(result), "%s", error.text);
+        return fail(run, exit_of(result), "%s", error.text);
     if (unfinished == 0 && fresh > 0 && run->config->start_latest)
-        return tagd_command_error(TAGD_EXIT_CONFIG, "%s: " TAGD_LATEST_AFTER_HISTORY, path);
+        return fail(run, TAGD_EXIT_CONFIG, "%s: " TAGD_LATEST_AFTER_HISTORY, path);
     if (unfinished == 0 && run->rebuild)
         say_what_is_rebuilt(run, empty);
     if (unfinished == 0)
         return TAGD_EXIT_OK;
-    return tagd_command_error(TAGD_EXIT_CONFIG,
-                              "the import of history into group \"%s\" isn't finished in %u of %u shards; run the same "
-                              "\"tagd import\" again, which goes on where it stopped, or take a new \"group\" and "
-                              "\"redis.prefix\"",
-                              run->config->group, unfinished, run->partitions);
+    return fail(run, TAGD_EXIT_CONFIG,
+                "the import of history into group \"%s\" isn't finished in %u of %u shards; run the same "
+                "\"tagd import\" again, which goes on where it stopped, or take a new \"group\" and "
+                "\"redis.prefix\"",
+                run->config->group, unfinished, run->partitions);
 }
 
 static int run_with(struct run *run, const char *path, bool create_topics)
@@ -596,6 +606,11 @@ static int run_with(struct run *run, const char *path, bool create_topics)
     int code = tagd_command_load(path, &run->config, &run->catalog);
     if (code != TAGD_EXIT_OK)
         return code;
+    char *log_file = run->config->log.file == NULL ? NULL : tagd_command_beside(path, run->config->log.file);
+    run->logger = tagd_logger_new(run->config->log.format, run->config->log.level, log_file, &error);
+    free(log_file);
+    if (run->logger == NULL)
+        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     set_carry(run);
     for (size_t i = 0; i < run->config->n_sources; i++) {
         run->topics[i] = run->config->sources[i].topic;
@@ -605,7 +620,7 @@ static int run_with(struct run *run, const char *path, bool create_topics)
     enum tagd_io_result result =
         tagd_io_check_topics(run->config, create_topics, START_TIMEOUT_MS, &run->notes, &run->partitions, &error);
     if (result != TAGD_IO_OK)
-        return tagd_command_error(exit_of(result), "%s", error.text);
+        return fail(run, exit_of(result), "%s", error.text);
     code = check_history(run, path);
     return code == TAGD_EXIT_OK ? start_and_look_on(run) : code;
 }
@@ -617,11 +632,20 @@ static void leave(int signal)
     _exit(TAGD_EXIT_OK);
 }
 
+/* A SIGHUP while it starts is kept until it is looked for. */
+static void keep_hangups(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
 int tagd_command_run(int argc, char **argv)
 {
     struct tagd_options options = {.argc = argc, .argv = argv};
     const char *path = NULL;
-    struct run run = {.notes = {log_note, NULL}};
+    struct run run = {.notes = {log_note, &run}};
     bool create_topics = false;
     while (tagd_options_next(&options)) {
         if (tagd_options_is(&options, "--config"))
@@ -640,6 +664,7 @@ int tagd_command_run(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGTERM, leave);
     signal(SIGINT, leave);
+    keep_hangups();
     int code = run_with(&run, path, create_topics);
     tagd_http_free(run.http);
     tagd_census_free(run.census);
@@ -656,5 +681,6 @@ int tagd_command_run(int argc, char **argv)
     free(run.carry);
     tagd_catalog_free(run.catalog);
     tagd_config_free(run.config);
+    tagd_logger_free(run.logger);
     return code;
 }

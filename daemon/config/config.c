@@ -582,6 +582,44 @@ static bool config_http(struct reader *reader, const cJSON *node, void *into)
     return tagd_config_read_object(reader, node, keys, N_OF(keys), into);
 }
 
+static bool log_format(struct reader *reader, const cJSON *node, void *into)
+{
+    static const char *const names[] = {"logfmt", "json"};
+    size_t choice;
+    if (!read_choice(reader, node, names, N_OF(names), &choice))
+        return false;
+    ((struct tagd_config *)into)->log.format = choice == 0 ? TAGD_LOG_LOGFMT : TAGD_LOG_JSON;
+    return true;
+}
+
+static bool log_level(struct reader *reader, const cJSON *node, void *into)
+{
+    static const char *const names[] = {"info", "warn", "error"};
+    static const enum tagd_note_level values[] = {TAGD_NOTE_INFO, TAGD_NOTE_WARN, TAGD_NOTE_ERROR};
+    size_t choice;
+    if (!read_choice(reader, node, names, N_OF(names), &choice))
+        return false;
+    ((struct tagd_config *)into)->log.level = values[choice];
+    return true;
+}
+
+static bool log_file(struct reader *reader, const cJSON *node, void *into)
+{
+    const char **file = &((struct tagd_config *)into)->log.file;
+    if (!tagd_config_read_text(reader, node, file))
+        return false;
+    return **file != '\0' || tagd_config_fault(reader, node,
+                                               "expected the path of a file; leave the key out to log to "
+                                               "standard error");
+}
+
+static bool config_log(struct reader *reader, const cJSON *node, void *into)
+{
+    static const struct key keys[] = {
+        {"format", log_format, false}, {"level", log_level, false}, {"file", log_file, false}};
+    return tagd_config_read_object(reader, node, keys, N_OF(keys), into);
+}
+
 static bool config_group(struct reader *reader, const cJSON *node, void *into)
 {
     return read_name(reader, node, "group", TAGD_GROUP_MAX, &((struct tagd_config *)into)->group);
@@ -823,6 +861,7 @@ struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t
         {"horizon", config_horizon, false},
         {"on_data_gap", config_on_data_gap, false},
         {"http", config_http, false},
+        {"log", config_log, false},
         {"past", config_past, false},
         {"future", config_future, false},
         {"max_event_bytes", config_max_event_bytes, false},

@@ -55,6 +55,8 @@ struct tagd_changes_limit {
     uint32_t most;
 };
 
+enum tagd_log_format { TAGD_LOG_LOGFMT, TAGD_LOG_JSON };
+
 /* A librdkafka property as the user wrote it. Those that the guarantees rest on are refused (config.c has the list). */
 struct tagd_property {
     const char *name, *value;
@@ -101,6 +103,11 @@ struct tagd_config {
     bool continue_on_data_gap;
     const char *http_host; /* NULL: no HTTP */
     int http_port;         /* 0: a free one */
+    struct {
+        enum tagd_log_format format;
+        enum tagd_note_level level;
+        const char *file; /* path as written: relative to the configuration file; NULL: stderr */
+    } log;
     int64_t past_ms, future_ms;
     size_t max_event_bytes, batch_events, batch_bytes, cache_bytes;
     struct tagd_str *junk_subjects;

@@ -14,10 +14,9 @@ enum tagd_io_result {
     TAGD_IO_CONFIG       /* a server or a topic is not as it must be; trying again doesn't help */
 };
 
-/* Something an operator may want to read, already a sentence. Called from any thread. */
-enum tagd_note_level { TAGD_NOTE_INFO, TAGD_NOTE_WARN, TAGD_NOTE_ERROR };
+/* Where notes go. Called from any thread. */
 struct tagd_notes {
-    void (*note)(void *to, enum tagd_note_level level, const char *text);
+    void (*note)(void *to, const struct tagd_note *note);
     void *to;
 };
 

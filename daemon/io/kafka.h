@@ -112,6 +112,9 @@ rd_kafka_t *tagd_kafka_client_new(enum tagd_kafka_side side, rd_kafka_conf_t *co
 size_t tagd_kafka_output_topics(const struct tagd_config *config, const char *topics[TAGD_OUTPUT_KINDS]);
 void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same with what it is about. */
+void tagd_kafka_note_of(const struct tagd_notes *notes, struct tagd_note about, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Offsets of partitions at `which` (-1: the end under read-committed, -2: the beginning), in place: one request a
  * broker. */
 rd_kafka_resp_err_t tagd_kafka_list_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int64_t which,

@@ -6,9 +6,6 @@
 #include <string.h>
 #include <syslog.h>
 
-#define LOG_WINDOW_MS 10000
-#define LOG_LINES_MAX 3 /* of librdkafka's, a window */
-
 size_t tagd_kafka_output_topics(const struct tagd_config *config, const char *topics[TAGD_OUTPUT_KINDS])
 {
     topics[TAGD_OUT_CHANGE] = config->tag_changes;
@@ -26,21 +23,29 @@ void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level,
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    notes->note(notes->to, level, text);
+    struct tagd_note note = TAGD_NOTE(level);
+    note.text = text;
+    notes->note(notes->to, &note);
 }
 
-/* Any thread. A broker that is away is told of again and again: only a few lines get through. */
+void tagd_kafka_note_of(const struct tagd_notes *notes, struct tagd_note about, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    if (notes == NULL || notes->note == NULL)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    about.text = text;
+    notes->note(notes->to, &about);
+}
+
+/* Any thread. What `debug` asks for stays out of the log: it holds the configuration. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    static int64_t window;
-    static unsigned in_window;
-    int64_t now = tagd_io_mono_ms() / LOG_WINDOW_MS;
     const struct tagd_kafka *kafka = rd_kafka_opaque(rk);
     if (level > LOG_WARNING || strcmp(facility, "CONFWARN") == 0)
-        return;
-    if (__atomic_exchange_n(&window, now, __ATOMIC_RELAXED) != now)
-        __atomic_store_n(&in_window, 0, __ATOMIC_RELAXED);
-    if (__atomic_add_fetch(&in_window, 1, __ATOMIC_RELAXED) > LOG_LINES_MAX)
         return;
     tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: %s: %s", facility, text);
 }

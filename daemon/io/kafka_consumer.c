@@ -342,6 +342,7 @@ static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *messa
     char text[512];
     const char *name = message->rkt == NULL ? "?" : rd_kafka_topic_name(message->rkt);
     const char *reason = message->payload == NULL ? rd_kafka_err2str(message->err) : rd_kafka_message_errstr(message);
+    struct tagd_note about = TAGD_NOTE(TAGD_NOTE_WARN);
     switch (message->err) {
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         snprintf(text, sizeof(text), "Kafka doesn't allow it: topic \"%s\": %s; see the broker's access rules", name,
@@ -362,10 +363,13 @@ static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *messa
         return;
     case RD_KAFKA_RESP_ERR__FATAL: return; /* the next poll sees to it */
     default:
-        if (message->rkt == NULL) /* of the group, or of a broker */
+        if (message->rkt == NULL) { /* of the group, or of a broker */
             tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: %s", reason);
-        else
-            tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: topic \"%s\": %s", name, reason);
+            return;
+        }
+        about.topic = name;
+        about.shard = message->partition;
+        tagd_kafka_note_of(kafka->notes, about, "Kafka: topic \"%s\": %s", name, reason);
     }
 }
 
@@ -375,10 +379,13 @@ static void hand_out_again(struct tagd_kafka *kafka, const rd_kafka_message_t *m
                            void (*input)(void *to, const struct tagd_input *in), void *to)
 {
     uint32_t shard = (uint32_t)message->partition;
-    tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN,
-                    "Kafka: topic \"%s\" partition %u no longer has the records to be read next; taking the shard over "
-                    "again",
-                    rd_kafka_topic_name(message->rkt), shard);
+    struct tagd_note about = TAGD_NOTE(TAGD_NOTE_WARN);
+    about.topic = rd_kafka_topic_name(message->rkt);
+    about.shard = message->partition;
+    tagd_kafka_note_of(kafka->notes, about,
+                       "Kafka: topic \"%s\" partition %u no longer has the records to be read next; taking the shard "
+                       "over again",
+                       about.topic, shard);
     kafka->shards[shard].running = false;
     kafka->assign_due = true;
     input(to, &(struct tagd_input){.kind = TAGD_IN_AGAIN, .shards = &shard, .n_shards = 1});

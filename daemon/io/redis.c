@@ -403,8 +403,9 @@ static enum tagd_io_result check_info(struct tagd_redis *redis, const char *info
     info_value(info, "aof_enabled", value, sizeof(value));
     if (strcmp(value, "1") != 0 && !redis->warned_aof && redis->notes != NULL) {
         redis->warned_aof = true;
-        redis->notes->note(redis->notes->to, TAGD_NOTE_WARN,
-                           "Redis has no append-only file: a crash of it loses state; set appendonly to yes");
+        struct tagd_note note = TAGD_NOTE(TAGD_NOTE_WARN);
+        note.text = "Redis has no append-only file: a crash of it loses state; set appendonly to yes";
+        redis->notes->note(redis->notes->to, &note);
     }
     return TAGD_IO_OK;
 }

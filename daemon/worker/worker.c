@@ -113,8 +113,23 @@ static int64_t mono_of(struct tagd_worker *worker)
     return worker->port->mono_ms(worker->port->self);
 }
 
-static void note(struct tagd_worker *worker, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void note(struct tagd_worker *worker, const char *fmt, ...)
+#define OF_NONE TAGD_NOTE(TAGD_NOTE_WARN) /* of no shard, or of several */
+static struct tagd_note of(const struct tagd_lane *lane)
+{
+    struct tagd_note about = OF_NONE;
+    about.shard = lane->shard.number;
+    about.batch = (int64_t)lane->shard.head.batch;
+    return about;
+}
+
+static struct tagd_note of_batch(const struct tagd_worker *worker)
+{
+    return worker->n_batch == 1 ? of(worker->batch[0]) : OF_NONE;
+}
+
+static void note(struct tagd_worker *worker, struct tagd_note about, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void note(struct tagd_worker *worker, struct tagd_note about, const char *fmt, ...)
 {
     char text[1200];
     va_list args;
@@ -123,7 +138,8 @@ static void note(struct tagd_worker *worker, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    worker->config.note(worker->config.note_to, text);
+    about.text = text;
+    worker->config.note(worker->config.note_to, &about);
 }
 
 static void brake_time(struct tagd_worker *worker, struct tagd_lane_clock *now)
@@ -170,7 +186,7 @@ static struct tagd_lane_clock clock_of(struct tagd_worker *worker)
     int64_t apart = now.wall_ms - now.mono_ms, by = apart - worker->apart_ms;
     if (worker->apart_ms != 0 && (by > CLOCKS_PART_MS || by < -CLOCKS_PART_MS)) {
         if (!worker->clocks_parted)
-            note(worker,
+            note(worker, OF_NONE,
                  "the wall clock was set by %" PRId64
                  " ms: tags that silence changes stand until it is right again; restart if it is right now",
                  by);
@@ -442,7 +458,11 @@ static void note_suspect(struct tagd_worker *worker, const struct tagd_record *r
     const char *then = !tried->condemned ? "it is let through"
                        : replayed        ? "it is not applied again"
                                          : "it becomes a dead letter";
-    note(worker, "shard %" PRId32 ": topic \"%s\" offset %" PRId64 ": %s; %s", record->partition,
+    struct tagd_note about = OF_NONE;
+    about.shard = record->partition;
+    about.topic = worker->config.topics[record->topic];
+    about.offset = record->offset;
+    note(worker, about, "shard %" PRId32 ": topic \"%s\" offset %" PRId64 ": %s; %s", record->partition,
          worker->config.topics[record->topic], record->offset, tried->reason.text, then);
 }
 
@@ -542,7 +562,7 @@ static bool pending(struct tagd_worker *worker)
 
 static void retry_later(struct tagd_worker *worker, const char *what, const char *why)
 {
-    note(worker, "%s: %s; trying again", what, why);
+    note(worker, of_batch(worker), "%s: %s; trying again", what, why);
     worker->retry_ms = mono_of(worker) + RETRY_MS;
 }
 
@@ -599,7 +619,7 @@ static void take_acknowledged(struct tagd_worker *worker, const struct tagd_send
 static void take_failed(struct tagd_worker *worker, const struct tagd_sending *sending)
 {
     TAGD_COUNT(&worker->stats, publish_aborted, 1);
-    note(worker, "sending to Kafka: %s; sending it again", sending->op.error.text);
+    note(worker, OF_NONE, "sending to Kafka: %s; sending it again", sending->op.error.text);
     for (size_t i = 0; i < sending->n; i++) {
         struct tagd_lane *lane = lane_of(worker, sending->shards[i].shard, sending->shares[i].fence);
         if (lane != NULL)
@@ -637,7 +657,7 @@ static void take_offsets(struct tagd_worker *worker)
     worker->offsets_under_way = false;
     if (worker->offsets.status != TAGD_DONE) { /* the next one says more anyway */
         TAGD_COUNT(&worker->stats, offsets_failed, 1);
-        note(worker, "committing offsets to Kafka: %s; trying again", worker->offsets.error.text);
+        note(worker, OF_NONE, "committing offsets to Kafka: %s; trying again", worker->offsets.error.text);
         return;
     }
     for (size_t i = 0; i < worker->offsets.u.publish.n_shards; i++) {
@@ -714,7 +734,7 @@ static void dropped(struct tagd_lane *lane, uint64_t to)
 /* A commit was fenced: by another owner, or since the store isn't what it was. The take-over will tell. */
 static void overtaken(struct tagd_worker *worker, struct tagd_lane *lane)
 {
-    note(worker,
+    note(worker, of(lane),
          "shard %" PRIu32 ": Redis no longer has it as this process left it: another owner has taken it over, or Redis "
          "lost data; comparing",
          lane->shard.number);
@@ -728,7 +748,7 @@ static void finish_drop(struct tagd_worker *worker)
     TAGD_COUNT(&worker->stats, commits_refused, status == TAGD_REFUSED || status == TAGD_DENIED);
     TAGD_COUNT(&worker->stats, commits_unknown, status == TAGD_UNKNOWN);
     if (status != TAGD_DONE && status != TAGD_FENCED)
-        note(worker, "committing to Redis: %s; %s", worker->op.error.text,
+        note(worker, OF_NONE, "committing to Redis: %s; %s", worker->op.error.text,
              status == TAGD_UNKNOWN ? "comparing" : "trying again");
     for (size_t i = 0; i < worker->op.u.commit.n_shards; i++) {
         const struct tagd_shard_writes *writes = &worker->writes[i];
@@ -773,14 +793,14 @@ static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, ui
     lane->doubted = lane->doubt_told = false;
     if (others) {
         TAGD_COUNT(&worker->stats, commits_fenced, 1);
-        note(worker, "shard %" PRIu32 ": another owner has taken it over", lane->shard.number);
+        note(worker, of(lane), "shard %" PRIu32 ": another owner has taken it over", lane->shard.number);
         return;
     }
     TAGD_COUNT(&worker->stats, audits, 1);
     TAGD_COUNT(&worker->stats, audit_mismatches, 1);
     if (told)
         return;
-    note(worker,
+    note(worker, of(lane),
          "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64
          "), and this process had left it at batch %" PRIu64 " (fence %" PRIu64 "); comparing",
          lane->shard.number, at.batch, at.fence, left.batch, left.fence);
@@ -837,7 +857,7 @@ static void advance_takeover(struct tagd_worker *worker)
         submit(worker, &worker->op);
         return;
     case TAGD_TAKEOVER_AGAIN:
-        note(worker, "taking over: %s; trying again", error.text);
+        note(worker, of(lane), "taking over: %s; trying again", error.text);
         retake(worker, lane, worker->op.status == TAGD_FENCED ? RETAKE_FENCED_MS : RETAKE_MS);
         break;
     case TAGD_TAKEOVER_STOP:
@@ -1095,7 +1115,8 @@ static void advance_loading(struct tagd_worker *worker)
         const struct tagd_op *load = &worker->batch[i]->load;
         if (load->status == TAGD_DONE)
             continue;
-        note(worker, "shard %" PRIu32 ": reading profiles: %s; taking it over again", load->shard, load->error.text);
+        note(worker, of(worker->batch[i]), "shard %" PRIu32 ": reading profiles: %s; taking it over again", load->shard,
+             load->error.text);
         retake_batch(worker, RETAKE_MS);
         return;
     }
@@ -1163,7 +1184,7 @@ static void end_if_repaired(struct tagd_worker *worker, struct tagd_lane *lane)
     struct tagd_shard *shard = &lane->shard;
     if (!lane->batch.ends_repair)
         return;
-    note(worker,
+    note(worker, of(lane),
          "shard %" PRIu32 ": repaired: %" PRIu64 " records were read again, %" PRIu64
          " customers compared with what was published of them, %" PRIu64 " differences published",
          shard->number, shard->n_replayed, shard->n_settled, shard->n_differences);
@@ -1208,7 +1229,7 @@ static void advance_committing(struct tagd_worker *worker)
         return;
     case TAGD_UNKNOWN:
         TAGD_COUNT(&worker->stats, commits_unknown, 1);
-        note(worker, "committing to Redis: %s; comparing", worker->op.error.text);
+        note(worker, of_batch(worker), "committing to Redis: %s; comparing", worker->op.error.text);
         retake_batch(worker, 0);
         return;
     case TAGD_DONE:
@@ -1262,7 +1283,7 @@ static void advance_publishing(struct tagd_worker *worker)
         return;
     case TAGD_FENCED:
         TAGD_COUNT(&worker->stats, publish_fenced, 1);
-        note(worker, "publishing: %s", worker->op.error.text);
+        note(worker, of_batch(worker), "publishing: %s", worker->op.error.text);
         retake_batch(worker, RETAKE_FENCED_MS);
         return;
     case TAGD_ABORTED:
@@ -1280,7 +1301,7 @@ static void advance_publishing(struct tagd_worker *worker)
     case TAGD_UNKNOWN: break;
     }
     TAGD_COUNT(&worker->stats, publish_unknown, 1);
-    note(worker, "publishing to Kafka: %s; comparing", worker->op.error.text);
+    note(worker, of_batch(worker), "publishing to Kafka: %s; comparing", worker->op.error.text);
     retake_batch(worker, 0);
 }
 
@@ -1344,7 +1365,7 @@ static void audit_kafka(struct tagd_worker *worker)
         audit_store(worker);
         return;
     }
-    note(worker, "%s; comparing", error.text);
+    note(worker, of(lane), "%s; comparing", error.text);
     lane->doubted = lane->doubt_told = true;
     retake(worker, lane, 0);
 }
@@ -1370,7 +1391,7 @@ static void advance_auditing(struct tagd_worker *worker)
         retake(worker, lane, RETAKE_FENCED_MS);
     } else if (status == TAGD_UNKNOWN) {
         TAGD_COUNT(&worker->stats, commits_unknown, 1);
-        note(worker, "committing to Redis: %s; comparing", worker->op.error.text);
+        note(worker, OF_NONE, "committing to Redis: %s; comparing", worker->op.error.text);
         retake(worker, lane, 0);
     }
 }

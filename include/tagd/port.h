@@ -14,6 +14,17 @@
 #define TAGD_TOPICS_MAX 16   /* source topics */
 #define TAGD_SHARDS_MAX 4096 /* partitions of a topic */
 
+/* Something on-call may want to read: a sentence, and what it is about, as far as that is known. The text and the topic
+ * live as long as the call that hands them over. */
+enum tagd_note_level { TAGD_NOTE_INFO, TAGD_NOTE_WARN, TAGD_NOTE_ERROR };
+struct tagd_note {
+    enum tagd_note_level level;
+    const char *text;
+    const char *topic;            /* NULL: of none */
+    int64_t shard, batch, offset; /* -1: of none */
+};
+#define TAGD_NOTE(level) ((struct tagd_note){(level), NULL, NULL, -1, -1, -1})
+
 enum tagd_op_kind {
     TAGD_OP_FENCE,     /* take a fence for one shard, then read its head, outbox and first due instant */
     TAGD_OP_COMMITTED, /* Kafka's committed offsets and metadata of one shard, every topic, and the topics' beginnings

@@ -46,8 +46,8 @@ struct tagd_worker_config {
     size_t batch_told_bytes;                  /* e.g. 8 MiB: so much of outputs is aimed at by fewer events; 0: any */
     size_t cache_bytes_max;                   /* of profiles kept in memory; 0: none are */
     struct tagd_brakes *brakes;               /* outlives the worker; NULL: nothing is held */
-    /* What on-call may want to read, a sentence; may be NULL. */
-    void (*note)(void *to, const char *text);
+    /* What on-call may want to read; may be NULL. */
+    void (*note)(void *to, const struct tagd_note *note);
     void *note_to;
 };
 

@@ -159,6 +159,8 @@ ROWS = [
      "group {group} keeps nothing under prefix {group}: yet; has tagd run with this configuration?"),
     ("a port that others listen on", "run", lambda w: {"http": {"listen": f"127.0.0.1:{w.http.server_port}"}}, 78,
      "can't listen on 127.0.0.1:{http}: Address already in use; choose another \"http.listen\", or \"off\""),
+    ("a log file in a folder that isn't there", "run", lambda w: {"log": {"file": "/nowhere/tagd.log"}}, 78,
+     'can\'t open the log file /nowhere/tagd.log: No such file or directory; correct "log.file", or leave it out to log to standard error'),
     ("a host's name to listen on", "run", lambda w: {"http": {"listen": "example.org:0"}}, 78,
      '"http.listen" wants a numeric address, as in "127.0.0.1:9464", found "example.org"'),
     ("an address of another host to listen on", "run", lambda w: {"http": {"listen": "192.0.2.1:0"}}, 78,

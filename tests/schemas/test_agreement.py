@@ -367,6 +367,15 @@ CONFIGS = [
     ("HTTP at v6", "/http", {"listen": "[::1]:9464"}, True),
     ("HTTP without a port", "/http", {"listen": "127.0.0.1"}, False),
     ("an unknown key of HTTP", "/http", {"port": 1}, False),
+    ("a log in JSON", "/log", {"format": "json", "level": "warn", "file": "tagd.log"}, True),
+    ("a log as ever", "/log", {}, True),
+    ("a log's format from the environment", "/log", {"format": "${TAGD_FORMAT}"}, True),
+    ("a log in XML", "/log", {"format": "xml"}, False),
+    ("a log of everything", "/log", {"level": "debug"}, False),
+    ("a log without a file's name", "/log", {"file": ""}, False),
+    ("a log's file as a number", "/log", {"file": 1}, False),
+    ("a log as a text", "/log", "json", False),
+    ("an unknown key of the log", "/log", {"rotate": True}, False),
     ("past as a date", "/past", "2000-01-01", True),
     ("past as a time", "/past", "2000-01-01T00:00:00+08:00", True),
     ("past as a year", "/past", "2000", False),
@@ -577,7 +586,7 @@ ONLY_TAGD_EVENTS = [
     ("a proposal of another customer", "", {**EVENT_IN, "type": "tag.reviewed", "data": {"proposal": "proposal:C2:1", "decision": "approved", "by": "li"}}),
     ("no time: simulate has no record's timestamp", "/time", GONE),
 ]
-ENVIRONMENT = {"NAME": "x", "N": "2", "REDIS": "redis://127.0.0.1"}
+ENVIRONMENT = {"TAGD_FORMAT": "json", "NAME": "x", "N": "2", "REDIS": "redis://127.0.0.1"}
 
 
 def ids(rows):

@@ -443,10 +443,10 @@ static int64_t port_mono_us(void *self)
 
 /* ---- life ---- */
 
-static void on_note(void *to, const char *text)
+static void on_note(void *to, const struct tagd_note *note)
 {
     struct sim_node *node = to;
-    SIM_TRACE(node->sim, "%s notes: %s", node->owner, text);
+    SIM_TRACE(node->sim, "%s notes: %s", node->owner, note->text);
 }
 
 static struct tagd_worker_config config_of(struct sim_node *node)

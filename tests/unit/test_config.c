@@ -67,6 +67,7 @@ static void the_least_configuration_has_all_defaults(void)
     CHECK(config->past_ms == INT64_C(631152000000) && config->future_ms == 300000);
     CHECK(config->max_event_bytes == 1048576 && config->batch_events == 20000);
     CHECK(config->cache_bytes == 64 * 1024 * 1024);
+    CHECK(config->log.format == TAGD_LOG_LOGFMT && config->log.level == TAGD_NOTE_INFO && config->log.file == NULL);
     CHECK(config->n_junk_subjects == tagd_n_junk_subjects);
     tagd_config_free(config);
 }
@@ -87,7 +88,8 @@ static void every_key_is_read(void)
         "\"carry\": [\"value.level\"], \"horizon\": \"30d\", \"on_data_gap\": \"continue\", \"http\": {\"listen\": "
         "\"[::1]:0\"},\n"
         "\"past\": \"2000-01-01\", \"future\": \"1h\", \"max_event_bytes\": 2048, \"junk_subjects\": [\"nobody\"],\n"
-        "\"batch_events\": 5, \"batch_bytes\": 100000, \"cache_bytes\": 0 }");
+        "\"batch_events\": 5, \"batch_bytes\": 100000, \"cache_bytes\": 0,\n"
+        "\"log\": {\"format\": \"json\", \"level\": \"error\", \"file\": \"logs/tagd.log\"} }");
     CHECK(config != NULL);
     CHECK(strcmp(config->group, "g") == 0 && strcmp(config->instance, "i") == 0);
     CHECK(config->n_sources == 2 && config->sources[0].partitioner == TAGD_CRC32);
@@ -106,6 +108,8 @@ static void every_key_is_read(void)
     CHECK(config->past_ms == INT64_C(946684800000) && config->future_ms == 3600000);
     CHECK(config->max_event_bytes == 2048 && config->batch_events == 5 && config->batch_bytes == 100000);
     CHECK(config->cache_bytes == 0);
+    CHECK(config->log.format == TAGD_LOG_JSON && config->log.level == TAGD_NOTE_ERROR);
+    CHECK(strcmp(config->log.file, "logs/tagd.log") == 0);
     CHECK(config->n_junk_subjects == 1 && tagd_str_eq(config->junk_subjects[0], TAGD_STR("nobody")));
     tagd_config_free(config);
 }

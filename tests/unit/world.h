@@ -966,10 +966,10 @@ static inline void world_event(struct world *world, uint32_t shard, uint32_t top
                                    world->n_events++, type, subject, time));
 }
 
-static inline void world_note(void *to, const char *text)
+static inline void world_note(void *to, const struct tagd_note *note)
 {
     struct world *world = to;
-    tagd_buf_printf(&world->notes, "%s\n", text);
+    tagd_buf_printf(&world->notes, "%s\n", note->text);
 }
 
 static inline struct tagd_worker_config world_config(struct world *world, const char *owner, bool time_events)
