@@ -7,7 +7,7 @@
 const struct tagd_command tagd_commands[] = {
 #ifdef TAGD_WITH_RUN
     {"run", "the daemon: events from Kafka in, tag changes out",
-     "usage: tagd run --config FILE [--create-topics] [--rebuild]\n"
+     "usage: tagd run --config FILE [--create-topics] [--rebuild] [--core-dumps]\n"
      "\n"
      "Reads events from the source topics, keeps each customer's state in Redis, and publishes tag\n"
      "changes. Logs to stderr, or to the file of \"log.file\", which SIGHUP opens again. SIGTERM and SIGINT\n"
@@ -21,6 +21,8 @@ const struct tagd_command tagd_commands[] = {
      "                    of, from the source topics' beginnings; nothing is published twice. Sources and\n"
      "                    outputs must still hold all from their beginnings, or it says what is missing.\n"
      "                    Where Redis has the state it changes nothing\n"
+     "  --core-dumps      lets a crash leave a core dump, which holds customers' data and passwords;\n"
+     "                    without it there is none, whatever the limits say\n"
      "  --help, --version\n"
      "\n"
      "example:\n"

@@ -4,6 +4,7 @@
 #include "command/command.h"
 #include "command/customer.h"
 #include "command/load.h"
+#include "command/service.h"
 #include "command/shards.h"
 #include "command/watch.h"
 #include "http/http.h"
@@ -13,6 +14,7 @@
 #include "tagd/worker.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -61,6 +63,7 @@ struct run {
     bool rebuild; /* --rebuild */
     struct tagd_logger *logger;
     struct tagd_notes notes;
+    struct tagd_service service;
     struct run_worker *workers;
     size_t n_workers;
     struct tagd_metrics_watched seen[TAGD_METRICS_WATCHED];
@@ -85,6 +88,7 @@ static int fail(const struct run *run, enum tagd_exit code, const char *fmt, ...
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    tagd_service_failed(text);
     tagd_logger_flush(run->logger);
     if (!tagd_logger_is_stderr(run->logger) || tagd_logger_is_json_stderr(run->logger)) {
         struct tagd_log line;
@@ -111,13 +115,21 @@ static bool is_ready(const struct run *run)
     return !__atomic_load_n(&run->stopping, __ATOMIC_RELAXED);
 }
 
+/* How long the longest step has lasted that is under way. */
+static int64_t stood_ms(const struct run *run)
+{
+    int64_t now = tagd_io_mono_ms(), longest = 0;
+    for (size_t i = 0; i < run->n_workers; i++) {
+        int64_t stood = now - __atomic_load_n(&run->workers[i].step_ms, __ATOMIC_RELAXED);
+        if (stood > longest && !__atomic_load_n(&run->workers[i].finished, __ATOMIC_ACQUIRE))
+            longest = stood;
+    }
+    return longest;
+}
+
 static bool is_alive(const struct run *run)
 {
-    int64_t now = tagd_io_mono_ms();
-    for (size_t i = 0; i < run->n_workers; i++)
-        if (now - __atomic_load_n(&run->workers[i].step_ms, __ATOMIC_RELAXED) > STUCK_MS)
-            return false;
-    return true;
+    return stood_ms(run) <= STUCK_MS;
 }
 
 static void write_population(struct run *run, struct tagd_buf *body)
@@ -374,6 +386,51 @@ static const struct run_worker *failed_worker(const struct run *run)
     return NULL;
 }
 
+/* "3 of 3 shards run, lag 0 records": as they were at the last look. */
+static void tell_status(struct run *run, int64_t now)
+{
+    char text[128];
+    uint64_t assigned = 0, running = 0, lag = 0, unknown = 0;
+    for (size_t i = 0; i < run->n_workers; i++) {
+        struct run_worker *worker = &run->workers[i];
+        assigned += __atomic_load_n(&tagd_io_stats(worker->io)->shards_assigned, __ATOMIC_RELAXED);
+        pthread_mutex_lock(&worker->mutex);
+        for (size_t k = 0; k < worker->n_shards; k++) {
+            const struct tagd_metrics_shard *shard = &worker->shards[k];
+            running += shard->stats.status == TAGD_SHARD_RUNNING;
+            for (size_t topic = 0; topic < run->config->n_sources; topic++) {
+                unknown += shard->lag[topic] < 0;
+                lag += shard->lag[topic] < 0 ? 0 : (uint64_t)shard->lag[topic];
+            }
+        }
+        pthread_mutex_unlock(&worker->mutex);
+    }
+    if (assigned == 0)
+        snprintf(text, sizeof(text), "no shard is assigned");
+    else if (unknown > 0)
+        snprintf(text, sizeof(text), "%" PRIu64 " of %" PRIu64 " shards run, lag not known yet", running, assigned);
+    else
+        snprintf(text, sizeof(text), "%" PRIu64 " of %" PRIu64 " shards run, lag %" PRIu64 " records", running,
+                 assigned, lag);
+    tagd_service_status(&run->service, text, now);
+}
+
+static void reload(struct run *run)
+{
+    tagd_service_reloading();
+    tagd_logger_reopen(run->logger);
+    tagd_service_reloaded();
+}
+
+static void tell_service(struct run *run, bool stopping, int64_t now)
+{
+    tagd_service_feed(&run->service, stood_ms(run), now);
+    if (stopping)
+        tagd_service_stopping(&run->service, now);
+    else
+        tell_status(run, now);
+}
+
 /* Returns when all workers have stopped, of themselves or because they were asked to. */
 static int look_on(struct run *run, const sigset_t *signals)
 {
@@ -382,8 +439,9 @@ static int look_on(struct run *run, const sigset_t *signals)
         int signal = sigtimedwait(signals, NULL, &(struct timespec){0, 100000000});
         int64_t now = tagd_io_mono_ms();
         tagd_logger_tick(run->logger);
+        tell_service(run, stop_ms != 0, now);
         if (signal == SIGHUP) {
-            tagd_logger_reopen(run->logger);
+            reload(run);
             continue;
         }
         if (signal > 0 && stop_ms != 0) {
@@ -396,6 +454,7 @@ static int look_on(struct run *run, const sigset_t *signals)
                           signal > 0 ? "stopping on a signal" : "stopping: a worker can't go on");
             __atomic_store_n(&run->stopping, true, __ATOMIC_RELAXED);
             stop_ms = now;
+            tagd_service_stopping(&run->service, now);
         }
         if (now - watched_ms >= WATCH_MS) {
             log_counters(run);
@@ -483,6 +542,7 @@ static int start_workers(struct run *run)
     run->workers = tagd_xcalloc(run->config->workers, sizeof(*run->workers));
     for (size_t i = 0; i < run->config->workers; i++) {
         struct run_worker *worker = &run->workers[i];
+        tagd_service_starting(START_TIMEOUT_MS);
         worker->io =
             tagd_io_new(run->config, (unsigned)i, run->partitions, START_TIMEOUT_MS, &run->notes, &result, &error);
         if (worker->io == NULL)
@@ -551,6 +611,7 @@ static int start_and_look_on(struct run *run)
         }
         run->workers[i].started = true;
     }
+    tagd_service_ready(&run->service, tagd_io_mono_ms());
     code = look_on(run, &signals);
     for (size_t i = 0; i < run->n_workers; i++)
         pthread_join(run->workers[i].thread, NULL);
@@ -577,6 +638,7 @@ static int check_history(const struct run *run, const char *path)
     struct tagd_error error;
     uint32_t unfinished = 0, fresh = 0, empty = 0;
     struct tagd_head *heads = tagd_xcalloc(run->partitions, sizeof(*heads));
+    tagd_service_starting(START_TIMEOUT_MS);
     enum tagd_io_result result =
         tagd_io_heads(run->config, run->partitions, START_TIMEOUT_MS, &run->notes, heads, &error);
     for (uint32_t shard = 0; shard < run->partitions && result == TAGD_IO_OK; shard++) {
@@ -611,12 +673,17 @@ static int run_with(struct run *run, const char *path, bool create_topics)
     free(log_file);
     if (run->logger == NULL)
         return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+    if (geteuid() == 0)
+        tagd_log_line(run->logger, TAGD_NOTE_WARN,
+                      "runs as root, which it has no need of: give it a user of its own, such as DynamicUser= of a "
+                      "systemd unit or setpriv --reuid");
     set_carry(run);
     for (size_t i = 0; i < run->config->n_sources; i++) {
         run->topics[i] = run->config->sources[i].topic;
         run->partitioners[i] = run->config->sources[i].partitioner;
         run->maps[i] = run->config->sources[i].map;
     }
+    tagd_service_starting(START_TIMEOUT_MS);
     enum tagd_io_result result =
         tagd_io_check_topics(run->config, create_topics, START_TIMEOUT_MS, &run->notes, &run->partitions, &error);
     if (result != TAGD_IO_OK)
@@ -646,7 +713,7 @@ int tagd_command_run(int argc, char **argv)
     struct tagd_options options = {.argc = argc, .argv = argv};
     const char *path = NULL;
     struct run run = {.notes = {log_note, &run}};
-    bool create_topics = false;
+    bool create_topics = false, core_dumps = false;
     while (tagd_options_next(&options)) {
         if (tagd_options_is(&options, "--config"))
             path = tagd_options_value(&options);
@@ -654,6 +721,8 @@ int tagd_command_run(int argc, char **argv)
             create_topics = true;
         else if (tagd_options_is(&options, "--rebuild"))
             run.rebuild = true;
+        else if (tagd_options_is(&options, "--core-dumps"))
+            core_dumps = true;
         else
             tagd_options_unknown(&options);
     }
@@ -665,6 +734,8 @@ int tagd_command_run(int argc, char **argv)
     signal(SIGTERM, leave);
     signal(SIGINT, leave);
     keep_hangups();
+    tagd_service_harden(core_dumps);
+    tagd_service_begin(&run.service);
     int code = run_with(&run, path, create_topics);
     tagd_http_free(run.http);
     tagd_census_free(run.census);
