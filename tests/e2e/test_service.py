@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -216,6 +217,38 @@ def test_root_is_warned_once_and_works(daemon):
     d.stop()
     told = [line for line in open(d.log) if "runs as root" in line]
     assert len(told) == 1 and "level=warn" in told[0] and "DynamicUser=" in told[0]
+
+
+# ---- a container's health ----
+
+class Unwell(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_the_images_health_check_tells_a_live_daemon_from_others(daemon):
+    text = re.sub(r"\\\n\s*", "", open(ROOT + "/deploy/docker/Dockerfile").read())
+    command = json.loads(re.search(r"^HEALTHCHECK .*? CMD (\[.*\])$", text, re.M)[1])
+
+    def healthy(port):
+        assert "/9464 " in command[2]
+        return subprocess.run([*command[:2], command[2].replace("/9464 ", f"/{port} ")], stderr=subprocess.DEVNULL, timeout=10).returncode == 0
+
+    d = daemon(CATALOG)
+    d.create_topics(1)
+    assert not healthy(d.port)
+    d.start()
+    assert healthy(d.port)
+    d.stop()
+    assert not healthy(d.port)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unwell) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert not healthy(server.server_port)
+        server.shutdown()
 
 
 # ---- the unit ----
