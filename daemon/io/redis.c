@@ -771,7 +771,10 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
     for (unsigned i = 0; i < TAGD_TOPICS_MAX; i++)
         op->u.fence.head.next_offset[i] = -1;
     if (replies[0]->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(replies[0]), &op->u.fence.head)) {
-        refuse(op, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?", op->shard);
+        struct tagd_error why;
+        tagd_redis_head_unread(reply_str(replies[0]), &why);
+        refuse(op, "%s", why.text);
+        op->status = TAGD_DENIED; /* trying again doesn't help */
         return;
     }
     size_t n = replies[1]->elements / 2;
@@ -781,8 +784,9 @@ static void do_fence(struct tagd_redis *redis, struct tagd_op *op)
         if (outbox_entry_read(reply_str(replies[1]->element[2 * i]), reply_str(replies[1]->element[2 * i + 1]),
                               op->arena, &op->u.fence.outbox[i]))
             continue;
-        refuse(op, "shard %" PRIu32 ": its outbox in Redis can't be read; was it written by another version?",
-               op->shard);
+        refuse(op,
+               "its outbox in Redis can't be read: it is damaged, or of another version of tagd; " TAGD_OTHER_VERSION);
+        op->status = TAGD_DENIED;
         return;
     }
     qsort(op->u.fence.outbox, n, sizeof(*op->u.fence.outbox), by_batch);
@@ -1489,8 +1493,9 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
     if (!receive_all(redis, replies, 3, error)) {
         result = TAGD_IO_UNREACHABLE;
     } else if (replies[0]->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(replies[0]), &peek->head)) {
-        tagd_fail(error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?",
-                  shard);
+        struct tagd_error why;
+        tagd_redis_head_unread(reply_str(replies[0]), &why);
+        tagd_fail(error, "shard %" PRIu32 ": %s", shard, why.text);
         result = TAGD_IO_CONFIG;
     } else {
         peek->profile = tagd_arena_copy(arena, reply_str(replies[1]).p, reply_str(replies[1]).n);
@@ -1519,8 +1524,9 @@ enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head 
             tagd_fail(error, "Redis: %s", reply->str);
             result = TAGD_IO_CONFIG;
         } else if (reply->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(reply), &heads[shard])) {
-            tagd_fail(error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?",
-                      shard);
+            struct tagd_error why;
+            tagd_redis_head_unread(reply_str(reply), &why);
+            tagd_fail(error, "shard %" PRIu32 ": %s", shard, why.text);
             result = TAGD_IO_CONFIG;
         }
     }
@@ -1579,9 +1585,11 @@ static bool take_shard(uint32_t shard, struct tagd_io_set *sets, size_t n_sets, 
     const redisReply *head = reply->element[0];
     *of = (struct tagd_io_shard){
         .form = tagd_arena_copy(arena, reply_str(reply->element[1]).p, reply_str(reply->element[1]).n)};
-    if (head->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(head), &of->head))
-        return tagd_fail(
-            error, "shard %" PRIu32 ": its head in Redis can't be read; was it written by another version?", shard);
+    if (head->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(head), &of->head)) {
+        struct tagd_error why;
+        tagd_redis_head_unread(reply_str(head), &why);
+        return tagd_fail(error, "shard %" PRIu32 ": %s", shard, why.text);
+    }
     for (size_t i = 0; i < n_sets; i++)
         if (!take_set(&sets[i], reply->element[i + 2], arena, error))
             return false;

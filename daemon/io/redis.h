@@ -21,6 +21,7 @@
 #define TAGD_IO_REDIS_H
 
 #include "io/io.h"
+#include "shard/repair.h"
 
 struct tagd_redis;
 
@@ -67,5 +68,8 @@ enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head 
  * versions are refused: they kept profiles elsewhere. */
 void tagd_redis_head_write(struct tagd_buf *out, const struct tagd_head *head);
 bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head);
+/* Why a text can't be read as a head: *error says of which format it is, and what to do. */
+void tagd_redis_head_unread(struct tagd_str text, struct tagd_error *error);
+#define TAGD_OTHER_VERSION "run the version that wrote it, or " TAGD_NEW_GROUP
 
 #endif

@@ -127,3 +127,23 @@ bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
         head->owner[0] = '\0';
     return *p == '\0' || read_baseline(p, &head->baseline);
 }
+
+void tagd_redis_head_unread(struct tagd_str text, struct tagd_error *error)
+{
+    int version = 0;
+    for (size_t i = 0; i < text.n && i < 6 && text.p[i] >= '0' && text.p[i] <= '9'; i++)
+        version = version * 10 + (text.p[i] - '0');
+    if (version > HEAD_VERSION)
+        tagd_fail(error,
+                  "its head in Redis is of format %d, and this tagd reads format %d: a newer one wrote "
+                  "it; " TAGD_OTHER_VERSION,
+                  version, HEAD_VERSION);
+    else if (version > 0 && version < HEAD_VERSION)
+        tagd_fail(error,
+                  "its head in Redis is of format %d, and this tagd reads format %d: an older one wrote "
+                  "it; " TAGD_OTHER_VERSION,
+                  version, HEAD_VERSION);
+    else
+        tagd_fail(error,
+                  "its head in Redis can't be read: it is damaged, or of another version of tagd; " TAGD_OTHER_VERSION);
+}

@@ -425,7 +425,108 @@ static void numbers_out_of_range_are_refused(void)
     shop_close(&shop);
 }
 
-/* Of the format before, which packed only long stores. */
+/* What format 4 can hold, as far as a customer can have it at one time: plain and packed panes, values of both kinds, ids,
+ * marks, attributes, what waits, reviews, words, goals. */
+static struct shop shop_of_everything(void)
+{
+    return shop_open(
+        "\"timezone\":\"+08:00\",\"goals\":{\"win\":{\"start\":\"a.life.lost\",\"reach\":\"order.paid\","
+        "\"within\":\"30d\"}},",
+        "\"a.life\":{\"tags\":[{\"tag\":\"busy\",\"when\":\"count(login[1d]) >= "
+        "3\",\"for\":\"1h\"},{\"tag\":\"lost\",\"when\":"
+        "\"since(interaction) > 5d\"},{\"tag\":\"here\",\"when\":\"true\",\"min_dwell\":\"1d\"}]},"
+        "\"a.top\":{\"value\":\"top(category, order.paid[30d])\"},"
+        "\"a.most\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"distinct(amount, order.paid[30d]) >= 2 and "
+        "max(amount, order.paid[30d]) > 5 "
+        "and latest(category, order.paid) == 'beauty' and attr.region == 'north'\"}]},"
+        "\"a.review\":{\"assign\":\"review\",\"tags\":[{\"tag\":\"vip\",\"when\":\"sum(amount, "
+        "order.paid[30d]) >= 100\"}]},"
+        "\"a.word\":{\"assign\":\"manual\",\"tags\":[{\"tag\":\"care\"}]},"
+        "\"a.back\":{\"tags\":[{\"tag\":\"came\",\"when\":\"previous(a.life) == 'lost'\"}]},"
+        "\"a.many\":{\"tags\":[{\"tag\":\"yes\",\"when\":\"count(login[30d]) >= 5 and days(login[30d]) > 0\"}]}");
+}
+
+static void everything_happens(struct shop *shop)
+{
+    for (int i = 0; i < 12; i++)
+        shop_event(shop, "login", T0 + i * 2 * H, "{}");
+    shop_event(shop, "order.paid", T0 + 20 * H, "{\"amount\":12.5,\"category\":\"home\",\"coupon\":true}");
+    shop_event(shop, "profile.updated", T0 + 21 * H, "{\"attributes\":{\"region\":\"north\",\"score\":7.25}}");
+    shop_time(shop, T0 + 9 * 24 * H); /* lost meanwhile: a goal began */
+    shop_event(shop, "order.paid", T0 + 9 * 24 * H, "{\"amount\":99,\"category\":\"beauty\"}");
+    shop_event(shop, "tag.assigned", T0 + 9 * 24 * H + 1,
+               "{\"dimension\":\"a.word\",\"tag\":\"care\",\"by\":\"li\",\"reason\":\"as agreed\"}");
+    shop_event(shop, "login", T0 + 9 * 24 * H + 2, "{}");
+}
+
+/* Kept as a tagd of format 4 wrote it. Whatever comes, a version whose format is 4 or 5 reads it, with this catalog: release n
+ * reads what release n - 1 wrote. If this fails without a new format, state that is out there can't be read any more. */
+static const char kept_format_4[] =
+    "04663134338490f5e3ff6200ffaffe9b030b010f0406040662656175747904686f6d650504150205020584a08eca05000101"
+    "008490f5e3ff620103040000040001010400000502010009617320616772656564026c69010001000182c487fe0104010008"
+    "0bf1fc26e629bcd2391618180202020202020202020202020202020202020202020202020202020202020202020202c20102"
+    "0202e4d23992a10f90a10fc401e2ec78e0ec7800010204686f6d650662656175747902e4d239000180d461c401010180d461"
+    "010290a10fe0ec7802e4d23900c40101000100010406626561757479000384aebd9d0501056e6f7274680184aebd9d0501e8"
+    "ec080001952277a067ade8bc9e71260fc1d999a1fcb9b703";
+
+static void a_kept_profile_of_format_4_is_read(void)
+{
+    struct shop shop = shop_of_everything();
+    struct tagd_buf bytes = {0}, now = {0};
+    struct tagd_error error = {0};
+    for (const char *p = kept_format_4; *p != '\0'; p += 2) {
+        unsigned byte;
+        CHECK(sscanf(p, "%2x", &byte) == 1);
+        tagd_buf_add_byte(&bytes, (unsigned char)byte);
+    }
+    if (!tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, &error))
+        fprintf(stderr, "%s\n", error.text);
+    CHECK(error.text[0] == '\0' && tagd_profile_exists(shop.profile));
+    tagd_profile_check(shop.profile);
+    tagd_profile_encode(shop.profile, &now);
+    CHECK(now.n == bytes.n && memcmp(now.p, bytes.p, now.n) == 0);
+    /* and it goes on from there as one that was never stored */
+    struct shop fresh = shop_of_everything();
+    everything_happens(&fresh);
+    now.n = 0;
+    tagd_profile_encode(fresh.profile, &now);
+    if (now.n != bytes.n || memcmp(now.p, bytes.p, now.n) != 0) {
+        for (size_t i = 0; i < now.n; i++)
+            fprintf(stderr, "%02x", (unsigned char)now.p[i]);
+        fprintf(stderr, "\n");
+    }
+    CHECK(now.n == bytes.n && memcmp(now.p, bytes.p, now.n) == 0);
+    shop_forget(&fresh);
+    shop_time(&shop, T0 + 60 * 24 * H);
+    shop_time(&fresh, T0 + 60 * 24 * H);
+    CHECK(shop.seen.n > 0 && shop.seen.n == fresh.seen.n && memcmp(shop.seen.p, fresh.seen.p, shop.seen.n) == 0);
+    tagd_buf_free(&bytes);
+    tagd_buf_free(&now);
+    shop_close(&shop);
+    shop_close(&fresh);
+}
+
+static void a_newer_profile_is_refused_with_what_to_do(void)
+{
+    struct shop shop = shop_of_values();
+    struct tagd_buf bytes = {0};
+    shop_event(&shop, "login", T0, "{}");
+    tagd_profile_encode(shop.profile, &bytes);
+    for (int format = 5; format < 256; format += 50) {
+        struct tagd_error error = {0};
+        char wanted[100];
+        bytes.p[0] = (char)format;
+        CHECK(!tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, &error));
+        snprintf(wanted, sizeof(wanted),
+                 "a profile of format %d: this tagd reads format 4; run the version that wrote it", format);
+        CHECK(strcmp(error.text, wanted) == 0 && !tagd_profile_exists(shop.profile));
+    }
+    tagd_buf_free(&bytes);
+    shop_close(&shop);
+}
+
+/* Of the format before, which packed only long stores. Formats 1 to 3 were of no release: from 1.0 on, which has format 4 or a
+ * later one, release n reads what n - 1 wrote. */
 static void a_profile_of_format_3_is_refused_by_its_number(void)
 {
     struct shop shop = shop_of_values();
@@ -693,6 +794,8 @@ int main(void)
     RUN(a_chase_under_way_comes_back_with_its_count);
     RUN(damaged_standings_are_refused_or_lead_on);
     RUN(numbers_out_of_range_are_refused);
+    RUN(a_kept_profile_of_format_4_is_read);
+    RUN(a_newer_profile_is_refused_with_what_to_do);
     RUN(a_profile_of_format_3_is_refused_by_its_number);
     RUN(sums_of_any_size_and_sign_come_back);
     RUN(windows_count_the_same_whether_panes_are_packed_or_not);

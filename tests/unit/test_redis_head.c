@@ -98,11 +98,54 @@ static bool is_read(const char *text)
     return tagd_redis_head_read(tagd_str_of(text), &head);
 }
 
+#define REMEDY "run the version that wrote it, or a new \"group\" and \"redis.prefix\" read the topics again"
+
+static const char *unread(const char *text)
+{
+    static struct tagd_error error;
+    CHECK(!is_read(text));
+    tagd_redis_head_unread(tagd_str_of(text), &error);
+    return error.text;
+}
+
 static void a_head_of_another_version_is_refused(void)
 {
     CHECK(is_read("3 5 12 3 64 -1 1000 - - 2 -1 77"));
     CHECK(!is_read("2 5 12 3 64 -1 1000 - - 2 -1 77"));
     CHECK(!is_read("4 5 12 3 64 -1 1000 - - 2 -1 77"));
+    CHECK(strcmp(unread("4 anything"),
+                 "its head in Redis is of format 4, and this tagd reads format 3: a newer one wrote "
+                 "it; " REMEDY) == 0);
+    CHECK(strcmp(unread("2 5 12 3"),
+                 "its head in Redis is of format 2, and this tagd reads format 3: an older one wrote "
+                 "it; " REMEDY) == 0);
+    static const char *const damaged[] = {"3 5 12", "", "x", "-4 1", "999999999999 1 newer by far"};
+    for (size_t i = 0; i < 4; i++)
+        CHECK(strcmp(unread(damaged[i]),
+                     "its head in Redis can't be read: it is damaged, or of another version of tagd; " REMEDY) == 0);
+    CHECK(strstr(unread(damaged[4]), "is of format 999999, "));
+}
+
+/* Kept as a tagd of format 3 wrote it, with all that a head can have. Whatever comes, a version whose format is 3 or 4 reads
+ * it: release n reads what release n - 1 wrote. */
+static void a_kept_head_of_format_3_is_read(void)
+{
+    struct tagd_head head;
+    CHECK(tagd_redis_head_read(
+        TAGD_STR("3 1795500000001 12 1795500000000 64 1795499998000 1795500000500 0123456789abcdef0123456789abcdef "
+                 "tagd-a-0 2 -1 77 outputs 3 0 41 repair 2 0 9 5 1795499997000 7 80 import "
+                 "fedcba9876543210fedcba9876543210 1 1795400000000 1000 900 60 40 300"),
+        &head));
+    CHECK(head.exists && head.fence == 1795500000001 && head.batch == 12 && head.prev_fence == 1795500000000);
+    CHECK(head.partitions == 64 && head.watermark_ms == 1795499998000 && head.latest_ms == 1795500000500);
+    CHECK(strcmp(head.catalog_hash, "0123456789abcdef0123456789abcdef") == 0 && strcmp(head.owner, "tagd-a-0") == 0);
+    CHECK(head.n_topics == 2 && head.next_offset[0] == -1 && head.next_offset[1] == 77 && !head.at_least_once);
+    CHECK(head.outputs_end[TAGD_OUT_CHANGE] == 3 && head.outputs_end[TAGD_OUT_CHURN] == 41);
+    CHECK(head.repair.phase == TAGD_REPAIR_REPLAYING && head.repair.outputs_from[1] == 9);
+    CHECK(head.repair.to_watermark_ms == 1795499997000 && head.repair.to_offset[1] == 80);
+    CHECK(strcmp(head.baseline.import, "fedcba9876543210fedcba9876543210") == 0 && head.baseline.finished);
+    CHECK(head.baseline.before_ms == 1795400000000 && head.baseline.lines == 1000 && head.baseline.customers == 300);
+    CHECK(tagd_redis_head_read(TAGD_STR("3 5 12 3 64 -1 1000 - - 1 77 at_least_once"), &head) && head.at_least_once);
 }
 
 static void a_repair_that_can_not_be_is_refused(void)
@@ -176,6 +219,7 @@ int main(void)
     RUN(a_head_reads_back_with_and_without_a_baseline);
     RUN(a_repair_reads_back_with_and_without_a_baseline);
     RUN(a_head_of_another_version_is_refused);
+    RUN(a_kept_head_of_format_3_is_read);
     RUN(a_repair_that_can_not_be_is_refused);
     RUN(a_head_without_more_is_written_in_short);
     RUN(the_largest_head_fits);
