@@ -42,9 +42,9 @@ struct run_worker {
     struct tagd_worker *worker;
     pthread_t thread;
     bool started;
-    bool finished;           /* atomic */
-    int64_t step_ms;         /* atomic: when the last step began */
-    struct tagd_error error; /* read once finished */
+    bool finished;                        /* atomic */
+    int64_t step_ms;                      /* atomic: when the last step began */
+    struct tagd_error error;              /* read once finished */
     struct tagd_shard_stats *shard_stats; /* room for all, the thread's own; */
     struct run_open *open;                /* by shard and topic, likewise */
     pthread_mutex_t mutex;                /* of the two below */
@@ -587,7 +587,7 @@ static int start_and_look_on(struct run *run)
     struct tagd_error error;
     sigset_t signals;
     run->started_ms = tagd_io_wall_ms();
-    run->watch = tagd_watch_new(&(struct tagd_watch_config){run->config, run->catalog, find_latest, run});
+    run->watch = tagd_watch_new(&(struct tagd_watch_config){run->config, run->catalog, find_latest, run, run->logger});
     int code = start_workers(run);
     if (code != TAGD_EXIT_OK)
         return code;

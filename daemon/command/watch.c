@@ -36,25 +36,27 @@ struct tagd_watch {
 
 /* ---- what changed is told ---- */
 
-static void say(enum tagd_log_level level, const char *message, const char *key, const char *value)
+static void say(const struct tagd_watch *watch, enum tagd_note_level level, const char *message, const char *key,
+                const char *value)
 {
     struct tagd_log line;
-    tagd_log_begin(&line, level, message);
+    tagd_log_begin(&line, watch->with.logger, level, message);
     if (key != NULL)
         tagd_log_text(&line, key, value);
     tagd_log_end(&line);
 }
 
-static void tell_outputs(const struct tagd_held *before, const struct tagd_held *now)
+static void tell_outputs(const struct tagd_watch *watch, const struct tagd_held *now)
 {
+    const struct tagd_held *before = &watch->held;
     struct tagd_log line;
     if (before->outputs == now->outputs)
         return;
     if (!now->outputs) {
-        say(TAGD_LOG_INFO, "outputs are released", NULL, NULL);
+        say(watch, TAGD_NOTE_INFO, "outputs are released", NULL, NULL);
         return;
     }
-    tagd_log_begin(&line, TAGD_LOG_WARN,
+    tagd_log_begin(&line, watch->with.logger, TAGD_NOTE_WARN,
                    "outputs are held: changes are kept and not published; look whether they are right, then \"tagd "
                    "release\" lets them go");
     tagd_log_text(&line, "by", now->by);
@@ -62,31 +64,32 @@ static void tell_outputs(const struct tagd_held *before, const struct tagd_held 
     tagd_log_end(&line);
 }
 
-static void tell_source(const struct tagd_held_source *before, const struct tagd_held_source *now)
+static void tell_source(const struct tagd_watch *watch, const struct tagd_held_source *before,
+                        const struct tagd_held_source *now)
 {
     if (now->held && !before->held)
-        say(TAGD_LOG_WARN,
+        say(watch, TAGD_NOTE_WARN,
             "a source is silent for longer than its expect_every: tags that silence alone would change are held; they "
             "go on when it is back, or when \"tagd release\" says that it may be silent",
             "topic", now->topic);
     else if (before->held && !now->held)
-        say(TAGD_LOG_INFO, now->silent ? "a silent source is released" : "a silent source is back", "topic",
+        say(watch, TAGD_NOTE_INFO, now->silent ? "a silent source is released" : "a silent source is back", "topic",
             now->topic);
 }
 
 static void tell(const struct tagd_watch *watch, const struct tagd_held *now)
 {
     const struct tagd_held *before = &watch->held;
-    tell_outputs(before, now);
+    tell_outputs(watch, now);
     for (size_t i = 0; i < watch->with.config->n_sources; i++)
-        tell_source(&before->sources[i], &now->sources[i]);
+        tell_source(watch, &before->sources[i], &now->sources[i]);
     if (now->clock_apart && !before->clock_apart)
-        say(TAGD_LOG_WARN,
+        say(watch, TAGD_NOTE_WARN,
             "this host's clock and Redis's are more than a minute apart: tags that silence changes are held; set right "
             "the one that is wrong, or \"tagd release\" if both are as they should be",
             NULL, NULL);
     else if (before->clock_apart && !now->clock_apart)
-        say(TAGD_LOG_INFO, "this host's clock and Redis's agree again", NULL, NULL);
+        say(watch, TAGD_NOTE_INFO, "this host's clock and Redis's agree again", NULL, NULL);
 }
 
 /* ---- looking ---- */

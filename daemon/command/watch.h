@@ -4,6 +4,7 @@
 #define TAGD_COMMAND_WATCH_H
 
 #include "command/brakes.h"
+#include "log/log.h"
 #include "tagd/worker.h"
 
 struct tagd_watch_config {
@@ -13,6 +14,7 @@ struct tagd_watch_config {
      * for those they know none of. Called from the watch's thread. */
     void (*latest)(void *to, int64_t *latest_ms);
     void *to;
+    struct tagd_logger *logger; /* what is held from now on, and what no more, is said there */
 };
 
 /* Has looked once when it returns. What it is given must outlive it. */
