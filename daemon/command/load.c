@@ -3,6 +3,7 @@
 #include "command/command.h"
 
 #include "io/io.h"
+#include "log/log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -54,6 +55,25 @@ static const char *from_environment(void *to, const char *name)
     return getenv(name);
 }
 
+/* A path as the configuration has it -> one from where we are; in the configuration's arena. */
+static const char *beside(struct tagd_config *config, const char *config_path, const char *path)
+{
+    const char *slash = strrchr(config_path, '/');
+    if (path == NULL || path[0] == '/' || slash == NULL)
+        return path;
+    return tagd_arena_printf(&config->arena, "%.*s%s", (int)(slash - config_path) + 1, config_path, path);
+}
+
+static bool can_be_used(const char *path, struct tagd_config *config, struct tagd_error *error)
+{
+    struct tagd_error reason;
+    config->redis.tls.ca = beside(config, path, config->redis.tls.ca);
+    config->redis.tls.cert = beside(config, path, config->redis.tls.cert);
+    config->redis.tls.key = beside(config, path, config->redis.tls.key);
+    return (tagd_io_check_properties(config, &reason) && tagd_io_check_tls(config, &reason)) ||
+           tagd_fail(error, "%s: %s", path, reason.text);
+}
+
 static struct tagd_config *load_config(const char *path, struct tagd_error *error)
 {
     struct tagd_buf text = {0};
@@ -64,9 +84,7 @@ static struct tagd_config *load_config(const char *path, struct tagd_error *erro
     if (tagd_command_read_file(path, "a configuration", TAGD_CONFIG_BYTES_MAX, &text, error))
         config = tagd_config_parse(path, text.p ? text.p : "", text.n, host, from_environment, NULL, error);
     tagd_buf_free(&text);
-    struct tagd_error reason;
-    if (config && !tagd_io_check_properties(config, &reason)) {
-        tagd_fail(error, "%s: %s", path, reason.text);
+    if (config && !can_be_used(path, config, error)) {
         tagd_config_free(config);
         return NULL;
     }
@@ -98,6 +116,22 @@ static bool maps_fit(const struct tagd_config *config, const struct tagd_catalog
         if (config->sources[i].map && !tagd_map_check(config->sources[i].map, catalog, config->sources[i].topic, &why))
             return tagd_fail(error, "%s: at /sources/%zu/map: %s", path, i, why.text);
     return true;
+}
+
+/* What works and should not stay so, told at every start. */
+static void warn_of(const struct tagd_config *config)
+{
+    if (config->redis.tls.on && !config->redis.tls.verify)
+        tagd_log_line(TAGD_LOG_WARN,
+                      "\"redis.tls.verify\" is false: whoever is on the way to Redis can read and change everything; "
+                      "give \"redis.tls.ca\" and take \"verify\" out");
+    for (size_t i = 0; i < config->n_kafka; i++)
+        if (strcmp(config->kafka[i].name, "enable.ssl.certificate.verification") == 0 &&
+            strcmp(config->kafka[i].value, "false") == 0)
+            tagd_log_line(
+                TAGD_LOG_WARN,
+                "\"enable.ssl.certificate.verification\" is false: whoever is on the way to Kafka can read and "
+                "change everything; give \"ssl.ca.location\" and take it out");
 }
 
 static struct tagd_catalog *load_beside(const char *config_path, const char *catalog, struct tagd_error *error)
@@ -133,7 +167,9 @@ int tagd_command_load(const char *config_path, struct tagd_config **config, stru
     *config = load_config(config_path, &error);
     if (*config != NULL)
         *catalog = load_catalog_of(config_path, *config, &error);
-    if (*catalog != NULL)
+    if (*catalog != NULL) {
         (*config)->has_churn = tagd_catalog_has_kind(*catalog, TAGD_KIND_CHURN);
+        warn_of(*config);
+    }
     return *catalog != NULL ? TAGD_EXIT_OK : tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
 }

@@ -125,6 +125,22 @@ static bool read_integer(struct reader *reader, const cJSON *node, int64_t least
     return true;
 }
 
+static bool read_boolean(struct reader *reader, const cJSON *node, bool *value)
+{
+    const char *text;
+    if (cJSON_IsBool(node)) {
+        *value = cJSON_IsTrue(node);
+        return true;
+    }
+    if (!cJSON_IsString(node))
+        return tagd_config_fault(reader, node, "expected true or false, found %s", tagd_json_kind(node));
+    if (!expand(reader, node, &text))
+        return false;
+    *value = strcmp(text, "true") == 0;
+    return *value || strcmp(text, "false") == 0 ||
+           tagd_config_fault(reader, node, "expected true or false, found \"%s\"", text);
+}
+
 static bool read_duration(struct reader *reader, const cJSON *node, int64_t most, int64_t *value)
 {
     const char *text;
@@ -463,14 +479,12 @@ static bool host_and_port(struct tagd_arena *arena, const char *p, size_t n, con
 
 static bool redis_url(struct reader *reader, const cJSON *node, void *into)
 {
-    static const char tcp[] = "redis://", tls[] = "rediss://", local[] = "unix://";
+    static const char plain[] = "redis://", tls[] = "rediss://", local[] = "unix://";
     struct tagd_config *config = into;
     const char *url, *rest, *path, *at, *query;
     if (!tagd_config_read_text(reader, node, &url))
         return false;
-    if (strncmp(url, tls, sizeof(tls) - 1) == 0)
-        return tagd_config_fault(reader, node,
-                                 "TLS to Redis (rediss://) is not in this version; use redis:// or a local tunnel");
+    config->redis.tls.on = strncmp(url, tls, sizeof(tls) - 1) == 0;
     if (strncmp(url, local, sizeof(local) - 1) == 0) {
         rest = url + sizeof(local) - 1;
         query = strstr(rest, "?db=");
@@ -482,10 +496,12 @@ static bool redis_url(struct reader *reader, const cJSON *node, void *into)
         config->redis.unix_path = tagd_arena_copy(&config->arena, rest, n).p;
         return true;
     }
-    if (strncmp(url, tcp, sizeof(tcp) - 1) != 0)
-        return tagd_config_fault(reader, node,
-                                 "expected \"redis://[user:password@]host[:port][/db]\" or \"unix:///path\"");
-    rest = url + sizeof(tcp) - 1;
+    if (!config->redis.tls.on && strncmp(url, plain, sizeof(plain) - 1) != 0)
+        return tagd_config_fault(
+            reader, node,
+            "expected \"redis://[user:password@]host[:port][/db]\", the same with \"rediss://\" for "
+            "TLS, or \"unix:///path\"");
+    rest = url + (config->redis.tls.on ? sizeof(tls) : sizeof(plain)) - 1;
     path = strchr(rest, '/');
     at = strrchr(rest, '@');
     if (at != NULL && path != NULL && path < at)
@@ -527,10 +543,71 @@ static bool redis_prefix(struct reader *reader, const cJSON *node, void *into)
     return true;
 }
 
+static bool read_path(struct reader *reader, const cJSON *node, const char **path)
+{
+    if (!tagd_config_read_text(reader, node, path))
+        return false;
+    return **path != '\0' || tagd_config_fault(reader, node, "expected the path of a file");
+}
+
+static bool tls_ca(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_path(reader, node, &((struct tagd_config *)into)->redis.tls.ca);
+}
+
+static bool tls_cert(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_path(reader, node, &((struct tagd_config *)into)->redis.tls.cert);
+}
+
+static bool tls_key(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_path(reader, node, &((struct tagd_config *)into)->redis.tls.key);
+}
+
+static bool tls_server_name(struct reader *reader, const cJSON *node, void *into)
+{
+    const char **name = &((struct tagd_config *)into)->redis.tls.server_name;
+    if (!tagd_config_read_text(reader, node, name))
+        return false;
+    size_t n = strlen(*name);
+    return (n > 0 && n <= TAGD_SERVER_NAME_MAX) ||
+           tagd_config_fault(reader, node, "expected a host's name or an IP address, of 1 to %d bytes",
+                             TAGD_SERVER_NAME_MAX);
+}
+
+static bool tls_verify(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_boolean(reader, node, &((struct tagd_config *)into)->redis.tls.verify);
+}
+
+static bool redis_tls(struct reader *reader, const cJSON *node, void *into)
+{
+    static const struct key keys[] = {{"ca", tls_ca, false},
+                                      {"cert", tls_cert, false},
+                                      {"key", tls_key, false},
+                                      {"server_name", tls_server_name, false},
+                                      {"verify", tls_verify, false}};
+    struct tagd_config *config = into;
+    if (!tagd_config_read_object(reader, node, keys, N_OF(keys), into))
+        return false;
+    if ((config->redis.tls.cert == NULL) != (config->redis.tls.key == NULL))
+        return tagd_config_fault(reader, node,
+                                 "\"cert\" and \"key\" are our certificate and its key; give both, or none");
+    return true;
+}
+
 static bool config_redis(struct reader *reader, const cJSON *node, void *into)
 {
-    static const struct key keys[] = {{"url", redis_url, true}, {"prefix", redis_prefix, false}};
-    return tagd_config_read_object(reader, node, keys, N_OF(keys), into);
+    static const struct key keys[] = {
+        {"url", redis_url, true}, {"prefix", redis_prefix, false}, {"tls", redis_tls, false}};
+    struct tagd_config *config = into;
+    if (!tagd_config_read_object(reader, node, keys, N_OF(keys), into))
+        return false;
+    const cJSON *tls = cJSON_GetObjectItemCaseSensitive(node, "tls");
+    return tls == NULL || config->redis.tls.on ||
+           tagd_config_fault(reader, tls,
+                             "\"tls\" is for a \"url\" with \"rediss://\"; write that, or take \"tls\" out");
 }
 
 /* ---- the rest ---- */
@@ -738,6 +815,7 @@ static void set_defaults(struct tagd_config *config, const char *default_instanc
     config->dead_letter = TAGD_DEAD_LETTER_DEFAULT;
     config->redis.port = TAGD_REDIS_PORT_DEFAULT;
     config->redis.prefix = TAGD_PREFIX_DEFAULT;
+    config->redis.tls.verify = true;
     config->workers = 1;
     config->grace_ms = TAGD_GRACE_DEFAULT_MS;
     config->max_idle_ms = TAGD_MAX_IDLE_DEFAULT_MS;

@@ -17,6 +17,7 @@
 #define TAGD_PREFIX_MAX 100
 #define TAGD_JUNK_SUBJECTS_MAX 1000
 #define TAGD_CARRY_MAX 2000
+#define TAGD_SERVER_NAME_MAX 255 /* bytes of redis.tls.server_name */
 
 #define TAGD_GROUP_DEFAULT "tagd"
 #define TAGD_TAG_CHANGES_DEFAULT "tagd.tag-changes"
@@ -77,6 +78,12 @@ struct tagd_config {
         int db;
         const char *user, *password; /* NULL: none */
         const char *prefix;
+        struct {
+            bool on;                     /* "rediss://" */
+            const char *ca, *cert, *key; /* files, relative to the configuration file; NULL: the system's CAs, none */
+            const char *server_name;     /* whom the certificate must be for; NULL: host */
+            bool verify;
+        } tls;
     } redis;
     unsigned workers;
     bool at_least_once; /* "delivery" */

@@ -163,9 +163,42 @@ static void at_least_once_sends_without_a_time_limit(void)
     CHECK(refused("{\"delivery\": \"at_most_once\", " LEAST "}", "/delivery", "\"exactly_once\", \"at_least_once\""));
 }
 
-static void what_this_version_does_not_do_is_said(void)
+#define SERVERS(redis)                                                                                                 \
+    "{\"catalog\": \"c\", \"sources\": [{\"topic\": \"e\"}], \"kafka\": {\"bootstrap.servers\": \"k:1\"}, \"redis\": " \
+    "{" redis "}}"
+
+static void tls_to_redis_has_its_files_and_verifies_unless_told_otherwise(void)
 {
-    CHECK(refused("{\"redis\": {\"url\": \"rediss://h\"}}", "/redis/url", "TLS"));
+    struct tagd_config *config = parse(SERVERS("\"url\": \"rediss://u:p@h/1\""));
+    CHECK(config != NULL && config->redis.tls.on && config->redis.tls.verify && config->redis.tls.ca == NULL);
+    CHECK(strcmp(config->redis.host, "h") == 0 && config->redis.port == 6379 && config->redis.db == 1);
+    tagd_config_free(config);
+    config =
+        parse(SERVERS("\"tls\": {\"ca\": \"ca.pem\", \"cert\": \"c.pem\", \"key\": \"k.pem\", \"server_name\": \"r\", "
+                      "\"verify\": false}, \"url\": \"rediss://h\""));
+    CHECK(config != NULL && strcmp(config->redis.tls.ca, "ca.pem") == 0 &&
+          strcmp(config->redis.tls.cert, "c.pem") == 0);
+    CHECK(strcmp(config->redis.tls.key, "k.pem") == 0 && strcmp(config->redis.tls.server_name, "r") == 0);
+    CHECK(!config->redis.tls.verify);
+    tagd_config_free(config);
+    config = parse(SERVERS("\"url\": \"redis://h\""));
+    CHECK(config != NULL && !config->redis.tls.on);
+    tagd_config_free(config);
+    CHECK(refused(SERVERS("\"url\": \"redis://h\", \"tls\": {}"), "/redis/tls", "rediss://"));
+    CHECK(refused(SERVERS("\"url\": \"unix:///s\", \"tls\": {}"), "/redis/tls", "rediss://"));
+    CHECK(refused(SERVERS("\"url\": \"rediss://h\", \"tls\": {\"cert\": \"c\"}"), "/redis/tls", "give both"));
+    CHECK(refused(SERVERS("\"url\": \"rediss://h\", \"tls\": {\"key\": \"k\"}"), "/redis/tls", "give both"));
+    CHECK(refused(SERVERS("\"url\": \"rediss://h\", \"tls\": {\"verify\": \"no\"}"), "/redis/tls/verify",
+                  "true or false"));
+    CHECK(refused(SERVERS("\"url\": \"rediss://h\", \"tls\": {\"verify\": 0}"), "/redis/tls/verify", "true or false"));
+    CHECK(refused(SERVERS("\"url\": \"rediss://h\", \"tls\": {\"ca\": \"\"}"), "/redis/tls/ca", "path of a file"));
+    char text[600], name[TAGD_SERVER_NAME_MAX + 2];
+    memset(name, 'n', sizeof(name));
+    name[TAGD_SERVER_NAME_MAX + 1] = '\0';
+    snprintf(text, sizeof(text), SERVERS("\"url\": \"rediss://h\", \"tls\": {\"server_name\": \"%s\"}"), name);
+    CHECK(refused(text, "/redis/tls/server_name", "of 1 to 255 bytes"));
+    snprintf(text, sizeof(text), SERVERS("\"url\": \"rediss://h\", \"tls\": {\"server_name\": \"%s\"}"), name + 1);
+    CHECK(taken(text));
 }
 
 static void topics_must_differ(void)
@@ -390,7 +423,7 @@ int main(void)
     RUN(an_unknown_key_is_refused_with_its_place);
     RUN(a_missing_key_is_named);
     RUN(at_least_once_sends_without_a_time_limit);
-    RUN(what_this_version_does_not_do_is_said);
+    RUN(tls_to_redis_has_its_files_and_verifies_unless_told_otherwise);
     RUN(topics_must_differ);
     RUN(what_the_guarantees_rest_on_cannot_be_set);
     RUN(values_out_of_range_are_refused);
