@@ -6,9 +6,11 @@
 #include "log/log.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool tagd_command_read_file(const char *path, const char *what, size_t max_bytes, struct tagd_buf *out,
@@ -49,27 +51,58 @@ struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_err
     return load_catalog(path, "a catalog", error);
 }
 
+/* A path as the configuration has it -> one from where we are, in the arena. */
+static const char *beside(struct tagd_arena *arena, const char *config_path, const char *path)
+{
+    const char *slash = strrchr(config_path, '/');
+    if (path == NULL || path[0] == '/' || slash == NULL)
+        return path;
+    return tagd_arena_printf(arena, "%.*s%s", (int)(slash - config_path) + 1, config_path, path);
+}
+
+/* ---- what a configuration takes from outside ---- */
+
 static const char *from_environment(void *to, const char *name)
 {
     (void)to;
     return getenv(name);
 }
 
-/* A path as the configuration has it -> one from where we are; in the configuration's arena. */
-static const char *beside(struct tagd_config *config, const char *config_path, const char *path)
+static bool everyone_reads(const char *path)
 {
-    const char *slash = strrchr(config_path, '/');
-    if (path == NULL || path[0] == '/' || slash == NULL)
-        return path;
-    return tagd_arena_printf(&config->arena, "%.*s%s", (int)(slash - config_path) + 1, config_path, path);
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISREG(about.st_mode) && (about.st_mode & S_IROTH) != 0;
+}
+
+static void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void warn(const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    tagd_log_line(TAGD_LOG_WARN, text);
+}
+
+static bool from_file(void *to, const char *path, struct tagd_buf *out, struct tagd_error *error)
+{
+    struct tagd_arena arena = {0};
+    const char *found = beside(&arena, to, path);
+    bool ok = tagd_command_read_file(found, "a secret", TAGD_SECRET_BYTES_MAX, out, error);
+    if (ok && everyone_reads(found))
+        warn("everyone on this machine may read the secret in %s; take that right away, as in: chmod o= %s", found,
+             found);
+    tagd_arena_free(&arena);
+    return ok;
 }
 
 static bool can_be_used(const char *path, struct tagd_config *config, struct tagd_error *error)
 {
     struct tagd_error reason;
-    config->redis.tls.ca = beside(config, path, config->redis.tls.ca);
-    config->redis.tls.cert = beside(config, path, config->redis.tls.cert);
-    config->redis.tls.key = beside(config, path, config->redis.tls.key);
+    config->redis.tls.ca = beside(&config->arena, path, config->redis.tls.ca);
+    config->redis.tls.cert = beside(&config->arena, path, config->redis.tls.cert);
+    config->redis.tls.key = beside(&config->arena, path, config->redis.tls.key);
     return (tagd_io_check_properties(config, &reason) && tagd_io_check_tls(config, &reason)) ||
            tagd_fail(error, "%s: %s", path, reason.text);
 }
@@ -82,7 +115,9 @@ static struct tagd_config *load_config(const char *path, struct tagd_error *erro
     if (gethostname(host, sizeof host - 1) != 0 || !host[0])
         snprintf(host, sizeof host, "localhost");
     if (tagd_command_read_file(path, "a configuration", TAGD_CONFIG_BYTES_MAX, &text, error))
-        config = tagd_config_parse(path, text.p ? text.p : "", text.n, host, from_environment, NULL, error);
+        config = tagd_config_parse(path, text.p ? text.p : "", text.n, host,
+                                   &(struct tagd_config_outside){from_environment, from_file, (void *)(uintptr_t)path},
+                                   error);
     tagd_buf_free(&text);
     if (config && !can_be_used(path, config, error)) {
         tagd_config_free(config);
@@ -119,34 +154,30 @@ static bool maps_fit(const struct tagd_config *config, const struct tagd_catalog
 }
 
 /* What works and should not stay so, told at every start. */
-static void warn_of(const struct tagd_config *config)
+static void warn_of(const struct tagd_config *config, const char *path)
 {
+    static const char risk[] = "read and change everything";
+    if (config->literal_secret && everyone_reads(path))
+        warn("everyone on this machine may read %s, and a password stands in it; take that right away, as in: chmod o= "
+             "%s, or write \"${NAME}\" or \"${file:PATH}\" for the password",
+             path, path);
     if (config->redis.tls.on && !config->redis.tls.verify)
-        tagd_log_line(TAGD_LOG_WARN,
-                      "\"redis.tls.verify\" is false: whoever is on the way to Redis can read and change everything; "
-                      "give \"redis.tls.ca\" and take \"verify\" out");
+        warn("\"redis.tls.verify\" is false: whoever is on the way to Redis can %s; give \"redis.tls.ca\" and take "
+             "\"verify\" out",
+             risk);
     for (size_t i = 0; i < config->n_kafka; i++)
         if (strcmp(config->kafka[i].name, "enable.ssl.certificate.verification") == 0 &&
             strcmp(config->kafka[i].value, "false") == 0)
-            tagd_log_line(
-                TAGD_LOG_WARN,
-                "\"enable.ssl.certificate.verification\" is false: whoever is on the way to Kafka can read and "
-                "change everything; give \"ssl.ca.location\" and take it out");
+            warn("\"%s\" is false: whoever is on the way to Kafka can %s; give \"ssl.ca.location\" and take it out",
+                 config->kafka[i].name, risk);
 }
 
 static struct tagd_catalog *load_beside(const char *config_path, const char *catalog, struct tagd_error *error)
 {
-    const char *slash = strrchr(config_path, '/');
-    struct tagd_buf path = {0}, what = {0};
-    if (catalog[0] != '/' && slash)
-        tagd_buf_add(&path, config_path, (size_t)(slash - config_path) + 1);
-    tagd_buf_add_z(&path, catalog);
-    tagd_buf_add_byte(&path, '\0');
-    tagd_buf_printf(&what, "the catalog that %s names at /catalog", config_path);
-    tagd_buf_add_byte(&what, '\0');
-    struct tagd_catalog *loaded = load_catalog(path.p, what.p, error);
-    tagd_buf_free(&path);
-    tagd_buf_free(&what);
+    struct tagd_arena arena = {0};
+    const char *what = tagd_arena_printf(&arena, "the catalog that %s names at /catalog", config_path);
+    struct tagd_catalog *loaded = load_catalog(beside(&arena, config_path, catalog), what, error);
+    tagd_arena_free(&arena);
     return loaded;
 }
 
@@ -169,7 +200,7 @@ int tagd_command_load(const char *config_path, struct tagd_config **config, stru
         *catalog = load_catalog_of(config_path, *config, &error);
     if (*catalog != NULL) {
         (*config)->has_churn = tagd_catalog_has_kind(*catalog, TAGD_KIND_CHURN);
-        warn_of(*config);
+        warn_of(*config, config_path);
     }
     return *catalog != NULL ? TAGD_EXIT_OK : tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
 }

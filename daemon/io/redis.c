@@ -588,6 +588,8 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claims, struct t
         for (size_t i = 0; i < n && replies[i] != NULL; i++) {
             if (!is_error(replies[i]))
                 continue;
+            tagd_config_redact(config,
+                               replies[i]->str); /* of a command that Redis doesn't know it tells the arguments */
             if (strncmp(replies[i]->str, "LOADING", 7) != 0)
                 result = TAGD_IO_CONFIG;
             tagd_fail(error, "Redis at %s refuses us: %s; %s", place_of(config, place), replies[i]->str,

@@ -491,6 +491,16 @@ CONFIGS = [
     ("a CA without a path", config(redis='{"url": "rediss://127.0.0.1", "tls": {"ca": ‸""}}'), '/redis/tls/ca', 'expected the path of a file'),
     ("a server's name of 256 bytes", config(redis='{"url": "rediss://127.0.0.1", "tls": {\n"server_name": ‸"'+'n'*256+'"}}'), '/redis/tls/server_name',
      "expected a host's name or an IP address, of 1 to 255 bytes"),
+    ("a file that isn't there", config(redis='{"url": "redis://127.0.0.1", "password": "‸${file:/nowhere/password}"}'), '/redis/password',
+     '/nowhere/password: No such file or directory; expected a secret in a readable file'),
+    ("a folder for a secret", config(redis='{"url": "redis://127.0.0.1", "password": "‸${file:.}"}'), '/redis/password',
+     '.: Is a directory; expected a secret in a readable file'),
+    ("a file without a path", config(redis='{"url": "redis://127.0.0.1", "password": "‸${file:}"}'), '/redis/password',
+     '"${" begins a name from the environment, or a file: write "${NAME}" with letters, digits and "_", or "${file:PATH}"'),
+    ("a password in two places", config(redis='{"url": "redis://:${NOT_A_NUMBER}@127.0.0.1", "password": ‸"${NOT_A_NUMBER}"}'), '/redis/password',
+     '"url" has a user\'s part already; take that out, or this'),
+    ("a user without a password", config(redis='{"url": "redis://127.0.0.1", "user": ‸"tagd"}'), '/redis/user', 'a user needs a "password"; add it'),
+    ("an empty password", config(redis='{"url": "redis://127.0.0.1", "password": ‸""}'), '/redis/password', 'the password is empty; write it, or take the key out'),
     ("a prefix with braces", config(redis='{"url": "redis://127.0.0.1", "prefix": ‸"a{b}"}'), '/redis/prefix',
      'a prefix can\'t hold "{" or "}", which say where Redis keeps a shard\'s keys'),
     ("a prefix of 101 bytes", config(redis='{"url": "redis://127.0.0.1",\n"prefix": ‸"'+'p'*101+'"}'), '/redis/prefix', 'at most 100 bytes are possible'),
@@ -520,13 +530,16 @@ CONFIGS = [
     ("no event a batch", config('"batch_events": ‸0'), '/batch_events', 'expected a whole number from 1 to 1000000'),
     ("a batch of ten bytes", config('"batch_bytes": ‸10'), '/batch_bytes', 'expected a whole number from 65536 to 1073741824'),
     ("a variable that isn't set", config('"group": "‸${TAGD_NOT_SET}"'), '/group', 'the environment has no TAGD_NOT_SET; set it, or write the value here'),
-    ("a variable without a name", config('"group": "‸${}"'), '/group', '"${" begins a name from the environment: write "${NAME}" with letters, digits and "_"'),
+    ("a variable without a name", config('"group": "‸${}"'), '/group', '"${" begins a name from the environment, or a file: write "${NAME}" with letters, digits and "_", or "${file:PATH}"'),
     ("a variable that isn't closed", config('"group": "a‸${HOME"'), '/group',
-     '"${" begins a name from the environment: write "${NAME}" with letters, digits and "_"'),
+     '"${" begins a name from the environment, or a file: write "${NAME}" with letters, digits and "_", or "${file:PATH}"'),
     ("a variable that is no number", config('"workers": ‸"${NOT_A_NUMBER}"'), '/workers', 'expected a whole number from 1 to 64, found "two"'),
     ("a variable that isn't UTF-8", config('"group": "‸${LATIN}"'), '/group', 'LATIN from the environment is not valid UTF-8; set it anew'),
 ]
 
+
+# lines with a password, which are not shown
+HIDDEN = {"a Redis password without a colon", "a Redis password with a broken escape"}
 
 RECORDS_CATALOG = {
     "catalog": "shop", "version": "1",
