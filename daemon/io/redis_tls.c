@@ -1,5 +1,7 @@
 #include "io/redis_tls.h"
 
+#include "io/certificate.h"
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -219,35 +221,29 @@ static bool expect(SSL *ssl, const char *name)
     return SSL_set_tlsext_host_name(ssl, name) == 1 && SSL_set1_host(ssl, name) == 1;
 }
 
-static void distrusted(const struct tagd_config *config, long verdict, const char *place, struct tagd_error *error)
+static void distrusted(const struct tagd_config *config, int verdict, const char *place, struct tagd_error *error)
 {
-    const char *text = X509_verify_cert_error_string(verdict), *ca = config->redis.tls.ca;
-    switch (verdict) {
-    case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+    const char *text = tagd_certificate_text(verdict), *ca = config->redis.tls.ca;
+    switch (tagd_certificate_fault(verdict)) {
+    case TAGD_CERTIFICATE_OTHER_NAME:
         tagd_fail(error,
                   "the certificate of Redis at %s is not for \"%s\" (%s); connect by a name that stands in it, set "
                   "\"redis.tls.server_name\" to one, or give Redis a certificate for this one",
                   place, server_name(config), text);
         return;
-    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case TAGD_CERTIFICATE_EXPIRED:
         tagd_fail(error, "the certificate of Redis at %s, or its CA's, has expired; renew it", place);
         return;
-    case X509_V_ERR_CERT_NOT_YET_VALID:
+    case TAGD_CERTIFICATE_EARLY:
         tagd_fail(error, "the certificate of Redis at %s is not valid yet; is this machine's clock right?", place);
         return;
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+    case TAGD_CERTIFICATE_UNKNOWN_CA:
         tagd_fail(error,
                   "the certificate of Redis at %s is signed by none of the CAs in %s (%s); set \"redis.tls.ca\" to the "
                   "file of the CA that signed it",
                   place, ca == NULL ? "the system's store" : ca, text);
         return;
-    default:
+    case TAGD_CERTIFICATE_BAD:
         tagd_fail(error, "the certificate of Redis at %s can't be trusted: %s; give Redis another one", place, text);
     }
 }
@@ -292,7 +288,7 @@ static enum tagd_io_result handshake_failed(struct tagd_redis_tls *tls, const st
         return TAGD_IO_UNREACHABLE;
     }
     if (config->redis.tls.verify && verdict != X509_V_OK) {
-        distrusted(config, verdict, place, error);
+        distrusted(config, (int)verdict, place, error);
         return TAGD_IO_CONFIG;
     }
     if (is_alert(code) || ERR_GET_REASON(code) == SSL_R_UNSUPPORTED_PROTOCOL) {
