@@ -844,8 +844,8 @@ def test_no_secret_is_ever_shown(stack, daemon, tmp_path):
 
     # the same search finds one that is put where it is shown
     planted = "planted-s3cret-in-a-name"
-    d.config["instance"] = planted
-    d.write()
+    d = daemon(CATALOG, instance=planted)
+    d.create_topics(1)
     d.start()
     said = everything(stack, d)
     d.stop()
