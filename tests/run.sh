@@ -19,8 +19,8 @@ started=$SECONDS
 step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
 
 step "packages"
-deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libcjson-dev liblz4-dev \
-  libmicrohttpd-dev libsystemd-dev libxxhash-dev libgsl-dev redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps strace systemd
+deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libssl-dev libcjson-dev liblz4-dev \
+  libmicrohttpd-dev libsystemd-dev libxxhash-dev libgsl-dev openssl redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps strace systemd
 command -v npm >/dev/null || deploy/install.sh nodejs npm # validators of the schemas
 for preset in release clang asan; do
   step "build: $preset"

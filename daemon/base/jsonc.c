@@ -12,8 +12,9 @@
 struct tagd_jsonc {
     struct tagd_arena arena;
     const char *name;
-    struct tagd_str text;  /* as given */
-    struct tagd_str plain; /* comments blanked, same length */
+    struct tagd_str text;                                        /* as given */
+    struct tagd_str plain;                                       /* comments blanked, same length */
+    bool (*hides)(struct tagd_str text, size_t from, size_t to); /* NULL: nothing is hidden */
     cJSON *root;
 };
 
@@ -37,6 +38,33 @@ static unsigned next_char(const char **p, const char *end)
         c = c << 6 | (u[i] & 0x3Fu);
     *p += step ? step : 1;
     return c;
+}
+
+/* The line as a terminal can show it, and a caret under the place. */
+static void show(struct tagd_buf *out, const char *line, const char *place, const char *stop, const char *end)
+{
+    const char *p;
+
+    while (place - line > LINE_SHOWN_MAX / 2)
+        next_char(&line, end);
+    if (stop - line > LINE_SHOWN_MAX)
+        stop = line + tagd_utf8_cut(line, LINE_SHOWN_MAX);
+    for (p = line; p < stop;) { /* bytes that aren't text must not reach a terminal */
+        const char *from = p;
+        unsigned c = next_char(&p, end);
+
+        if ((c < 0x20 && c != '\t') || c == 0x7F || (c >= 0x80 && p - from == 1))
+            tagd_buf_add_byte(out, '?');
+        else
+            tagd_buf_add(out, from, (size_t)(p - from));
+    }
+    tagd_buf_add_z(out, "\n  ");
+    for (p = line; p < place;) {
+        unsigned c = next_char(&p, end);
+
+        tagd_buf_add_z(out, c == '\t' ? "\t" : wide(c) ? "  " : " ");
+    }
+    tagd_buf_add_z(out, "^");
 }
 
 static bool fail_at(const struct tagd_jsonc *jsonc, struct tagd_error *error, size_t offset, const char *pointer,
@@ -63,26 +91,11 @@ static bool fail_at(const struct tagd_jsonc *jsonc, struct tagd_error *error, si
         if ((unsigned char)out.p[i] < 0x20 || out.p[i] == 0x7F)
             out.p[i] = '?';
     tagd_buf_add_z(&out, "\n  ");
-    while (place - line > LINE_SHOWN_MAX / 2)
-        next_char(&line, end);
-    if (stop - line > LINE_SHOWN_MAX)
-        stop = line + tagd_utf8_cut(line, LINE_SHOWN_MAX);
-    for (p = line; p < stop;) { /* bytes that aren't text must not reach a terminal */
-        const char *from = p;
-        unsigned c = next_char(&p, end);
-
-        if ((c < 0x20 && c != '\t') || c == 0x7F || (c >= 0x80 && p - from == 1))
-            tagd_buf_add_byte(&out, '?');
-        else
-            tagd_buf_add(&out, from, (size_t)(p - from));
-    }
-    tagd_buf_add_z(&out, "\n  ");
-    for (p = line; p < place;) {
-        unsigned c = next_char(&p, end);
-
-        tagd_buf_add_z(&out, c == '\t' ? "\t" : wide(c) ? "  " : " ");
-    }
-    tagd_buf_add(&out, "^", 2);
+    if (jsonc->hides && jsonc->hides(jsonc->text, (size_t)(line - text), (size_t)(stop - text)))
+        tagd_buf_add_z(&out, "(the line isn't shown: it may hold a password)");
+    else
+        show(&out, line, place, stop, end);
+    tagd_buf_add_byte(&out, '\0');
     tagd_fail(error, "%s", out.p);
     tagd_buf_free(&out);
     return false;
@@ -476,11 +489,19 @@ static bool read_text(struct tagd_jsonc *jsonc, struct tagd_error *error)
 
 struct tagd_jsonc *tagd_jsonc_parse(const char *name, const char *text, size_t n, struct tagd_error *error)
 {
+    return tagd_jsonc_parse_hiding(name, text, n, NULL, error);
+}
+
+struct tagd_jsonc *tagd_jsonc_parse_hiding(const char *name, const char *text, size_t n,
+                                           bool (*hides)(struct tagd_str text, size_t from, size_t to),
+                                           struct tagd_error *error)
+{
     struct tagd_jsonc *jsonc = tagd_xcalloc(1, sizeof(*jsonc));
 
     jsonc->name = tagd_arena_copy(&jsonc->arena, name, strlen(name)).p;
     jsonc->text = tagd_arena_copy(&jsonc->arena, text, n);
     jsonc->plain = tagd_arena_copy(&jsonc->arena, text, n);
+    jsonc->hides = hides;
     if (read_text(jsonc, error))
         return jsonc;
     tagd_jsonc_free(jsonc);

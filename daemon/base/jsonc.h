@@ -10,6 +10,10 @@ struct tagd_jsonc;
 /* Copies the text. Comments count as blanks; a key given twice in one object is an error. NULL: *error says
  * FILE:LINE:COLUMN, what was found and expected, with the source line and a caret on lines of their own. */
 struct tagd_jsonc *tagd_jsonc_parse(const char *name, const char *text, size_t n, struct tagd_error *error);
+/* The same, and a line [from, to) of which `hides` says so is not shown. */
+struct tagd_jsonc *tagd_jsonc_parse_hiding(const char *name, const char *text, size_t n,
+                                           bool (*hides)(struct tagd_str text, size_t from, size_t to),
+                                           struct tagd_error *error);
 void tagd_jsonc_free(struct tagd_jsonc *jsonc);         /* NULL is fine; frees the tree too */
 cJSON *tagd_jsonc_root(const struct tagd_jsonc *jsonc); /* owned by jsonc: never cJSON_Delete it */
 

@@ -19,10 +19,14 @@ bool tagd_command_read_file(const char *path, const char *what, size_t max_bytes
 struct tagd_catalog *tagd_command_load_catalog(const char *path, struct tagd_error *error);
 /* The configuration, "${NAME}" from the environment, the instance by default the host's name, librdkafka's properties
  * checked; and the catalog it names, relative to it, with all dimensions that "carry" names and fit for the maps of the
- * sources. The caller frees both whatever came of it. An exit code; what is wrong is written. */
+ * sources. The caller frees both whatever came of it. An exit code; what is wrong is written, and what works and should not
+ * stay so (a secret that everyone may read, a certificate that isn't checked) is warned of. */
 int tagd_command_load(const char *config_path, struct tagd_config **config, struct tagd_catalog **catalog);
+/* The same, but the warnings are added to a buffer, each with a NUL behind it. */
+int tagd_command_load_quietly(const char *config_path, struct tagd_config **config, struct tagd_catalog **catalog,
+                              struct tagd_buf *warnings);
 
-/* A path that a configuration names, relative to the configuration's own; to be freed. */
-char *tagd_command_beside(const char *config_path, const char *path);
+/* A path that a configuration names, relative to the configuration's own; NULL stays NULL. */
+const char *tagd_command_beside(struct tagd_arena *arena, const char *config_path, const char *path);
 
 #endif

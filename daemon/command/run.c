@@ -662,17 +662,29 @@ static int check_history(const struct run *run, const char *path)
                 run->config->group, unfinished, run->partitions);
 }
 
+/* Reads the configuration, which says where the log is, and says there what is to be warned of. */
+static int open_log(struct run *run, const char *path)
+{
+    struct tagd_error error;
+    struct tagd_buf warnings = {0};
+    int code = tagd_command_load_quietly(path, &run->config, &run->catalog, &warnings);
+    if (code == TAGD_EXIT_OK)
+        run->logger = tagd_logger_new(run->config->log.format, run->config->log.level,
+                                      tagd_command_beside(&run->config->arena, path, run->config->log.file), &error);
+    if (code == TAGD_EXIT_OK && run->logger == NULL)
+        code = tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
+    for (size_t at = 0; at < warnings.n && run->logger != NULL; at += strlen(warnings.p + at) + 1)
+        tagd_log_line(run->logger, TAGD_NOTE_WARN, warnings.p + at);
+    tagd_buf_free(&warnings);
+    return code;
+}
+
 static int run_with(struct run *run, const char *path, bool create_topics)
 {
     struct tagd_error error;
-    int code = tagd_command_load(path, &run->config, &run->catalog);
+    int code = open_log(run, path);
     if (code != TAGD_EXIT_OK)
         return code;
-    char *log_file = run->config->log.file == NULL ? NULL : tagd_command_beside(path, run->config->log.file);
-    run->logger = tagd_logger_new(run->config->log.format, run->config->log.level, log_file, &error);
-    free(log_file);
-    if (run->logger == NULL)
-        return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     if (geteuid() == 0)
         tagd_log_line(run->logger, TAGD_NOTE_WARN,
                       "runs as root, which it has no need of: give it a user of its own, such as DynamicUser= of a "

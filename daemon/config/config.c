@@ -43,52 +43,113 @@ bool tagd_config_fault(struct reader *reader, const cJSON *node, const char *fmt
     return tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, TAGD_JSONC_WHOLE, false, "%s", text);
 }
 
-/* ---- text and "${NAME}" ---- */
+/* ---- text with "${NAME}" and "${file:PATH}" ---- */
+
+#define FILE_PREFIX "file:"
 
 static bool name_char(char c, bool first)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || (!first && c >= '0' && c <= '9');
 }
 
-/* The node's text with "${NAME}" replaced; node is a string. */
+/* Whether n bytes are a name for the environment. */
+static bool is_name(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!name_char(p[i], i == 0))
+            return false;
+    return n > 0;
+}
+
+static bool fault_within(struct reader *reader, const cJSON *node, size_t at, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+static bool fault_within(struct reader *reader, const cJSON *node, size_t at, const char *fmt, ...)
+{
+    char text[600];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    return tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, at, false, "%s", text);
+}
+
+static bool add_variable(struct reader *reader, const cJSON *node, size_t at, const char *name, struct tagd_buf *out)
+{
+    const char *value = reader->outside == NULL ? NULL : reader->outside->lookup(reader->outside->to, name);
+    if (value == NULL)
+        return fault_within(reader, node, at, "the environment has no %s; set it, or write the value here", name);
+    if (!tagd_utf8_valid(value, strlen(value)))
+        return fault_within(reader, node, at, "%s from the environment is not valid UTF-8; set it anew", name);
+    tagd_buf_add_z(out, value);
+    return true;
+}
+
+/* The file's content without the line feed at its end. */
+static bool add_file(struct reader *reader, const cJSON *node, size_t at, const char *path, struct tagd_buf *out)
+{
+    struct tagd_error why;
+    struct tagd_buf content = {0};
+    bool ok = reader->outside != NULL && reader->outside->read(reader->outside->to, path, &content, &why);
+    if (!ok)
+        fault_within(reader, node, at, "%s", reader->outside == NULL ? "no file can be read here" : why.text);
+    if (ok && content.n > 0 && content.p[content.n - 1] == '\n')
+        content.n--;
+    if (ok && content.n == 0)
+        ok = fault_within(reader, node, at, "%s is empty; write the secret into it", path);
+    else if (ok && memchr(content.p, '\0', content.n) != NULL)
+        ok = fault_within(reader, node, at, "%s holds a NUL, which no secret can; write it anew as text", path);
+    else if (ok && !tagd_utf8_valid(content.p, content.n))
+        ok = fault_within(reader, node, at, "%s is not valid UTF-8; write it anew", path);
+    if (ok) {
+        tagd_buf_add_byte(&content, '\0');
+        ok = tagd_config_keep_secret(reader, node, content.p);
+        tagd_buf_add_z(out, content.p);
+    }
+    tagd_buf_free(&content);
+    return ok;
+}
+
+/* The node's text with "${...}" replaced; node is a string. */
 static bool expand(struct reader *reader, const cJSON *node, const char **text)
 {
     struct tagd_buf out = {0};
     const char *p = node->valuestring;
+    size_t n_prefix = strlen(FILE_PREFIX);
     bool ok = true;
     while (*p != '\0' && ok) {
-        const char *end = p[0] == '$' && p[1] == '{' ? p + 2 : NULL;
-        if (end == NULL) {
+        size_t at = (size_t)(p - node->valuestring);
+        if (p[0] != '$' || p[1] != '{') {
             tagd_buf_add_byte(&out, (unsigned char)*p++);
             continue;
         }
-        while (name_char(*end, end == p + 2))
-            end++;
-        if (*end != '}' || end == p + 2) {
-            ok = tagd_jsonc_fail(
-                reader->jsonc, reader->error, node, NULL, (size_t)(p - node->valuestring), false,
-                "\"${\" begins a name from the environment: write \"${NAME}\" with letters, digits and \"_\"");
-            break;
-        }
-        const char *name = tagd_arena_copy(&reader->config->arena, p + 2, (size_t)(end - p) - 2).p;
-        const char *value = reader->lookup == NULL ? NULL : reader->lookup(reader->to, name);
-        if (value == NULL) {
-            ok = tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, (size_t)(p - node->valuestring), false,
-                                 "the environment has no %s; set it, or write the value here", name);
-            break;
-        }
-        if (!tagd_utf8_valid(value, strlen(value))) {
-            ok = tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, (size_t)(p - node->valuestring), false,
-                                 "%s from the environment is not valid UTF-8; set it anew", name);
-            break;
-        }
-        tagd_buf_add_z(&out, value);
-        p = end + 1;
+        size_t n = strcspn(p + 2, "}");
+        const char *name = tagd_arena_copy(&reader->config->arena, p + 2, n).p;
+        bool file = strncmp(name, FILE_PREFIX, n_prefix) == 0 && n > n_prefix;
+        if (p[2 + n] != '}' || (!file && !is_name(name, n)))
+            ok = fault_within(reader, node, at,
+                              "\"${\" begins a name from the environment, or a file: write \"${NAME}\" with letters, "
+                              "digits and \"_\", or \"${file:PATH}\"");
+        else
+            ok = file ? add_file(reader, node, at, name + n_prefix, &out) : add_variable(reader, node, at, name, &out);
+        p += n + 3;
     }
     if (ok)
         *text = tagd_arena_copy(&reader->config->arena, out.n == 0 ? "" : out.p, out.n).p;
     tagd_buf_free(&out);
     return ok;
+}
+
+const char *tagd_config_shown(const cJSON *node, const char *text)
+{
+    return strstr(node->valuestring, "${" FILE_PREFIX) == NULL ? text : node->valuestring;
+}
+
+/* A password, or what holds one: never shown, and known to be the text's own if it is. */
+static bool note_secret(struct reader *reader, const cJSON *node, const char *value)
+{
+    if (strstr(node->valuestring, "${") == NULL)
+        reader->config->literal_secret = true;
+    return *value == '\0' || tagd_config_keep_secret(reader, node, value);
 }
 
 bool tagd_config_read_text(struct reader *reader, const cJSON *node, const char **text)
@@ -120,9 +181,25 @@ static bool read_integer(struct reader *reader, const cJSON *node, int64_t least
         return text == NULL ? tagd_config_fault(reader, node, "expected a whole number from %lld to %lld",
                                                 (long long)least, (long long)most)
                             : tagd_config_fault(reader, node, "expected a whole number from %lld to %lld, found \"%s\"",
-                                                (long long)least, (long long)most, text);
+                                                (long long)least, (long long)most, tagd_config_shown(node, text));
     *value = (int64_t)number;
     return true;
+}
+
+static bool read_boolean(struct reader *reader, const cJSON *node, bool *value)
+{
+    const char *text;
+    if (cJSON_IsBool(node)) {
+        *value = cJSON_IsTrue(node);
+        return true;
+    }
+    if (!cJSON_IsString(node))
+        return tagd_config_fault(reader, node, "expected true or false, found %s", tagd_json_kind(node));
+    if (!expand(reader, node, &text))
+        return false;
+    *value = strcmp(text, "true") == 0;
+    return *value || strcmp(text, "false") == 0 ||
+           tagd_config_fault(reader, node, "expected true or false, found \"%s\"", tagd_config_shown(node, text));
 }
 
 static bool read_duration(struct reader *reader, const cJSON *node, int64_t most, int64_t *value)
@@ -130,14 +207,15 @@ static bool read_duration(struct reader *reader, const cJSON *node, int64_t most
     const char *text;
     if (!tagd_config_read_text(reader, node, &text))
         return false;
+    const char *shown = tagd_config_shown(node, text);
     if (!tagd_duration_parse(tagd_str_of(text), value))
         return tagd_config_fault(
-            reader, node, "\"%s\" is no duration; write one number and one of ms, s, m, h, d, w, as in \"2s\"", text);
+            reader, node, "\"%s\" is no duration; write one number and one of ms, s, m, h, d, w, as in \"2s\"", shown);
     if (*value > most && most % TAGD_MS_DAY == 0)
-        return tagd_config_fault(reader, node, "\"%s\" is too long; at most \"%lldd\"", text,
+        return tagd_config_fault(reader, node, "\"%s\" is too long; at most \"%lldd\"", shown,
                                  (long long)(most / TAGD_MS_DAY));
     return *value <= most ||
-           tagd_config_fault(reader, node, "\"%s\" is too long; at most \"%llds\"", text, (long long)(most / 1000));
+           tagd_config_fault(reader, node, "\"%s\" is too long; at most \"%llds\"", shown, (long long)(most / 1000));
 }
 
 static bool read_choice(struct reader *reader, const cJSON *node, const char *const *choices, size_t n, size_t *choice)
@@ -151,7 +229,8 @@ static bool read_choice(struct reader *reader, const cJSON *node, const char *co
             return true;
     for (size_t i = 0; i < n; i++)
         tagd_buf_printf(&list, "%s\"%s\"", i == 0 ? "" : ", ", choices[i]);
-    tagd_config_fault(reader, node, "found \"%s\", expected one of %.*s", text, (int)list.n, list.p);
+    tagd_config_fault(reader, node, "found \"%s\", expected one of %.*s", tagd_config_shown(node, text), (int)list.n,
+                      list.p);
     tagd_buf_free(&list);
     return false;
 }
@@ -161,6 +240,7 @@ static bool read_name(struct reader *reader, const cJSON *node, const char *what
 {
     if (!tagd_config_read_text(reader, node, name))
         return false;
+    const char *shown = tagd_config_shown(node, *name);
     size_t n = strlen(*name);
     if (n == 0)
         return tagd_config_fault(reader, node, "the %s has no name; give it one", what);
@@ -169,9 +249,9 @@ static bool read_name(struct reader *reader, const cJSON *node, const char *what
     for (const char *p = *name; *p != '\0'; p++)
         if (!name_char(*p, false) && *p != '.' && *p != '-')
             return tagd_config_fault(
-                reader, node, "\"%s\" can't name a %s; use letters, digits, \".\", \"_\" and \"-\"", *name, what);
+                reader, node, "\"%s\" can't name a %s; use letters, digits, \".\", \"_\" and \"-\"", shown, what);
     if (strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0) /* Kafka's rule for topics; nobody needs the others */
-        return tagd_config_fault(reader, node, "\"%s\" can't name a %s; add letters or digits", *name, what);
+        return tagd_config_fault(reader, node, "\"%s\" can't name a %s; add letters or digits", shown, what);
     return true;
 }
 
@@ -359,7 +439,8 @@ static bool config_kafka(struct reader *reader, const cJSON *node, void *into)
                                        "\"%s\" is set by tagd itself, since its guarantees rest on it; take it out",
                                        item->string);
         if (cJSON_IsString(item)) {
-            if (!expand(reader, item, &value))
+            if (!expand(reader, item, &value) ||
+                (tagd_config_is_secret(item->string) && !note_secret(reader, item, value)))
                 return false;
         } else if (cJSON_IsBool(item)) {
             value = cJSON_IsTrue(item) ? "true" : "false";
@@ -375,7 +456,8 @@ static bool config_kafka(struct reader *reader, const cJSON *node, void *into)
         if (strcmp(item->string, "auto.offset.reset") == 0) {
             config->start_latest = strcmp(value, "latest") == 0;
             if (!config->start_latest && strcmp(value, "earliest") != 0)
-                return tagd_config_fault(reader, item, "found \"%s\", expected \"earliest\" or \"latest\"", value);
+                return tagd_config_fault(reader, item, "found \"%s\", expected \"earliest\" or \"latest\"",
+                                         cJSON_IsString(item) ? tagd_config_shown(item, value) : value);
             continue;
         }
         if (strcmp(item->string, "bootstrap.servers") == 0 || strcmp(item->string, "metadata.broker.list") == 0)
@@ -487,14 +569,12 @@ static bool host_and_port(struct tagd_arena *arena, const char *p, size_t n, con
 
 static bool redis_url(struct reader *reader, const cJSON *node, void *into)
 {
-    static const char tcp[] = "redis://", tls[] = "rediss://", local[] = "unix://";
+    static const char plain[] = "redis://", tls[] = "rediss://", local[] = "unix://";
     struct tagd_config *config = into;
     const char *url, *rest, *path, *at, *query;
     if (!tagd_config_read_text(reader, node, &url))
         return false;
-    if (strncmp(url, tls, sizeof(tls) - 1) == 0)
-        return tagd_config_fault(reader, node,
-                                 "TLS to Redis (rediss://) is not in this version; use redis:// or a local tunnel");
+    config->redis.tls.on = strncmp(url, tls, sizeof(tls) - 1) == 0;
     if (strncmp(url, local, sizeof(local) - 1) == 0) {
         rest = url + sizeof(local) - 1;
         query = strstr(rest, "?db=");
@@ -506,10 +586,12 @@ static bool redis_url(struct reader *reader, const cJSON *node, void *into)
         config->redis.unix_path = tagd_arena_copy(&config->arena, rest, n).p;
         return true;
     }
-    if (strncmp(url, tcp, sizeof(tcp) - 1) != 0)
-        return tagd_config_fault(reader, node,
-                                 "expected \"redis://[user:password@]host[:port][/db]\" or \"unix:///path\"");
-    rest = url + sizeof(tcp) - 1;
+    if (!config->redis.tls.on && strncmp(url, plain, sizeof(plain) - 1) != 0)
+        return tagd_config_fault(
+            reader, node,
+            "expected \"redis://[user:password@]host[:port][/db]\", the same with \"rediss://\" for "
+            "TLS, or \"unix:///path\"");
+    rest = url + (config->redis.tls.on ? sizeof(tls) : sizeof(plain)) - 1;
     path = strchr(rest, '/');
     at = strrchr(rest, '@');
     if (at != NULL && path != NULL && path < at)
@@ -521,9 +603,13 @@ static bool redis_url(struct reader *reader, const cJSON *node, void *into)
             return tagd_config_fault(reader, node, "the part before \"@\" must be \"user:password\" or \":password\"");
         config->redis.password = percent_decoded(&config->arena, colon + 1, (size_t)(at - colon) - 1);
         config->redis.user = colon == rest ? NULL : percent_decoded(&config->arena, rest, (size_t)(colon - rest));
+        struct tagd_str raw = tagd_str_of(node->valuestring);
+        config->literal_secret = config->literal_secret || tagd_config_shows_secret(raw, 0, raw.n);
         if (config->redis.password == NULL || (colon != rest && config->redis.user == NULL))
             return tagd_config_fault(
                 reader, node, "user and password may hold %%XX with two hex digits; write a \"%%\" itself as \"%%25\"");
+        if (!tagd_config_keep_secret(reader, node, config->redis.password))
+            return false;
         n -= (size_t)(at + 1 - rest);
         rest = at + 1;
     }
@@ -551,10 +637,105 @@ static bool redis_prefix(struct reader *reader, const cJSON *node, void *into)
     return true;
 }
 
+static bool read_path(struct reader *reader, const cJSON *node, const char **path)
+{
+    if (!tagd_config_read_text(reader, node, path))
+        return false;
+    return **path != '\0' || tagd_config_fault(reader, node, "expected the path of a file");
+}
+
+static bool tls_ca(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_path(reader, node, &((struct tagd_config *)into)->redis.tls.ca);
+}
+
+static bool tls_cert(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_path(reader, node, &((struct tagd_config *)into)->redis.tls.cert);
+}
+
+static bool tls_key(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_path(reader, node, &((struct tagd_config *)into)->redis.tls.key);
+}
+
+static bool tls_server_name(struct reader *reader, const cJSON *node, void *into)
+{
+    const char **name = &((struct tagd_config *)into)->redis.tls.server_name;
+    if (!tagd_config_read_text(reader, node, name))
+        return false;
+    size_t n = strlen(*name);
+    return (n > 0 && n <= TAGD_SERVER_NAME_MAX) ||
+           tagd_config_fault(reader, node, "expected a host's name or an IP address, of 1 to %d bytes",
+                             TAGD_SERVER_NAME_MAX);
+}
+
+static bool tls_verify(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_boolean(reader, node, &((struct tagd_config *)into)->redis.tls.verify);
+}
+
+static bool redis_tls(struct reader *reader, const cJSON *node, void *into)
+{
+    static const struct key keys[] = {{"ca", tls_ca, false},
+                                      {"cert", tls_cert, false},
+                                      {"key", tls_key, false},
+                                      {"server_name", tls_server_name, false},
+                                      {"verify", tls_verify, false}};
+    struct tagd_config *config = into;
+    if (!tagd_config_read_object(reader, node, keys, N_OF(keys), into))
+        return false;
+    if ((config->redis.tls.cert == NULL) != (config->redis.tls.key == NULL))
+        return tagd_config_fault(reader, node,
+                                 "\"cert\" and \"key\" are our certificate and its key; give both, or none");
+    return true;
+}
+
+static bool read_later(struct reader *reader, const cJSON *node, void *into)
+{
+    (void)reader, (void)node, (void)into;
+    return true;
+}
+
+static bool read_credential(struct reader *reader, const cJSON *node, const char *what, const char **text)
+{
+    if (!tagd_config_read_text(reader, node, text))
+        return false;
+    return **text != '\0' || tagd_config_fault(reader, node, "the %s is empty; write it, or take the key out", what);
+}
+
+/* User and password by keys of their own, where nothing needs an escape. */
+static bool redis_credentials(struct reader *reader, const cJSON *redis)
+{
+    struct tagd_config *config = reader->config;
+    const cJSON *user = cJSON_GetObjectItemCaseSensitive(redis, "user");
+    const cJSON *password = cJSON_GetObjectItemCaseSensitive(redis, "password");
+    if (user == NULL && password == NULL)
+        return true;
+    if (config->redis.password != NULL)
+        return tagd_config_fault(reader, user != NULL ? user : password,
+                                 "\"url\" has a user's part already; take that out, or this");
+    if (password == NULL)
+        return tagd_config_fault(reader, user, "a user needs a \"password\"; add it");
+    return (user == NULL || read_credential(reader, user, "user", &config->redis.user)) &&
+           read_credential(reader, password, "password", &config->redis.password) &&
+           note_secret(reader, password, config->redis.password);
+}
+
 static bool config_redis(struct reader *reader, const cJSON *node, void *into)
 {
-    static const struct key keys[] = {{"url", redis_url, true}, {"prefix", redis_prefix, false}};
-    return tagd_config_read_object(reader, node, keys, N_OF(keys), into);
+    static const struct key keys[] = {{"url", redis_url, true},
+                                      {"user", read_later, false},
+                                      {"password", read_later, false},
+                                      {"prefix", redis_prefix, false},
+                                      {"tls", redis_tls, false}};
+    struct tagd_config *config = into;
+    if (!tagd_config_read_object(reader, node, keys, N_OF(keys), into) || !redis_credentials(reader, node))
+        return false;
+    const cJSON *tls = cJSON_GetObjectItemCaseSensitive(node, "tls");
+    return tls == NULL || config->redis.tls.on ||
+           tagd_config_fault(reader, tls,
+                             "\"tls\" is for a \"url\" with \"rediss://\"; write that, or take \"tls\" out");
 }
 
 /* ---- the rest ---- */
@@ -697,7 +878,8 @@ static bool config_past(struct reader *reader, const cJSON *node, void *into)
     if (tagd_time_parse(tagd_str_of(text), &config->past_ms))
         return true;
     if (!tagd_date_parse_iso(tagd_str_of(text), &days))
-        return tagd_config_fault(reader, node, "expected a time, as in \"1990-01-01T00:00:00Z\", found \"%s\"", text);
+        return tagd_config_fault(reader, node, "expected a time, as in \"1990-01-01T00:00:00Z\", found \"%s\"",
+                                 tagd_config_shown(node, text));
     config->past_ms = days * TAGD_MS_DAY;
     return true;
 }
@@ -821,6 +1003,7 @@ static void set_defaults(struct tagd_config *config, const char *default_instanc
     config->dead_letter = TAGD_DEAD_LETTER_DEFAULT;
     config->redis.port = TAGD_REDIS_PORT_DEFAULT;
     config->redis.prefix = TAGD_PREFIX_DEFAULT;
+    config->redis.tls.verify = true;
     config->workers = 1;
     config->grace_ms = TAGD_GRACE_DEFAULT_MS;
     config->max_idle_ms = TAGD_MAX_IDLE_DEFAULT_MS;
@@ -841,7 +1024,7 @@ static void set_defaults(struct tagd_config *config, const char *default_instanc
 }
 
 struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t n, const char *default_instance,
-                                      tagd_config_lookup lookup, void *to, struct tagd_error *error)
+                                      const struct tagd_config_outside *outside, struct tagd_error *error)
 {
     static const struct key keys[] = {
         {"group", config_group, false},
@@ -875,11 +1058,11 @@ struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t
                   TAGD_CONFIG_BYTES_MAX);
         return NULL;
     }
-    struct tagd_jsonc *jsonc = tagd_jsonc_parse(name, text, n, error);
+    struct tagd_jsonc *jsonc = tagd_jsonc_parse_hiding(name, text, n, tagd_config_shows_secret, error);
     if (jsonc == NULL)
         return NULL;
     struct tagd_config *config = tagd_xcalloc(1, sizeof(*config));
-    struct reader reader = {jsonc, config, lookup, to, error};
+    struct reader reader = {jsonc, config, outside, error};
     const cJSON *root = tagd_jsonc_root(jsonc);
     set_defaults(config, default_instance);
     bool ok = tagd_config_read_object(&reader, root, keys, N_OF(keys), config) && topics_differ(&reader, root) &&

@@ -1,8 +1,9 @@
 /* config: the text of a configuration file -> struct tagd_config, every value checked and every default filled in.
- * Reads no file and no environment: the text and a look-up function for "${NAME}" come in as arguments.
+ * Reads no file and no environment: the text and functions for "${NAME}" and "${file:PATH}" come in as arguments.
  *
- * "${NAME}" may stand anywhere in any string, and a string may stand for a number or a boolean; what is put in isn't
- * looked at again. Unknown keys are errors. */
+ * "${NAME}" and "${file:PATH}" may stand anywhere in any string, and a string may stand for a number or a boolean; what
+ * is put in isn't looked at again. Unknown keys are errors. No message has a password in it, or a line of the file that
+ * may hold one, or what came from a file. */
 #ifndef TAGD_CONFIG_H
 #define TAGD_CONFIG_H
 
@@ -21,6 +22,10 @@
 #define TAGD_CHANGES_PER_MINUTE_MAX 1000000000 /* of one of them */
 #define TAGD_EXPECT_EVERY_LEAST_MS 10000
 #define TAGD_EXPECT_EVERY_MAX_MS (INT64_C(366) * TAGD_MS_DAY)
+#define TAGD_SERVER_NAME_MAX 255              /* bytes of redis.tls.server_name */
+#define TAGD_SECRET_BYTES_MAX ((size_t)65536) /* of the file of a "${file:PATH}" */
+#define TAGD_SECRETS_MAX 256                  /* that a configuration can hold */
+#define TAGD_REDACTED_LEAST 4                 /* bytes of a secret that is looked for in what others say */
 
 #define TAGD_GROUP_DEFAULT "tagd"
 #define TAGD_TAG_CHANGES_DEFAULT "tagd.tag-changes"
@@ -90,6 +95,12 @@ struct tagd_config {
         int db;
         const char *user, *password; /* NULL: none */
         const char *prefix;
+        struct {
+            bool on;                     /* "rediss://" */
+            const char *ca, *cert, *key; /* files, relative to the configuration file; NULL: the system's CAs, none */
+            const char *server_name;     /* whom the certificate must be for; NULL: host */
+            bool verify;
+        } tls;
     } redis;
     unsigned workers;
     bool at_least_once; /* "delivery" */
@@ -112,16 +123,29 @@ struct tagd_config {
     size_t max_event_bytes, batch_events, batch_bytes, cache_bytes;
     struct tagd_str *junk_subjects;
     size_t n_junk_subjects;
+    struct tagd_str secrets[TAGD_SECRETS_MAX]; /* passwords, and all that came from files */
+    size_t n_secrets;
+    bool literal_secret; /* one of them stands in the text itself */
 };
 
-/* The value of an environment variable, or NULL. */
-typedef const char *(*tagd_config_lookup)(void *to, const char *name);
+/* What a configuration may take from outside itself. */
+struct tagd_config_outside {
+    const char *(*lookup)(void *to, const char *name); /* an environment variable's value, or NULL */
+    /* The bytes of the file at a path as written, at most TAGD_SECRET_BYTES_MAX. False: *error has path, reason, remedy. */
+    bool (*read)(void *to, const char *path, struct tagd_buf *out, struct tagd_error *error);
+    void *to;
+};
 
 /* Parses and checks n bytes of text; `name` is the file's name for messages, default_instance stands in for `instance`
- * (what can't be in a name becomes '-'). NULL: *error says FILE:LINE:COLUMN, the place as a JSON Pointer, what is wrong
- * and what to do, with the source line and a caret on lines of their own. */
+ * (what can't be in a name becomes '-'). outside may be NULL: nothing is there. NULL: *error says FILE:LINE:COLUMN, the
+ * place as a JSON Pointer, what is wrong and what to do, with the source line and a caret on lines of their own. */
 struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t n, const char *default_instance,
-                                      tagd_config_lookup lookup, void *to, struct tagd_error *error);
+                                      const struct tagd_config_outside *outside, struct tagd_error *error);
 void tagd_config_free(struct tagd_config *config); /* NULL is fine */
+
+/* secret.c: whether a property of librdkafka holds a password, a token or a key. */
+bool tagd_config_is_secret(const char *property);
+/* Puts "***" for each of the configuration's secrets in a text that others made, in place. */
+void tagd_config_redact(const struct tagd_config *config, char *text);
 
 #endif

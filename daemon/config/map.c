@@ -28,8 +28,8 @@ static bool read_pointer(struct reader *reader, const cJSON *node, struct tagd_m
     if (tagd_pointer_split(tagd_str_of(text), &reader->config->arena, &rule->at, &wrong))
         return true;
     size_t offset = strcmp(text, node->valuestring) == 0 ? wrong.offset : TAGD_JSONC_WHOLE;
-    return tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, offset, false, "found \"%s\"; %s", text,
-                           wrong.what);
+    return tagd_jsonc_fail(reader->jsonc, reader->error, node, NULL, offset, false, "found \"%s\"; %s",
+                           tagd_config_shown(node, text), wrong.what);
 }
 
 /* ---- the keys of a rule that is an object; `into` is the rule ---- */
@@ -67,7 +67,7 @@ static bool read_word(struct reader *reader, const cJSON *node, const char *cons
     for (*found = 0; *found < n; (*found)++)
         if (strcmp(text, words[*found]) == 0)
             return true;
-    return tagd_config_fault(reader, node, "found \"%s\", expected %s", text, expected);
+    return tagd_config_fault(reader, node, "found \"%s\", expected %s", tagd_config_shown(node, text), expected);
 }
 
 static bool rule_as(struct reader *reader, const cJSON *node, void *into)

@@ -8,8 +8,7 @@
 struct reader {
     struct tagd_jsonc *jsonc;
     struct tagd_config *config;
-    tagd_config_lookup lookup;
-    void *to;
+    const struct tagd_config_outside *outside;
     struct tagd_error *error;
 };
 
@@ -24,6 +23,12 @@ bool tagd_config_fault(struct reader *reader, const cJSON *node, const char *fmt
     __attribute__((format(printf, 3, 4)));
 /* A string with "${NAME}" replaced; the text belongs to the configuration. */
 bool tagd_config_read_text(struct reader *reader, const cJSON *node, const char **text);
+/* The text as a message may show it: as written, if some of it came from a file. */
+const char *tagd_config_shown(const cJSON *node, const char *text);
+/* secret.c: a value that is to be kept secret; copied if it isn't the configuration's own. */
+bool tagd_config_keep_secret(struct reader *reader, const cJSON *node, const char *value);
+/* Whether bytes of a configuration, with what stands in front of them, may show a password that is written there. */
+bool tagd_config_shows_secret(struct tagd_str text, size_t from, size_t to);
 /* Each member by its key; unknown and missing ones are faults. */
 bool tagd_config_read_object(struct reader *reader, const cJSON *object, const struct key *keys, size_t n, void *into);
 /* A source's map; the rules that need the topic get it from the caller. */

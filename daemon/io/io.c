@@ -2,6 +2,7 @@
 
 #include "io/kafka.h"
 #include "io/redis.h"
+#include "io/redis_tls.h"
 #include "io/trial.h"
 
 #include <stdio.h>
@@ -149,6 +150,11 @@ static int64_t port_mono_us(void *self)
 }
 
 /* ---- opening and closing ---- */
+
+bool tagd_io_check_tls(const struct tagd_config *config, struct tagd_error *error)
+{
+    return tagd_redis_tls_check(config, error);
+}
 
 static bool begin_producer(struct tagd_io *io, int64_t deadline, enum tagd_io_result *result, struct tagd_error *error)
 {

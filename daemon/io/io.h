@@ -24,6 +24,9 @@ struct tagd_notes {
  * *error names the property. */
 bool tagd_io_check_properties(const struct tagd_config *config, struct tagd_error *error);
 
+/* Whether the certificate files for Redis can be read and belong together. False: *error names the key. */
+bool tagd_io_check_tls(const struct tagd_config *config, struct tagd_error *error);
+
 /* Checks the topics: sources are there, with the same number of partitions, and so are the outputs. With `create`,
  * makes those that are missing. Writes the number. Also checks the librdkafka properties. Waits at most timeout_ms for
  * a broker. */

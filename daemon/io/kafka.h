@@ -7,7 +7,8 @@
 
 #include <librdkafka/rdkafka.h>
 
-#define TAGD_OWNER_MAX 255 /* bytes of a transactional id */
+#define TAGD_OWNER_MAX 255       /* bytes of a transactional id */
+#define TAGD_KAFKA_TEXT_MAX 1024 /* bytes of what librdkafka says that are shown */
 
 /* One shard's partition of one topic, for the consumer. */
 struct tagd_kafka_partition {
@@ -91,7 +92,7 @@ struct tagd_kafka {
     size_t dead_letter_bytes_max;  /* shrinks if the broker says too large */
     struct tagd_kafka_send *first_send, *last_send;
     bool send_failed; /* nothing more is sent before the next poll has made all sends fail */
-    char send_error[1024];
+    char send_error[TAGD_KAFKA_TEXT_MAX];
 
     /* reader */
     rd_kafka_t *reader;
@@ -100,6 +101,8 @@ struct tagd_kafka {
 };
 
 /* kafka_client.c */
+/* What stands in librdkafka's log before our own words on a certificate. */
+#define TAGD_KAFKA_CERTIFICATE_WORDS "verification callback failed: "
 enum tagd_kafka_side { TAGD_KAFKA_CONSUMER, TAGD_KAFKA_PRODUCER };
 /* A configuration with the user's properties that the side knows; the callbacks' opaque is kafka, of which config and
  * notes are used. NULL: *error names the property. */
@@ -110,6 +113,13 @@ void tagd_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 rd_kafka_t *tagd_kafka_client_new(enum tagd_kafka_side side, rd_kafka_conf_t *conf, struct tagd_error *error);
 /* The output topics of a configuration, into an array by kind: how many are in use. */
 size_t tagd_kafka_output_topics(const struct tagd_config *config, const char *topics[TAGD_OUTPUT_KINDS]);
+/* What can be done about a denied right, to stand behind the error's text: "; give ..."; "" for any other error. */
+const char *tagd_kafka_remedy(rd_kafka_resp_err_t err);
+/* The text, whose full stop goes, and the remedy; returns out. */
+const char *tagd_kafka_explained(char out[TAGD_KAFKA_TEXT_MAX], const char *text, rd_kafka_resp_err_t err);
+bool tagd_kafka_denied(rd_kafka_resp_err_t err);
+/* What librdkafka says, without the configuration's secrets. */
+void tagd_kafka_redacted(const struct tagd_config *config, const char *text, char shown[TAGD_KAFKA_TEXT_MAX]);
 void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same with what it is about. */

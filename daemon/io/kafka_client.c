@@ -1,3 +1,4 @@
+#include "io/certificate.h"
 #include "io/kafka.h"
 
 #include <stdarg.h>
@@ -41,13 +42,81 @@ void tagd_kafka_note_of(const struct tagd_notes *notes, struct tagd_note about, 
     notes->note(notes->to, &about);
 }
 
+void tagd_kafka_redacted(const struct tagd_config *config, const char *text, char shown[TAGD_KAFKA_TEXT_MAX])
+{
+    snprintf(shown, TAGD_KAFKA_TEXT_MAX, "%s", text);
+    tagd_config_redact(config, shown);
+}
+
 /* Any thread. What `debug` asks for stays out of the log: it holds the configuration. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
+    char shown[TAGD_KAFKA_TEXT_MAX];
     const struct tagd_kafka *kafka = rd_kafka_opaque(rk);
     if (level > LOG_WARNING || strcmp(facility, "CONFWARN") == 0)
         return;
-    tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: %s: %s", facility, text);
+    tagd_kafka_redacted(kafka->config, text, shown);
+    tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: %s: %s", facility, shown);
+}
+
+bool tagd_kafka_denied(rd_kafka_resp_err_t err)
+{
+    return *tagd_kafka_remedy(err) != '\0';
+}
+
+#define GIVE "; give our Kafka user "
+#define HOW "; deploy/security.md has the commands"
+
+const char *tagd_kafka_remedy(rd_kafka_resp_err_t err)
+{
+    switch ((int)err) {
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return GIVE "Read on the sources, and Read and Write on the outputs" HOW;
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED: return GIVE "Read on the group" HOW;
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+        return GIVE "Write on the transactional ids that begin with the group's name and \"-\"" HOW;
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        return GIVE "IdempotentWrite on the cluster, which Kafka before 2.8 asks for" HOW;
+    default: return "";
+    }
+}
+
+const char *tagd_kafka_explained(char out[TAGD_KAFKA_TEXT_MAX], const char *text, rd_kafka_resp_err_t err)
+{
+    const char *remedy = tagd_kafka_remedy(err);
+    size_t n = strlen(text);
+    if (*remedy != '\0' && n > 0 && text[n - 1] == '.')
+        n--;
+    snprintf(out, TAGD_KAFKA_TEXT_MAX, "%.*s%s", (int)n, text, remedy);
+    return out;
+}
+
+/* Any thread. librdkafka and OpenSSL have judged; this only gives the verdict words. */
+static int on_certificate(rd_kafka_t *rk, const char *broker, int32_t broker_id, int *x509_error, int depth,
+                          const char *bytes, size_t n, char *said, size_t size, void *opaque)
+{
+    const char *text = tagd_certificate_text(*x509_error);
+    (void)rk, (void)broker, (void)broker_id, (void)depth, (void)bytes, (void)n, (void)opaque;
+    if (*x509_error == 0)
+        return 1;
+    switch (tagd_certificate_fault(*x509_error)) {
+    case TAGD_CERTIFICATE_OTHER_NAME:
+        snprintf(said, size,
+                 "is not for the name it is reached by (%s); reach it by one that stands in it, or give Kafka a "
+                 "certificate for this one",
+                 text);
+        break;
+    case TAGD_CERTIFICATE_EXPIRED: snprintf(said, size, "or its CA's, has expired; renew it"); break;
+    case TAGD_CERTIFICATE_EARLY: snprintf(said, size, "is not valid yet; is this machine's clock right?"); break;
+    case TAGD_CERTIFICATE_UNKNOWN_CA:
+        snprintf(said, size,
+                 "is signed by none of the CAs that we know (%s); set \"ssl.ca.location\" to the file of the CA that "
+                 "signed it",
+                 text);
+        break;
+    case TAGD_CERTIFICATE_BAD: snprintf(said, size, "can't be trusted: %s; give Kafka another one", text); break;
+    }
+    return 0;
 }
 
 /* librdkafka has no call that says which side a property is for, but its own table does: "name | C | range | ...". */
@@ -154,6 +223,7 @@ rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side 
             continue;
         if (rd_kafka_conf_set(conf, property->name, property->value, text, sizeof(text)) != RD_KAFKA_CONF_OK) {
             text[strcspn(text, "\n")] = '\0';
+            tagd_config_redact(config, text);
             ok = tagd_fail(error, "at /kafka/%s: librdkafka refuses it: %s; correct it, or take it out", property->name,
                            text);
         }
@@ -164,6 +234,7 @@ rd_kafka_conf_t *tagd_kafka_conf(struct tagd_kafka *kafka, enum tagd_kafka_side 
         return NULL;
     }
     rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate); /* without TLS in librdkafka there is none to verify */
     rd_kafka_conf_set_opaque(conf, kafka);
     return conf;
 }

@@ -339,25 +339,24 @@ static void hand_out_end(struct tagd_kafka *kafka, uint32_t topic, uint32_t shar
 
 static void take_error(struct tagd_kafka *kafka, const rd_kafka_message_t *message)
 {
-    char text[512];
+    char text[TAGD_KAFKA_TEXT_MAX], reason[TAGD_KAFKA_TEXT_MAX];
     const char *name = message->rkt == NULL ? "?" : rd_kafka_topic_name(message->rkt);
-    const char *reason = message->payload == NULL ? rd_kafka_err2str(message->err) : rd_kafka_message_errstr(message);
     struct tagd_note about = TAGD_NOTE(TAGD_NOTE_WARN);
+    const char *said = message->payload == NULL ? rd_kafka_err2str(message->err) : rd_kafka_message_errstr(message);
+    tagd_kafka_explained(reason, said, message->err);
     switch (message->err) {
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-        snprintf(text, sizeof(text), "Kafka doesn't allow it: topic \"%s\": %s; see the broker's access rules", name,
-                 reason);
+        snprintf(text, sizeof(text), "Kafka doesn't allow it: topic \"%s\": %.700s", name, reason);
         set_fatal(kafka, text);
         return;
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-        snprintf(text, sizeof(text), "Kafka doesn't allow it: group \"%s\": %s; see the broker's access rules",
-                 kafka->config->group, reason);
+        snprintf(text, sizeof(text), "Kafka doesn't allow it: group \"%s\": %.700s", kafka->config->group, reason);
         set_fatal(kafka, text);
         return;
     case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
         snprintf(
             text, sizeof(text),
-            "Kafka's group \"%s\" has members that are no tagd (%s); end them, or give \"group\" a name of its own",
+            "Kafka's group \"%s\" has members that are no tagd (%.700s); end them, or give \"group\" a name of its own",
             kafka->config->group, reason);
         set_fatal(kafka, text);
         return;
@@ -656,8 +655,8 @@ static bool ask_offsets(struct tagd_kafka *kafka, uint32_t shard, int64_t fresh_
             if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
                 err = list->elems[i].err;
             if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-                ok = tagd_fail(error, "Kafka doesn't say where topic \"%s\" partition %u begins and ends: %s",
-                               list->elems[i].topic, shard, rd_kafka_err2str(err));
+                ok = tagd_fail(error, "Kafka doesn't say where topic \"%s\" partition %u begins and ends: %s%s",
+                               list->elems[i].topic, shard, rd_kafka_err2str(err), tagd_kafka_remedy(err));
             else if (which == -2)
                 partition->low = list->elems[i].offset;
             else
@@ -694,8 +693,8 @@ void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op)
     }
     rd_kafka_topic_partition_list_destroy(list);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        tagd_fail(&op->error, "Kafka doesn't say the committed offsets of shard %u: %s", op->shard,
-                  rd_kafka_err2str(err));
+        tagd_fail(&op->error, "Kafka doesn't say the committed offsets of shard %u: %s%s", op->shard,
+                  rd_kafka_err2str(err), tagd_kafka_remedy(err));
         return;
     }
     if (!ask_offsets(kafka, op->shard, -1, &op->error))
@@ -755,7 +754,7 @@ static void offsets_over(struct tagd_kafka *kafka, rd_kafka_resp_err_t err)
         return;
     op->status = err == RD_KAFKA_RESP_ERR_NO_ERROR ? TAGD_DONE : TAGD_ABORTED;
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        tagd_fail(&op->error, "Kafka: %s", rd_kafka_err2str(err));
+        tagd_fail(&op->error, "Kafka: %s%s", rd_kafka_err2str(err), tagd_kafka_remedy(err));
 }
 
 /* The worker's thread, from within the poll below. */

@@ -9,23 +9,29 @@
 #define AGAIN_PAUSE_MS 200 /* a topic may have no leader for a moment */
 #define NEW_GROUP "history goes into a group without a past: give it a new \"group\" and \"redis.prefix\""
 
+static enum tagd_io_result unanswered(rd_kafka_resp_err_t err)
+{
+    return tagd_kafka_denied(err) ? TAGD_IO_CONFIG : TAGD_IO_UNREACHABLE;
+}
+
 static enum tagd_io_result check_members(rd_kafka_t *rk, const struct tagd_config *config, struct tagd_error *error)
 {
     const struct rd_kafka_group_list *list;
     enum tagd_io_result result = TAGD_IO_OK;
     rd_kafka_resp_err_t err = rd_kafka_list_groups(rk, config->group, &list, ASK_TIMEOUT_MS);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        tagd_fail(error, "Kafka doesn't say who is in group \"%s\": %s", config->group, rd_kafka_err2str(err));
-        return TAGD_IO_UNREACHABLE;
+        tagd_fail(error, "Kafka doesn't say who is in group \"%s\": %s%s", config->group, rd_kafka_err2str(err),
+                  tagd_kafka_remedy(err));
+        return unanswered(err);
     }
     for (int i = 0; i < list->group_cnt && result == TAGD_IO_OK; i++) {
         const struct rd_kafka_group_info *info = &list->groups[i];
         if (strcmp(info->group, config->group) != 0)
             continue;
         if (info->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            tagd_fail(error, "Kafka doesn't say who is in group \"%s\": %s", config->group,
-                      rd_kafka_err2str(info->err));
-            result = TAGD_IO_UNREACHABLE;
+            tagd_fail(error, "Kafka doesn't say who is in group \"%s\": %s%s", config->group,
+                      rd_kafka_err2str(info->err), tagd_kafka_remedy(info->err));
+            result = unanswered(info->err);
             continue;
         }
         if (info->member_cnt == 0)
@@ -46,6 +52,18 @@ static bool may_have_a_past(const struct tagd_head *head)
     return head->exists && head->batch > 0;
 }
 
+/* A group that we may not ask of is told only to who polls; the question itself finds no end. */
+static rd_kafka_resp_err_t told_meanwhile(rd_kafka_t *rk)
+{
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, 0);
+    if (message != NULL && tagd_kafka_denied(message->err))
+        err = message->err;
+    if (message != NULL)
+        rd_kafka_message_destroy(message);
+    return err;
+}
+
 static enum tagd_io_result check_offsets(rd_kafka_t *rk, const struct tagd_config *config, uint32_t partitions,
                                          const struct tagd_head *heads, struct tagd_error *error)
 {
@@ -57,6 +75,8 @@ static enum tagd_io_result check_offsets(rd_kafka_t *rk, const struct tagd_confi
                 rd_kafka_topic_partition_list_add(list, config->sources[topic].topic, (int32_t)shard);
     rd_kafka_resp_err_t err =
         list->cnt == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_committed(rk, list, ASK_TIMEOUT_MS);
+    if (err == RD_KAFKA_RESP_ERR__TIMED_OUT)
+        err = told_meanwhile(rk);
     for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR && result == TAGD_IO_OK; i++) {
         err = list->elems[i].err;
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR || list->elems[i].offset < 0)
@@ -68,9 +88,9 @@ static enum tagd_io_result check_offsets(rd_kafka_t *rk, const struct tagd_confi
         result = TAGD_IO_CONFIG;
     }
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        tagd_fail(error, "Kafka doesn't say the committed offsets of group \"%s\": %s", config->group,
-                  rd_kafka_err2str(err));
-        result = TAGD_IO_UNREACHABLE;
+        tagd_fail(error, "Kafka doesn't say the committed offsets of group \"%s\": %s%s", config->group,
+                  rd_kafka_err2str(err), tagd_kafka_remedy(err));
+        result = unanswered(err);
     }
     rd_kafka_topic_partition_list_destroy(list);
     return result;

@@ -153,8 +153,9 @@ bool tagd_kafka_producer_ready(struct tagd_kafka *kafka, int timeout_ms, bool *u
         return true;
     }
     rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
+    char text[TAGD_KAFKA_TEXT_MAX];
     tagd_fail(error, "Kafka doesn't let transactional id \"%s\" begin: %s", kafka->owner,
-              rd_kafka_error_string(failure));
+              tagd_kafka_explained(text, rd_kafka_error_string(failure), code));
     *unreachable = rd_kafka_error_is_retriable(failure) || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
                    code == RD_KAFKA_RESP_ERR__TRANSPORT;
     if (!rd_kafka_error_is_retriable(failure))
@@ -290,10 +291,12 @@ static bool says_fenced(rd_kafka_resp_err_t code)
     }
 }
 
-static bool says_denied(rd_kafka_resp_err_t code)
+/* A message that was refused says more than what the transaction comes to for it. */
+static void fail_with(const struct tagd_kafka *kafka, struct tagd_op *op, const rd_kafka_error_t *failure)
 {
-    return code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
-           code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    char text[TAGD_KAFKA_TEXT_MAX];
+    rd_kafka_resp_err_t code = tagd_kafka_denied(kafka->delivery) ? kafka->delivery : rd_kafka_error_code(failure);
+    tagd_fail(&op->error, "Kafka: %s", tagd_kafka_explained(text, rd_kafka_error_string(failure), code));
 }
 
 void tagd_kafka_shrink(struct tagd_kafka *kafka)
@@ -324,7 +327,7 @@ static void give_up(struct tagd_kafka *kafka, struct tagd_op *op, rd_kafka_error
     bool fatal = failure != NULL && rd_kafka_error_is_fatal(failure);
     bool commit_sent = end_sent(kafka) > 0;
     if (failure != NULL)
-        tagd_fail(&op->error, "Kafka: %s", rd_kafka_error_string(failure));
+        fail_with(kafka, op, failure);
     op->status = says_fenced(code) ? TAGD_FENCED : TAGD_ABORTED;
     if (commit_sent && !(says_fenced(code) && end_sent(kafka) == 1))
         op->status = TAGD_UNKNOWN;
@@ -470,11 +473,12 @@ void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op)
         return;
     rd_kafka_error_t *failure = rd_kafka_init_transactions(producer, INIT_TIMEOUT_MS);
     if (failure != NULL) {
-        bool denied = says_denied(rd_kafka_error_code(failure));
-        tagd_fail(&op->error, "Kafka doesn't end the transaction of \"%s\": %s%s", id, rd_kafka_error_string(failure),
-                  denied ? "; give our user the rights Write and Describe on that transactional id, which tagd needs "
-                           "to take over from one that was killed, whatever \"delivery\" is"
-                         : "");
+        rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
+        bool denied = tagd_kafka_denied(code);
+        char text[TAGD_KAFKA_TEXT_MAX];
+        tagd_fail(&op->error, "Kafka doesn't end the transaction of \"%s\": %s%s", id,
+                  tagd_kafka_explained(text, rd_kafka_error_string(failure), code),
+                  denied ? " (to take over from one that was killed, whatever \"delivery\" is)" : "");
         op->status = denied ? TAGD_DENIED : TAGD_ABORTED;
         rd_kafka_error_destroy(failure);
         rd_kafka_destroy(producer);

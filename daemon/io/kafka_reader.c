@@ -53,8 +53,8 @@ static bool ask(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int
     *offset = list->elems[0].offset;
     rd_kafka_topic_partition_list_destroy(list);
     return err == RD_KAFKA_RESP_ERR_NO_ERROR ||
-           tagd_fail(error, "Kafka doesn't say where topic \"%s\" partition %u begins and ends: %s", topic, shard,
-                     rd_kafka_err2str(err));
+           tagd_fail(error, "Kafka doesn't say where topic \"%s\" partition %u begins and ends: %s%s", topic, shard,
+                     rd_kafka_err2str(err), tagd_kafka_remedy(err));
 }
 
 /* The record's batch, if it is of our group. */
@@ -106,10 +106,7 @@ static bool read_range(struct tagd_kafka *kafka, const char *topic, uint32_t sha
             going = false; /* gone meanwhile */
         } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             ok = tagd_fail(error, "can't read topic \"%s\" partition %u: %s%s", topic, shard,
-                           rd_kafka_message_errstr(message),
-                           message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
-                               ? "; give our user the right Read on it: what was published is read back"
-                               : "");
+                           rd_kafka_message_errstr(message), tagd_kafka_remedy(message->err));
         } else {
             deadline = tagd_io_mono_ms() + READ_TIMEOUT_MS;
             at = message->offset < end ? message->offset + 1 : end;

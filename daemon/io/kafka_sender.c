@@ -16,7 +16,7 @@ static void fail(struct tagd_kafka *kafka, rd_kafka_resp_err_t err, const char *
     if (kafka->send_failed)
         return;
     kafka->send_failed = true;
-    snprintf(kafka->send_error, sizeof(kafka->send_error), "%s", text);
+    tagd_kafka_explained(kafka->send_error, text, err);
 }
 
 static void complete_if_over(struct tagd_kafka_send *send)

@@ -25,32 +25,92 @@ struct topics {
 /* What librdkafka logged last: its error codes say of a refused connection, an unknown host and a server that speaks
  * another protocol alike that the transport failed. */
 struct last_words {
+    const struct tagd_config *config;
     pthread_mutex_t mutex;
-    char text[256];
+    char text[512];
+    char certificate[512]; /* why the broker's was refused */
 };
+
+/* What is no matter of reach, by librdkafka's words: it has no code for them. */
+static const struct refusal {
+    const char *words, *remedy;
+} refusals[] = {
+    {"SASL authentication error", "correct \"sasl.username\" and \"sasl.password\""},
+    {"Unsupported SASL mechanism", "set \"sasl.mechanism\" to one of those"},
+    {"alert bad certificate", NULL},
+    {"alert certificate unknown", NULL},
+    {"alert certificate required", NULL},
+    {"alert unknown ca", NULL},
+    {"alert certificate expired", NULL},
+    {"broker might require SASL authentication", "set \"security.protocol\", and \"sasl.mechanism\" if that is it"},
+};
+static const char own_certificate[] = "set \"ssl.certificate.location\" and \"ssl.key.location\" to a certificate of "
+                                      "ours that is valid and signed by a CA "
+                                      "that the broker knows";
+#define SCRAM_VERSION 0x020601ff /* of librdkafka, from which on its SCRAM is what Kafka 4 wants */
+
+static void keep_certificate(struct last_words *words, const char *text)
+{
+    const char *why = strstr(text, TAGD_KAFKA_CERTIFICATE_WORDS);
+    if (why == NULL)
+        return;
+    pthread_mutex_lock(&words->mutex);
+    snprintf(words->certificate, sizeof(words->certificate), "%s", why + strlen(TAGD_KAFKA_CERTIFICATE_WORDS));
+    pthread_mutex_unlock(&words->mutex);
+}
 
 /* Any thread. "[thrd:...]: SERVER: WHAT (after 0ms in state CONNECT)" -> "SERVER: WHAT" */
 static void keep_words(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     struct last_words *words = rd_kafka_opaque(rk);
     const char *begin = strstr(text, "]: "), *end;
+    char shown[TAGD_KAFKA_TEXT_MAX];
+    if (level <= LOG_WARNING)
+        keep_certificate(words, text);
     if (level > LOG_WARNING || strcmp(facility, "FAIL") != 0) /* a connection's failure */
         return;
     if (strstr(text, "ApiVersionRequest failed") != NULL) /* no answer, which librdkafka takes for an old broker */
         return;
     begin = text[0] == '[' && begin != NULL ? begin + 3 : text;
     end = strstr(begin, " (after ");
+    tagd_kafka_redacted(words->config, begin, shown);
     pthread_mutex_lock(&words->mutex);
-    snprintf(words->text, sizeof(words->text), "%.*s", end == NULL ? (int)strlen(begin) : (int)(end - begin), begin);
+    snprintf(words->text, sizeof(words->text), "%.*s", end == NULL ? (int)strlen(shown) : (int)(end - begin), shown);
     pthread_mutex_unlock(&words->mutex);
 }
 
-static void say_why(rd_kafka_t *rk, struct tagd_error *error)
+/* Whether the broker was reached and will not have us, or we not it; and what to do then. */
+static bool is_refusal(const struct last_words *words, struct tagd_error *error)
+{
+    const char *servers = words->config->bootstrap_servers;
+    if (words->certificate[0] != '\0') {
+        const char *comma = strncmp(words->certificate, "or ", 3) == 0 ? "," : "";
+        tagd_fail(error, "the certificate of Kafka at %s%s %s", servers, comma, words->certificate);
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        const char *remedy = refusals[i].remedy;
+        if (strstr(words->text, refusals[i].words) == NULL)
+            continue;
+        bool scram = strstr(words->text, "SASL mechanism SCRAM") != NULL && rd_kafka_version() < SCRAM_VERSION;
+        tagd_fail(error, "Kafka at %s refuses us: %s; %s%s%s", servers, words->text, remedy ? remedy : own_certificate,
+                  scram ? "; Kafka 4 also refuses what librdkafka before 2.6.1 makes of SCRAM, and this is " : "",
+                  scram ? rd_kafka_version_str() : "");
+        return true;
+    }
+    return false;
+}
+
+static enum tagd_io_result say_why(rd_kafka_t *rk, struct tagd_error *error)
 {
     struct last_words *words = rd_kafka_opaque(rk);
     pthread_mutex_lock(&words->mutex);
-    tagd_fail(error, "%s", words->text[0] == '\0' ? "it is connected to, but gives no answer of a Kafka" : words->text);
+    bool refused = is_refusal(words, error);
+    if (!refused)
+        tagd_fail(error, "%s",
+                  words->text[0] == '\0' ? "it is connected to, but gives no answer of a Kafka" : words->text);
     pthread_mutex_unlock(&words->mutex);
+    return refused ? TAGD_IO_CONFIG : TAGD_IO_UNREACHABLE;
 }
 
 static void nap(int64_t ms)
@@ -71,8 +131,7 @@ static enum tagd_io_result look(rd_kafka_t *rk, struct topics *topics, int timeo
         rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, rkt, &metadata, timeout_ms);
         rd_kafka_topic_destroy(rkt);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            say_why(rk, error);
-            return TAGD_IO_UNREACHABLE;
+            return say_why(rk, error);
         }
         topics->brokers = metadata->broker_cnt;
         topics->partitions[i] = 0;
@@ -83,8 +142,8 @@ static enum tagd_io_result look(rd_kafka_t *rk, struct topics *topics, int timeo
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
             err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
             continue;
-        tagd_fail(error, "topic \"%s\": %s; see the broker's log, and what this client may do there", topics->names[i],
-                  rd_kafka_err2str(err));
+        tagd_fail(error, "topic \"%s\": %s%s", topics->names[i], rd_kafka_err2str(err),
+                  tagd_kafka_denied(err) ? tagd_kafka_remedy(err) : "; see the broker's log");
         return err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ? TAGD_IO_UNREACHABLE : TAGD_IO_CONFIG;
     }
     return TAGD_IO_OK;
@@ -138,7 +197,10 @@ static bool create_one(rd_kafka_t *rk, const char *name, int partitions, int rep
             rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n);
         rd_kafka_resp_err_t err = n == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
         ok = err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ||
-             tagd_fail(error, "topic \"%s\" can't be created: %s", name, rd_kafka_err2str(err));
+             tagd_fail(error, "topic \"%s\" can't be created: %s%s", name, rd_kafka_err2str(err),
+                       tagd_kafka_denied(err) ? "; give our Kafka user Create on it, or create it and start without "
+                                                "--create-topics"
+                                              : "");
     }
     if (event != NULL)
         rd_kafka_event_destroy(event);
@@ -228,7 +290,7 @@ enum tagd_io_result tagd_io_check_topics(const struct tagd_config *config, bool 
     for (size_t i = 0; i < config->n_sources; i++)
         topics.names[topics.n++] = config->sources[i].topic;
     topics.n += tagd_kafka_output_topics(config, topics.names + topics.n);
-    struct last_words words = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct last_words words = {.config = config, .mutex = PTHREAD_MUTEX_INITIALIZER};
     /* a consumer: asking must not create topics */
     rd_kafka_conf_t *conf =
         tagd_io_check_properties(config, error) ? tagd_kafka_conf(&kafka, TAGD_KAFKA_CONSUMER, error) : NULL;

@@ -1,4 +1,5 @@
 #include "io/redis.h"
+#include "io/redis_tls.h"
 
 #include <hiredis/hiredis.h>
 
@@ -34,7 +35,8 @@ struct tagd_redis {
     const struct tagd_notes *notes;
     struct tagd_io_stats *stats;
     redisContext *context;
-    uint64_t serial; /* of the connection, from 1 */
+    struct tagd_redis_tls *tls; /* of the connection; NULL: it has none */
+    uint64_t serial;            /* of the connection, from 1 */
     int64_t retry_ms;
     bool warned_aof;
     bool demoted;             /* an answer said so: the connection is left after the operation */
@@ -70,7 +72,8 @@ static int send_bytes(int fd, const char *p, size_t n)
 static void send_some(struct tagd_redis *redis, const char *p, size_t n)
 {
     if (redis->unsent == 0 && redis->context != NULL)
-        redis->unsent = send_bytes(redis->context->fd, p, n);
+        redis->unsent =
+            redis->tls == NULL ? send_bytes(redis->context->fd, p, n) : tagd_redis_tls_send(redis->tls, p, n);
 }
 
 static void send_out(struct tagd_redis *redis)
@@ -254,6 +257,8 @@ static redisReplyObjectFunctions in_arena = {
 
 static void disconnect(struct tagd_redis *redis)
 {
+    tagd_redis_tls_close(redis->tls);
+    redis->tls = NULL;
     if (redis->context != NULL)
         redisFree(redis->context);
     redis->context = NULL;
@@ -285,18 +290,26 @@ static bool parsed(struct tagd_redis *redis, redisReply **reply, const char **wh
     return true;
 }
 
+static const char *reason_of(const struct tagd_redis *redis, int failed)
+{
+    if (redis->tls != NULL && failed == EPROTO)
+        return tagd_redis_tls_why(redis->tls);
+    return failed == EAGAIN || failed == EWOULDBLOCK ? "no answer in time" : strerror(failed);
+}
+
 /* Reads some more. */
 static bool fill(struct tagd_redis *redis, const char **why)
 {
     ssize_t n;
-    do
-        n = recv(redis->context->fd, redis->in, sizeof(redis->in), 0);
-    while (n < 0 && errno == EINTR);
+    if (redis->tls != NULL)
+        n = tagd_redis_tls_receive(redis->tls, redis->in, sizeof(redis->in));
+    else
+        do
+            n = recv(redis->context->fd, redis->in, sizeof(redis->in), 0);
+        while (n < 0 && errno == EINTR);
     if (n > 0 && redisReaderFeed(redis->context->reader, redis->in, (size_t)n) == REDIS_OK)
         return true;
-    *why = n == 0                                    ? "Server closed the connection"
-           : errno == EAGAIN || errno == EWOULDBLOCK ? "no answer in time"
-                                                     : strerror(errno);
+    *why = n == 0 ? "Server closed the connection" : reason_of(redis, errno);
     return false;
 }
 
@@ -306,7 +319,7 @@ static redisReply *receive(struct tagd_redis *redis, struct tagd_error *error)
     redisReply *reply = NULL;
     const char *why = NULL;
     if (redis->unsent != 0)
-        why = redis->unsent == EAGAIN ? "no answer in time" : strerror(redis->unsent);
+        why = reason_of(redis, redis->unsent);
     while (why == NULL && parsed(redis, &reply, &why) && reply == NULL && fill(redis, &why))
         ;
     if (reply != NULL) {
@@ -451,7 +464,23 @@ static bool lacks_right(const char *answer)
     return strncmp(answer, "NOPERM", 6) == 0;
 }
 
-#define ALL_RIGHTS "give the user of \"redis.url\" the right to all commands on "
+#define NEEDED_RIGHTS "give our Redis user the commands that deploy/security.md lists on "
+
+/* What can be done about a refusal of the very first commands. */
+static const char *remedy(const char *answer)
+{
+    static const char *const remedies[][2] = {
+        {"NOAUTH", "give \"redis.password\", and \"redis.user\" if it isn't the default user"},
+        {"WRONGPASS", "correct \"redis.user\" and \"redis.password\", or those in \"redis.url\""},
+        {"NOPERM", "give our Redis user the commands that deploy/security.md lists"},
+        {"ERR AUTH <password> called without any password configured",
+         "take the password out, or give \"redis.user\" as well"},
+    };
+    for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++)
+        if (strncmp(answer, remedies[i][0], strlen(remedies[i][0])) == 0)
+            return remedies[i][1];
+    return "correct \"redis.url\", as in \"redis://user:password@host:6379/0\"";
+}
 
 /* The first error among the replies, if there is one: rights don't change by themselves, memory may. */
 static enum tagd_io_result refused_keys(const struct tagd_redis *redis, redisReply **replies, size_t n,
@@ -463,7 +492,7 @@ static enum tagd_io_result refused_keys(const struct tagd_redis *redis, redisRep
             continue;
         bool rights = lacks_right(replies[i]->str);
         tagd_fail(error, "Redis at %s doesn't let us use the keys under \"%s\": %s%s", place_of(redis->config, place),
-                  redis->config->redis.prefix, replies[i]->str, rights ? "; " ALL_RIGHTS "them" : "");
+                  redis->config->redis.prefix, replies[i]->str, rights ? "; " NEEDED_RIGHTS "them" : "");
         return rights ? TAGD_IO_CONFIG : TAGD_IO_UNREACHABLE;
     }
     return TAGD_IO_UNREACHABLE;
@@ -551,16 +580,22 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claims, struct t
     struct tagd_error reason;
     char place[256];
     if (!receive_all(redis, replies, n, &reason)) {
-        tagd_fail(error, "what serves at %s gives no answer of a Redis: %s; start one there, or correct \"redis.url\"",
-                  place_of(config, place), answer_in(&reason));
+        if (strncmp(answer_in(&reason), TAGD_REDIS_TLS_PREFIX, strlen(TAGD_REDIS_TLS_PREFIX)) == 0) {
+            tagd_fail(error, "Redis at %s refuses our %s", place_of(config, place), answer_in(&reason));
+            return TAGD_IO_CONFIG; /* TLS 1.3 says so only after the handshake */
+        }
+        tagd_fail(
+            error, "what serves at %s gives no answer of a Redis: %s; start one there, or correct \"redis.url\"%s",
+            place_of(config, place), answer_in(&reason), config->redis.tls.on ? "" : " (\"rediss://\" is with TLS)");
         for (size_t i = 0; i < n && replies[i] != NULL; i++) {
             if (!is_error(replies[i]))
                 continue;
+            tagd_config_redact(config,
+                               replies[i]->str); /* of a command that Redis doesn't know it tells the arguments */
             if (strncmp(replies[i]->str, "LOADING", 7) != 0)
                 result = TAGD_IO_CONFIG;
-            tagd_fail(error,
-                      "Redis at %s refuses us: %s; correct \"redis.url\", as in \"redis://user:password@host:6379/0\"",
-                      place_of(config, place), replies[i]->str);
+            tagd_fail(error, "Redis at %s refuses us: %s; %s", place_of(config, place), replies[i]->str,
+                      remedy(replies[i]->str));
             break;
         }
         return result;
@@ -573,6 +608,7 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claims, struct t
 static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, struct tagd_error *error)
 {
     const struct tagd_config *config = redis->config;
+    char place[256];
     struct timeval connect_time = {CONNECT_TIMEOUT_MS / 1000, (CONNECT_TIMEOUT_MS % 1000) * 1000};
     struct timeval reply_time = {REPLY_TIMEOUT_MS / 1000, (REPLY_TIMEOUT_MS % 1000) * 1000};
     if (redis->context != NULL)
@@ -586,7 +622,6 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
                          ? redisConnectUnixWithTimeout(config->redis.unix_path, connect_time)
                          : redisConnectWithTimeout(config->redis.host, config->redis.port, connect_time);
     if (redis->context == NULL || redis->context->err != 0) {
-        char place[256];
         tagd_fail(error, "Redis at %s is out of reach: %s; start it, or correct \"redis.url\"", place_of(config, place),
                   redis->context == NULL ? "no memory" : redis->context->errstr);
         disconnect(redis);
@@ -598,7 +633,12 @@ static enum tagd_io_result connect_as(struct tagd_redis *redis, bool claim, stru
     redisSetTimeout(redis->context, reply_time);
     if (config->redis.host != NULL) /* a Unix socket has none, and the refusal would break the connection */
         redisEnableKeepAlive(redis->context);
-    enum tagd_io_result result = greet(redis, claim, error);
+    enum tagd_io_result result = TAGD_IO_OK;
+    if (config->redis.tls.on)
+        redis->tls = tagd_redis_tls_open(config, redis->context->fd, place_of(config, place), CONNECT_TIMEOUT_MS,
+                                         REPLY_TIMEOUT_MS, &result, error);
+    if (redis->tls != NULL || !config->redis.tls.on)
+        result = greet(redis, claim, error);
     if (result != TAGD_IO_OK) {
         disconnect(redis);
         return result;
@@ -674,7 +714,7 @@ static enum tagd_op_status refusal(const struct tagd_redis *redis, struct tagd_o
     size_t n = strlen(op->error.text);
     if (!lacks_right(answer_in(&op->error)))
         return TAGD_REFUSED;
-    snprintf(op->error.text + n, sizeof(op->error.text) - n, "; " ALL_RIGHTS "the keys under \"%s\"",
+    snprintf(op->error.text + n, sizeof(op->error.text) - n, "; " NEEDED_RIGHTS "the keys under \"%s\"",
              redis->config->redis.prefix);
     return TAGD_DENIED;
 }

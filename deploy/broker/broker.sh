@@ -7,6 +7,8 @@
 #   broker.sh kill DIR       kills it, as a crash would
 #   broker.sh address DIR    prints host:port
 #   broker.sh port           prints a free port of loopback
+# Tests that need other listeners and settings give them in the environment of the first start: TAGD_BROKER_LISTENERS, as in
+# "INSIDE=SASL_SSL:9093 OUTSIDE=SSL:9094", and TAGD_BROKER_PROPERTIES, lines of server.properties behind those below.
 # Wants java (17 or later) and mvn. The cache is ${TAGD_CACHE:-$HOME/.cache/tagd}.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -41,7 +43,7 @@ free_port() {
 running() { [ -s "$1/pid" ] && kill -0 "$(cat "$1/pid")" 2>/dev/null; }
 
 start() {
-  local dir=$1 port controller proxy listeners advertised names ports
+  local dir=$1 port controller proxy listener name protocol listeners advertised names ports
   shift
   fetch
   mkdir -p "$dir"
@@ -62,6 +64,10 @@ start() {
       listeners+=,BEHIND$proxy://127.0.0.1:$port advertised+=,BEHIND$proxy://127.0.0.1:$proxy names+=,BEHIND$proxy:PLAINTEXT
       echo "127.0.0.1:$port" >>"$dir/behind"
     done
+    for listener in ${TAGD_BROKER_LISTENERS:-}; do
+      name=${listener%%=*} port=${listener##*:} protocol=${listener#*=}
+      listeners+=,$name://127.0.0.1:$port advertised+=,$name://127.0.0.1:$port names+=,$name:${protocol%:*}
+    done
     cat >"$dir/server.properties" <<END
 process.roles=broker,controller
 node.id=1
@@ -80,6 +86,7 @@ transaction.state.log.num.partitions=4
 group.initial.rebalance.delay.ms=0
 log.retention.ms=-1
 log.segment.bytes=67108864
+${TAGD_BROKER_PROPERTIES:-}
 END
     # the id has neither '-', which in front would be taken for an option, nor '_'
     java -cp "$libs/*" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'AA' | tr -d =)" \

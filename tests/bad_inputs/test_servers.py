@@ -131,22 +131,22 @@ ROWS = [
     ("Redis's socket isn't there", "explain", lambda w: {"redis": {"url": "unix:///nowhere/redis.sock"}}, 69,
      'Redis at /nowhere/redis.sock is out of reach: No such file or directory; start it, or correct "redis.url"'),
     ("an HTTP server in Redis's place", "run", lambda w: redis(w.http.server_port), 69,
-     'what serves at 127.0.0.1:{http} gives no answer of a Redis: Protocol error, got "<" as reply type byte; start one there, or correct "redis.url"'),
+     'what serves at 127.0.0.1:{http} gives no answer of a Redis: Protocol error, got "<" as reply type byte; start one there, or correct "redis.url" ("rediss://" is with TLS)'),
     ("a Kafka in Redis's place", "run", lambda w: redis(w.stack.bootstrap.split(":")[1]), 69,
-     'what serves at {kafka} gives no answer of a Redis: Server closed the connection; start one there, or correct "redis.url"'),
+     'what serves at {kafka} gives no answer of a Redis: Server closed the connection; start one there, or correct "redis.url" ("rediss://" is with TLS)'),
     ("a deaf server in Redis's place", "run", lambda w: redis(w.deaf.port), 69,
-     'what serves at 127.0.0.1:{deaf} gives no answer of a Redis: no answer in time; start one there, or correct "redis.url"'),
+     'what serves at 127.0.0.1:{deaf} gives no answer of a Redis: no answer in time; start one there, or correct "redis.url" ("rediss://" is with TLS)'),
     ("Redis wants a password", "run", lambda w: redis(w.locked), 78,
-     'Redis at 127.0.0.1:{locked} refuses us: NOAUTH Authentication required.; correct "redis.url", as in "redis://user:password@host:6379/0"'),
+     'Redis at 127.0.0.1:{locked} refuses us: NOAUTH Authentication required.; give "redis.password", and "redis.user" if it isn\'t the default user'),
     ("a wrong password", "run", lambda w: redis(w.locked, ":wrong@"), 78,
      'Redis at 127.0.0.1:{locked} refuses us: WRONGPASS invalid username-password pair or user is disabled.; '
-     'correct "redis.url", as in "redis://user:password@host:6379/0"'),
+     'correct "redis.user" and "redis.password", or those in "redis.url"'),
     ("an unknown user", "explain", lambda w: redis(w.locked, "nobody:secret@"), 78,
      'Redis at 127.0.0.1:{locked} refuses us: WRONGPASS invalid username-password pair or user is disabled.; '
-     'correct "redis.url", as in "redis://user:password@host:6379/0"'),
+     'correct "redis.user" and "redis.password", or those in "redis.url"'),
     ("a user who may not", "run", lambda w: redis(w.locked, "reader:word@"), 78,
      "Redis at 127.0.0.1:{locked} refuses us: NOPERM this user has no permissions to run the 'info' command; "
-     'correct "redis.url", as in "redis://user:password@host:6379/0"'),
+     'give our Redis user the commands that deploy/security.md lists'),
     ("a database that isn't there", "run", lambda w: redis(w.stack.redis_port, path="/99"), 78,
      'Redis at 127.0.0.1:{redis} refuses us: ERR DB index is out of range; correct "redis.url", as in "redis://user:password@host:6379/0"'),
     ("a Redis that evicts", "run", lambda w: redis(w.evicting), 78,
@@ -343,7 +343,7 @@ def test_rights_to_other_keys_only_are_told(world, stack):
     code, lines, _ = said(start("run", path))
     assert code == 78 and len(lines) == 1
     fits(lines[0], 'Redis at 127.0.0.1:{redis} doesn\'t let us use the keys under "{group}:": NOPERM this user has no permissions to access one of the keys '
-                   'used as arguments; give the user of "redis.url" the right to all commands on them', world, group)
+                   'used as arguments; give our Redis user the commands that deploy/security.md lists on them', world, group)
 
 
 def test_a_customer_nobody_has_heard_of(kept):

@@ -117,7 +117,7 @@ def test_the_configuration_reference_has_every_key_with_its_default():
     wanted = {}
     whole = schema("config")
     for path, inner, required in keys(whole, whole):
-        default = inner.get("default")
+        default = {True: "true", False: "false"}[inner["default"]] if isinstance(inner.get("default"), bool) else inner.get("default")
         wanted[path] = "required" if required else f"`{default}`" if default not in (None, {}) else "none"
     assert rows == wanted
 

@@ -49,15 +49,17 @@ def profile_sizes(client, prefix, some=None):
 
 
 class Stack:
-    """One broker and one Redis, in a folder of their own. proxies: ports at which the broker can be found too (broker.sh)."""
+    """One broker and one Redis, in a folder of their own. proxies: ports at which the broker can be found too; listeners and
+    properties: what else it has (broker.sh)."""
     fsync = "everysec"  # Redis's
     redis_options = ()
 
-    def __init__(self, folder, proxies=()):
+    def __init__(self, folder, proxies=(), listeners="", properties=""):
         self.folder = str(folder)
         self.redis_port = free_port()
         self.redis_process = None
-        self.bootstrap = subprocess.run([BROKER, "start", self.folder + "/kafka", *map(str, proxies)], check=True, capture_output=True, text=True).stdout.strip()
+        self.bootstrap = subprocess.run([BROKER, "start", self.folder + "/kafka", *map(str, proxies)], check=True, capture_output=True, text=True,
+                                        env={**os.environ, "TAGD_BROKER_LISTENERS": listeners, "TAGD_BROKER_PROPERTIES": properties}).stdout.strip()
         self.start_redis()
 
     def start_redis(self):

@@ -354,7 +354,7 @@ def test_a_redis_user_without_a_right_ends_the_import_and_says_which(stack, daem
         d.write()
         ran = subprocess.run(import_command(d, [file], at(T0 + 1000)), capture_output=True, text=True, timeout=20)
         assert ran.returncode == 78 and f"NOPERM this user has no permissions to run the '{command}' command" in ran.stderr
-        assert f'give the user of "redis.url" the right to all commands on the keys under "{d.name}:"' in ran.stderr
+        assert f'give our Redis user the commands that deploy/security.md lists on the keys under "{d.name}:"' in ran.stderr
         assert "trying again" not in ran.stderr
     stack.redis.execute_command("ACL", "DELUSER", "bob")
     d.config["redis"]["url"] = f"redis://127.0.0.1:{stack.redis_port}"

@@ -18,10 +18,34 @@ static const char *environment(void *to, const char *name)
     return NULL;
 }
 
+static bool file(void *to, const char *path, struct tagd_buf *out, struct tagd_error *why)
+{
+    (void)to;
+    if (strcmp(path, "/run/secrets/redis") == 0)
+        tagd_buf_add_z(out, "p@s:s/w%d\n");
+    else if (strcmp(path, "lines") == 0)
+        tagd_buf_add_z(out, "a\nb\n\n");
+    else if (strcmp(path, "empty") == 0)
+        tagd_buf_add_z(out, "\n");
+    else if (strcmp(path, "nul") == 0)
+        tagd_buf_add(out, "a\0b", 3);
+    else if (strcmp(path, "latin") == 0)
+        tagd_buf_add_z(out, "w\xf6rd");
+    else if (strcmp(path, "variable") == 0)
+        tagd_buf_add_z(out, "${WORKERS}");
+    else if (strcmp(path, "three") == 0)
+        tagd_buf_add_z(out, "3\n");
+    else
+        return tagd_fail(why, "%s: No such file; expected a secret", path);
+    return true;
+}
+
+static const struct tagd_config_outside outside = {environment, file, NULL};
+
 static struct tagd_config *parse(const char *text)
 {
     error.text[0] = '\0';
-    return tagd_config_parse("tagd.json", text, strlen(text), "host.local", environment, NULL, &error);
+    return tagd_config_parse("tagd.json", text, strlen(text), "host.local", &outside, &error);
 }
 
 /* The text is refused, and the message holds both. */
@@ -167,9 +191,140 @@ static void at_least_once_sends_without_a_time_limit(void)
     CHECK(refused("{\"delivery\": \"at_most_once\", " LEAST "}", "/delivery", "\"exactly_once\", \"at_least_once\""));
 }
 
-static void what_this_version_does_not_do_is_said(void)
+#define SERVERS(redis)                                                                                                 \
+    "{\"catalog\": \"c\", \"sources\": [{\"topic\": \"e\"}], \"kafka\": {\"bootstrap.servers\": \"k:1\"}, \"redis\": " \
+    "{" redis "}}"
+
+static void tls_to_redis_has_its_files_and_verifies_unless_told_otherwise(void)
 {
-    CHECK(refused("{\"redis\": {\"url\": \"rediss://h\"}}", "/redis/url", "TLS"));
+    struct tagd_config *config = parse(SERVERS("\"url\": \"rediss://u:p@h/1\""));
+    CHECK(config != NULL && config->redis.tls.on && config->redis.tls.verify && config->redis.tls.ca == NULL);
+    CHECK(strcmp(config->redis.host, "h") == 0 && config->redis.port == 6379 && config->redis.db == 1);
+    tagd_config_free(config);
+    config =
+        parse(SERVERS("\"tls\": {\"ca\": \"ca.pem\", \"cert\": \"c.pem\", \"key\": \"k.pem\", \"server_name\": \"r\", "
+                      "\"verify\": false}, \"url\": \"rediss://h\""));
+    CHECK(config != NULL && strcmp(config->redis.tls.ca, "ca.pem") == 0 &&
+          strcmp(config->redis.tls.cert, "c.pem") == 0);
+    CHECK(strcmp(config->redis.tls.key, "k.pem") == 0 && strcmp(config->redis.tls.server_name, "r") == 0);
+    CHECK(!config->redis.tls.verify);
+    tagd_config_free(config);
+    config = parse(SERVERS("\"url\": \"redis://h\""));
+    CHECK(config != NULL && !config->redis.tls.on);
+    tagd_config_free(config);
+    CHECK(refused(SERVERS("\"url\": \"redis://h\", \"tls\": {}"), "/redis/tls", "rediss://"));
+    CHECK(refused(SERVERS("\"url\": \"unix:///s\", \"tls\": {}"), "/redis/tls", "rediss://"));
+    CHECK(refused(SERVERS("\"url\": \"rediss://h\", \"tls\": {\"cert\": \"c\"}"), "/redis/tls", "give both"));
+    CHECK(refused(SERVERS("\"url\": \"rediss://h\", \"tls\": {\"key\": \"k\"}"), "/redis/tls", "give both"));
+    CHECK(refused(SERVERS("\"url\": \"rediss://h\", \"tls\": {\"verify\": \"no\"}"), "/redis/tls/verify",
+                  "true or false"));
+    CHECK(refused(SERVERS("\"url\": \"rediss://h\", \"tls\": {\"verify\": 0}"), "/redis/tls/verify", "true or false"));
+    CHECK(refused(SERVERS("\"url\": \"rediss://h\", \"tls\": {\"ca\": \"\"}"), "/redis/tls/ca", "path of a file"));
+    char text[600], name[TAGD_SERVER_NAME_MAX + 2];
+    memset(name, 'n', sizeof(name));
+    name[TAGD_SERVER_NAME_MAX + 1] = '\0';
+    snprintf(text, sizeof(text), SERVERS("\"url\": \"rediss://h\", \"tls\": {\"server_name\": \"%s\"}"), name);
+    CHECK(refused(text, "/redis/tls/server_name", "of 1 to 255 bytes"));
+    snprintf(text, sizeof(text), SERVERS("\"url\": \"rediss://h\", \"tls\": {\"server_name\": \"%s\"}"), name + 1);
+    CHECK(taken(text));
+}
+
+static void a_value_may_come_from_a_file(void)
+{
+    struct tagd_config *config = parse("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"e\"}], \"workers\": "
+                                       "\"${file:three}\", \"kafka\": {\"bootstrap.servers\": "
+                                       "\"k:1\", \"sasl.password\": \"<${file:variable}>${file:lines}\"}, \"redis\": "
+                                       "{\"url\": \"redis://h\", \"user\": \"u\", "
+                                       "\"password\": \"${file:/run/secrets/redis}\"}}");
+    CHECK(config != NULL && config->workers == 3);
+    CHECK(strcmp(config->redis.user, "u") == 0 && strcmp(config->redis.password, "p@s:s/w%d") == 0);
+    CHECK(strcmp(config->kafka[1].value, "<${WORKERS}>a\nb\n") == 0); /* one line feed goes */
+    CHECK(!config->literal_secret);
+    tagd_config_free(config);
+    CHECK(refused("{\"group\": \"${file:nowhere}\"}", "at /group", "nowhere: No such file; expected a secret"));
+    CHECK(refused("{\"group\": \"${file:empty}\"}", "at /group", "empty is empty; write the secret into it"));
+    CHECK(refused("{\"group\": \"${file:nul}\"}", "at /group", "nul holds a NUL"));
+    CHECK(refused("{\"group\": \"${file:latin}\"}", "at /group", "latin is not valid UTF-8"));
+    CHECK(refused("{\"group\": \"${file:}\"}", "at /group", "${file:PATH}"));
+    CHECK(refused("{\"group\": \"${file:three\"}", "at /group", "${file:PATH}"));
+    CHECK(refused("{\"group\": \"${files:three}\"}", "at /group", "${file:PATH}"));
+}
+
+static void redis_has_its_user_and_password_in_one_place(void)
+{
+    CHECK(refused(SERVERS("\"url\": \"redis://u:p@h\", \"password\": \"p\""), "/redis/password",
+                  "a user's part already"));
+    CHECK(refused(SERVERS("\"user\": \"u\", \"url\": \"redis://:p@h\""), "/redis/user", "a user's part already"));
+    CHECK(refused(SERVERS("\"user\": \"u\", \"url\": \"redis://h\""), "/redis/user", "needs a \"password\""));
+    CHECK(refused(SERVERS("\"password\": \"\", \"url\": \"redis://h\""), "/redis/password", "the password is empty"));
+    CHECK(refused(SERVERS("\"user\": \"\", \"password\": \"p\", \"url\": \"redis://h\""), "/redis/user",
+                  "the user is empty"));
+    struct tagd_config *config = parse(SERVERS("\"password\": \"p\", \"url\": \"unix:///s\""));
+    CHECK(config != NULL && config->redis.user == NULL && strcmp(config->redis.password, "p") == 0);
+    tagd_config_free(config);
+}
+
+/* Each has the password "hush-hush", and a mistake that would show the line. */
+static void no_message_shows_a_password(void)
+{
+    static const char *const texts[] = {
+        SERVERS("\"url\": \"redis://:hush-hush@h:x\""),
+        SERVERS("\"url\": \"redis://hush-hush@h\""),
+        SERVERS("\"url\": \"redis://:hush-hush%@h\""),
+        SERVERS("\"url\": \"redis:/u:hush-hush@h\", \"password\": 1"),
+        SERVERS("\"url\": \"redis://h:0\", \"password\": \"hush-hush\""),
+        SERVERS("\"password\": \"hush-hush\" \"url\": \"redis://h\""),
+        SERVERS("\"password: \"hush-hush\", \"url\": \"redis://h\""),
+        SERVERS("\"password\" \"hush-hush\", \"url\": \"redis://h\""),
+        SERVERS("\"password\":\n\n  \"hush-hush\" \"url\": \"redis://h\""),
+        "{\"group\": \"a/b\", \"kafka\": {\"sasl.password\": \"hush-hush\"}}",
+        "{\"group\": \"a/b\", \"kafka\": {\"ssl.key.password\": \"hush-hush\"}}",
+        "{\"group\": \"a/b\", \"kafka\": {\"sasl.oauthbearer.client.secret\": \"hush-hush\"}}",
+        "{\"group\": \"a/b\", \"kafka\": {\"ssl.key.pem\": \"hush-hush\"}}",
+        "{\"group\": \"a/b\", \"Password\"  :  \"hush-hush\"}",
+        "{\"group\": \"${NAME}\", \"kafka\": {\"sasl.password\": \"hush-hush\"}}",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        CHECK(parse(texts[i]) == NULL);
+        if (strstr(error.text, "hush") != NULL)
+            fprintf(stderr, "%s\n", error.text);
+        CHECK(strstr(error.text, "hush") == NULL && strstr(error.text, "tagd.json:") == error.text);
+    }
+    /* but the place of what isn't there is shown, */
+    CHECK(refused("{\"group\": \"a/b\", \"kafka\": {\"sasl.password\": \"${PASSWORD}\"}}", "/group",
+                  "\"${PASSWORD}\"}}\n"));
+    CHECK(refused("{\"group\": \"a/b\", \"redis\": {\"url\": \"redis://u:${PASSWORD}@h\"}}", "/group",
+                  "u:${PASSWORD}@h"));
+    CHECK(refused("{\"sources\": [{\"topic\": \"token/events\"}]}", "/sources/0/topic", "[{\"topic\": \"token/events"));
+    /* and what came from a file isn't */
+    CHECK(refused("{\"workers\": \"${file:/run/secrets/redis}\"}", "/workers", "found \"${file:/run/secrets/redis}\""));
+    CHECK(
+        refused("{\"group\": \"${file:/run/secrets/redis}\"}", "/group", "\"${file:/run/secrets/redis}\" can't name"));
+    CHECK(refused("{\"grace\": \"${file:/run/secrets/redis}\"}", "/grace",
+                  "\"${file:/run/secrets/redis}\" is no duration"));
+    CHECK(refused("{\"time\": \"${file:/run/secrets/redis}\"}", "/time", "found \"${file:/run/secrets/redis}\""));
+    CHECK(refused("{\"past\": \"${file:/run/secrets/redis}\"}", "/past", "found \"${file:/run/secrets/redis}\""));
+}
+
+static void secrets_are_known_and_taken_out_of_what_others_say(void)
+{
+    struct tagd_config *config =
+        parse("{\"catalog\": \"c\", \"sources\": [{\"topic\": \"e\"}], \"kafka\": {\"bootstrap.servers\": \"k:1\", "
+              "\"sasl.username\": "
+              "\"bob\", \"sasl.password\": \"hush-hush\", \"ssl.key.password\": \"abc\"}, \"redis\": {\"url\": "
+              "\"redis://:%41%42cd@h\"}}");
+    CHECK(config != NULL && config->literal_secret);
+    char text[] = "bob: hush-hushhush-hush, ABcd: abc hush";
+    tagd_config_redact(config, text);
+    CHECK(strcmp(text, "bob: ******, ***: abc hush") ==
+          0); /* shorter than TAGD_REDACTED_LEAST: it would hit anything */
+    tagd_config_free(config);
+    config = parse(SERVERS("\"url\": \"redis://u:${PASSWORD}@h\""));
+    CHECK(config != NULL && !config->literal_secret && config->n_secrets == 1);
+    tagd_config_free(config);
+    config = parse(SERVERS("\"url\": \"redis://h\""));
+    CHECK(config != NULL && !config->literal_secret && config->n_secrets == 0);
+    tagd_config_free(config);
 }
 
 static void topics_must_differ(void)
@@ -245,10 +400,10 @@ static void redis_addresses(void)
 static void an_instance_is_made_from_any_host_name(void)
 {
     const char *text = "{" LEAST "}";
-    struct tagd_config *config = tagd_config_parse("f", text, strlen(text), "my host!", NULL, NULL, &error);
+    struct tagd_config *config = tagd_config_parse("f", text, strlen(text), "my host!", NULL, &error);
     CHECK(config != NULL && strcmp(config->instance, "my-host-") == 0);
     tagd_config_free(config);
-    config = tagd_config_parse("f", text, strlen(text), "", NULL, NULL, &error);
+    config = tagd_config_parse("f", text, strlen(text), "", NULL, &error);
     CHECK(config != NULL && config->instance[0] != '\0');
     tagd_config_free(config);
 }
@@ -414,7 +569,11 @@ int main(void)
     RUN(an_unknown_key_is_refused_with_its_place);
     RUN(a_missing_key_is_named);
     RUN(at_least_once_sends_without_a_time_limit);
-    RUN(what_this_version_does_not_do_is_said);
+    RUN(tls_to_redis_has_its_files_and_verifies_unless_told_otherwise);
+    RUN(a_value_may_come_from_a_file);
+    RUN(redis_has_its_user_and_password_in_one_place);
+    RUN(no_message_shows_a_password);
+    RUN(secrets_are_known_and_taken_out_of_what_others_say);
     RUN(topics_must_differ);
     RUN(what_the_guarantees_rest_on_cannot_be_set);
     RUN(values_out_of_range_are_refused);
