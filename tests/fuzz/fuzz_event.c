@@ -176,6 +176,31 @@ static void decode_every_way(const struct tagd_record *record)
 
 /* ---- headers ---- */
 
+/* Each by itself, so that a read past its end is seen. */
+static struct tagd_str copy_of(struct tagd_str text, char **copy)
+{
+    *copy = text.p ? tagd_xmalloc(text.n + 1) : NULL;
+    if (text.p)
+        memcpy(*copy + 1, text.p, text.n);
+    return (struct tagd_str){text.p ? *copy + 1 : NULL, text.n};
+}
+
+static void decode_copy(struct tagd_record record)
+{
+    struct tagd_header headers[HEADERS_MAX];
+    char *copies[2 * HEADERS_MAX + 1];
+    size_t n = 0;
+    record.key = copy_of(record.key, &copies[n++]);
+    for (size_t i = 0; i < record.n_headers; i++) {
+        headers[i].name = copy_of(record.headers[i].name, &copies[n++]);
+        headers[i].value = copy_of(record.headers[i].value, &copies[n++]);
+    }
+    record.headers = headers;
+    decode_every_way(&record);
+    while (n > 0)
+        free(copies[--n]);
+}
+
 /* One line; false: it is none. */
 static bool take_header(const char **p, const char *end, struct tagd_header *header)
 {
@@ -229,7 +254,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (size > 0)
         take_headers(text, headers, &record);
-    decode_every_way(&record);
+    decode_copy(record);
     if (record.n_headers > 0)
         return 0;
     record.headers = binary;
