@@ -130,7 +130,7 @@ static void make_output(struct input *in, struct tagd_arena *arena, struct tagd_
     }
     output->key = take_text(in, 60);
     output->value = take_text(in, 255);
-    if (what & 0x80) {
+    if (what >= 0xF0) {
         char *text = tagd_arena_alloc(arena, LONG_TEXT);
         for (size_t i = 0; i < LONG_TEXT; i++)
             text[i] = (char)(i * i % 251 * what);

@@ -69,6 +69,45 @@ static bool any_unsound(const struct tagd_profile *profile)
     return false;
 }
 
+/* ---- what was read of any bytes is in range ---- */
+
+static void values_must_be_in_range(const struct tagd_values *values)
+{
+    MUST(values->n <= TAGD_PROFILE_VALUES_MAX && values->bytes <= TAGD_PROFILE_VALUE_BYTES_MAX);
+    for (uint32_t i = 0; i < values->n; i++)
+        MUST(values->seen[i].value < values->n_known && values->seen[i].count > 0 &&
+             (i == 0 || values->pane[i - 1] <= values->pane[i]));
+    for (uint32_t i = 0; i < values->n_known; i++)
+        MUST(values->known[i].entries > 0 && values->known[i].s.n <= TAGD_STRING_MAX);
+}
+
+static void tag_must_be_in_range(const struct tagd_dimension *dimension, const struct tagd_tag_state *state)
+{
+    int32_t n = (int32_t)dimension->n_rules;
+    MUST(state->tag >= -1 && state->tag < n && state->prev >= -1 && state->prev < n);
+    MUST(state->hold.rule >= -1 && state->hold.rule < n && state->hold.wanted >= -1 && state->hold.wanted < n);
+    MUST(state->review.approved >= -1 && state->review.approved < n);
+    MUST(!state->assignment.known || (state->assignment.tag >= -1 && state->assignment.tag < n));
+    MUST(state->text.n <= TAGD_STRING_MAX && state->prev_text.n <= TAGD_STRING_MAX &&
+         state->assignment.by.n <= TAGD_STRING_MAX && state->assignment.reason.n <= TAGD_STRING_MAX);
+}
+
+/* Of what is open; closed chunks are as their checksum says. */
+static void must_be_in_range(const struct tagd_profile *profile)
+{
+    TAGD_EACH_TOUCHED (i, profile, TAGD_TAGS)
+        tag_must_be_in_range(&profile->catalog->dimensions[i], &profile->tag_states[i]);
+    TAGD_EACH_TOUCHED (i, profile, TAGD_PANES) {
+        const struct tagd_panes *panes = &profile->stores[i];
+        MUST(tagd_panes_count(panes) >= 1 && tagd_panes_count(panes) <= TAGD_PROFILE_PANES_MAX);
+        for (uint32_t j = 1; j < panes->n; j++)
+            MUST(panes->pane[j - 1] < panes->pane[j]);
+    }
+    TAGD_EACH_TOUCHED (i, profile, TAGD_VALUES)
+        values_must_be_in_range(&profile->value_stores[i]);
+    MUST(profile->n_ids <= TAGD_PROFILE_IDS_MAX);
+}
+
 static void read_any(struct tagd_profile *profile, const struct tagd_buf *bytes)
 {
     struct tagd_buf first = {0}, second = {0};
@@ -79,6 +118,7 @@ static void read_any(struct tagd_profile *profile, const struct tagd_buf *bytes)
         MUST(is_sentence(error.text) && !tagd_profile_exists(profile));
         tagd_profile_check(profile);
     } else if (!any_unsound(profile)) {
+        must_be_in_range(profile);
         tagd_profile_encode(profile, &first);
         MUST(tagd_profile_decode(profile, str_of(&first), &error));
         tagd_profile_encode(profile, &second);
