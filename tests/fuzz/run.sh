@@ -35,7 +35,8 @@ mkdir -p $build/findings
 # Longest inputs that are made; those of seeds may be longer.
 length_of() {
   case "$1" in
-    catalog) echo 3000 ;; config) echo 1500 ;; event) echo 1000 ;; time) echo 64 ;; *) echo 600 ;;
+    catalog) echo 3000 ;; config) echo 1500 ;; event) echo 1000 ;; time) echo 64 ;; profile | told) echo 250 ;;
+    *) echo 500 ;;
   esac
 }
 
@@ -54,7 +55,7 @@ fuzz() {
   [ ! -f "tests/fuzz/$name.dict" ] || dict=("-dict=tests/fuzz/$name.dict")
   local common=(-timeout=20 -rss_limit_mb=2048 "-artifact_prefix=$build/findings/$name-")
   if ! $build/fuzz_"$name" "${common[@]}" -runs=0 "${inputs[@]}" >"$log" 2>&1 ||
-    ! $build/fuzz_"$name" "${common[@]}" -max_total_time="$seconds" -max_len="$(length_of "$name")" -seed="$seed" \
+    ! $build/fuzz_"$name" "${common[@]}" -max_total_time="$seconds" -max_len="$(length_of "$name")" -len_control=0 -seed="$seed" \
       -print_final_stats=1 "${dict[@]}" "${inputs[@]}" >"$log" 2>&1; then
     printf '%-11s FOUND: see %s\n' "$name" "$log"
     grep -E 'not so|runtime error|ERROR|Assertion|Test unit' "$log" | head -n 8
