@@ -365,6 +365,19 @@ def answers():
     yield to(SHARDS, []) + b"HTTP/1.1 400 Bad Request\r\n"
 
 
+def heads():
+    """Heads, metadata and headers, behind the byte that says which."""
+    begin = "3 5 12 3 64 -1 1000 0123456789abcdef0123456789abcdef tagd-a-0"
+    for topics in 0, 1, 2, 15, 16, 17, 40:
+        numbers = " ".join(str(i) for i in range(topics))
+        for more in "", " at_least_once", " outputs 3 0 9", f" repair 1 0 9 5 -1 {numbers}", " import a 1 0 0 0 0 0 0":
+            yield b"\0" + f"{begin} {topics} {numbers}{more}".encode()
+    for text in "1,2,3", "1,2,-", "18446744073709551615,18446744073709551615,-9223372036854775807", "18446744073709551616,1,1":
+        yield b"\1" + text.encode()
+    for text in "2.9.0", "18446744073709551615.18446744073709551615.4294967295", "18446744073709551616.1.1", "2.9.", "2.9.0.1":
+        yield b"\2" + text.encode()
+
+
 INFO = "# Server\r\nredis_mode:standalone\r\nrole:master\r\nloading:0\r\nmaxmemory_policy:noeviction\r\naof_enabled:0\r\n"
 
 
@@ -373,6 +386,7 @@ def main():
     write(out, "catalog", catalogs())
     write(out, "config", configurations())
     write(out, "event", events())
+    write(out, "head", heads())
     write(out, "redis", answers())
 
 
