@@ -34,12 +34,21 @@ static void settle(const struct tagd_told *told, struct tagd_arena *arena)
         MUST(is.revision[kind] >= told->revision[kind]); /* a repair may tell more */
 }
 
+static bool is_tag(size_t dimension, struct tagd_str tag)
+{
+    bool is = tag.p == NULL || tagd_catalog_is_value(customer.catalog, dimension);
+    for (size_t i = 0; i < tagd_catalog_n_tags(customer.catalog, dimension) && !is; i++)
+        is = tagd_str_eq(tag, tagd_str_of(tagd_catalog_tag(customer.catalog, dimension, i)));
+    return is;
+}
+
 static void must_be_of_the_catalog(const struct tagd_told *told)
 {
     for (size_t d = 0; d < tagd_catalog_n_dimensions(customer.catalog); d++) {
         const struct tagd_review *review = &told->tags[d].review;
         int32_t n = (int32_t)tagd_catalog_n_tags(customer.catalog, d);
         MUST(told->tags[d].history.tag.n <= TAGD_STRING_MAX && told->tags[d].history.before.n <= TAGD_STRING_MAX);
+        MUST(is_tag(d, told->tags[d].history.tag) && is_tag(d, told->tags[d].history.before));
         MUST(review->approved >= -1 && review->approved <= n && review->proposed >= -1 && review->proposed <= n);
     }
 }
