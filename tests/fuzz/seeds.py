@@ -378,6 +378,23 @@ def heads():
         yield b"\2" + text.encode()
 
 
+def times():
+    """Instants, dates, durations, offsets and numbers, each part at its edge and past it."""
+    for part, others in ("2023", ["0000", "9999", "2024", "1900", "2000"]), ("-02-", ["-00-", "-12-", "-13-"]), ("28T", ["00T", "29T", "30T", "29t"]), \
+            ("T23", ["T24", "T00"]), (":59:", [":60:", ":00:"]), (":59.", [":60.", ":61."]), (".123", [".1", ".1234567", "."]), \
+            ("+08:00", ["Z", "z", "-23:59", "+24:00", "+08:60", "+0800", ""]):
+        for other in others:
+            yield "2023-02-28T23:59:59.123+08:00".replace(part, other, 1)
+    yield from ("2016-12-31T23:59:60Z", "2016-12-31T23:59:60.999+00:00", "2017-01-01T07:59:60+08:00", "2016-12-31T12:59:60Z")
+    for date in "2023-10-15", "2023-1-5", "2023/10/15", "2023.2.29", "2024.2.29", "20231015", "20231315", "2023年10月15日", "2023年1月5日", "2023-10-32":
+        yield date
+    for duration in "500ms", "90s", "15m", "2h", "100000d", "100001d", "14285w", "14286w", "8640000000000ms", "8640000000001ms", "1x", "d":
+        yield duration
+    yield from ("+08:00", "-14:59", "+15:00", "-03:30", "+8:00")
+    for number in "0", "-0", "0.00005", "-0.00005", "1e11", "100000000000.00001", "1E-400", "123456789012345678", "0.1", "1e300", "99999999999.99995":
+        yield number
+
+
 INFO = "# Server\r\nredis_mode:standalone\r\nrole:master\r\nloading:0\r\nmaxmemory_policy:noeviction\r\naof_enabled:0\r\n"
 
 
@@ -388,6 +405,7 @@ def main():
     write(out, "event", events())
     write(out, "head", heads())
     write(out, "redis", answers())
+    write(out, "time", times())
 
 
 main()
