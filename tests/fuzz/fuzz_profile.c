@@ -6,6 +6,7 @@
 
 enum { EVERY_KIND, WIDE, PLAIN, CATALOGS };
 #define STEPS_MAX 300
+#define SWEEP_MAX 400 /* bytes that are changed in turn */
 
 /* More than 32 of everything: parts are in chunks. */
 static void wide_text(struct tagd_buf *text)
@@ -235,6 +236,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tagd_buf bytes = {0};
     unsigned what = (unsigned)take(&in, 1);
     struct customer *customer = customer_of(what >> 2);
+    unsigned char by;
     switch (what & 3) {
     case 0: /* bytes as they are */ tagd_buf_add(&bytes, in.p, in.n); break;
     case 1: /* behind a head that is right */
@@ -242,9 +244,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         tagd_buf_add(&bytes, tagd_catalog_hash(customer->catalog), 4);
         tagd_buf_add(&bytes, in.p, in.n);
         break;
-    default: /* what events made, some of its bytes changed */
+    case 2: /* what events made, some of its bytes changed */
         live(customer, &in, (unsigned)take(&in, 2) % STEPS_MAX, &bytes);
         damage(&in, &bytes);
+        break;
+    default: /* each of its bytes in turn */
+        by = (unsigned char)take(&in, 1);
+        live(customer, &in, STEPS_MAX, &bytes);
+        for (size_t i = 0; i < bytes.n && i < SWEEP_MAX; i++) {
+            bytes.p[i] = (char)((unsigned char)bytes.p[i] ^ by);
+            read_any(customer->profile, &bytes);
+            bytes.p[i] = (char)((unsigned char)bytes.p[i] ^ by);
+        }
         break;
     }
     read_any(customer->profile, &bytes);
