@@ -19,7 +19,7 @@ started=$SECONDS
 step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
 
 step "packages"
-deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libssl-dev libcjson-dev liblz4-dev \
+deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev llvm cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libssl-dev libcjson-dev liblz4-dev \
   libmicrohttpd-dev libsystemd-dev libxxhash-dev libgsl-dev openssl redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps strace systemd
 command -v npm >/dev/null || deploy/install.sh nodejs npm # validators of the schemas
 for preset in release clang asan; do
@@ -95,12 +95,15 @@ TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -s tests/e2e
 step "bad inputs: what each gets, word by word"
 $venv/bin/pytest -q -s tests/bad_inputs
 
+if [ $full = no ]; then
+  step "fuzzers: any bytes for every decoder, some seconds each"
+  tests/fuzz/run.sh
+fi
+
 if [ $full = yes ]; then
   python3 tests/reference/pairs.py --tagd build/release/tagd --seeds 2000:50000 --jobs "$(nproc)" --state build/pairs.state
-  step "fuzz: any bytes as an event, for five minutes"
-  cmake --preset fuzz >/dev/null
-  cmake --build --preset fuzz --target fuzz_event 2>&1 | tail -n 1
-  build/fuzz/fuzz_event -max_total_time=300 -max_len=1000 -artifact_prefix=build/fuzz/ 2>&1 | tail -n 1
+  step "fuzzers: ten minutes each, and the lines they reach"
+  tests/fuzz/run.sh --seconds 600 --coverage
   step "simulator: another million seeds"
   build/release/sim --seeds 200000:1200000 --jobs "$(nproc)" --state build/sim.state
   step "chaos: a million events, faults of every kind, a reader that checks while it runs; and the same with clocks that are set"

@@ -35,12 +35,14 @@ static void fill(struct tagd_lines *lines)
 /* The next line of what was read; false: it isn't whole yet. */
 static bool take(struct tagd_lines *lines, struct tagd_str *line)
 {
+    if (lines->from == lines->to)
+        return false;
     const char *start = lines->bytes + lines->from;
     const char *feed =
         lines->to > lines->seen ? memchr(lines->bytes + lines->seen, '\n', lines->to - lines->seen) : NULL;
     size_t n = feed ? (size_t)(feed - start) : lines->to - lines->from;
     lines->seen = feed ? lines->from + n + 1 : lines->to;
-    if (!feed && !(lines->ended && !lines->error && n > 0))
+    if (!feed && !(lines->ended && !lines->error))
         return false;
     lines->from = lines->seen;
     lines->number++;

@@ -127,6 +127,8 @@ static void best_leave(const struct pane_store *at, struct cursor *cursor, uint3
 static void sums_enter(struct view *view, const struct pane_store *at, struct cursor *cursor, uint32_t to)
 {
     uint32_t n_columns = at->store->n_columns;
+    if (cursor->hi >= to) /* there may be no cells at all */
+        return;
     const tagd_i128 *cells = &at->panes->cells[(size_t)cursor->hi * n_columns];
     for (; cursor->hi < to; cursor->hi++, cells += n_columns) {
         for (uint32_t c = 0; c < n_columns; c++) {

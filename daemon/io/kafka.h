@@ -182,6 +182,8 @@ void tagd_kafka_sends_forget(struct tagd_kafka *kafka);
  * behind a fetch that waits for records. NULL: *error says why. */
 rd_kafka_t *tagd_kafka_reader(struct tagd_kafka *kafka, struct tagd_error *error);
 void tagd_kafka_reader_close(struct tagd_kafka *kafka);
+/* The header tagd_batch, "<fence>.<batch>.<index>": which batch's. False: it is none (at->found likewise). */
+bool tagd_kafka_position_read(struct tagd_str text, struct tagd_position *at);
 void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op);
 /* Where the shard's output partitions end, by kind. */
 bool tagd_kafka_outputs_end(struct tagd_kafka *kafka, uint32_t shard, int64_t *end, struct tagd_error *error);

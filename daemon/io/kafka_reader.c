@@ -3,8 +3,6 @@
 #include "io/kafka.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #define ASK_TIMEOUT_MS 4000
@@ -57,23 +55,40 @@ static bool ask(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int
                      rd_kafka_err2str(err), tagd_kafka_remedy(err));
 }
 
+/* Digits and the dot behind them, which is passed. */
+static bool read_number(struct tagd_str *rest, uint64_t *number)
+{
+    size_t n = 0;
+    for (*number = 0; n < rest->n && rest->p[n] >= '0' && rest->p[n] <= '9'; n++)
+        if (__builtin_mul_overflow(*number, 10, number) ||
+            __builtin_add_overflow(*number, (uint64_t)(rest->p[n] - '0'), number))
+            return false;
+    if (n == 0 || n == rest->n || rest->p[n] != '.' || (rest->p[0] == '0' && n > 1))
+        return false;
+    *rest = (struct tagd_str){rest->p + n + 1, rest->n - n - 1};
+    return true;
+}
+
+bool tagd_kafka_position_read(struct tagd_str text, struct tagd_position *at)
+{
+    at->found = read_number(&text, &at->fence) && read_number(&text, &at->batch) && text.n > 0;
+    for (size_t i = 0; i < text.n; i++)
+        at->found = at->found && text.p[i] >= '0' && text.p[i] <= '9';
+    return at->found;
+}
+
 /* The record's batch, if it is of our group. */
 static bool batch_of(const struct tagd_kafka *kafka, const rd_kafka_message_t *message, struct tagd_position *at)
 {
     rd_kafka_headers_t *headers;
     const void *value;
     size_t n;
-    char text[96];
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_get_last(headers, "tagd_group", &value, &n) != RD_KAFKA_RESP_ERR_NO_ERROR || value == NULL ||
         !tagd_str_eq((struct tagd_str){value, n}, tagd_str_of(kafka->config->group)) ||
-        rd_kafka_header_get_last(headers, "tagd_batch", &value, &n) != RD_KAFKA_RESP_ERR_NO_ERROR || value == NULL ||
-        n >= sizeof(text))
+        rd_kafka_header_get_last(headers, "tagd_batch", &value, &n) != RD_KAFKA_RESP_ERR_NO_ERROR || value == NULL)
         return false;
-    memcpy(text, value, n);
-    text[n] = '\0';
-    at->found = sscanf(text, "%" SCNu64 ".%" SCNu64 ".", &at->fence, &at->batch) == 2;
-    return at->found;
+    return tagd_kafka_position_read((struct tagd_str){value, n}, at);
 }
 
 /* Reads [from, end) of a partition, or up to its end, as long as take returns true. How far it came, in *next (which may

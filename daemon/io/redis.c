@@ -22,8 +22,9 @@
 #define LOAD_FIELDS_MAX 1000  /* of one HMGET, ZMSCORE */
 #define WRITE_FIELDS_MAX 1000 /* of one HSET, ZADD */
 #define READ_BYTES (128 * 1024)
-#define SEND_BYTES (256 * 1024) /* so much is sent before more is written: Redis reads it meanwhile */
-#define POPULATION "pop"        /* key of its form; its sets have ":" and their name behind it */
+#define SEND_BYTES (256 * 1024)     /* so much is sent before more is written: Redis reads it meanwhile */
+#define PARTS_MAX ((size_t)1 << 24) /* of an answer, before any of them is there: more is no answer to what we ask */
+#define POPULATION "pop"            /* key of its form; its sets have ":" and their name behind it */
 
 struct shard_state {
     uint64_t serial;                 /* of the connection its fence was taken on; 0: none */
@@ -220,6 +221,8 @@ static void *new_array(const redisReadTask *task, size_t n)
 static void *new_array(const redisReadTask *task, int n)
 #endif
 {
+    if ((size_t)n > PARTS_MAX)
+        return NULL; /* which hiredis takes for want of memory */
     redisReply *reply = new_reply(task);
     reply->elements = (size_t)n;
     reply->element = tagd_arena_zalloc(task->privdata, ((size_t)n + 1) * sizeof(redisReply *));
@@ -283,7 +286,8 @@ static bool parsed(struct tagd_redis *redis, redisReply **reply, const char **wh
     void *object = NULL;
     redis->context->reader->privdata = redis->arena;
     if (redisReaderGetReply(redis->context->reader, &object) != REDIS_OK) {
-        *why = redis->context->reader->errstr;
+        *why = redis->context->reader->err == REDIS_ERR_OOM ? "an answer of too many parts"
+                                                            : redis->context->reader->errstr;
         return false;
     }
     *reply = object;
@@ -726,6 +730,17 @@ static uint64_t fence_after(uint64_t stored, uint64_t at_least)
     return fence > now ? fence : now;
 }
 
+/* What is there, of an answer to GET. False: it is no fence, or none is larger. */
+static bool read_fence(const redisReply *reply, uint64_t *fence)
+{
+    struct tagd_str text = reply_str(reply);
+    size_t n = 0;
+    *fence = reply_u64(reply);
+    while (n < text.n && text.p[n] >= '0' && text.p[n] <= '9')
+        n++;
+    return reply->type == REDIS_REPLY_NIL || (n > 0 && n == text.n && *fence < UINT64_MAX);
+}
+
 static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
 {
     redisReply *replies[3] = {0};
@@ -738,9 +753,11 @@ static bool take_fence(struct tagd_redis *redis, struct tagd_op *op)
         arg_shard_key(redis, op->shard, "fence");
         send_commands(redis);
         bool ok = receive_all(redis, replies, 2, &op->error);
-        uint64_t stored = ok ? reply_u64(replies[1]) : 0;
+        uint64_t stored = 0;
         if (!ok)
             return false;
+        if (!read_fence(replies[1], &stored))
+            return tagd_fail(&op->error, "shard %" PRIu32 ": its fence in Redis is no number that can grow", op->shard);
         uint64_t fence = fence_after(stored, op->u.fence.at_least);
         command(redis, 1);
         arg_z(redis, "MULTI");
@@ -1593,9 +1610,11 @@ enum tagd_io_result tagd_redis_read_shards(struct tagd_redis *redis, uint32_t *s
     return result;
 }
 
+/* A score; what no count can be is 0. */
 static int64_t reply_count(const redisReply *reply)
 {
-    return reply->type == REDIS_REPLY_STRING ? (int64_t)strtod(reply->str, NULL) : 0;
+    double count = reply->type == REDIS_REPLY_STRING ? strtod(reply->str, NULL) : 0;
+    return count > -9e18 && count < 9e18 ? (int64_t)count : 0;
 }
 
 static bool take_set(struct tagd_io_set *set, const redisReply *reply, struct tagd_arena *arena,

@@ -88,6 +88,16 @@ static bool read_baseline(const char *p, struct tagd_baseline *baseline)
     return p[n] == '\0';
 }
 
+/* There is one way to write it: numbers that are too large, signs and blanks of another hand are no head. */
+static bool is_written_so(struct tagd_str text, const struct tagd_head *head)
+{
+    struct tagd_buf written = {0};
+    tagd_redis_head_write(&written, head);
+    bool same = tagd_str_eq(text, (struct tagd_str){written.p, written.n});
+    tagd_buf_free(&written);
+    return same;
+}
+
 bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
 {
     char copy[2048];
@@ -125,7 +135,7 @@ bool tagd_redis_head_read(struct tagd_str text, struct tagd_head *head)
         head->catalog_hash[0] = '\0';
     if (strcmp(head->owner, "-") == 0)
         head->owner[0] = '\0';
-    return *p == '\0' || read_baseline(p, &head->baseline);
+    return (*p == '\0' || read_baseline(p, &head->baseline)) && is_written_so(text, head);
 }
 
 void tagd_redis_head_unread(struct tagd_str text, struct tagd_error *error)

@@ -178,10 +178,12 @@ static void add_breakdown(struct report *report, size_t i)
     const struct tagd_ranked *ranked = ranked_of(report, set, &n);
     tagd_buf_printf(out, "{\"dimensions\":[\"%s\",\"%s\"],\"customers\":%" PRId64 ",\"counts\":[",
                     report->catalog->dimensions[pair->a].name, report->catalog->dimensions[pair->b].name, customers);
+    bool any = false;
     for (size_t k = 0; k < n && k < report->query->tags_max; k++) {
         if (!tagd_pair_member(ranked[k].member, &first, &second))
             continue;
-        tagd_buf_add_z(out, k == 0 ? "{\"tags\":[" : ",{\"tags\":[");
+        tagd_buf_add_z(out, any ? ",{\"tags\":[" : "{\"tags\":[");
+        any = true;
         tagd_buf_add_json(out, first);
         tagd_buf_add_byte(out, ',');
         tagd_buf_add_json(out, second);

@@ -112,7 +112,8 @@ void tagd_chunks_write(struct chunk_writer *writer, const struct tagd_chunks *ch
 
 static void copy_waiting(struct chunk_writer *writer)
 {
-    tagd_buf_add(writer->out, writer->chunks->bytes + writer->from, writer->to - writer->from);
+    if (writer->to > writer->from)
+        tagd_buf_add(writer->out, writer->chunks->bytes + writer->from, writer->to - writer->from);
     writer->from = writer->to = 0;
 }
 

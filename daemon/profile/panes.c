@@ -267,14 +267,16 @@ void tagd_panes_decode(struct tagd_panes *panes, const struct tagd_store *store,
     if (reader->bad)
         return;
     panes_reserve(panes, packed ? 1 : (uint32_t)n, store->n_columns);
-    if (packed) {
-        decode_packed(panes, (uint32_t)n, store->n_columns, reader);
-        return;
-    }
     struct tagd_reader at = *reader;
-    decode_cells(panes, tagd_read_zigzag(&at), store->n_columns, &at);
-    while (panes->n < n && !at.bad)
-        decode_next(panes, panes->pane[panes->n - 1], store->n_columns, &at);
+    if (packed) {
+        decode_packed(panes, (uint32_t)n, store->n_columns, &at);
+    } else {
+        decode_cells(panes, tagd_read_zigzag(&at), store->n_columns, &at);
+        while (panes->n < n && !at.bad)
+            decode_next(panes, panes->pane[panes->n - 1], store->n_columns, &at);
+    }
+    at.bad = at.bad || !tagd_pane_begins(&store->grid, tagd_panes_first(panes)) ||
+             !tagd_pane_begins(&store->grid, panes->pane[panes->n - 1]);
     *reader = at;
 }
 

@@ -17,4 +17,12 @@ void tagd_panes_decode(struct tagd_panes *panes, const struct tagd_store *store,
 /* Asserts the invariants. */
 void tagd_panes_check(const struct tagd_panes *panes, const struct tagd_store *store);
 
+/* Whether a pane of that number begins at an instant at all. */
+static inline bool tagd_pane_begins(const struct tagd_grid *grid, int64_t pane)
+{
+    int64_t begin;
+    return grid->pane_ms == 0 || (!__builtin_mul_overflow(pane, grid->pane_ms, &begin) &&
+                                  !__builtin_sub_overflow(begin, grid->shift_ms, &begin));
+}
+
 #endif

@@ -265,6 +265,9 @@ static void decode_value_store(struct tagd_profile *profile, uint32_t index, int
         tagd_values_grow(values);
         uint64_t step = i ? tagd_read_varint(reader) : 0;
         values->pane[i] = i ? plus(values->pane[i - 1], (int64_t)step) : tagd_read_zigzag(reader);
+        reader->bad = reader->bad || !tagd_pane_begins(&store->grid, values->pane[i]);
+        if (reader->bad)
+            return;
         uint64_t value = tagd_read_varint(reader);
         struct tagd_seen *seen = &values->seen[i];
         seen->count = store->ordered ? tagd_read_varint(reader) : 1;

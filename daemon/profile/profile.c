@@ -54,8 +54,8 @@
  *
  * Chunks and packed parts are not looked at when a profile is read: that they are sound their checksums say, which are.
  *
- * Valid: the whole input is read, no more; panes ascend; tags, places and lengths are in range; what a list has is there;
- * checksums are right. */
+ * Valid: the whole input is read, no more; panes ascend, and each begins at an instant; tags, places and lengths are in
+ * range; what a list has is there; checksums are right. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -91,8 +91,9 @@ static void add_unused(const struct tagd_portrait *portrait, struct tagd_buf *ou
         for (size_t k = 0; k < of->n_rows; k++) {
             if (of->rows[k].customers > 0)
                 continue;
-            tagd_buf_printf(out, "%s\"%s.%.*s\"", first ? "" : ",", portrait->catalog->dimensions[of->dimension].name,
-                            (int)of->rows[k].tag.n, of->rows[k].tag.p);
+            tagd_buf_printf(out, "%s\"%s.", first ? "" : ",", portrait->catalog->dimensions[of->dimension].name);
+            tagd_buf_add_escaped(out, of->rows[k].tag);
+            tagd_buf_add_byte(out, '"');
             first = false;
         }
     }

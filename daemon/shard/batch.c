@@ -38,12 +38,14 @@ bool tagd_metadata_read(struct tagd_str text, uint64_t *fence, uint64_t *batch, 
     if (copy[0] < '0' || copy[0] > '9' || sscanf(copy, "%20" SCNu64 ",%20" SCNu64 ",%n", fence, batch, &n) != 2 ||
         n == 0)
         return false;
-    if (strcmp(copy + n, "-") == 0) {
+    if (strcmp(copy + n, "-") == 0)
         *watermark_ms = INT64_MIN;
-        return true;
-    }
-    int end = 0;
-    return sscanf(copy + n, "%20" SCNd64 "%n", watermark_ms, &end) == 1 && copy[n + end] == '\0';
+    else if (sscanf(copy + n, "%20" SCNd64, watermark_ms) != 1)
+        return false;
+    /* There is one way to write it: numbers that are too large, signs and blanks are of another hand. */
+    char written[TAGD_METADATA_MAX];
+    size_t length = tagd_metadata_write(written, *fence, *batch, *watermark_ms);
+    return tagd_str_eq(text, (struct tagd_str){written, length});
 }
 
 /* ---- outputs ---- */

@@ -134,6 +134,18 @@ void tagd_told_write(const struct tagd_told *told, const struct tagd_catalog *ca
         add_goal(out, &told->goals[g]);
 }
 
+/* The number of a tag's text; -1: none. False: the dimension can't have it. */
+static bool find_tag(const struct tagd_catalog *catalog, size_t dimension, struct tagd_str tag, int32_t *number)
+{
+    *number = -1;
+    if (tag.p == NULL || tagd_catalog_is_value(catalog, dimension))
+        return tag.n <= TAGD_STRING_MAX;
+    for (size_t i = 0; i < tagd_catalog_n_tags(catalog, dimension) && *number < 0; i++)
+        if (tagd_str_eq(tag, tagd_str_of(tagd_catalog_tag(catalog, dimension, i))))
+            *number = (int32_t)i;
+    return *number >= 0;
+}
+
 static struct tagd_str read_text(struct tagd_reader *reader, bool there)
 {
     uint64_t n = there ? tagd_read_varint(reader) : 0;
@@ -142,8 +154,10 @@ static struct tagd_str read_text(struct tagd_reader *reader, bool there)
     return !there || reader->bad ? (struct tagd_str){NULL, 0} : tagd_read_bytes(reader, (size_t)n);
 }
 
-static void read_tag(struct tagd_reader *reader, struct tagd_told_tag *of)
+static void read_tag(struct tagd_reader *reader, const struct tagd_catalog *catalog, size_t dimension,
+                     struct tagd_told_tag *of)
 {
+    int32_t number;
     struct tagd_str bits = tagd_read_bytes(reader, 1);
     unsigned char is = reader->bad ? 0 : (unsigned char)bits.p[0];
     reader->bad = reader->bad || is >= 2 * BEFORE;
@@ -151,6 +165,8 @@ static void read_tag(struct tagd_reader *reader, struct tagd_told_tag *of)
     of->history.changed = is & CHANGED;
     of->history.tag = read_text(reader, is & TAG);
     of->history.before = read_text(reader, is & BEFORE);
+    reader->bad = reader->bad || !find_tag(catalog, dimension, of->history.tag, &number) ||
+                  !find_tag(catalog, dimension, of->history.before, &number);
     if (of->known)
         of->history.since_ms = tagd_read_zigzag(reader);
 }
@@ -208,7 +224,7 @@ bool tagd_told_read(struct tagd_str bytes, const struct tagd_catalog *catalog, s
         told->revision[kind] = tagd_read_varint(&reader);
     told->changed_at_ms = tagd_read_zigzag(&reader);
     for (size_t d = 0; d < n && !reader.bad; d++)
-        read_tag(&reader, &told->tags[d]);
+        read_tag(&reader, catalog, d, &told->tags[d]);
     for (size_t d = 0; d < n && !reader.bad; d++)
         if (is_reviewed(catalog, d))
             read_review(&reader, tagd_catalog_n_tags(catalog, d), &told->tags[d].review);
@@ -245,18 +261,6 @@ static bool find_dimension(const struct tagd_catalog *catalog, enum tagd_kind ki
         return kind == TAGD_KIND_PROPOSAL ? is_reviewed(catalog, d) : tagd_catalog_kind(catalog, d) == kind;
     }
     return false;
-}
-
-/* The number of a tag's text; -1: none. False: the dimension can't have it. */
-static bool find_tag(const struct tagd_catalog *catalog, size_t dimension, struct tagd_str tag, int32_t *number)
-{
-    *number = -1;
-    if (tag.p == NULL || tagd_catalog_is_value(catalog, dimension))
-        return tag.n <= TAGD_STRING_MAX;
-    for (size_t i = 0; i < tagd_catalog_n_tags(catalog, dimension) && *number < 0; i++)
-        if (tagd_str_eq(tag, tagd_str_of(tagd_catalog_tag(catalog, dimension, i))))
-            *number = (int32_t)i;
-    return *number >= 0;
 }
 
 static int32_t tag_number(const struct tagd_catalog *catalog, const struct tagd_told_change *change,

@@ -397,6 +397,19 @@ static void outputs_are_read_on_where_an_earlier_look_ended(void)
     bench_close(&bench);
 }
 
+static void a_header_of_another_hand_names_no_batch(void)
+{
+    static const char *const wrong[] = {"",       "2",      "2.9",     "2.9.",   "2..0",
+                                        ".9.0",   "2.9.x",  "2.9.0.1", "-2.9.0", "2.-9.0",
+                                        " 2.9.0", "2. 9.0", "02.9.0",  "2.9.0 ", "18446744073709551616.9.0"};
+    struct tagd_position at;
+    CHECK(tagd_kafka_position_read(TAGD_STR("2.9.0"), &at) && at.found && at.fence == 2 && at.batch == 9);
+    CHECK(tagd_kafka_position_read(TAGD_STR("18446744073709551615.0.12"), &at) && at.fence == UINT64_MAX &&
+          at.batch == 0);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        CHECK(!tagd_kafka_position_read(tagd_str_of(wrong[i]), &at) && !at.found);
+}
+
 static void outputs_come_whole_and_by_kind(void)
 {
     struct bench bench;
@@ -469,6 +482,7 @@ int main(void)
     RUN(outputs_are_found_by_batch_behind_those_of_earlier_ones);
     RUN(outputs_are_read_on_where_an_earlier_look_ended);
     RUN(outputs_come_whole_and_by_kind);
+    RUN(a_header_of_another_hand_names_no_batch);
     RUN(a_message_that_is_too_large_is_known_behind_what_it_led_to);
     RUN(only_a_size_replaces_the_first_reason);
     RUN(transactions_learn_how_long_the_last_ones_markers_take);

@@ -488,6 +488,12 @@ static void the_report_tells_all_that_is_asked_for_and_the_rest_as_others(void)
     CHECK(report_is(catalog, &sums, query,
                     HEAD "\"dimensions\":{}," LOSS ",\"breakdowns\":[{\"dimensions\":[\"v.level\",\"n.category\"],"
                          "\"customers\":4,\"counts\":[{\"tags\":[\"low\",\"tea\"],\"customers\":2}],\"others\":2}]}"));
+    /* one that is damaged, and comes before all others, is left out */
+    tagd_counts_add(&sums, tagd_set_breakdown(catalog, 0), TAGD_STR("no pair"), 7);
+    query.tags_max = 2;
+    CHECK(report_is(catalog, &sums, query,
+                    HEAD "\"dimensions\":{}," LOSS ",\"breakdowns\":[{\"dimensions\":[\"v.level\",\"n.category\"],"
+                         "\"customers\":4,\"counts\":[{\"tags\":[\"low\",\"tea\"],\"customers\":2}],\"others\":2}]}"));
     tagd_counts_free(&sums);
     tagd_catalog_free(catalog);
 }

@@ -768,6 +768,27 @@ static void damaged_bytes_that_nobody_has_looked_at_are_refused(struct shop *sho
     tagd_buf_free(&bytes);
 }
 
+/* Its beginning would be computed past all numbers. */
+static void a_pane_that_begins_at_no_instant_is_refused(void)
+{
+    struct shop shop = shop_open("", "\"b.a\":{\"tags\":[{\"tag\":\"x\",\"when\":\"count(order.paid[7d]) > 1\"},"
+                                     "{\"tag\":\"y\",\"when\":\"distinct(category, order.paid[7d]) > 1\"}]}");
+    static const int64_t wrong[] = {INT64_MAX, INT64_MIN, INT64_MAX / 3600000 + 1, INT64_MIN / 3600000 - 1};
+    struct tagd_error error;
+    for (size_t i = 0; i < 8; i++) {
+        struct tagd_buf bytes = {0};
+        tagd_profile_clear(shop.profile);
+        shop_event(&shop, "order.paid", T0, "{\"category\":\"a\"}");
+        CHECK(tagd_touch_panes(shop.profile, 0)->n == 1 && tagd_touch_values(shop.profile, 0)->n == 1);
+        *(i % 2 ? shop.profile->stores[0].pane : shop.profile->value_stores[0].pane) = wrong[i / 2];
+        tagd_profile_encode(shop.profile, &bytes);
+        CHECK(!tagd_profile_decode(shop.profile, (struct tagd_str){bytes.p, bytes.n}, &error));
+        CHECK(strstr(error.text, "is damaged"));
+        tagd_buf_free(&bytes);
+    }
+    shop_close(&shop);
+}
+
 static void damaged_chunks_and_packed_panes_are_refused(void)
 {
     struct shop large = shop_of_categories(), longer = shop_open("", "\"d.n\":{\"value\":\"count(login[60h:1h])\"}");
@@ -806,5 +827,6 @@ int main(void)
     RUN(only_what_is_asked_for_is_opened);
     RUN(a_chunk_of_which_nothing_is_left_goes);
     RUN(damaged_chunks_and_packed_panes_are_refused);
+    RUN(a_pane_that_begins_at_no_instant_is_refused);
     return DONE();
 }

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -390,6 +392,74 @@ static void a_fence_is_larger_than_any_and_of_its_own_moment(void)
     bench_close(&bench);
 }
 
+/* The next one would be the smallest of all. */
+static void a_fence_that_can_not_grow_is_refused(void)
+{
+    static const char *const wrong[] = {"18446744073709551615", "18446744073709551616", "-1", "x", "7x", "1.5"};
+    struct bench bench;
+    bench_open(&bench);
+    redisContext *other = redisConnectUnix(bench.socket);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct tagd_op op = {.kind = TAGD_OP_FENCE, .shard = 1};
+        freeReplyObject(redisCommand(other, "SET t:{g:1}:fence %s", wrong[i]));
+        carry_out(&bench, &op);
+        CHECK(op.status == TAGD_REFUSED && strstr(op.error.text, "its fence in Redis is no number that can grow"));
+    }
+    freeReplyObject(redisCommand(other, "SET t:{g:1}:fence 18446744073709551614"));
+    struct tagd_op op = take(&bench);
+    CHECK(op.u.fence.fence == UINT64_MAX);
+    redisFree(other);
+    bench_close(&bench);
+}
+
+/* A process that listens there and answers once, whatever it is asked. */
+static pid_t serve_once(const char *path, const char *answer)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 1) == 0);
+    pid_t server = fork();
+    CHECK(server >= 0);
+    if (server == 0) {
+        char asked[256];
+        int to = accept(fd, NULL, NULL);
+        if (recv(to, asked, sizeof(asked), 0) > 0)
+            send(to, answer, strlen(answer), MSG_NOSIGNAL);
+        shutdown(to, SHUT_WR);
+        while (recv(to, asked, sizeof(asked), 0) > 0)
+            ;
+        _exit(0);
+    }
+    close(fd);
+    return server;
+}
+
+/* Memory for them would be taken before any of them is there. */
+static void an_answer_of_too_many_parts_ends_the_connection(void)
+{
+    static const char *const answers[] = {"*2147483647\r\n", "*16777217\r\n",
+                                          "*16777216\r\n"}; /* the last is waited for */
+    for (size_t i = 0; i < 3; i++) {
+        char folder[] = "/tmp/tagd-test-redis-XXXXXX", path[96];
+        struct tagd_source source = {.topic = "in"};
+        struct tagd_config config = {.group = "g", .sources = &source, .n_sources = 1};
+        struct tagd_error error;
+        CHECK(mkdtemp(folder) != NULL);
+        snprintf(path, sizeof(path), "%s/redis.sock", folder);
+        pid_t server = serve_once(path, answers[i]);
+        config.redis.unix_path = path;
+        config.redis.prefix = "t:";
+        struct tagd_redis *redis = tagd_redis_new(&config, 2, NULL, NULL);
+        CHECK(tagd_redis_connect(redis, &error) == TAGD_IO_UNREACHABLE);
+        CHECK(strstr(error.text, i < 2 ? "too many parts" : "Server closed the connection"));
+        tagd_redis_free(redis);
+        waitpid(server, NULL, 0);
+        unlink(path);
+        rmdir(folder);
+    }
+}
+
 /* ---- the population ---- */
 
 static struct tagd_count_write count(const char *set, const char *member, int64_t by)
@@ -558,6 +628,21 @@ static void what_is_no_set_of_counts_is_told(void)
     bench_close(&bench);
 }
 
+static void a_score_that_no_count_can_be_is_0(void)
+{
+    static const struct tagd_str members[] = {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}};
+    struct bench bench;
+    struct tagd_error error;
+    int64_t counts[4];
+    bench_open(&bench);
+    redisContext *other = redisConnectUnix(bench.socket);
+    freeReplyObject(redisCommand(other, "ZADD t:{g:1}:pop:all inf a -inf b 1e300 c 5 d"));
+    CHECK(tagd_redis_read_members(bench.redis, 1, TAGD_STR("all"), members, 4, counts, &error) == TAGD_IO_OK);
+    CHECK(counts[0] == 0 && counts[1] == 0 && counts[2] == 0 && counts[3] == 5);
+    redisFree(other);
+    bench_close(&bench);
+}
+
 /* "field value field value ", as the hash has them, fields in order of their names. */
 static const char *view_of(redisContext *other, const char *customer)
 {
@@ -707,6 +792,9 @@ int main(void)
     RUN(what_is_no_set_of_counts_is_told);
 
     RUN(a_fence_is_larger_than_any_and_of_its_own_moment);
+    RUN(a_fence_that_can_not_grow_is_refused);
+    RUN(an_answer_of_too_many_parts_ends_the_connection);
+    RUN(a_score_that_no_count_can_be_is_0);
     RUN(what_is_told_comes_with_the_profiles_and_goes);
     RUN(all_that_are_told_of_are_met_once_each);
     RUN(a_commit_is_fenced_once_another_has_the_shard);

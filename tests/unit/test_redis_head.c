@@ -214,8 +214,23 @@ static void a_head_that_is_cut_or_has_more_is_refused(void)
     tagd_buf_free(&text);
 }
 
+static void numbers_and_blanks_of_another_hand_are_no_head(void)
+{
+    CHECK(is_read("3 18446744073709551615 12 3 64 -1 1000 - - 2 -1 77"));
+    CHECK(!is_read("3 18446744073709551616 12 3 64 -1 1000 - - 2 -1 77")); /* would be read as the largest there is */
+    CHECK(!is_read("3 5 -12 3 64 -1 1000 - - 2 -1 77"));
+    CHECK(!is_read("3 5 12 3 4294967360 -1 1000 - - 2 -1 77"));
+    CHECK(!is_read("3 5 12 3 64 -9223372036854775809 1000 - - 2 -1 77"));
+    CHECK(!is_read("3 05 12 3 64 -1 1000 - - 2 -1 77"));
+    CHECK(!is_read("3 5  12 3 64 -1 1000 - - 2 -1 77"));
+    CHECK(!is_read("3 5\n12 3 64 -1 1000 - - 2 -1 77"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 +77"));
+    CHECK(!is_read("3 5 12 3 64 -1 1000 - - 2 -1 77 outputs 0 0 0"));
+}
+
 int main(void)
 {
+    RUN(numbers_and_blanks_of_another_hand_are_no_head);
     RUN(a_head_reads_back_with_and_without_a_baseline);
     RUN(a_repair_reads_back_with_and_without_a_baseline);
     RUN(a_head_of_another_version_is_refused);

@@ -1868,6 +1868,35 @@ static bool change_is_read(const struct world *world, const char *type, const ch
     return tagd_told_change_read(world->catalog, TAGD_STR("c"), tagd_str_of(text), NULL, 0, &arena, change);
 }
 
+/* It would be refused only as it takes its place in the profile, where nobody expects it. */
+static void what_is_told_of_a_tag_that_there_is_not_is_refused(void)
+{
+    struct world world;
+    struct tagd_arena arena = {0};
+    struct tagd_buf bytes = {0};
+    struct tagd_told told, back;
+    world_open(&world, DIMENSIONS);
+    struct tagd_profile *profile = tagd_profile_new(world.catalog);
+    tagd_told_of_profile(&told, world.catalog, profile, &arena);
+    static const struct {
+        const char *tag, *before;
+        bool is;
+    } tags[] = {{"busy", NULL, true}, {"silent", "busy", true}, {"bushy", NULL, false}, {"busy", "silen", false}};
+    for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+        struct tagd_tag_history *history = &told.tags[0].history;
+        *history = (struct tagd_tag_history){.changed = true, .tag = tagd_str_of(tags[i].tag)};
+        if (tags[i].before)
+            history->before = tagd_str_of(tags[i].before);
+        bytes.n = 0;
+        tagd_told_write(&told, world.catalog, &bytes);
+        CHECK(tagd_told_read((struct tagd_str){bytes.p, bytes.n}, world.catalog, &arena, &back) == tags[i].is);
+    }
+    tagd_profile_free(profile);
+    tagd_buf_free(&bytes);
+    tagd_arena_free(&arena);
+    world_close(&world);
+}
+
 static void every_kind_of_events_is_read_and_nothing_else(void)
 {
     static const struct {
@@ -2045,6 +2074,7 @@ int main(void)
 {
     RUN(what_is_told_of_a_goal_does_not_depend_on_the_order_of_topics);
     RUN(what_is_told_reads_back_and_a_cut_one_does_not);
+    RUN(what_is_told_of_a_tag_that_there_is_not_is_refused);
     RUN(every_kind_of_events_is_read_and_nothing_else);
     RUN(what_is_told_of_proposals_follows_them_and_goes_back);
     RUN(min_dwell_and_held_count_from_when_the_tag_was_published);

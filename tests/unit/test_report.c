@@ -212,6 +212,23 @@ static void measures_are_means_of_those_of_whom_they_say_anything(void)
     shop_close(&shop);
 }
 
+/* A count below 0 is damaged; its tag, which the customers' data made, is among those unused. */
+static void an_unused_tag_of_any_text_is_told_as_json(void)
+{
+    struct tagd_catalog *catalog = open_catalog();
+    struct tagd_counts sums = {0};
+    struct tagd_population_info info = {"g", NOON, 2, 0};
+    struct tagd_buf json = {0};
+    tagd_counts_add(&sums, tagd_set_dimension(1), TAGD_STR("a \"b\"\n"), -1);
+    struct tagd_portrait *portrait = tagd_portrait_new(catalog, &sums, &info, 2, TAGD_ENGLISH);
+    tagd_portrait_write(portrait, TAGD_REPORT_JSON, &json);
+    CHECK(has(&json, "\"n.category.a \\\"b\\\"\\n\"]"));
+    tagd_portrait_free(portrait);
+    tagd_counts_free(&sums);
+    tagd_buf_free(&json);
+    tagd_catalog_free(catalog);
+}
+
 static void each_form_tells_it(void)
 {
     struct tagd_catalog *catalog = open_catalog();
@@ -333,6 +350,7 @@ int main(void)
     RUN(what_is_hoped_for_is_judged_when_the_month_is_over);
     RUN(measures_are_means_of_those_of_whom_they_say_anything);
     RUN(each_form_tells_it);
+    RUN(an_unused_tag_of_any_text_is_told_as_json);
     RUN(before_anything_has_happened_it_says_so);
     RUN(numbers_are_as_people_write_them);
     RUN(every_word_is_there_in_both_languages);

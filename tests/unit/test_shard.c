@@ -469,6 +469,18 @@ static void metadata_reads_back_and_nothing_else_does(void)
     CHECK(tagd_metadata_read((struct tagd_str){text, n}, &fence, &batch, &watermark) && watermark == INT64_MIN);
     static const char *const wrong[] = {"",       "1",      "1,2",    "1,2,",    "1,2,3x",
                                         "x1,2,3", "-1,2,3", " 1,2,3", "1,2,3,4", "1;2;3"};
+    /* of another hand: they would be read as other numbers, the largest there is among them */
+    static const char *const other[] = {"1,-2,3",
+                                        "1, 2,3",
+                                        "1,2, 3",
+                                        "1,2,+3",
+                                        "01,2,3",
+                                        "1,02,3",
+                                        "1,2,-0",
+                                        "18446744073709551616,2,3",
+                                        "1,2,9223372036854775808"};
+    for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++)
+        CHECK(!tagd_metadata_read(tagd_str_of(other[i]), &fence, &batch, &watermark));
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         CHECK(!tagd_metadata_read(tagd_str_of(wrong[i]), &fence, &batch, &watermark));
 }
