@@ -585,9 +585,13 @@ static void log_start(const struct run *run)
 static int start_and_look_on(struct run *run)
 {
     struct tagd_error error;
+    enum tagd_io_result result;
     sigset_t signals;
     run->started_ms = tagd_io_wall_ms();
-    run->watch = tagd_watch_new(&(struct tagd_watch_config){run->config, run->catalog, find_latest, run, run->logger});
+    run->watch = tagd_watch_new(&(struct tagd_watch_config){run->config, run->catalog, find_latest, run, run->logger},
+                                &result, &error);
+    if (result == TAGD_IO_CONFIG)
+        return fail(run, TAGD_EXIT_CONFIG, "%s", error.text);
     int code = start_workers(run);
     if (code != TAGD_EXIT_OK)
         return code;

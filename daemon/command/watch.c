@@ -135,15 +135,18 @@ static void tell_redis(struct tagd_watch *watch, const struct tagd_held *held)
     }
 }
 
-static void look(struct tagd_watch *watch)
+static enum tagd_io_result look(struct tagd_watch *watch, struct tagd_error *error)
 {
-    struct tagd_error error;
     struct tagd_held held;
     struct tagd_io_server server;
     watch->with.latest(watch->with.to, watch->own_ms);
     bool stored = store_hold(watch);
-    bool up = tagd_held_read(watch->reader, watch->with.config, watch->own_ms, &held, &server, &error) == TAGD_IO_OK;
+    enum tagd_io_result result =
+        tagd_held_read(watch->reader, watch->with.config, watch->own_ms, &held, &server, error);
+    bool up = result == TAGD_IO_OK;
     pthread_mutex_lock(&watch->mutex);
+    if (watch->up && !up)
+        say(watch, TAGD_NOTE_WARN, error->text, NULL, NULL);
     watch->up = up;
     if (up) {
         tell(watch, &held);
@@ -155,6 +158,7 @@ static void look(struct tagd_watch *watch)
     pthread_mutex_unlock(&watch->mutex);
     if (up)
         tell_redis(watch, &held);
+    return result;
 }
 
 /* Until it is time to look again, or a worker asks for a hold. False: it is to stop. */
@@ -174,8 +178,9 @@ static bool wait_for(struct tagd_watch *watch, int64_t ms)
 static void *look_on(void *to)
 {
     struct tagd_watch *watch = to;
+    struct tagd_error error;
     while (wait_for(watch, EVERY_MS))
-        look(watch);
+        look(watch, &error);
     return NULL;
 }
 
@@ -220,7 +225,8 @@ static void set_limits(struct tagd_watch *watch)
     watch->brakes.changes_max = watch->changes_max;
 }
 
-struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with)
+struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with, enum tagd_io_result *result,
+                                  struct tagd_error *error)
 {
     struct tagd_watch *watch = tagd_xcalloc(1, sizeof(*watch));
     pthread_condattr_t monotonic;
@@ -239,7 +245,7 @@ struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with)
     pthread_cond_init(&watch->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&watch->mutex, NULL);
-    look(watch);
+    *result = look(watch, error);
     return watch;
 }
 

@@ -17,8 +17,9 @@ struct tagd_watch_config {
     struct tagd_logger *logger; /* what is held from now on, and what no more, is said there */
 };
 
-/* Has looked once when it returns. What it is given must outlive it. */
-struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with);
+/* Has looked once when it returns; *result and *error say what came of it. What it is given must outlive it. */
+struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with, enum tagd_io_result *result,
+                                  struct tagd_error *error);
 /* Goes on looking, in a thread of its own with a connection of its own. */
 void tagd_watch_start(struct tagd_watch *watch);
 void tagd_watch_free(struct tagd_watch *watch); /* after the workers; NULL is fine */
