@@ -20,7 +20,7 @@ step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
 
 step "packages"
 deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev llvm cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libssl-dev libcjson-dev liblz4-dev \
-  libmicrohttpd-dev libsystemd-dev libxxhash-dev libgsl-dev openssl redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps strace systemd
+  libmicrohttpd-dev libsystemd-dev libxxhash-dev libgsl-dev openssl redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps strace systemd prometheus
 command -v npm >/dev/null || deploy/install.sh nodejs npm # validators of the schemas
 for preset in release clang asan; do
   step "build: $preset"
@@ -90,7 +90,7 @@ every=40
 python3 tests/reference/cdnow.py --tagd build/release/tagd --data $data --every $every --jobs "$(nproc)"
 
 step "end to end: a real broker, a real Redis, the daemon as a process"
-TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -s tests/e2e
+TAGD_CDNOW_EVERY=$every $venv/bin/pytest -q -n 2 --dist loadfile -rP tests/e2e # two files at a time: they wait more than they work
 
 step "bad inputs: what each gets, word by word"
 $venv/bin/pytest -q -s tests/bad_inputs
