@@ -1,16 +1,10 @@
 /* tagd run: the daemon. One thread a worker, each with its own connections; this thread waits for signals and looks on.
  */
-#include "command/census.h"
+#include "command/answers.h"
 #include "command/command.h"
-#include "command/customer.h"
 #include "command/load.h"
-#include "command/shards.h"
-#include "command/watch.h"
-#include "http/http.h"
-#include "io/io.h"
+#include "command/run.h"
 #include "log/log.h"
-#include "metrics/metrics.h"
-#include "tagd/worker.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -26,50 +20,6 @@
 #define STEP_MS 50
 #define BATCH_TOLD_BYTES ((size_t)8 * 1024 * 1024) /* of outputs: what batches aim at */
 #define WATCH_MS 1000                              /* between looks at the counters, and at the shards */
-#define STUCK_MS 120000                            /* without a step: /livez says so */
-
-/* A partition that was read to its end, and yet holds more: since when, at which offset. */
-struct run_open {
-    int64_t since_ms, offset; /* monotonic; 0: it doesn't */
-};
-
-struct run_worker {
-    struct run *run;
-    struct tagd_io *io;
-    struct tagd_worker *worker;
-    pthread_t thread;
-    bool started;
-    bool finished;           /* atomic */
-    int64_t step_ms;         /* atomic: when the last step began */
-    struct tagd_error error; /* read once finished */
-    char last_note[256];
-    int64_t noted_ms;
-    struct tagd_shard_stats *shard_stats; /* room for all, the thread's own; */
-    struct run_open *open;                /* by shard and topic, likewise */
-    pthread_mutex_t mutex;                /* of the two below */
-    struct tagd_metrics_shard *shards;
-    size_t n_shards;
-};
-
-struct run {
-    struct tagd_config *config;
-    struct tagd_catalog *catalog;
-    const char *topics[TAGD_TOPICS_MAX];
-    enum tagd_partitioner partitioners[TAGD_TOPICS_MAX];
-    const struct tagd_map *maps[TAGD_TOPICS_MAX];
-    bool *carry;
-    uint32_t partitions;
-    bool rebuild; /* --rebuild */
-    struct tagd_notes notes;
-    struct run_worker *workers;
-    size_t n_workers;
-    struct tagd_metrics_watched seen[TAGD_METRICS_WATCHED];
-    struct tagd_http *http;
-    struct tagd_census *census;
-    struct tagd_watch *watch;
-    int64_t started_ms; /* wall clock */
-    bool stopping;      /* atomic */
-};
 
 static void log_note(void *to, enum tagd_note_level level, const char *text)
 {
@@ -93,39 +43,7 @@ static void worker_note(void *to, const char *text)
     tagd_log_line(TAGD_LOG_WARN, text);
 }
 
-/* ---- HTTP ---- */
-
-static bool is_ready(const struct run *run)
-{
-    for (size_t i = 0; i < run->n_workers; i++) {
-        const struct tagd_io_stats *io = tagd_io_stats(run->workers[i].io);
-        uint64_t running =
-            __atomic_load_n(&tagd_worker_stats(run->workers[i].worker)->shards_running, __ATOMIC_RELAXED);
-        if (__atomic_load_n(&io->assignments, __ATOMIC_RELAXED) == 0 ||
-            running < __atomic_load_n(&io->shards_assigned, __ATOMIC_RELAXED) ||
-            __atomic_load_n(&run->workers[i].finished, __ATOMIC_ACQUIRE))
-            return false;
-    }
-    return !__atomic_load_n(&run->stopping, __ATOMIC_RELAXED);
-}
-
-static bool is_alive(const struct run *run)
-{
-    int64_t now = tagd_io_mono_ms();
-    for (size_t i = 0; i < run->n_workers; i++)
-        if (now - __atomic_load_n(&run->workers[i].step_ms, __ATOMIC_RELAXED) > STUCK_MS)
-            return false;
-    return true;
-}
-
-static void write_population(struct run *run, struct tagd_buf *body)
-{
-    const struct tagd_flow **flows = tagd_xcalloc(run->n_workers, sizeof(*flows));
-    for (size_t i = 0; i < run->n_workers; i++)
-        flows[i] = tagd_worker_flow(run->workers[i].worker);
-    tagd_census_metrics(run->census, flows, run->n_workers, body);
-    free(flows);
-}
+/* ---- what others ask of the workers ---- */
 
 /* The shards of this process's workers, as they were at the last look. */
 static void flag_shards(void *to, bool *flags)
@@ -137,45 +55,6 @@ static void flag_shards(void *to, bool *flags)
             flags[run->workers[i].shards[k].stats.shard] = true;
         pthread_mutex_unlock(&run->workers[i].mutex);
     }
-}
-
-/* What /metrics and /v1/shards tell of, as it is now; of shards, a copy. */
-static struct tagd_metrics_worker *look_at_workers(struct run *run)
-{
-    struct tagd_metrics_worker *workers = tagd_xcalloc(run->n_workers, sizeof(*workers));
-    for (size_t i = 0; i < run->n_workers; i++) {
-        struct run_worker *worker = &run->workers[i];
-        pthread_mutex_lock(&worker->mutex);
-        struct tagd_metrics_shard *shards = tagd_xcalloc(worker->n_shards + 1, sizeof(*shards));
-        memcpy(shards, worker->shards, worker->n_shards * sizeof(*shards));
-        workers[i] = (struct tagd_metrics_worker){
-            tagd_worker_stats(worker->worker), tagd_io_stats(worker->io), shards, worker->n_shards,
-            tagd_io_mono_ms() - __atomic_load_n(&worker->step_ms, __ATOMIC_RELAXED)};
-        pthread_mutex_unlock(&worker->mutex);
-    }
-    return workers;
-}
-
-static void free_looked_at(struct run *run, struct tagd_metrics_worker *workers)
-{
-    for (size_t i = 0; i < run->n_workers; i++)
-        free((void *)(uintptr_t)workers[i].shards);
-    free(workers);
-}
-
-static struct tagd_metrics_info info_of(const struct run *run)
-{
-    return (struct tagd_metrics_info){TAGD_VERSION,
-                                      run->config->group,
-                                      tagd_catalog_name(run->catalog),
-                                      tagd_catalog_hash(run->catalog),
-                                      run->topics,
-                                      run->config->n_sources,
-                                      run->config->time_events,
-                                      run->config->grace_ms,
-                                      run->started_ms,
-                                      tagd_io_wall_ms(),
-                                      tagd_io_mono_ms()};
 }
 
 /* The latest event of each topic that workers have read. */
@@ -190,78 +69,6 @@ static void find_latest(void *to, int64_t *latest_ms)
                     latest_ms[topic] = run->workers[i].shards[k].stats.latest_ms[topic];
         pthread_mutex_unlock(&run->workers[i].mutex);
     }
-}
-
-static void write_metrics(struct run *run, struct tagd_buf *body)
-{
-    struct tagd_metrics_worker *workers = look_at_workers(run);
-    struct tagd_metrics_info info = info_of(run);
-    tagd_metrics_write(&info, workers, run->n_workers, body);
-    free_looked_at(run, workers);
-    tagd_watch_metrics(run->watch, body);
-    write_population(run, body);
-}
-
-static void write_shards(struct run *run, struct tagd_buf *body)
-{
-    struct tagd_metrics_worker *workers = look_at_workers(run);
-    struct tagd_metrics_info info = info_of(run);
-    tagd_shards_json(&info, run->config->instance, workers, run->n_workers, run->watch, body);
-    free_looked_at(run, workers);
-}
-
-/* GET /v1/customers/{id}: what `tagd explain` says, as JSON. */
-static int write_customer(const struct run *run, struct tagd_str id, struct tagd_buf *body)
-{
-    struct tagd_customer customer;
-    struct tagd_error error;
-    enum tagd_exit code = tagd_customer_open(&customer, run->config, run->catalog, id, &error);
-    if (code == TAGD_EXIT_OK) {
-        tagd_customer_json(&customer, body);
-    } else {
-        tagd_buf_add_z(body, "{\"error\":");
-        tagd_buf_add_json(body, tagd_str_of(error.text));
-        tagd_buf_add_z(body, "}\n");
-    }
-    tagd_customer_close(&customer);
-    return code == TAGD_EXIT_OK ? 200 : code == TAGD_EXIT_DATA ? 404 : code == TAGD_EXIT_UNAVAILABLE ? 503 : 500;
-}
-
-#define CUSTOMERS "/v1/customers/"
-
-static int answer(void *to, const char *path, const struct tagd_http_arguments *arguments, struct tagd_buf *body,
-                  const char **content_type)
-{
-    struct run *run = to;
-    if (strcmp(path, "/metrics") == 0) {
-        *content_type = "text/plain; version=0.0.4; charset=utf-8";
-        write_metrics(run, body);
-        return 200;
-    }
-    if (strcmp(path, "/livez") == 0) {
-        bool alive = is_alive(run);
-        tagd_buf_add_z(body, alive ? "ok\n" : "a worker is stuck\n");
-        return alive ? 200 : 503;
-    }
-    if (strcmp(path, "/readyz") == 0) {
-        bool ready = is_ready(run);
-        tagd_buf_add_z(body, ready ? "ok\n" : "not every assigned shard runs yet\n");
-        return ready ? 200 : 503;
-    }
-    if (strncmp(path, CUSTOMERS, sizeof(CUSTOMERS) - 1) == 0 && path[sizeof(CUSTOMERS) - 1] != '\0') {
-        *content_type = "application/json";
-        return write_customer(run, tagd_str_of(path + sizeof(CUSTOMERS) - 1), body);
-    }
-    if (strcmp(path, "/v1/shards") == 0) {
-        *content_type = "application/json";
-        write_shards(run, body);
-        return 200;
-    }
-    if (strcmp(path, "/v1/population") == 0) {
-        *content_type = "application/json";
-        return tagd_census_answer(run->census, arguments, body);
-    }
-    return 404;
 }
 
 /* ---- a worker's thread ---- */
@@ -521,7 +328,7 @@ static int start_and_look_on(struct run *run)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (run->config->http_host != NULL) {
         run->census = tagd_census_new(run->config, run->catalog, run->partitions, flag_shards, run);
-        run->http = tagd_http_new(run->config->http_host, run->config->http_port, answer, run, &error);
+        run->http = tagd_http_new(run->config->http_host, run->config->http_port, tagd_answers_get, run, &error);
         if (run->http == NULL)
             return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     }

@@ -1,0 +1,57 @@
+/* What `tagd run` holds, for run.c and for answers.c, which tells of it over HTTP. */
+#ifndef TAGD_COMMAND_RUN_H
+#define TAGD_COMMAND_RUN_H
+
+#include "command/census.h"
+#include "command/watch.h"
+#include "http/http.h"
+#include "io/io.h"
+#include "metrics/metrics.h"
+#include "tagd/worker.h"
+
+#include <pthread.h>
+
+/* A partition that was read to its end, and yet holds more: since when, at which offset. */
+struct run_open {
+    int64_t since_ms, offset; /* monotonic; 0: it doesn't */
+};
+
+struct run_worker {
+    struct run *run;
+    struct tagd_io *io;
+    struct tagd_worker *worker;
+    pthread_t thread;
+    bool started;
+    bool finished;           /* atomic */
+    int64_t step_ms;         /* atomic: when the last step began */
+    struct tagd_error error; /* read once finished */
+    char last_note[256];
+    int64_t noted_ms;
+    struct tagd_shard_stats *shard_stats; /* room for all, the thread's own; */
+    struct run_open *open;                /* by shard and topic, likewise */
+    pthread_mutex_t mutex;                /* of the two below */
+    struct tagd_metrics_shard *shards;
+    size_t n_shards;
+};
+
+struct run {
+    struct tagd_config *config;
+    struct tagd_catalog *catalog;
+    const char *topics[TAGD_TOPICS_MAX];
+    enum tagd_partitioner partitioners[TAGD_TOPICS_MAX];
+    const struct tagd_map *maps[TAGD_TOPICS_MAX];
+    bool *carry;
+    uint32_t partitions;
+    bool rebuild; /* --rebuild */
+    struct tagd_notes notes;
+    struct run_worker *workers;
+    size_t n_workers;
+    struct tagd_metrics_watched seen[TAGD_METRICS_WATCHED];
+    struct tagd_http *http;
+    struct tagd_census *census;
+    struct tagd_watch *watch;
+    int64_t started_ms; /* wall clock */
+    bool stopping;      /* atomic */
+};
+
+#endif
