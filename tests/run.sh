@@ -20,7 +20,7 @@ step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
 
 step "packages"
 deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libcjson-dev liblz4-dev \
-  libmicrohttpd-dev libxxhash-dev libgsl-dev redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps
+  libmicrohttpd-dev libgnutls28-dev libxxhash-dev libgsl-dev redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps chromium openssl
 command -v npm >/dev/null || deploy/install.sh nodejs npm # validators of the schemas
 for preset in release clang asan; do
   step "build: $preset"

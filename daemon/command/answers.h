@@ -2,10 +2,9 @@
 #ifndef TAGD_COMMAND_ANSWERS_H
 #define TAGD_COMMAND_ANSWERS_H
 
-#include "http/http.h"
+#include "command/run.h"
 
-/* A tagd_http_answer; to: the struct run. */
-int tagd_answers_get(void *to, const char *path, const struct tagd_http_arguments *arguments, struct tagd_buf *body,
-                     const char **content_type);
+/* Listens as the configuration says. NULL: *error says why not. */
+struct tagd_http *tagd_answers_listen(struct run *run, struct tagd_error *error);
 
 #endif

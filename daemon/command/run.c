@@ -4,6 +4,7 @@
 #include "command/command.h"
 #include "command/load.h"
 #include "command/run.h"
+#include "command/status.h"
 #include "log/log.h"
 
 #include <assert.h>
@@ -87,15 +88,27 @@ static int64_t open_for(struct run_open *open, bool at_end, int64_t next, int64_
     return now - open->since_ms;
 }
 
+/* Since when the shard has had its status, as far as that is looked at. */
+static int64_t since_of(struct run_worker *worker, const struct tagd_shard_stats *stats)
+{
+    struct run_since *since = &worker->since[stats->shard];
+    if (since->looks == 0 || since->looks + 1 != worker->looks || since->status != stats->status)
+        *since = (struct run_since){stats->status, tagd_io_mono_ms(), 0};
+    since->looks = worker->looks;
+    return since->ms;
+}
+
 static void copy_shards(struct run_worker *worker)
 {
     const struct run *run = worker->run;
     struct tagd_shard_stats *stats = worker->shard_stats;
     size_t n = tagd_worker_shards(worker->worker, stats, run->partitions), n_topics = run->config->n_sources;
+    worker->looks++;
     pthread_mutex_lock(&worker->mutex);
     for (size_t i = 0; i < n; i++) {
         struct tagd_metrics_shard *shard = &worker->shards[i];
         shard->stats = stats[i];
+        shard->since_ms = since_of(worker, &stats[i]);
         for (uint32_t topic = 0; topic < n_topics; topic++) {
             int64_t next = stats[i].next_offset[topic], end = tagd_io_end_offset(worker->io, topic, stats[i].shard);
             if (stats[i].end_offset[topic] > end)
@@ -156,6 +169,18 @@ static void log_counters(struct run *run)
     free(workers);
 }
 
+static void sample(const struct run *run)
+{
+    struct tagd_recent_counts counts = {0, 0, 0};
+    for (size_t i = 0; i < run->n_workers; i++) {
+        struct tagd_recent_counts of = tagd_status_counts(tagd_worker_stats(run->workers[i].worker));
+        counts.records += of.records;
+        counts.changes += of.changes;
+        counts.dead_letters += of.dead_letters;
+    }
+    tagd_recent_sample(run->recent, tagd_io_mono_ms(), counts);
+}
+
 static bool all_finished(const struct run *run)
 {
     for (size_t i = 0; i < run->n_workers; i++)
@@ -190,6 +215,7 @@ static int look_on(struct run *run, const sigset_t *signals)
         }
         if (now - watched_ms >= WATCH_MS) {
             log_counters(run);
+            sample(run);
             watched_ms = now;
         }
         if (stop_ms == 0 || now - stop_ms < STOP_TIMEOUT_MS)
@@ -261,6 +287,8 @@ static struct tagd_worker *make_worker(struct run *run, struct run_worker *worke
         .batch_told_bytes = BATCH_TOLD_BYTES,
         .cache_bytes_max = config->cache_bytes,
         .brakes = tagd_watch_brakes(run->watch),
+        .published = tagd_recent_published,
+        .published_to = run->recent,
         .note = worker_note,
         .note_to = worker,
     };
@@ -282,6 +310,7 @@ static int start_workers(struct run *run)
         worker->worker = make_worker(run, worker);
         worker->shards = tagd_xcalloc(run->partitions, sizeof(*worker->shards));
         worker->shard_stats = tagd_xcalloc(run->partitions, sizeof(*worker->shard_stats));
+        worker->since = tagd_xcalloc(run->partitions, sizeof(*worker->since));
         worker->open = tagd_xcalloc((size_t)run->partitions * run->config->n_sources, sizeof(*worker->open));
         worker->step_ms = tagd_io_mono_ms();
         pthread_mutex_init(&worker->mutex, NULL);
@@ -305,9 +334,9 @@ static void log_start(const struct run *run)
     tagd_log_text(&line, "catalog_version", tagd_catalog_version(run->catalog));
     tagd_log_text(&line, "catalog_hash", tagd_catalog_hash(run->catalog));
     if (run->http != NULL) {
-        const char *host = run->config->http_host;
-        snprintf(listen, sizeof(listen), strchr(host, ':') == NULL ? "http://%s:%d" : "http://[%s]:%d", host,
-                 tagd_http_port(run->http));
+        const char *host = run->config->http.host;
+        snprintf(listen, sizeof(listen), strchr(host, ':') == NULL ? "%s://%s:%d" : "%s://[%s]:%d",
+                 run->config->http.cert == NULL ? "http" : "https", host, tagd_http_port(run->http));
         tagd_log_text(&line, "http", listen);
     }
     tagd_log_end(&line);
@@ -318,6 +347,7 @@ static int start_and_look_on(struct run *run)
     struct tagd_error error;
     sigset_t signals;
     run->started_ms = tagd_io_wall_ms();
+    run->recent = tagd_recent_new(tagd_io_wall_ms);
     run->watch = tagd_watch_new(&(struct tagd_watch_config){run->config, run->catalog, find_latest, run});
     int code = start_workers(run);
     if (code != TAGD_EXIT_OK)
@@ -326,9 +356,9 @@ static int start_and_look_on(struct run *run)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (run->config->http_host != NULL) {
+    if (run->config->http.host != NULL) {
         run->census = tagd_census_new(run->config, run->catalog, run->partitions, flag_shards, run);
-        run->http = tagd_http_new(run->config->http_host, run->config->http_port, tagd_answers_get, run, &error);
+        run->http = tagd_answers_listen(run, &error);
         if (run->http == NULL)
             return tagd_command_error(TAGD_EXIT_CONFIG, "%s", error.text);
     }
@@ -393,6 +423,7 @@ static int check_history(const struct run *run, const char *path)
 static int run_with(struct run *run, const char *path, bool create_topics)
 {
     struct tagd_error error;
+    run->path = path;
     int code = tagd_command_load(path, &run->config, &run->catalog);
     if (code != TAGD_EXIT_OK)
         return code;
@@ -451,8 +482,10 @@ int tagd_command_run(int argc, char **argv)
         free(run.workers[i].shards);
         free(run.workers[i].shard_stats);
         free(run.workers[i].open);
+        free(run.workers[i].since);
     }
     free(run.workers);
+    tagd_recent_free(run.recent);
     free(run.carry);
     tagd_catalog_free(run.catalog);
     tagd_config_free(run.config);

@@ -3,6 +3,7 @@
 #define TAGD_COMMAND_RUN_H
 
 #include "command/census.h"
+#include "command/recent.h"
 #include "command/watch.h"
 #include "http/http.h"
 #include "io/io.h"
@@ -14,6 +15,13 @@
 /* A partition that was read to its end, and yet holds more: since when, at which offset. */
 struct run_open {
     int64_t since_ms, offset; /* monotonic; 0: it doesn't */
+};
+
+/* What a shard does, since when. */
+struct run_since {
+    enum tagd_shard_status status;
+    int64_t ms;     /* monotonic */
+    uint64_t looks; /* the worker's, when it was looked at last: it was ours then */
 };
 
 struct run_worker {
@@ -28,8 +36,10 @@ struct run_worker {
     char last_note[256];
     int64_t noted_ms;
     struct tagd_shard_stats *shard_stats; /* room for all, the thread's own; */
-    struct run_open *open;                /* by shard and topic, likewise */
-    pthread_mutex_t mutex;                /* of the two below */
+    struct run_open *open;                /* by shard and topic, likewise; */
+    struct run_since *since;              /* and by shard */
+    uint64_t looks;
+    pthread_mutex_t mutex; /* of the two below */
     struct tagd_metrics_shard *shards;
     size_t n_shards;
 };
@@ -50,6 +60,8 @@ struct run {
     struct tagd_http *http;
     struct tagd_census *census;
     struct tagd_watch *watch;
+    struct tagd_recent *recent;
+    const char *path;   /* of the configuration */
     int64_t started_ms; /* wall clock */
     bool stopping;      /* atomic */
 };

@@ -25,6 +25,8 @@ struct tagd_watch {
     pthread_mutex_t mutex; /* of what follows */
     bool stopping;
     bool up; /* Redis has answered the last time */
+    int64_t answered_ms;
+    struct tagd_error why;
     struct tagd_io_server server;
     struct tagd_held held;
     bool tripped; /* a hold is asked for, since */
@@ -135,11 +137,16 @@ static void look(struct tagd_watch *watch)
     struct tagd_error error;
     struct tagd_held held;
     struct tagd_io_server server;
+    int64_t asked_ms = tagd_io_mono_ms();
     watch->with.latest(watch->with.to, watch->own_ms);
     bool stored = store_hold(watch);
     bool up = tagd_held_read(watch->reader, watch->with.config, watch->own_ms, &held, &server, &error) == TAGD_IO_OK;
     pthread_mutex_lock(&watch->mutex);
     watch->up = up;
+    if (up)
+        watch->answered_ms = asked_ms;
+    else
+        watch->why = error;
     if (up) {
         tell(watch, &held);
         watch->tripped = watch->tripped && !stored;
@@ -220,6 +227,7 @@ struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with)
     struct tagd_watch *watch = tagd_xcalloc(1, sizeof(*watch));
     pthread_condattr_t monotonic;
     watch->with = *with;
+    watch->answered_ms = tagd_io_mono_ms(); /* it was asked before this */
     watch->brakes.trip = on_trip;
     watch->brakes.to = watch;
     watch->brakes.time_to_ms = watch->brakes.limits_off_ms = INT64_MIN;
@@ -275,6 +283,15 @@ static bool copy(struct tagd_watch *watch, struct tagd_held *held, struct tagd_i
     bool up = watch->up;
     pthread_mutex_unlock(&watch->mutex);
     return up;
+}
+
+void tagd_watch_look(struct tagd_watch *watch, struct tagd_watched *watched)
+{
+    watched->up = copy(watch, &watched->held, &watched->server);
+    pthread_mutex_lock(&watch->mutex);
+    watched->answered_ms = watch->answered_ms;
+    snprintf(watched->why, sizeof(watched->why), "%s", watched->up ? "" : watch->why.text);
+    pthread_mutex_unlock(&watch->mutex);
 }
 
 static void gauge(struct tagd_buf *out, const char *name, const char *help, int64_t value)

@@ -29,6 +29,23 @@ void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level,
     notes->note(notes->to, level, text);
 }
 
+static int64_t trouble_ms; /* atomic */
+
+int64_t tagd_io_kafka_trouble_ms(void)
+{
+    return __atomic_load_n(&trouble_ms, __ATOMIC_RELAXED);
+}
+
+/* That a connection failed, brokers are away, or requests go unanswered. */
+static bool is_trouble(const char *facility)
+{
+    static const char *const facilities[] = {"FAIL", "ERROR", "REQTMOUT"};
+    for (size_t i = 0; i < sizeof(facilities) / sizeof(facilities[0]); i++)
+        if (strcmp(facility, facilities[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Any thread. A broker that is away is told of again and again: only a few lines get through. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
@@ -38,6 +55,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     const struct tagd_kafka *kafka = rd_kafka_opaque(rk);
     if (level > LOG_WARNING || strcmp(facility, "CONFWARN") == 0)
         return;
+    if (is_trouble(facility))
+        __atomic_store_n(&trouble_ms, tagd_io_mono_ms(), __ATOMIC_RELAXED);
     if (__atomic_exchange_n(&window, now, __ATOMIC_RELAXED) != now)
         __atomic_store_n(&in_window, 0, __ATOMIC_RELAXED);
     if (__atomic_add_fetch(&in_window, 1, __ATOMIC_RELAXED) > LOG_LINES_MAX)

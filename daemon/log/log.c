@@ -1,5 +1,7 @@
 #include "log/log.h"
 
+#include "log/recent.h"
+
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -17,7 +19,7 @@ static bool plain(const char *value)
     return true;
 }
 
-void tagd_log_text(struct tagd_log *log, const char *key, const char *value)
+static void add_text(struct tagd_log *log, const char *key, const char *value)
 {
     tagd_buf_printf(&log->line, " %s=", key);
     if (plain(value))
@@ -26,8 +28,15 @@ void tagd_log_text(struct tagd_log *log, const char *key, const char *value)
         tagd_buf_add_json(&log->line, tagd_str_of(value));
 }
 
+void tagd_log_text(struct tagd_log *log, const char *key, const char *value)
+{
+    tagd_buf_printf(&log->kept, " %s=%s", key, value);
+    add_text(log, key, value);
+}
+
 void tagd_log_number(struct tagd_log *log, const char *key, int64_t value)
 {
+    tagd_buf_printf(&log->kept, " %s=%lld", key, (long long)value);
     tagd_buf_printf(&log->line, " %s=%lld", key, (long long)value);
 }
 
@@ -38,9 +47,12 @@ void tagd_log_begin(struct tagd_log *log, enum tagd_log_level level, const char 
     char text[TAGD_TIME_TEXT];
     *log = (struct tagd_log){0};
     clock_gettime(CLOCK_REALTIME, &now);
-    tagd_time_format((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, text);
+    log->level = level;
+    log->wall_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    tagd_time_format(log->wall_ms, text);
     tagd_buf_printf(&log->line, "time=%s level=%s", text, names[level]);
-    tagd_log_text(log, "msg", message);
+    tagd_buf_add_z(&log->kept, message);
+    add_text(log, "msg", message);
 }
 
 void tagd_log_end(struct tagd_log *log)
@@ -56,6 +68,8 @@ void tagd_log_end(struct tagd_log *log)
             break;
         at += (size_t)n;
     }
+    tagd_log_keep(log->level, log->wall_ms, (struct tagd_str){log->kept.p, log->kept.n});
+    tagd_buf_free(&log->kept);
     tagd_buf_free(&log->line);
 }
 

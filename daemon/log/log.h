@@ -9,6 +9,9 @@ enum tagd_log_level { TAGD_LOG_INFO, TAGD_LOG_WARN, TAGD_LOG_ERROR };
 
 struct tagd_log {
     struct tagd_buf line;
+    struct tagd_buf kept; /* what recent.h keeps of it */
+    enum tagd_log_level level;
+    int64_t wall_ms;
 };
 
 /* tagd_log_begin, then any number of pairs, then tagd_log_end, which writes the line and frees it. */

@@ -159,10 +159,14 @@ ROWS = [
      "group {group} keeps nothing under prefix {group}: yet; has tagd run with this configuration?"),
     ("a port that others listen on", "run", lambda w: {"http": {"listen": f"127.0.0.1:{w.http.server_port}"}}, 78,
      "can't listen on 127.0.0.1:{http}: Address already in use; choose another \"http.listen\", or \"off\""),
-    ("a host's name to listen on", "run", lambda w: {"http": {"listen": "example.org:0"}}, 78,
+    ("a host's name to listen on", "run", lambda w: {"http": {"listen": "example.org:0", "insecure": True}}, 78,
      '"http.listen" wants a numeric address, as in "127.0.0.1:9464", found "example.org"'),
-    ("an address of another host to listen on", "run", lambda w: {"http": {"listen": "192.0.2.1:0"}}, 78,
+    ("an address of another host to listen on", "run", lambda w: {"http": {"listen": "192.0.2.1:0", "insecure": True}}, 78,
      "can't listen on 192.0.2.1:0: Cannot assign requested address; choose another \"http.listen\", or \"off\""),
+    ("a certificate that isn't there", "run", lambda w: {"http": {"listen": "127.0.0.1:0", "tls": {"cert": "none.pem", "key": "shop.json"}}}, 78,
+     "…/none.pem: No such file or directory; expected a certificate (http.tls.cert) in a readable file"),
+    ("a certificate that is none", "run", lambda w: {"http": {"listen": "127.0.0.1:0", "tls": {"cert": "shop.json", "key": "shop.json"}}}, 78,
+     "\"http.tls.cert\" and \"http.tls.key\" don't serve: …; name PEM files, a key without a password"),
 ]
 
 

@@ -358,6 +358,20 @@ CONFIGS = [
     ("HTTP at v6", "/http", {"listen": "[::1]:9464"}, True),
     ("HTTP without a port", "/http", {"listen": "127.0.0.1"}, False),
     ("an unknown key of HTTP", "/http", {"port": 1}, False),
+    ("HTTP where others are", "/http", {"listen": "0.0.0.0:9464"}, False),
+    ("HTTP where others are, insecure", "/http", {"listen": "0.0.0.0:9464", "insecure": True}, True),
+    ("HTTP where others are, said not to be insecure", "/http", {"listen": "[::]:9464", "insecure": False}, False),
+    ("HTTP where others are, with a token", "/http", {"listen": "10.0.0.1:9464", "token": "${TOKEN}"}, True),
+    ("HTTP where others are, TLS alone", "/http", {"listen": "10.0.0.1:9464", "tls": {"cert": "c", "key": "k"}}, False),
+    ("HTTP where others are, certificates", "/http", {"listen": "10.0.0.1:9464", "tls": {"cert": "c", "key": "k", "client_ca": "a"}}, True),
+    ("HTTP at localhost with a token", "/http", {"listen": "localhost:1", "token": "${TOKEN}"}, True),
+    ("a token in the file", "/http", {"token": "0123456789abcdef0"}, False),
+    ("TLS without a key", "/http", {"tls": {"cert": "c"}}, False),
+    ("TLS with an empty path", "/http", {"tls": {"cert": "c", "key": ""}}, False),
+    ("insecure as a text", "/http", {"insecure": "true"}, True),
+    ("insecure as a number", "/http", {"insecure": 1}, False),
+    ("requests a second", "/http", {"requests_per_second": 10000}, True),
+    ("no request a second", "/http", {"requests_per_second": 0}, False),
     ("past as a date", "/past", "2000-01-01", True),
     ("past as a time", "/past", "2000-01-01T00:00:00+08:00", True),
     ("past as a year", "/past", "2000", False),
@@ -568,7 +582,7 @@ ONLY_TAGD_EVENTS = [
     ("a proposal of another customer", "", {**EVENT_IN, "type": "tag.reviewed", "data": {"proposal": "proposal:C2:1", "decision": "approved", "by": "li"}}),
     ("no time: simulate has no record's timestamp", "/time", GONE),
 ]
-ENVIRONMENT = {"NAME": "x", "N": "2", "REDIS": "redis://127.0.0.1"}
+ENVIRONMENT = {"NAME": "x", "TOKEN": "0123456789abcdef", "N": "2", "REDIS": "redis://127.0.0.1"}
 
 
 def ids(rows):

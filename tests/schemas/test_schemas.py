@@ -180,6 +180,9 @@ def test_limits_and_defaults_of_the_configuration_are_those_of_the_header():
         c["TAGD_TAG_CHANGES_DEFAULT"], c["TAGD_CHURN_RISK_DEFAULT"], c["TAGD_DEAD_LETTER_DEFAULT"]]
     assert (redis["prefix"]["default"], redis["prefix"]["maxLength"]) == (c["TAGD_PREFIX_DEFAULT"], c["TAGD_PREFIX_MAX"])
     assert p["http"]["properties"]["listen"]["default"] == f"{c['TAGD_HTTP_HOST_DEFAULT']}:{c['TAGD_HTTP_PORT_DEFAULT']}"
+    rate = p["http"]["properties"]["requests_per_second"]
+    assert (rate["default"], rate["anyOf"][0]["minimum"], rate["anyOf"][0]["maximum"]) == (c["TAGD_HTTP_RATE_DEFAULT"], 1, c["TAGD_HTTP_RATE_MAX"])
+    assert f"{c['TAGD_HTTP_TOKEN_LEAST']} to {c['TAGD_HTTP_TOKEN_MAX']} bytes" in p["http"]["properties"]["token"]["description"]
     for key in ("grace", "max_idle", "horizon", "future"):
         assert ms(p[key]["default"]) == c[f"TAGD_{key.upper()}_DEFAULT_MS"], key
         assert ms(re.search(r"At most (\w+)\.", p[key]["description"])[1]) == c[f"TAGD_{key.upper()}_MAX_MS"], key

@@ -63,7 +63,7 @@ static void the_least_configuration_has_all_defaults(void)
     CHECK(config->workers == 1 && !config->time_events && !config->at_least_once);
     CHECK(config->grace_ms == 2000 && config->max_idle_ms == 100 && config->horizon_ms == INT64_C(400) * TAGD_MS_DAY);
     CHECK(config->carry_all && !config->continue_on_data_gap);
-    CHECK(strcmp(config->http_host, "127.0.0.1") == 0 && config->http_port == 9464);
+    CHECK(strcmp(config->http.host, "127.0.0.1") == 0 && config->http.port == 9464);
     CHECK(config->past_ms == INT64_C(631152000000) && config->future_ms == 300000);
     CHECK(config->max_event_bytes == 1048576 && config->batch_events == 20000);
     CHECK(config->cache_bytes == 64 * 1024 * 1024);
@@ -102,7 +102,7 @@ static void every_key_is_read(void)
     CHECK(config->at_least_once && config->workers == 2 && config->time_events && config->grace_ms == 0 &&
           config->max_idle_ms == 1000);
     CHECK(!config->carry_all && config->n_carry == 1 && strcmp(config->carry[0], "value.level") == 0);
-    CHECK(config->continue_on_data_gap && strcmp(config->http_host, "::1") == 0 && config->http_port == 0);
+    CHECK(config->continue_on_data_gap && strcmp(config->http.host, "::1") == 0 && config->http.port == 0);
     CHECK(config->past_ms == INT64_C(946684800000) && config->future_ms == 3600000);
     CHECK(config->max_event_bytes == 2048 && config->batch_events == 5 && config->batch_bytes == 100000);
     CHECK(config->cache_bytes == 0);
