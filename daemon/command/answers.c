@@ -107,7 +107,7 @@ static int write_customer(const struct run *run, struct tagd_str id, struct tagd
     struct tagd_customer customer;
     struct tagd_error error;
     if (id.n == 0 || id.n > TAGD_SUBJECT_MAX)
-        return tagd_http_refuse(reply, 400, "a customer's id has 1 to 128 bytes");
+        return tagd_http_refuse(reply, 404, "no customer has such an id: it has 1 to 128 bytes");
     enum tagd_exit code = tagd_customer_open(&customer, run->config, run->catalog, id, &error);
     if (code == TAGD_EXIT_OK)
         tagd_customer_json(&customer, &reply->body);
@@ -135,7 +135,7 @@ static bool read_limit(const struct tagd_http_arguments *arguments, size_t max, 
         size_t n = strlen(value);
         bool number = n >= 1 && n <= 3 && strspn(value, "0123456789") == n && value[0] != '0';
         *limit = number ? (size_t)strtoul(value, NULL, 10) : 0;
-        if (strcmp(arguments->at[i].name, "limit") == 0 && *limit >= 1 && *limit <= max)
+        if (i == 0 && strcmp(arguments->at[i].name, "limit") == 0 && *limit >= 1 && *limit <= max)
             continue;
         snprintf(text, sizeof(text), "the one argument is limit, a whole number from 1 to %zu", max);
         tagd_http_refuse(reply, 400, text);
