@@ -1,6 +1,6 @@
 "use strict";
 // The status page: asks the daemon every two seconds and shows what it says. It keeps the lag of the last minutes itself.
-const EVERY_MS = 2000, PATIENCE_MS = 5000, POPULATION_MS = 10000;
+const EVERY_MS = 2000, PATIENCE_MS = 5000, POPULATION_MS = 6000;
 const KEPT = 150; // lags of a shard: five minutes
 const SHOWN_LEAST = 30; // a line's width is a minute at least
 const MANY = 32; // shards: more are shown as small tiles
@@ -64,6 +64,11 @@ function seconds(value) {
   return `${number.format(Math.round(value / 86400))} d`;
 }
 
+// In whole seconds, for what counts up.
+function span(value) {
+  return value < 100 ? `${Math.round(value)} s` : seconds(value);
+}
+
 function clock(text) {
   return text ? text.slice(11, 19) : "–";
 }
@@ -80,7 +85,7 @@ function time(text) {
 
 function away(text) {
   const s = (Date.parse(text) - Date.now()) / 1000;
-  return s >= 0 ? `in ${seconds(s)}` : `${seconds(-s)} ago`;
+  return s >= 0 ? `in ${span(s)}` : `${span(-s)} ago`;
 }
 
 function perSecond(count, span) {
@@ -135,7 +140,7 @@ function showSilence(error) {
     return;
   }
   if (error instanceof Refused && error.status === 429) return; // the next one may come through
-  const since = lastAnswer ? ` for ${seconds((Date.now() - lastAnswer) / 1000)}` : "";
+  const since = lastAnswer ? ` for ${span((Date.now() - lastAnswer) / 1000)}` : "";
   const what = error instanceof Refused ? `The daemon refuses to tell its status: ${error.message}` : `The daemon does not answer${since}`;
   const remedy = error instanceof Refused ? "What is below is from before." :
     "See whether its process runs (systemctl status tagd, or the way it is run here), what its log says last, and whether this browser reaches " +
@@ -199,7 +204,7 @@ function showNumbers(status) {
     tile("Changes", perSecond(minute.changes, minute.seconds), "a second", make("span", {class: "quiet"}, `${number.format(status.counts.changes)} since start`)),
     tile("Dead letters", number.format(minute.dead_letters), "a minute", make("span", {class: "quiet"}, `${number.format(status.counts.dead_letters)} since start`)),
     redis.up ? tile("Redis", number.format(Math.round(redis.memory_bytes / 1048576)), limit, make("span", {class: "quiet"}, redis.aof ? "append-only file on" : "no append-only file"))
-      : tile("Redis", "silent", "", make("span", {class: "quiet"}, `for ${seconds(redis.silent_seconds)}`)));
+      : tile("Redis", "silent", "", make("span", {class: "quiet"}, `for ${span(redis.silent_seconds)}`)));
 }
 
 // ---- shards ----
@@ -207,8 +212,8 @@ function showNumbers(status) {
 const SEVERITIES = {running: "fine", stalled: "error", stopped: "error", repairing: "warning", held: "warning", fenced: "warning", recovering: "notice", idle: "notice"};
 
 function statusWords(shard) {
-  if (shard.status === "stalled") return `stalled for ${seconds(shard.still_seconds)}`;
-  return shard.status === "running" ? "running" : `${shard.status} for ${seconds(shard.since_seconds)}`;
+  if (shard.status === "stalled") return `stalled for ${span(shard.still_seconds)}`;
+  return shard.status === "running" ? "running" : `${shard.status} for ${span(shard.since_seconds)}`;
 }
 
 function updateShard(button, shard, live, many) {
@@ -240,9 +245,11 @@ function showShards(status) {
     buttons.delete(shard.shard);
   });
   for (const button of buttons.values()) button.remove();
-  const odd = status.shards.filter(shard => shard.status !== "running").length;
+  const states = new Map();
+  for (const shard of status.shards) states.set(shard.status, (states.get(shard.status) || 0) + 1);
+  const words = [...states].map(([name, n]) => n === status.shards.length ? `all ${name}` : `${n} ${name}`).join(", ");
   byId("shards-note").textContent = status.shards.length === 0 ? "This process has no shard." :
-    `${status.shards.length} here, ${odd === 0 ? "all running" : `${odd} not running`}. ${live ? "Lag" : "Records to read"} by shard${many ? "" : live ? ", with its last five minutes" : ""}.`;
+    `${status.shards.length} here, ${words}. ${live ? "Lag" : "Records to read"} by shard${many ? "" : live ? ", with its last five minutes" : ""}.`;
   const shard = status.shards.find(one => one.shard === chosenShard);
   byId("shard-detail").textContent = shard ? `Shard ${shard.shard}: ${statusWords(shard)} · lag ${seconds(shard.lag_seconds)} ${trend(history.get(shard.shard) || [])} · ` +
     `${shard.lag_records === null ? "an unknown number of" : number.format(shard.lag_records)} records to read` : "";
@@ -320,6 +327,10 @@ function showPopulation() {
   if (of.others > 0) rows.push(["others", of.others]);
   if (of.none > 0) rows.push(["no tag", of.none]);
   const most = Math.max(1, ...rows.map(row => row[1])), all = Math.max(1, of.customers);
+  if (of.customers === 0) {
+    fill(byId("population"), make("p", {class: "empty"}, "No customer yet."));
+    return;
+  }
   fill(byId("population"), make("p", {class: "quiet"}, `${number.format(of.customers)} customers of the group, at ${instant(population.as_of)}`),
     make("div", {class: "bars"}, ...rows.flatMap(([name, n]) => {
       const bar = make("div", {class: "bar"});
@@ -330,13 +341,17 @@ function showPopulation() {
     })));
 }
 
-async function refreshPopulation() {
+async function askPopulation() {
   try {
     population = await ask("v1/population?tags=20");
     showPopulation();
   } catch (error) {
     if (!population) fill(byId("population"), make("p", {class: "empty"}, error instanceof Refused ? error.message : "Not known: no answer."));
   }
+}
+
+async function refreshPopulation() {
+  await askPopulation();
   setTimeout(refreshPopulation, POPULATION_MS);
 }
 
@@ -468,6 +483,8 @@ byId("token-form").addEventListener("submit", event => {
   token = byId("token").value;
   sessionStorage.setItem("tagd-token", token);
   byId("token").value = "";
+  byId("token-form").hidden = true;
+  askPopulation();
 });
 byId("customer-form").addEventListener("submit", event => {
   event.preventDefault();
