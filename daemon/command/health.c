@@ -177,7 +177,8 @@ static void add_still(struct judge *judge, const struct some *some, int64_t open
             "See what the log below says and whether this host has CPU and memory left. If it stays so, take a stack "
             "trace (gdb -p PID) and restart tagd: nothing is lost.");
     } else {
-        remedy(add(judge, severity, "%s for %s, though there is something to do, and Redis and Kafka answer.", what,
+        remedy(add(judge, severity,
+                   "%s for %s, though there is something to do, and neither Redis nor Kafka is known to be away.", what,
                    span.text),
                "The newest lines of the log below say what it tries. Restarting tagd loses nothing.");
     }
@@ -283,6 +284,11 @@ static void judge_start(struct judge *judge)
         waits(judge);
         remedy(add(judge, TAGD_NOTICE, "Starting: %zu of %zu shards run.", running, facts->n_shards),
                "Wait some seconds.");
+    } else if (facts->n_shards == 0 && kafka_complains(facts)) {
+        waits(judge);
+        kafka_remedy(judge,
+                     add(judge, TAGD_ERROR, "This process has no shard, and Kafka at %s does not answer as it should.",
+                         facts->kafka));
     } else if (facts->n_shards == 0) {
         remedy(add(judge, TAGD_NOTICE, "Standing by: other instances of the group have all shards."),
                "Nothing; if another instance ends, its shards come here.");

@@ -8,7 +8,7 @@
 #include "tagd/worker.h"
 
 #define TAGD_HEALTH_REDIS_MS 3000           /* Redis is asked every second: silent for longer, it is a problem */
-#define TAGD_HEALTH_KAFKA_MS 30000          /* librdkafka's complaints count so long */
+#define TAGD_HEALTH_KAFKA_MS 60000          /* librdkafka's complaints count so long */
 #define TAGD_HEALTH_STEP_MS TAGD_STALLED_MS /* a worker's step may take less */
 #define TAGD_HEALTH_START_MS 15000          /* after which every shard should run */
 #define TAGD_HEALTH_TAKEOVER_MS 10000       /* a take-over may take less */

@@ -203,6 +203,13 @@ static void starting_and_standing_by_are_no_faults(void)
     facts.n_shards = 0;
     judge(&facts);
     CHECK(health.severity == TAGD_NOTICE && health.keeps_up && says("Standing by"));
+    facts.kafka_trouble_ms = TAGD_HEALTH_KAFKA_MS - 1; /* or the group has lost it */
+    judge(&facts);
+    CHECK(health.severity == TAGD_ERROR && !health.keeps_up);
+    CHECK(says("This process has no shard, and Kafka at 127.0.0.1:9092 does not answer as it should."));
+    facts.kafka_trouble_ms = TAGD_HEALTH_KAFKA_MS;
+    judge(&facts);
+    CHECK(health.severity == TAGD_NOTICE);
     facts.assignments = 0;
     facts.uptime_ms = TAGD_HEALTH_START_MS - 1;
     judge(&facts);
