@@ -140,8 +140,9 @@ function showSilence(error) {
     return;
   }
   if (error instanceof Refused && error.status === 429) return; // the next one may come through
+  document.querySelector("main").classList.add("stale");
   const since = lastAnswer ? ` for ${span((Date.now() - lastAnswer) / 1000)}` : "";
-  const what = error instanceof Refused ? `The daemon refuses to tell its status: ${error.message}` : `The daemon does not answer${since}`;
+  const what = error instanceof Refused ? `The daemon refuses to tell its status: ${error.message}` : `The daemon has not answered${since}`;
   const remedy = error instanceof Refused ? "What is below is from before." :
     "See whether its process runs (systemctl status tagd, or the way it is run here), what its log says last, and whether this browser reaches " +
     `${location.host}. What is below is from ${lastAnswer ? new Date(lastAnswer).toISOString().slice(11, 19) : "before"}.`;
@@ -460,6 +461,7 @@ async function refresh() {
     lastAnswer = Date.now();
     lastStatus = status;
     byId("token-form").hidden = true;
+    document.querySelector("main").classList.remove("stale");
     showAbout(status);
     showVerdict(status.verdict.severity, status.verdict.headline, status.verdict.problems);
     remember(status);

@@ -213,11 +213,12 @@ def test_a_stuck_shard_and_a_silent_daemon_are_told_in_words(stack, running, bro
         load.stop()
     page.down = True  # a browser complains by itself of connections that are refused
     d.process.send_signal(signal.SIGSTOP)
-    until(page.one, "a silent daemon", "document.querySelector('#headline').textContent.startsWith('The daemon does not answer')", 10)
+    until(page.one, "a silent daemon", "document.querySelector('#headline').textContent.startsWith('The daemon has not answered')", 10)
     d.process.send_signal(signal.SIGCONT)
     until(page.one, "it answers again", "document.querySelector('#headline').textContent.startsWith('Keeping up')", 20)
     assert d.stop() < 5
-    page.everywhere("it is gone", "document.querySelector('#headline').textContent.startsWith('The daemon does not answer for')", 12)
+    page.everywhere("it is gone", "document.querySelector('#headline').textContent.startsWith('The daemon has not answered for')", 12)
+    assert page.one.locator("main.stale").count() == 1 and page.one.locator("#clock").inner_text() == "not answering"
     page.shoot("gone")
     page.close()
 
