@@ -36,7 +36,7 @@ trap 'stopped=yes' INT TERM
 stopped=no
 
 echo "== packages"
-deploy/install.sh gcc libc6-dev cmake make pkg-config librdkafka-dev libhiredis-dev libssl-dev libcjson-dev liblz4-dev libmicrohttpd-dev libsystemd-dev libxxhash-dev \
+deploy/install.sh gcc libc6-dev cmake make pkg-config librdkafka-dev libhiredis-dev libssl-dev libcjson-dev liblz4-dev libmicrohttpd-dev libgnutls28-dev libsystemd-dev libxxhash-dev \
   libgsl-dev redis-server kcat jq curl maven default-jre-headless
 
 echo "== build"

@@ -20,7 +20,7 @@ step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
 
 step "packages"
 deploy/install.sh gcc libc6-dev clang clang-format clang-tidy libclang-rt-14-dev llvm cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libssl-dev libcjson-dev liblz4-dev \
-  libmicrohttpd-dev libsystemd-dev libxxhash-dev libgsl-dev openssl redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps strace systemd prometheus
+  libmicrohttpd-dev libgnutls28-dev libsystemd-dev libxxhash-dev libgsl-dev openssl redis-server valgrind python3 python3-venv default-jre-headless maven jq kcat curl procps strace systemd prometheus chromium
 command -v npm >/dev/null || deploy/install.sh nodejs npm # validators of the schemas
 for preset in release clang asan; do
   step "build: $preset"

@@ -1,17 +1,11 @@
 /* tagd run: the daemon. One thread a worker, each with its own connections; this thread waits for signals and looks on.
  */
-#include "command/census.h"
+#include "command/answers.h"
 #include "command/command.h"
-#include "command/customer.h"
 #include "command/load.h"
-#include "command/service.h"
-#include "command/shards.h"
-#include "command/watch.h"
-#include "http/http.h"
-#include "io/io.h"
+#include "command/run.h"
+#include "command/status.h"
 #include "log/log.h"
-#include "metrics/metrics.h"
-#include "tagd/worker.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -29,50 +23,6 @@
 #define STEP_MS 50
 #define BATCH_TOLD_BYTES ((size_t)8 * 1024 * 1024) /* of outputs: what batches aim at */
 #define WATCH_MS 1000                              /* between looks at the counters, and at the shards */
-#define STUCK_MS 120000                            /* without a step: /livez says so */
-
-/* A partition that was read to its end, and yet holds more: since when, at which offset. */
-struct run_open {
-    int64_t since_ms, offset; /* monotonic; 0: it doesn't */
-};
-
-struct run_worker {
-    struct run *run;
-    struct tagd_io *io;
-    struct tagd_worker *worker;
-    pthread_t thread;
-    bool started;
-    bool finished;                        /* atomic */
-    int64_t step_ms;                      /* atomic: when the last step began */
-    struct tagd_error error;              /* read once finished */
-    struct tagd_shard_stats *shard_stats; /* room for all, the thread's own; */
-    struct run_open *open;                /* by shard and topic, likewise */
-    pthread_mutex_t mutex;                /* of the two below */
-    struct tagd_metrics_shard *shards;
-    size_t n_shards;
-};
-
-struct run {
-    struct tagd_config *config;
-    struct tagd_catalog *catalog;
-    const char *topics[TAGD_TOPICS_MAX];
-    enum tagd_partitioner partitioners[TAGD_TOPICS_MAX];
-    const struct tagd_map *maps[TAGD_TOPICS_MAX];
-    bool *carry;
-    uint32_t partitions;
-    bool rebuild; /* --rebuild */
-    struct tagd_logger *logger;
-    struct tagd_notes notes;
-    struct tagd_service service;
-    struct run_worker *workers;
-    size_t n_workers;
-    struct tagd_metrics_watched seen[TAGD_METRICS_WATCHED];
-    struct tagd_http *http;
-    struct tagd_census *census;
-    struct tagd_watch *watch;
-    int64_t started_ms; /* wall clock */
-    bool stopping;      /* atomic */
-};
 
 static void log_note(void *to, const struct tagd_note *note)
 {
@@ -99,24 +49,9 @@ static int fail(const struct run *run, enum tagd_exit code, const char *fmt, ...
     return tagd_logger_is_json_stderr(run->logger) ? (int)code : tagd_command_error(code, "%s", text);
 }
 
-/* ---- HTTP ---- */
+/* ---- what others ask of the workers ---- */
 
-static bool is_ready(const struct run *run)
-{
-    for (size_t i = 0; i < run->n_workers; i++) {
-        const struct tagd_io_stats *io = tagd_io_stats(run->workers[i].io);
-        uint64_t running =
-            __atomic_load_n(&tagd_worker_stats(run->workers[i].worker)->shards_running, __ATOMIC_RELAXED);
-        if (__atomic_load_n(&io->assignments, __ATOMIC_RELAXED) == 0 ||
-            running < __atomic_load_n(&io->shards_assigned, __ATOMIC_RELAXED) ||
-            __atomic_load_n(&run->workers[i].finished, __ATOMIC_ACQUIRE))
-            return false;
-    }
-    return !__atomic_load_n(&run->stopping, __ATOMIC_RELAXED);
-}
-
-/* How long the longest step has lasted that is under way. */
-static int64_t stood_ms(const struct run *run)
+int64_t tagd_run_stood_ms(const struct run *run)
 {
     int64_t now = tagd_io_mono_ms(), longest = 0;
     for (size_t i = 0; i < run->n_workers; i++) {
@@ -125,20 +60,6 @@ static int64_t stood_ms(const struct run *run)
             longest = stood;
     }
     return longest;
-}
-
-static bool is_alive(const struct run *run)
-{
-    return stood_ms(run) <= STUCK_MS;
-}
-
-static void write_population(struct run *run, struct tagd_buf *body)
-{
-    const struct tagd_flow **flows = tagd_xcalloc(run->n_workers, sizeof(*flows));
-    for (size_t i = 0; i < run->n_workers; i++)
-        flows[i] = tagd_worker_flow(run->workers[i].worker);
-    tagd_census_metrics(run->census, flows, run->n_workers, body);
-    free(flows);
 }
 
 /* The shards of this process's workers, as they were at the last look. */
@@ -153,45 +74,6 @@ static void flag_shards(void *to, bool *flags)
     }
 }
 
-/* What /metrics and /v1/shards tell of, as it is now; of shards, a copy. */
-static struct tagd_metrics_worker *look_at_workers(struct run *run)
-{
-    struct tagd_metrics_worker *workers = tagd_xcalloc(run->n_workers, sizeof(*workers));
-    for (size_t i = 0; i < run->n_workers; i++) {
-        struct run_worker *worker = &run->workers[i];
-        pthread_mutex_lock(&worker->mutex);
-        struct tagd_metrics_shard *shards = tagd_xcalloc(worker->n_shards + 1, sizeof(*shards));
-        memcpy(shards, worker->shards, worker->n_shards * sizeof(*shards));
-        workers[i] = (struct tagd_metrics_worker){
-            tagd_worker_stats(worker->worker), tagd_io_stats(worker->io), shards, worker->n_shards,
-            tagd_io_mono_ms() - __atomic_load_n(&worker->step_ms, __ATOMIC_RELAXED)};
-        pthread_mutex_unlock(&worker->mutex);
-    }
-    return workers;
-}
-
-static void free_looked_at(struct run *run, struct tagd_metrics_worker *workers)
-{
-    for (size_t i = 0; i < run->n_workers; i++)
-        free((void *)(uintptr_t)workers[i].shards);
-    free(workers);
-}
-
-static struct tagd_metrics_info info_of(const struct run *run)
-{
-    return (struct tagd_metrics_info){TAGD_VERSION,
-                                      run->config->group,
-                                      tagd_catalog_name(run->catalog),
-                                      tagd_catalog_hash(run->catalog),
-                                      run->topics,
-                                      run->config->n_sources,
-                                      run->config->time_events,
-                                      run->config->grace_ms,
-                                      run->started_ms,
-                                      tagd_io_wall_ms(),
-                                      tagd_io_mono_ms()};
-}
-
 /* The latest event of each topic that workers have read. */
 static void find_latest(void *to, int64_t *latest_ms)
 {
@@ -204,78 +86,6 @@ static void find_latest(void *to, int64_t *latest_ms)
                     latest_ms[topic] = run->workers[i].shards[k].stats.latest_ms[topic];
         pthread_mutex_unlock(&run->workers[i].mutex);
     }
-}
-
-static void write_metrics(struct run *run, struct tagd_buf *body)
-{
-    struct tagd_metrics_worker *workers = look_at_workers(run);
-    struct tagd_metrics_info info = info_of(run);
-    tagd_metrics_write(&info, workers, run->n_workers, body);
-    free_looked_at(run, workers);
-    tagd_watch_metrics(run->watch, body);
-    write_population(run, body);
-}
-
-static void write_shards(struct run *run, struct tagd_buf *body)
-{
-    struct tagd_metrics_worker *workers = look_at_workers(run);
-    struct tagd_metrics_info info = info_of(run);
-    tagd_shards_json(&info, run->config->instance, workers, run->n_workers, run->watch, body);
-    free_looked_at(run, workers);
-}
-
-/* GET /v1/customers/{id}: what `tagd explain` says, as JSON. */
-static int write_customer(const struct run *run, struct tagd_str id, struct tagd_buf *body)
-{
-    struct tagd_customer customer;
-    struct tagd_error error;
-    enum tagd_exit code = tagd_customer_open(&customer, run->config, run->catalog, id, &error);
-    if (code == TAGD_EXIT_OK) {
-        tagd_customer_json(&customer, body);
-    } else {
-        tagd_buf_add_z(body, "{\"error\":");
-        tagd_buf_add_json(body, tagd_str_of(error.text));
-        tagd_buf_add_z(body, "}\n");
-    }
-    tagd_customer_close(&customer);
-    return code == TAGD_EXIT_OK ? 200 : code == TAGD_EXIT_DATA ? 404 : code == TAGD_EXIT_UNAVAILABLE ? 503 : 500;
-}
-
-#define CUSTOMERS "/v1/customers/"
-
-static int answer(void *to, const char *path, const struct tagd_http_arguments *arguments, struct tagd_buf *body,
-                  const char **content_type)
-{
-    struct run *run = to;
-    if (strcmp(path, "/metrics") == 0) {
-        *content_type = "text/plain; version=0.0.4; charset=utf-8";
-        write_metrics(run, body);
-        return 200;
-    }
-    if (strcmp(path, "/livez") == 0) {
-        bool alive = is_alive(run);
-        tagd_buf_add_z(body, alive ? "ok\n" : "a worker is stuck\n");
-        return alive ? 200 : 503;
-    }
-    if (strcmp(path, "/readyz") == 0) {
-        bool ready = is_ready(run);
-        tagd_buf_add_z(body, ready ? "ok\n" : "not every assigned shard runs yet\n");
-        return ready ? 200 : 503;
-    }
-    if (strncmp(path, CUSTOMERS, sizeof(CUSTOMERS) - 1) == 0 && path[sizeof(CUSTOMERS) - 1] != '\0') {
-        *content_type = "application/json";
-        return write_customer(run, tagd_str_of(path + sizeof(CUSTOMERS) - 1), body);
-    }
-    if (strcmp(path, "/v1/shards") == 0) {
-        *content_type = "application/json";
-        write_shards(run, body);
-        return 200;
-    }
-    if (strcmp(path, "/v1/population") == 0) {
-        *content_type = "application/json";
-        return tagd_census_answer(run->census, arguments, body);
-    }
-    return 404;
 }
 
 /* ---- a worker's thread ---- */
@@ -294,15 +104,27 @@ static int64_t open_for(struct run_open *open, bool at_end, int64_t next, int64_
     return now - open->since_ms;
 }
 
+/* Since when the shard has had its status, as far as that is looked at. */
+static int64_t since_of(struct run_worker *worker, const struct tagd_shard_stats *stats)
+{
+    struct run_since *since = &worker->since[stats->shard];
+    if (since->looks == 0 || since->looks + 1 != worker->looks || since->status != stats->status)
+        *since = (struct run_since){stats->status, tagd_io_mono_ms(), 0};
+    since->looks = worker->looks;
+    return since->ms;
+}
+
 static void copy_shards(struct run_worker *worker)
 {
     const struct run *run = worker->run;
     struct tagd_shard_stats *stats = worker->shard_stats;
     size_t n = tagd_worker_shards(worker->worker, stats, run->partitions), n_topics = run->config->n_sources;
+    worker->looks++;
     pthread_mutex_lock(&worker->mutex);
     for (size_t i = 0; i < n; i++) {
         struct tagd_metrics_shard *shard = &worker->shards[i];
         shard->stats = stats[i];
+        shard->since_ms = since_of(worker, &stats[i]);
         for (uint32_t topic = 0; topic < n_topics; topic++) {
             int64_t next = stats[i].next_offset[topic], end = tagd_io_end_offset(worker->io, topic, stats[i].shard);
             if (stats[i].end_offset[topic] > end)
@@ -370,6 +192,18 @@ static void log_counters(struct run *run)
     free(workers);
 }
 
+static void sample(const struct run *run)
+{
+    struct tagd_recent_counts counts = {0, 0, 0};
+    for (size_t i = 0; i < run->n_workers; i++) {
+        struct tagd_recent_counts of = tagd_status_counts(tagd_worker_stats(run->workers[i].worker));
+        counts.records += of.records;
+        counts.changes += of.changes;
+        counts.dead_letters += of.dead_letters;
+    }
+    tagd_recent_sample(run->recent, tagd_io_mono_ms(), counts);
+}
+
 static bool all_finished(const struct run *run)
 {
     for (size_t i = 0; i < run->n_workers; i++)
@@ -424,7 +258,7 @@ static void reload(struct run *run)
 
 static void tell_service(struct run *run, bool stopping, int64_t now)
 {
-    tagd_service_feed(&run->service, stood_ms(run), now);
+    tagd_service_feed(&run->service, tagd_run_stood_ms(run), now);
     if (stopping)
         tagd_service_stopping(&run->service, now);
     else
@@ -458,6 +292,7 @@ static int look_on(struct run *run, const sigset_t *signals)
         }
         if (now - watched_ms >= WATCH_MS) {
             log_counters(run);
+            sample(run);
             watched_ms = now;
         }
         if (stop_ms == 0 || now - stop_ms < STOP_TIMEOUT_MS)
@@ -529,6 +364,8 @@ static struct tagd_worker *make_worker(struct run *run, const struct run_worker 
         .batch_told_bytes = BATCH_TOLD_BYTES,
         .cache_bytes_max = config->cache_bytes,
         .brakes = tagd_watch_brakes(run->watch),
+        .published = tagd_recent_published,
+        .published_to = run->recent,
         .note = log_note,
         .note_to = run,
     };
@@ -551,6 +388,7 @@ static int start_workers(struct run *run)
         worker->worker = make_worker(run, worker);
         worker->shards = tagd_xcalloc(run->partitions, sizeof(*worker->shards));
         worker->shard_stats = tagd_xcalloc(run->partitions, sizeof(*worker->shard_stats));
+        worker->since = tagd_xcalloc(run->partitions, sizeof(*worker->since));
         worker->open = tagd_xcalloc((size_t)run->partitions * run->config->n_sources, sizeof(*worker->open));
         worker->step_ms = tagd_io_mono_ms();
         pthread_mutex_init(&worker->mutex, NULL);
@@ -574,9 +412,9 @@ static void log_start(const struct run *run)
     tagd_log_text(&line, "catalog_version", tagd_catalog_version(run->catalog));
     tagd_log_text(&line, "catalog_hash", tagd_catalog_hash(run->catalog));
     if (run->http != NULL) {
-        const char *host = run->config->http_host;
-        snprintf(listen, sizeof(listen), strchr(host, ':') == NULL ? "http://%s:%d" : "http://[%s]:%d", host,
-                 tagd_http_port(run->http));
+        const char *host = run->config->http.host;
+        snprintf(listen, sizeof(listen), strchr(host, ':') == NULL ? "%s://%s:%d" : "%s://[%s]:%d",
+                 run->config->http.cert == NULL ? "http" : "https", host, tagd_http_port(run->http));
         tagd_log_text(&line, "http", listen);
     }
     tagd_log_end(&line);
@@ -588,6 +426,7 @@ static int start_and_look_on(struct run *run)
     enum tagd_io_result result;
     sigset_t signals;
     run->started_ms = tagd_io_wall_ms();
+    run->recent = tagd_recent_new(tagd_io_wall_ms);
     run->watch = tagd_watch_new(&(struct tagd_watch_config){run->config, run->catalog, find_latest, run, run->logger},
                                 &result, &error);
     if (result == TAGD_IO_CONFIG)
@@ -600,9 +439,9 @@ static int start_and_look_on(struct run *run)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (run->config->http_host != NULL) {
+    if (run->config->http.host != NULL) {
         run->census = tagd_census_new(run->config, run->catalog, run->partitions, flag_shards, run);
-        run->http = tagd_http_new(run->config->http_host, run->config->http_port, answer, run, &error);
+        run->http = tagd_answers_listen(run, &error);
         if (run->http == NULL)
             return fail(run, TAGD_EXIT_CONFIG, "%s", error.text);
     }
@@ -686,6 +525,7 @@ static int open_log(struct run *run, const char *path)
 static int run_with(struct run *run, const char *path, bool create_topics)
 {
     struct tagd_error error;
+    run->path = path;
     int code = open_log(run, path);
     if (code != TAGD_EXIT_OK)
         return code;
@@ -763,8 +603,10 @@ int tagd_command_run(int argc, char **argv)
         free(run.workers[i].shards);
         free(run.workers[i].shard_stats);
         free(run.workers[i].open);
+        free(run.workers[i].since);
     }
     free(run.workers);
+    tagd_recent_free(run.recent);
     free(run.carry);
     tagd_catalog_free(run.catalog);
     tagd_config_free(run.config);

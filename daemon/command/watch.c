@@ -27,6 +27,8 @@ struct tagd_watch {
     pthread_mutex_t mutex; /* of what follows */
     bool stopping;
     bool up; /* Redis has answered the last time */
+    int64_t answered_ms;
+    struct tagd_error why;
     struct tagd_io_server server;
     struct tagd_held held;
     bool tripped; /* a hold is asked for, since */
@@ -139,6 +141,7 @@ static enum tagd_io_result look(struct tagd_watch *watch, struct tagd_error *err
 {
     struct tagd_held held;
     struct tagd_io_server server;
+    int64_t asked_ms = tagd_io_mono_ms();
     watch->with.latest(watch->with.to, watch->own_ms);
     bool stored = store_hold(watch);
     enum tagd_io_result result =
@@ -148,6 +151,10 @@ static enum tagd_io_result look(struct tagd_watch *watch, struct tagd_error *err
     if (watch->up && !up)
         say(watch, TAGD_NOTE_WARN, error->text, NULL, NULL);
     watch->up = up;
+    if (up)
+        watch->answered_ms = asked_ms;
+    else
+        watch->why = *error;
     if (up) {
         tell(watch, &held);
         watch->tripped = watch->tripped && !stored;
@@ -231,6 +238,7 @@ struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with, enum tag
     struct tagd_watch *watch = tagd_xcalloc(1, sizeof(*watch));
     pthread_condattr_t monotonic;
     watch->with = *with;
+    watch->answered_ms = tagd_io_mono_ms(); /* it was asked before this */
     watch->brakes.trip = on_trip;
     watch->brakes.to = watch;
     watch->brakes.held_batches_max = HELD_BATCHES_MAX;
@@ -288,6 +296,15 @@ static bool copy(struct tagd_watch *watch, struct tagd_held *held, struct tagd_i
     bool up = watch->up;
     pthread_mutex_unlock(&watch->mutex);
     return up;
+}
+
+void tagd_watch_look(struct tagd_watch *watch, struct tagd_watched *watched)
+{
+    watched->up = copy(watch, &watched->held, &watched->server);
+    pthread_mutex_lock(&watch->mutex);
+    watched->answered_ms = watch->answered_ms;
+    snprintf(watched->why, sizeof(watched->why), "%s", watched->up ? "" : watch->why.text);
+    pthread_mutex_unlock(&watch->mutex);
 }
 
 static void gauge(struct tagd_buf *out, const char *name, const char *help, int64_t value)

@@ -25,6 +25,15 @@ void tagd_watch_start(struct tagd_watch *watch);
 void tagd_watch_free(struct tagd_watch *watch); /* after the workers; NULL is fine */
 /* For the workers. Until Redis has told what is held, all is. */
 struct tagd_brakes *tagd_watch_brakes(struct tagd_watch *watch);
+/* What it saw. Any thread. */
+struct tagd_watched {
+    bool up;             /* Redis answered when it was asked last */
+    int64_t answered_ms; /* monotonic: when it was asked last and answered */
+    char why[1024];      /* it didn't; empty: not known */
+    struct tagd_held held;
+    struct tagd_io_server server;
+};
+void tagd_watch_look(struct tagd_watch *watch, struct tagd_watched *watched);
 /* As metrics; as a JSON object. Any thread. */
 void tagd_watch_metrics(struct tagd_watch *watch, struct tagd_buf *out);
 void tagd_watch_json(struct tagd_watch *watch, struct tagd_buf *out);

@@ -747,19 +747,88 @@ static bool http_listen(struct reader *reader, const cJSON *node, void *into)
     if (!tagd_config_read_text(reader, node, &text))
         return false;
     if (strcmp(text, "off") == 0) {
-        config->http_host = NULL;
+        config->http.host = NULL;
         return true;
     }
-    config->http_port = -1;
-    if (!host_and_port(&config->arena, text, strlen(text), &config->http_host, &config->http_port) ||
-        config->http_port < 0)
+    config->http.port = -1;
+    if (!host_and_port(&config->arena, text, strlen(text), &config->http.host, &config->http.port) ||
+        config->http.port < 0)
         return tagd_config_fault(reader, node, "expected \"address:port\", as in \"127.0.0.1:9464\", or \"off\"");
+    return true;
+}
+
+/* Letters, digits and what base64 and its relatives use: what a header can carry. */
+static bool token_char(char c)
+{
+    return name_char(c, false) || (c != '\0' && strchr("-.~+/=", c) != NULL);
+}
+
+/* From the environment or a file of its own: this file is read by more people than may know it. */
+static bool http_token(struct reader *reader, const cJSON *node, void *into)
+{
+    struct tagd_config *config = into;
+    const char *token;
+    if (!tagd_config_read_text(reader, node, &token))
+        return false;
+    if (strncmp(node->valuestring, "${", 2) != 0)
+        return tagd_config_fault(reader, node,
+                                 "a token is not for this file to keep: write \"${NAME}\" or \"${file:PATH}\"");
+    size_t n = strlen(token);
+    if (n < TAGD_HTTP_TOKEN_LEAST || n > TAGD_HTTP_TOKEN_MAX)
+        return tagd_config_fault(reader, node,
+                                 "the token has %zu bytes; from %d to %d are possible, as from openssl rand -hex 32", n,
+                                 TAGD_HTTP_TOKEN_LEAST, TAGD_HTTP_TOKEN_MAX);
+    for (const char *p = token; *p != '\0'; p++)
+        if (!token_char(*p))
+            return tagd_config_fault(
+                reader, node, "the token may have letters, digits and \"-._~+/=\", as from openssl rand -hex 32");
+    config->http.token = token;
+    return tagd_config_keep_secret(reader, node, token);
+}
+
+static bool http_cert(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_path(reader, node, &((struct tagd_config *)into)->http.cert);
+}
+
+static bool http_key(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_path(reader, node, &((struct tagd_config *)into)->http.key);
+}
+
+static bool http_client_ca(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_path(reader, node, &((struct tagd_config *)into)->http.client_ca);
+}
+
+static bool http_tls(struct reader *reader, const cJSON *node, void *into)
+{
+    static const struct key keys[] = {
+        {"cert", http_cert, true}, {"key", http_key, true}, {"client_ca", http_client_ca, false}};
+    return tagd_config_read_object(reader, node, keys, N_OF(keys), into);
+}
+
+static bool http_insecure(struct reader *reader, const cJSON *node, void *into)
+{
+    return read_boolean(reader, node, &((struct tagd_config *)into)->http.insecure);
+}
+
+static bool http_rate(struct reader *reader, const cJSON *node, void *into)
+{
+    int64_t rate;
+    if (!read_integer(reader, node, 1, TAGD_HTTP_RATE_MAX, &rate))
+        return false;
+    ((struct tagd_config *)into)->http.rate = (unsigned)rate;
     return true;
 }
 
 static bool config_http(struct reader *reader, const cJSON *node, void *into)
 {
-    static const struct key keys[] = {{"listen", http_listen, false}};
+    static const struct key keys[] = {{"listen", http_listen, false},
+                                      {"token", http_token, false},
+                                      {"tls", http_tls, false},
+                                      {"insecure", http_insecure, false},
+                                      {"requests_per_second", http_rate, false}};
     return tagd_config_read_object(reader, node, keys, N_OF(keys), into);
 }
 
@@ -799,6 +868,21 @@ static bool config_log(struct reader *reader, const cJSON *node, void *into)
     static const struct key keys[] = {
         {"format", log_format, false}, {"level", log_level, false}, {"file", log_file, false}};
     return tagd_config_read_object(reader, node, keys, N_OF(keys), into);
+}
+
+/* What other hosts reach says who customers are: not to anybody who asks. */
+static bool http_is_guarded(struct reader *reader, const cJSON *root)
+{
+    const struct tagd_config *config = reader->config;
+    const char *host = config->http.host;
+    if (host == NULL || strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 || strncmp(host, "127.", 4) == 0 ||
+        config->http.token != NULL || config->http.client_ca != NULL || config->http.insecure)
+        return true;
+    const cJSON *http = cJSON_GetObjectItemCaseSensitive(root, "http");
+    return tagd_config_fault(reader, cJSON_GetObjectItemCaseSensitive(http, "listen"),
+                             "other hosts reach %s, and anybody there could ask who customers are: add \"token\": "
+                             "\"${NAME}\" or \"tls\" with a \"client_ca\", or say \"insecure\": true if that is meant",
+                             host);
 }
 
 static bool config_group(struct reader *reader, const cJSON *node, void *into)
@@ -1009,8 +1093,9 @@ static void set_defaults(struct tagd_config *config, const char *default_instanc
     config->max_idle_ms = TAGD_MAX_IDLE_DEFAULT_MS;
     config->horizon_ms = TAGD_HORIZON_DEFAULT_MS;
     config->carry_all = true;
-    config->http_host = TAGD_HTTP_HOST_DEFAULT;
-    config->http_port = TAGD_HTTP_PORT_DEFAULT;
+    config->http.host = TAGD_HTTP_HOST_DEFAULT;
+    config->http.port = TAGD_HTTP_PORT_DEFAULT;
+    config->http.rate = TAGD_HTTP_RATE_DEFAULT;
     config->past_ms = TAGD_PAST_DEFAULT_MS;
     config->future_ms = TAGD_FUTURE_DEFAULT_MS;
     config->max_event_bytes = TAGD_EVENT_BYTES_MAX;
@@ -1066,7 +1151,7 @@ struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t
     const cJSON *root = tagd_jsonc_root(jsonc);
     set_defaults(config, default_instance);
     bool ok = tagd_config_read_object(&reader, root, keys, N_OF(keys), config) && topics_differ(&reader, root) &&
-              no_time_limit(&reader, root) && silence_counts(&reader, root);
+              no_time_limit(&reader, root) && silence_counts(&reader, root) && http_is_guarded(&reader, root);
     tagd_jsonc_free(jsonc);
     if (ok)
         return config;

@@ -35,6 +35,10 @@
 #define TAGD_REDIS_PORT_DEFAULT 6379
 #define TAGD_HTTP_HOST_DEFAULT "127.0.0.1"
 #define TAGD_HTTP_PORT_DEFAULT 9464
+#define TAGD_HTTP_TOKEN_LEAST 16 /* bytes */
+#define TAGD_HTTP_TOKEN_MAX 256
+#define TAGD_HTTP_RATE_DEFAULT 20 /* requests a second */
+#define TAGD_HTTP_RATE_MAX 10000
 #define TAGD_GRACE_DEFAULT_MS 2000
 #define TAGD_GRACE_MAX_MS 3600000
 #define TAGD_MAX_IDLE_DEFAULT_MS 100
@@ -112,13 +116,19 @@ struct tagd_config {
     struct tagd_changes_limit *changes_limits; /* all different; checked against the catalog by the caller */
     size_t n_changes_limits;
     bool continue_on_data_gap;
-    const char *http_host; /* NULL: no HTTP */
-    int http_port;         /* 0: a free one */
     struct {
         enum tagd_log_format format;
         enum tagd_note_level level;
         const char *file; /* path as written: relative to the configuration file; NULL: stderr */
     } log;
+    struct {
+        const char *host;                   /* NULL: no HTTP */
+        int port;                           /* 0: a free one */
+        const char *token;                  /* NULL: none is wanted */
+        const char *cert, *key, *client_ca; /* paths as written, relative to the configuration file; NULL: none */
+        bool insecure;                      /* another address than loopback, and yet anybody may ask */
+        unsigned rate;                      /* requests a second of an address */
+    } http;
     int64_t past_ms, future_ms;
     size_t max_event_bytes, batch_events, batch_bytes, cache_bytes;
     struct tagd_str *junk_subjects;

@@ -62,6 +62,10 @@ const struct tagd_io_stats *tagd_io_stats(const struct tagd_io *io);
 /* The partition's end as the client last heard of it; -1: not known. Any thread. */
 int64_t tagd_io_end_offset(const struct tagd_io *io, uint32_t topic, uint32_t shard);
 
+/* When a Kafka client of this process complained last that brokers are away or don't answer: monotonic; 0: never. Any
+ * thread. */
+int64_t tagd_io_kafka_trouble_ms(void);
+
 int64_t tagd_io_wall_ms(void);
 int64_t tagd_io_mono_ms(void);
 int64_t tagd_io_mono_us(void); /* for short times: stands still while the machine sleeps */

@@ -48,6 +48,23 @@ void tagd_kafka_redacted(const struct tagd_config *config, const char *text, cha
     tagd_config_redact(config, shown);
 }
 
+static int64_t trouble_ms; /* atomic */
+
+int64_t tagd_io_kafka_trouble_ms(void)
+{
+    return __atomic_load_n(&trouble_ms, __ATOMIC_RELAXED);
+}
+
+/* That a connection failed, brokers are away, or requests go unanswered. */
+static bool is_trouble(const char *facility)
+{
+    static const char *const facilities[] = {"FAIL", "ERROR", "REQTMOUT"};
+    for (size_t i = 0; i < sizeof(facilities) / sizeof(facilities[0]); i++)
+        if (strcmp(facility, facilities[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Any thread. What `debug` asks for stays out of the log: it holds the configuration. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
@@ -55,6 +72,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     const struct tagd_kafka *kafka = rd_kafka_opaque(rk);
     if (level > LOG_WARNING || strcmp(facility, "CONFWARN") == 0)
         return;
+    if (is_trouble(facility))
+        __atomic_store_n(&trouble_ms, tagd_io_mono_ms(), __ATOMIC_RELAXED);
     tagd_kafka_redacted(kafka->config, text, shown);
     tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "Kafka: %s: %s", facility, shown);
 }

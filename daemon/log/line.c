@@ -1,5 +1,7 @@
 #include "log/line.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -190,6 +192,15 @@ void tagd_log_line_begin(struct tagd_log_line *line, enum tagd_log_format format
     line->n = 0;
     if (format == TAGD_LOG_JSON)
         add(line, "{", 1);
+}
+
+void tagd_log_shown(const char *key, const char *value, char *out, size_t size)
+{
+    struct shown shown;
+    hide(&shown, secret(key, strlen(key)) ? TAGD_LOG_HIDDEN : value);
+    size_t n = shown.n < size ? shown.n : tagd_utf8_cut(shown.text, size - 1);
+    memcpy(out, shown.text, n);
+    out[n] = '\0';
 }
 
 void tagd_log_line_text(struct tagd_log_line *line, const char *key, const char *value)

@@ -19,6 +19,9 @@ struct tagd_log_line {
     char text[TAGD_LOG_LINE_BYTES];
 };
 
+/* The value as a line would show it, without its secrets, cut to `size` with its NUL at a character's border. */
+void tagd_log_shown(const char *key, const char *value, char *out, size_t size);
+
 void tagd_log_line_begin(struct tagd_log_line *line, enum tagd_log_format format);
 void tagd_log_line_text(struct tagd_log_line *line, const char *key, const char *value);
 void tagd_log_line_number(struct tagd_log_line *line, const char *key, int64_t value);

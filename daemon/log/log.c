@@ -1,5 +1,7 @@
 #include "log/log.h"
 
+#include "log/recent.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -166,20 +168,36 @@ void tagd_log_begin(struct tagd_log *log, struct tagd_logger *logger, enum tagd_
     log->logger = logger;
     log->level = level;
     log->wanted = level >= logger->level;
+    log->wall_ms = clock_ms(CLOCK_REALTIME);
+    tagd_log_shown("msg", message, log->kept, sizeof(log->kept));
     if (!log->wanted)
         return;
     snprintf(log->kind, sizeof(log->kind), "%.*s", TAGD_LOG_KIND_BYTES - 1, message);
     begin(logger, &log->line, level, message);
 }
 
+/* What the ring keeps: the same, as text for people. */
+static void keep_pair(struct tagd_log *log, const char *key, const char *value)
+{
+    size_t n = strlen(log->kept), room = sizeof(log->kept) - n;
+    if (room < strlen(key) + 3)
+        return;
+    n += (size_t)snprintf(log->kept + n, room, " %s=", key);
+    tagd_log_shown(key, value, log->kept + n, sizeof(log->kept) - n);
+}
+
 void tagd_log_text(struct tagd_log *log, const char *key, const char *value)
 {
+    keep_pair(log, key, value);
     if (log->wanted)
         tagd_log_line_text(&log->line, key, value);
 }
 
 void tagd_log_number(struct tagd_log *log, const char *key, int64_t value)
 {
+    char text[TAGD_INTEGER_TEXT + 1];
+    text[tagd_i64_format(value, text)] = '\0';
+    keep_pair(log, key, text);
     if (log->wanted)
         tagd_log_line_number(&log->line, key, value);
 }
@@ -192,9 +210,12 @@ void tagd_log_end(struct tagd_log *log)
     pthread_mutex_lock(&logger->mutex);
     int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
     put_over(logger, now_ms);
-    if (tagd_log_limit_take(&logger->limit, log->level, log->kind, now_ms))
+    bool taken = tagd_log_limit_take(&logger->limit, log->level, log->kind, now_ms);
+    if (taken)
         put(logger, &log->line);
     pthread_mutex_unlock(&logger->mutex);
+    if (taken)
+        tagd_log_keep(log->level, log->wall_ms, tagd_str_of(log->kept));
 }
 
 void tagd_log_line(struct tagd_logger *logger, enum tagd_note_level level, const char *message)

@@ -28,12 +28,17 @@ void tagd_logger_flush(struct tagd_logger *logger);
 bool tagd_logger_is_json_stderr(const struct tagd_logger *logger);
 bool tagd_logger_is_stderr(const struct tagd_logger *logger);
 
+#define TAGD_LOG_RECENT_BYTES_MAX                                                                                      \
+    1000 /* of what recent.h keeps of a line; a longer one is cut at a character's border */
+
 struct tagd_log { /* a line that is being written */
     struct tagd_logger *logger;
     enum tagd_note_level level;
     bool wanted;
     char kind[TAGD_LOG_KIND_BYTES]; /* the message's beginning */
     struct tagd_log_line line;
+    int64_t wall_ms;
+    char kept[TAGD_LOG_RECENT_BYTES_MAX + 1]; /* the message, then " key=value" */
 };
 
 /* tagd_log_begin, then any number of pairs, then tagd_log_end, which writes the line. A key is letters, digits and '_'. */

@@ -10,6 +10,7 @@
 struct tagd_metrics_shard {
     struct tagd_shard_stats stats;
     int64_t lag[TAGD_TOPICS_MAX];     /* records by topic; -1: not known */
+    int64_t since_ms;                 /* monotonic: it has the status of its stats since then */
     int64_t open_ms[TAGD_TOPICS_MAX]; /* for how long a transaction of its producer has been open, at least; 0: none */
 };
 

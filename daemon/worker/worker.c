@@ -1147,6 +1147,12 @@ static void advance_braking(struct tagd_worker *worker)
         commit_batch(worker);
 }
 
+static void show_published(const struct tagd_worker *worker, const struct tagd_shard_outputs *shards, size_t n)
+{
+    if (worker->config.published != NULL)
+        worker->config.published(worker->config.published_to, shards, n);
+}
+
 static void publish_batch(struct tagd_worker *worker)
 {
     for (size_t i = 0; i < worker->n_batch; i++)
@@ -1174,6 +1180,7 @@ static void send_batch(struct tagd_worker *worker)
         tagd_sendings_add(&worker->sendings, sending, &outputs, lane->shard.fence);
     }
     sending->oldest_ms = worker->oldest_ms;
+    show_published(worker, sending->shards, sending->n);
     submit_sending(worker, sending);
     end_batch(worker);
 }
@@ -1273,6 +1280,7 @@ static void advance_publishing(struct tagd_worker *worker)
     case TAGD_DONE:
         end_stage(worker, TAGD_STAGE_PUBLISH);
         note_latency(worker, worker->oldest_ms);
+        show_published(worker, worker->outputs, worker->n_batch);
         for (size_t i = 0; i < worker->n_batch; i++) {
             worker->batch[i]->progress_ms = mono_of(worker);
             worker->batch[i]->shard.published = worker->batch[i]->shard.head.batch;

@@ -46,6 +46,10 @@ struct tagd_worker_config {
     size_t batch_told_bytes;                  /* e.g. 8 MiB: so much of outputs is aimed at by fewer events; 0: any */
     size_t cache_bytes_max;                   /* of profiles kept in memory; 0: none are */
     struct tagd_brakes *brakes;               /* outlives the worker; NULL: nothing is held */
+    /* The outputs of a batch that are published, or under at_least_once handed over: for who looks on. Once a batch, from
+     * the worker's thread; nothing of it lives longer than the call. May be NULL. Not of batches that waited in an outbox. */
+    void (*published)(void *to, const struct tagd_shard_outputs *shards, size_t n);
+    void *published_to;
     /* What on-call may want to read; may be NULL. */
     void (*note)(void *to, const struct tagd_note *note);
     void *note_to;

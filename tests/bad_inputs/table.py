@@ -529,13 +529,26 @@ CONFIGS = [
     ("a source expected where events move time", config('"time": "events"', sources='[{"topic": "a"}, {"topic": "b", ‸"expect_every": "10m"}]'), '/sources/1/expect_every',
      'with "time": "events" silence changes no tag, so there is nothing to hold; take it out'),
     ("a data gap nobody knows", config('"on_data_gap": ‸"skip"'), '/on_data_gap', 'found "skip", expected one of "stop", "continue"'),
-    ("an unknown key of http", config('"http": {‸"port": 9464}'), '/http/port', 'unknown key "port"; take it out, or use one of: listen'),
+    ("an unknown key of http", config('"http": {‸"port": 9464}'), '/http/port', 'unknown key "port"; take it out, or use one of: listen, token, tls, insecure, requests_per_second'),
     ("listen without a port", config('"http": {"listen": ‸"127.0.0.1"}'), '/http/listen', 'expected "address:port", as in "127.0.0.1:9464", or "off"'),
     ("listen on a port that is none", config('"http": {"listen": ‸"127.0.0.1:99999"}'), '/http/listen', 'expected "address:port", as in "127.0.0.1:9464", or "off"'),
     ("a log in XML", config('"log": {"format": ‸"xml"}'), '/log/format', 'found "xml", expected one of "logfmt", "json"'),
     ("a log of everything", config('"log": {"level": ‸"debug"}'), '/log/level', 'found "debug", expected one of "info", "warn", "error"'),
     ("a log without a file's name", config('"log": {"file": ‸""}'), '/log/file', 'expected the path of a file; leave the key out to log to standard error'),
     ("an unknown key of log", config('"log": {‸"rotate": 7}'), '/log/rotate', 'unknown key "rotate"; take it out, or use one of: format, level, file'),
+    ("listen where others are", config('"http": {"listen": ‸"0.0.0.0:9464"}'), '/http/listen', 'other hosts reach 0.0.0.0, and anybody there could ask who customers are: add "token": "${NAME}" or "tls" with a "client_ca", or say "insecure": true if that is meant'),
+    ("listen where others are, over IPv6", config('"http": {"insecure": false, "listen": ‸"[::]:9464"}'), '/http/listen', 'other hosts reach ::, and anybody there could ask who customers are: add "token": "${NAME}" or "tls" with a "client_ca", or say "insecure": true if that is meant'),
+    ("TLS alone where others are", config('"http": {"tls": {"cert": "c", "key": "k"}, "listen": ‸"10.0.0.1:9464"}'), '/http/listen', 'other hosts reach 10.0.0.1, and anybody there could ask who customers are: add "token": "${NAME}" or "tls" with a "client_ca", or say "insecure": true if that is meant'),
+    ("a token in the file", config('"http": {"token": ‸"0123456789abcdef"}'), '/http/token', 'a token is not for this file to keep: write "${NAME}" or "${file:PATH}"'),
+    ("a short token", config('"http": {"token": ‸"${SHORT}"}'), '/http/token', 'the token has 15 bytes; from 16 to 256 are possible, as from openssl rand -hex 32'),
+    ("a long token", config('"http": {"token": ‸"${LONG}"}'), '/http/token', 'the token has 257 bytes; from 16 to 256 are possible, as from openssl rand -hex 32'),
+    ("a token with a space", config('"http": {"token": ‸"${SPACED}"}'), '/http/token', 'the token may have letters, digits and "-._~+/=", as from openssl rand -hex 32'),
+    ("TLS without a key", config('"http": {"tls": ‸{"cert": "cert.pem"}}'), '/http/tls', 'the key "key" is missing; add it'),
+    ("TLS with an empty path", config('"http": {"tls": {"cert": ‸"", "key": "k"}}'), '/http/tls/cert', 'expected the path of a file'),
+    ("insecure as a number", config('"http": {"insecure": ‸1}'), '/http/insecure', 'expected true or false, found a number'),
+    ("insecure as a word", config('"http": {"insecure": ‸"yes"}'), '/http/insecure', 'expected true or false, found "yes"'),
+    ("no request a second", config('"http": {"requests_per_second": ‸0}'), '/http/requests_per_second', 'expected a whole number from 1 to 10000'),
+    ("more requests than are counted", config('"http": {"requests_per_second": ‸10001}'), '/http/requests_per_second', 'expected a whole number from 1 to 10000'),
     ("records of one byte", config('"max_event_bytes": ‸1'), '/max_event_bytes', 'expected a whole number from 1024 to 67108864'),
     ("records of 65 MiB", config('"max_event_bytes": ‸68157440'), '/max_event_bytes', 'expected a whole number from 1024 to 67108864'),
     ("junk_subjects as a text", config('"junk_subjects": ‸"unknown"'), '/junk_subjects', 'expected an array of strings, found a string'),
@@ -551,7 +564,7 @@ CONFIGS = [
 
 
 # lines with a password, which are not shown
-HIDDEN = {"a Redis password without a colon", "a Redis password with a broken escape"}
+HIDDEN = {"a token in the file", "a Redis password without a colon", "a Redis password with a broken escape"}
 
 RECORDS_CATALOG = {
     "catalog": "shop", "version": "1",

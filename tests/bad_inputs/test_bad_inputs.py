@@ -84,7 +84,7 @@ def test_a_wrong_configuration_is_told_with_a_caret_under_the_place(tmp_path, na
         wanted = wanted.split("\n")[0] + "\n  (the line isn't shown: it may hold a password)\n"
     (tmp_path / "tagd.json").write_text(text)
     (tmp_path / "shop.json").write_text(table.CATALOG)
-    environment = {"NOT_A_NUMBER": "two", b"LATIN": b"\xe9"}
+    environment = {"NOT_A_NUMBER": "two", b"LATIN": b"\xe9", "SHORT": "s" * 15, "LONG": "l" * 257, "SPACED": "0123456789 abcdef"}
     refused("configurations", ["run", "--config", "tagd.json"], tmp_path, 78, wanted, env=environment)
 
 

@@ -161,10 +161,14 @@ ROWS = [
      "can't listen on 127.0.0.1:{http}: Address already in use; choose another \"http.listen\", or \"off\""),
     ("a log file in a folder that isn't there", "run", lambda w: {"log": {"file": "/nowhere/tagd.log"}}, 78,
      'can\'t open the log file /nowhere/tagd.log: No such file or directory; correct "log.file", or leave it out to log to standard error'),
-    ("a host's name to listen on", "run", lambda w: {"http": {"listen": "example.org:0"}}, 78,
+    ("a host's name to listen on", "run", lambda w: {"http": {"listen": "example.org:0", "insecure": True}}, 78,
      '"http.listen" wants a numeric address, as in "127.0.0.1:9464", found "example.org"'),
-    ("an address of another host to listen on", "run", lambda w: {"http": {"listen": "192.0.2.1:0"}}, 78,
+    ("an address of another host to listen on", "run", lambda w: {"http": {"listen": "192.0.2.1:0", "insecure": True}}, 78,
      "can't listen on 192.0.2.1:0: Cannot assign requested address; choose another \"http.listen\", or \"off\""),
+    ("a certificate that isn't there", "run", lambda w: {"http": {"listen": "127.0.0.1:0", "tls": {"cert": "none.pem", "key": "shop.json"}}}, 78,
+     "…/none.pem: No such file or directory; expected a certificate (http.tls.cert) in a readable file"),
+    ("a certificate that is none", "run", lambda w: {"http": {"listen": "127.0.0.1:0", "tls": {"cert": "shop.json", "key": "shop.json"}}}, 78,
+     "\"http.tls.cert\" and \"http.tls.key\" don't serve: …; name PEM files, a key without a password"),
 ]
 
 
@@ -189,7 +193,7 @@ def said(process, seconds=40):
     """(exit code, the lines that are not log, the log lines)"""
     out, err = process.communicate(timeout=seconds)
     assert out == ""
-    lines = err.splitlines()
+    lines = [line for line in err.splitlines() if not line.startswith("tagd: warning: everyone on this machine may read ")]  # these files hold passwords
     log = [line for line in lines if re.match(r"time=\S+Z level=\w+ msg=", line)]
     assert lines[:len(log)] == log, err  # the error is the last line
     return process.returncode, lines[len(log):], log

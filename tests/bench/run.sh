@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-deploy/install.sh gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libssl-dev libcjson-dev liblz4-dev libmicrohttpd-dev libsystemd-dev libxxhash-dev libgsl-dev \
+deploy/install.sh gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libssl-dev libcjson-dev liblz4-dev libmicrohttpd-dev libgnutls28-dev libsystemd-dev libxxhash-dev libgsl-dev \
   redis-server valgrind util-linux python3 python3-venv default-jdk-headless maven procps >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

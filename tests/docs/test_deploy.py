@@ -65,7 +65,7 @@ def test_the_unit_fits_the_daemon():
     codes = set(re.findall(r"\b(\d+) (?:stopped|usage|Kafka|a person)", text))
     never = set(unit["RestartPreventExitStatus"][0].split())
     assert unit["Restart"] == ["on-failure"] and codes == {"0", "69"} | never  # those that are tried again, and those that aren't
-    run = open(ROOT + "/daemon/command/run.c").read()
+    run = open(ROOT + "/daemon/command/run.c").read() + open(ROOT + "/daemon/command/answers.c").read()
     stuck, stop = (int(re.search(rf"#define {name} (\d+)", run)[1]) / 1000 for name in ("STUCK_MS", "STOP_TIMEOUT_MS"))
     assert float(unit["WatchdogSec"][0]) == stuck and float(unit["TimeoutStopSec"][0]) > 2 * stop
 

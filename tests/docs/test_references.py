@@ -117,7 +117,8 @@ def test_the_configuration_reference_has_every_key_with_its_default():
     wanted = {}
     whole = schema("config")
     for path, inner, required in keys(whole, whole):
-        default = {True: "true", False: "false"}[inner["default"]] if isinstance(inner.get("default"), bool) else inner.get("default")
+        default = inner.get("default")
+        default = json.dumps(default) if isinstance(default, bool) else default
         wanted[path] = "required" if required else f"`{default}`" if default not in (None, {}) else "none"
     assert rows == wanted
 
@@ -190,7 +191,7 @@ TOLD = [("deploy/guarantees.md", r"compares one of its running shards every (\d+
         ("deploy/guarantees.md", r"session timeout \((\d+) s\)", SESSION, 1000),
         ("deploy/guarantees.md", r"`group.max.session.timeout.ms` \| at least (\d+) s", SESSION, 1000),
         ("deploy/guarantees.md", r"`transaction.max.timeout.ms` \| at least (\d+) s", ("daemon/io/kafka_client.c", "transaction.timeout.ms"), 1000),
-        ("deploy/guarantees.md", r"`/livez` says so after (\d+) s", ("daemon/command/run.c", "STUCK_MS"), 1000),
+        ("deploy/guarantees.md", r"`/livez` says so after (\d+) s", ("daemon/command/answers.c", "STUCK_MS"), 1000),
         ("deploy/guarantees.md", r"wall clock is set by over (\d+) s", ("daemon/worker/worker.c", "CLOCKS_PART_MS"), 1000),
         ("deploy/guarantees.md", r"\((\d+) s a record, \d+ GiB more", TRIAL, 1000),
         ("deploy/guarantees.md", r"s a record, (\d+) GiB more", MEMORY, 2**30),

@@ -10,7 +10,7 @@ ssize_t rd_kafka_consume_batch_queue(void *queue, int timeout_ms, void **message
 ssize_t rd_kafka_consume_batch_queue(void *queue, int timeout_ms, void **messages, size_t n)
 {
     ssize_t (*consume)(void *, int, void **, size_t) =
-        (ssize_t (*)(void *, int, void **, size_t))dlsym(RTLD_NEXT, "rd_kafka_consume_batch_queue");
+        (ssize_t(*)(void *, int, void **, size_t))dlsym(RTLD_NEXT, "rd_kafka_consume_batch_queue");
     while (access(getenv("TAGD_STAND"), F_OK) == 0)
         usleep(10000);
     return consume(queue, timeout_ms, messages, n);

@@ -398,6 +398,20 @@ CONFIGS = [
     ("a log's file as a number", "/log", {"file": 1}, False),
     ("a log as a text", "/log", "json", False),
     ("an unknown key of the log", "/log", {"rotate": True}, False),
+    ("HTTP where others are", "/http", {"listen": "0.0.0.0:9464"}, False),
+    ("HTTP where others are, insecure", "/http", {"listen": "0.0.0.0:9464", "insecure": True}, True),
+    ("HTTP where others are, said not to be insecure", "/http", {"listen": "[::]:9464", "insecure": False}, False),
+    ("HTTP where others are, with a token", "/http", {"listen": "10.0.0.1:9464", "token": "${TOKEN}"}, True),
+    ("HTTP where others are, TLS alone", "/http", {"listen": "10.0.0.1:9464", "tls": {"cert": "c", "key": "k"}}, False),
+    ("HTTP where others are, certificates", "/http", {"listen": "10.0.0.1:9464", "tls": {"cert": "c", "key": "k", "client_ca": "a"}}, True),
+    ("HTTP at localhost with a token", "/http", {"listen": "localhost:1", "token": "${TOKEN}"}, True),
+    ("a token in the file", "/http", {"token": "0123456789abcdef0"}, False),
+    ("TLS without a key", "/http", {"tls": {"cert": "c"}}, False),
+    ("TLS with an empty path", "/http", {"tls": {"cert": "c", "key": ""}}, False),
+    ("insecure as a text", "/http", {"insecure": "true"}, True),
+    ("insecure as a number", "/http", {"insecure": 1}, False),
+    ("requests a second", "/http", {"requests_per_second": 10000}, True),
+    ("no request a second", "/http", {"requests_per_second": 0}, False),
     ("past as a date", "/past", "2000-01-01", True),
     ("past as a time", "/past", "2000-01-01T00:00:00+08:00", True),
     ("past as a year", "/past", "2000", False),
@@ -608,7 +622,7 @@ ONLY_TAGD_EVENTS = [
     ("a proposal of another customer", "", {**EVENT_IN, "type": "tag.reviewed", "data": {"proposal": "proposal:C2:1", "decision": "approved", "by": "li"}}),
     ("no time: simulate has no record's timestamp", "/time", GONE),
 ]
-ENVIRONMENT = {"TAGD_FORMAT": "json", "NAME": "x", "N": "2", "REDIS": "redis://127.0.0.1"}
+ENVIRONMENT = {"TAGD_FORMAT": "json", "NAME": "x", "TOKEN": "0123456789abcdef", "N": "2", "REDIS": "redis://127.0.0.1"}
 
 
 def ids(rows):

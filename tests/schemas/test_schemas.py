@@ -6,6 +6,7 @@ import re
 
 import jsonschema
 import pytest
+import yaml
 
 import validators
 from validators import ROOT, SCHEMAS, schema
@@ -180,6 +181,9 @@ def test_limits_and_defaults_of_the_configuration_are_those_of_the_header():
         c["TAGD_TAG_CHANGES_DEFAULT"], c["TAGD_CHURN_RISK_DEFAULT"], c["TAGD_DEAD_LETTER_DEFAULT"]]
     assert (redis["prefix"]["default"], redis["prefix"]["maxLength"]) == (c["TAGD_PREFIX_DEFAULT"], c["TAGD_PREFIX_MAX"])
     assert p["http"]["properties"]["listen"]["default"] == f"{c['TAGD_HTTP_HOST_DEFAULT']}:{c['TAGD_HTTP_PORT_DEFAULT']}"
+    rate = p["http"]["properties"]["requests_per_second"]
+    assert (rate["default"], rate["anyOf"][0]["minimum"], rate["anyOf"][0]["maximum"]) == (c["TAGD_HTTP_RATE_DEFAULT"], 1, c["TAGD_HTTP_RATE_MAX"])
+    assert f"{c['TAGD_HTTP_TOKEN_LEAST']} to {c['TAGD_HTTP_TOKEN_MAX']} bytes" in p["http"]["properties"]["token"]["description"]
     for key in ("grace", "max_idle", "horizon", "future"):
         assert ms(p[key]["default"]) == c[f"TAGD_{key.upper()}_DEFAULT_MS"], key
         assert ms(re.search(r"At most (\w+)\.", p[key]["description"])[1]) == c[f"TAGD_{key.upper()}_MAX_MS"], key
@@ -204,6 +208,30 @@ def test_limits_and_defaults_of_the_configuration_are_those_of_the_header():
     assert defs["mappedFields"]["properties"]["fields"]["maxProperties"] == c["TAGD_MAP_FIELDS_MAX"]
     assert defs["constantText"]["properties"]["const"]["maxLength"] == c["TAGD_ATTRIBUTE_MAX"]
     assert p["past"]["default"] == "1990-01-01T00:00:00Z" and c["TAGD_PAST_DEFAULT_MS"] == 631152000000
+
+
+def test_limits_of_the_openapi_document_are_those_of_the_headers():
+    c = constants("daemon/http/http.h", "daemon/command/recent.h", "daemon/log/recent.h", "daemon/command/health.h", "include/tagd/event.h", "include/tagd/port.h",
+                  "daemon/population/population.h")
+    document = yaml.safe_load(source("schemas/openapi.yaml"))
+    most = {(path, p["name"]): p["schema"].get("maximum", p["schema"].get("maxLength")) for path, of in document["paths"].items() for p in of["get"].get("parameters", ())}
+    assert most == {("/v1/customers/{id}", "id"): c["TAGD_SUBJECT_MAX"], ("/v1/population", "dimension"): None, ("/v1/population", "breakdown"): None,
+                    ("/v1/population", "days"): c["TAGD_POPULATION_DAYS"], ("/v1/population", "months"): c["TAGD_POPULATION_MONTHS"],
+                    ("/v1/population", "tags"): c["TAGD_POPULATION_TAGS_MAX"], ("/v1/changes", "limit"): c["TAGD_RECENT_CHANGES_MAX"],
+                    ("/v1/dead-letters", "limit"): c["TAGD_RECENT_LETTERS_MAX"]}
+    schemas, responses = document["components"]["schemas"], document["components"]["responses"]
+    assert schemas["changes"]["properties"]["changes"]["maxItems"] == c["TAGD_RECENT_CHANGES_MAX"]
+    assert schemas["deadLetters"]["properties"]["recent"]["maxItems"] == c["TAGD_RECENT_LETTERS_MAX"]
+    assert schemas["status"]["properties"]["log"]["maxItems"] == c["TAGD_LOG_RECENT_MAX"]
+    assert schemas["status"]["properties"]["verdict"]["properties"]["problems"]["maxItems"] == c["TAGD_PROBLEMS_MAX"]
+    assert schemas["held"]["properties"]["sources"]["maxItems"] == c["TAGD_TOPICS_MAX"]
+    assert f"{c['TAGD_HTTP_URL_MAX']:,} bytes" in responses["longUrl"]["description"] and f"{c['TAGD_HTTP_HEAD_MAX']:,} bytes" in responses["largeHead"]["description"]
+    said = source("daemon/http/http.c")
+    assert f"more than {c['TAGD_HTTP_URL_MAX']} bytes" in said and f"more than {c['TAGD_HTTP_HEAD_MAX']} bytes" in said and f"more than {c['TAGD_HTTP_ARGUMENTS_MAX']} arguments" in said
+    codes = re.findall(r'"(\w+)"', re.search(r"tagd_event_code_name.*?\{(.*?)\};", source("daemon/event/event.c"), re.DOTALL)[1])
+    assert schemas["codes"]["required"] == [code for code in codes if code != "ok"]
+    statuses = re.search(r"names\[TAGD_SHARD_STATUSES\] = \{(.*?)\};", source("daemon/worker/status.c"), re.DOTALL)[1]
+    assert schemas["shardStatus"]["enum"] == re.findall(r'"(\w+)"', statuses)
 
 
 def test_limits_of_catalog_and_event_are_those_of_the_headers():

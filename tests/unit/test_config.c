@@ -15,6 +15,10 @@ static const char *environment(void *to, const char *name)
         return "3";
     if (strcmp(name, "PASSWORD") == 0)
         return "a${WORKERS}";
+    if (strcmp(name, "TOKEN") == 0)
+        return "0123456789abcdef";
+    if (strcmp(name, "SHORT") == 0)
+        return "0123456789abcde";
     return NULL;
 }
 
@@ -87,7 +91,7 @@ static void the_least_configuration_has_all_defaults(void)
     CHECK(config->workers == 1 && !config->time_events && !config->at_least_once);
     CHECK(config->grace_ms == 2000 && config->max_idle_ms == 100 && config->horizon_ms == INT64_C(400) * TAGD_MS_DAY);
     CHECK(config->carry_all && !config->continue_on_data_gap);
-    CHECK(strcmp(config->http_host, "127.0.0.1") == 0 && config->http_port == 9464);
+    CHECK(strcmp(config->http.host, "127.0.0.1") == 0 && config->http.port == 9464);
     CHECK(config->past_ms == INT64_C(631152000000) && config->future_ms == 300000);
     CHECK(config->max_event_bytes == 1048576 && config->batch_events == 20000);
     CHECK(config->cache_bytes == 64 * 1024 * 1024);
@@ -128,7 +132,7 @@ static void every_key_is_read(void)
     CHECK(config->at_least_once && config->workers == 2 && config->time_events && config->grace_ms == 0 &&
           config->max_idle_ms == 1000);
     CHECK(!config->carry_all && config->n_carry == 1 && strcmp(config->carry[0], "value.level") == 0);
-    CHECK(config->continue_on_data_gap && strcmp(config->http_host, "::1") == 0 && config->http_port == 0);
+    CHECK(config->continue_on_data_gap && strcmp(config->http.host, "::1") == 0 && config->http.port == 0);
     CHECK(config->past_ms == INT64_C(946684800000) && config->future_ms == 3600000);
     CHECK(config->max_event_bytes == 2048 && config->batch_events == 5 && config->batch_bytes == 100000);
     CHECK(config->cache_bytes == 0);
@@ -157,6 +161,35 @@ static void what_the_environment_gives_is_not_looked_at_again(void)
               "\"sasl.password\": \"${PASSWORD}\"}, \"redis\": {\"url\": \"redis://h\"}}");
     CHECK(config != NULL && strcmp(config->kafka[1].value, "a${WORKERS}") == 0);
     tagd_config_free(config);
+}
+
+static void where_other_hosts_reach_it_http_wants_a_guard(void)
+{
+    static const char *const others[] = {"0.0.0.0:9464", "[::]:9464", "10.0.0.1:80", "128.0.0.1:80", "example.org:80"};
+    static const char *const ours[] = {"127.0.0.1:9464", "127.8.8.8:80", "[::1]:0", "localhost:80", "off"};
+    char text[512];
+    for (size_t i = 0; i < 5; i++) {
+        snprintf(text, sizeof(text), "{" LEAST ", \"http\": {\"listen\": \"%s\"}}", others[i]);
+        CHECK(refused(text, "/http/listen", "\"insecure\": true"));
+        snprintf(text, sizeof(text), "{" LEAST ", \"http\": {\"insecure\": true, \"listen\": \"%s\"}}", others[i]);
+        CHECK(taken(text));
+        snprintf(text, sizeof(text), "{" LEAST ", \"http\": {\"listen\": \"%s\", \"token\": \"${TOKEN}\"}}", others[i]);
+        CHECK(taken(text));
+        snprintf(text, sizeof(text),
+                 "{" LEAST ", \"http\": {\"listen\": \"%s\", \"tls\": {\"cert\": \"c\", \"key\": \"k\"}}}", others[i]);
+        CHECK(refused(text, "/http/listen", "client_ca"));
+        snprintf(text, sizeof(text), "{" LEAST ", \"http\": {\"listen\": \"%s\"}}", ours[i]);
+        CHECK(taken(text));
+    }
+    struct tagd_config *config =
+        parse("{" LEAST ", \"http\": {\"listen\": \"0.0.0.0:1\", \"requests_per_second\": 7, \"token\": \"${TOKEN}\", "
+              "\"tls\": {\"cert\": \"c\", \"key\": \"k\", \"client_ca\": \"a\"}}}");
+    CHECK(config != NULL && strcmp(config->http.token, "0123456789abcdef") == 0 && config->http.rate == 7);
+    CHECK(strcmp(config->http.cert, "c") == 0 && strcmp(config->http.key, "k") == 0 &&
+          strcmp(config->http.client_ca, "a") == 0);
+    tagd_config_free(config);
+    CHECK(refused("{" LEAST ", \"http\": {\"token\": \"${SHORT}\"}}", "/http/token", "has 15 bytes"));
+    CHECK(refused("{" LEAST ", \"http\": {\"token\": \"0123456789abcdef\"}}", "/http/token", "${NAME}"));
 }
 
 static void an_unknown_key_is_refused_with_its_place(void)
@@ -566,6 +599,7 @@ int main(void)
     RUN(every_key_is_read);
     RUN(a_value_may_come_from_the_environment);
     RUN(what_the_environment_gives_is_not_looked_at_again);
+    RUN(where_other_hosts_reach_it_http_wants_a_guard);
     RUN(an_unknown_key_is_refused_with_its_place);
     RUN(a_missing_key_is_named);
     RUN(at_least_once_sends_without_a_time_limit);

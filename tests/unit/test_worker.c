@@ -732,6 +732,50 @@ static void add_logins(struct world *world, int n, int64_t at_ms)
     }
 }
 
+struct shown {
+    size_t calls, shares, changes, letters;
+    bool in_order; /* dead letters come before changes */
+};
+
+static void show(void *to, const struct tagd_shard_outputs *shards, size_t n)
+{
+    struct shown *shown = to;
+    shown->calls++;
+    shown->shares += n;
+    for (size_t s = 0; s < n; s++)
+        for (size_t i = 0; i < shards[s].n_outputs; i++) {
+            bool letter = shards[s].outputs[i].kind == TAGD_OUT_DEAD_LETTER;
+            shown->letters += letter;
+            shown->changes += !letter;
+            if (letter && i > 0 && shards[s].outputs[i - 1].kind != TAGD_OUT_DEAD_LETTER)
+                shown->in_order = false;
+        }
+}
+
+static void what_is_published_is_shown_once_a_batch_to_who_looks_on(void)
+{
+    for (int at_least_once = 0; at_least_once < 2; at_least_once++) {
+        struct world world;
+        struct shown shown = {.in_order = true};
+        world_open(&world, ACTIVITY);
+        struct tagd_worker_config config = world_config(&world, "a", true);
+        config.at_least_once = at_least_once;
+        config.published = show;
+        config.published_to = &shown;
+        struct tagd_worker *worker = tagd_worker_new(&config, &world.port);
+        add_logins(&world, 5, T0);
+        world_event(&world, 0, 0, "login", "", T0); /* no subject */
+        add_logins(&world, 5, T0 + 1);
+        world_event(&world, 1, 0, "login", "other", T0);
+        world_run(&world, worker, 60);
+        CHECK(shown.calls == 1 && shown.shares == tagd_worker_stats(worker)->batches && shown.shares == 2);
+        CHECK(shown.in_order);
+        CHECK(shown.changes == tagd_worker_stats(worker)->changes_event && shown.changes == 6 && shown.letters == 1);
+        tagd_worker_free(worker);
+        world_close(&world);
+    }
+}
+
 static void large_outputs_make_batches_smaller_and_small_ones_larger_again(void)
 {
     struct world world;
@@ -753,6 +797,7 @@ static void large_outputs_make_batches_smaller_and_small_ones_larger_again(void)
 
 int main(void)
 {
+    RUN(what_is_published_is_shown_once_a_batch_to_who_looks_on);
     RUN(a_refusal_that_another_owner_brought_about_is_not_believed);
     RUN(a_shard_without_a_batch_whose_first_records_are_deleted_is_a_gap);
     RUN(after_a_stall_an_old_end_of_one_topic_holds_the_time_of_another);
