@@ -180,6 +180,37 @@ const struct tagd_command tagd_commands[] = {
      "exit codes: 0 done; 64 usage; 69 Redis is out of reach; 78 the configuration or catalog is wrong, or\n"
      "  Redis doesn't fit them\n",
      tagd_command_release},
+    {"dead-letters", "what couldn't be used: lists it, shows it, and replays it once it can be",
+     "usage: tagd dead-letters list --config FILE [--code C] [--topic T] [--since TIME] [--until TIME]\n"
+     "                              [--limit N] [--json]\n"
+     "       tagd dead-letters show --config FILE [--json] PARTITION:OFFSET\n"
+     "       tagd dead-letters replay --config FILE [--code C] [--topic T] [--since TIME]\n"
+     "                              [--until TIME] [--dry-run] [PARTITION:OFFSET...]\n"
+     "\n"
+     "list tells the letters of the group with their codes and reasons, show one letter whole. replay,\n"
+     "after a fix of the configuration or of tagd, puts records into their source topics again, byte for\n"
+     "byte, each once, however often it is run or killed; a misrouted one into the partition where its\n"
+     "subject belongs. What would be a dead letter again is left. It may be run while the daemon runs.\n"
+     "\n"
+     "  --config FILE     the configuration that the daemon runs with\n"
+     "  --code C          those of one code: too_large, malformed, junk_subject, invalid, past, future,\n"
+     "                    misrouted, unsupported, poison; replay takes poison by code or place alone\n"
+     "  --topic T         those of one source topic\n"
+     "  --since TIME      dead-lettered at or after TIME (RFC 3339)\n"
+     "  --until TIME      dead-lettered before TIME\n"
+     "  --limit N         the latest N are listed; default 1000\n"
+     "  --json            as one JSON document\n"
+     "  --dry-run         says what would be replayed, and what would be left; changes nothing\n"
+     "  PARTITION:OFFSET  a letter's place in the dead-letter topic, as list tells it\n"
+     "  --help, --version\n"
+     "\n"
+     "example: max_event_bytes was too small, and the daemon was started again with more\n"
+     "  tagd dead-letters replay --config tagd.json --code too_large\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 65 no such letter, or letters were left; 69 Kafka is out of reach, or\n"
+     "  another replay began: run it again; 78 the configuration or catalog is wrong, or topics don't\n"
+     "  fit them\n",
+     tagd_command_dead_letters},
     {"explain", "a customer's tags, the values behind each, why, and what changes next",
      "usage: tagd explain --config FILE CUSTOMER\n"
      "\n"
