@@ -211,6 +211,31 @@ const struct tagd_command tagd_commands[] = {
      "  another replay began: run it again; 78 the configuration or catalog is wrong, or topics don't\n"
      "  fit them\n",
      tagd_command_dead_letters},
+#ifdef TAGD_WITH_RUN
+    {"skip", "passes one record over that the daemon can't get past",
+     "usage: tagd skip --config FILE --topic T --partition N --offset O [--reason TEXT]\n"
+     "                 [--without-record]\n"
+     "\n"
+     "The record becomes a dead letter, poison, byte for byte, and is never read by the daemon; time and\n"
+     "customers stay as they are. All daemons of the group must be stopped. Only the next record of a\n"
+     "partition can be skipped: the log names it, and so does an attempt with another offset. What was\n"
+     "committed and not published is published first. Killed, it is run again, or the daemon is started.\n"
+     "\n"
+     "  --config FILE     the configuration that the daemon runs with\n"
+     "  --topic T         the source topic\n"
+     "  --partition N     the record's partition\n"
+     "  --offset O        its offset\n"
+     "  --reason TEXT     for whoever reads the dead letter; at most 200 bytes\n"
+     "  --without-record  also if Kafka can't give the record: then its dead letter has none of its bytes\n"
+     "  --help, --version\n"
+     "\n"
+     "example:\n"
+     "  tagd skip --config tagd.json --topic events --partition 3 --offset 4711\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 69 a server is out of reach or failed: run it again, it tells what is\n"
+     "  there; 78 it may not be skipped, or the configuration, catalog or stored state don't allow it\n",
+     tagd_command_skip},
+#endif
     {"explain", "a customer's tags, the values behind each, why, and what changes next",
      "usage: tagd explain --config FILE CUSTOMER\n"
      "\n"

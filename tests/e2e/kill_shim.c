@@ -45,4 +45,10 @@ static void die_at(const char *function, const char *when, unsigned *count)
 WRAP(rd_kafka_init_transactions, rd_kafka_error_t *, (rd_kafka_t * rk, int timeout_ms), (rk, timeout_ms))
 WRAP(rd_kafka_begin_transaction, rd_kafka_error_t *, (rd_kafka_t * rk), (rk))
 WRAP(rd_kafka_commit_transaction, rd_kafka_error_t *, (rd_kafka_t * rk, int timeout_ms), (rk, timeout_ms))
-WRAP(rd_kafka_headers_new, rd_kafka_headers_t *, (size_t n), (n)) /* once a message that is made */
+WRAP(rd_kafka_send_offsets_to_transaction, rd_kafka_error_t *,
+     (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *offsets, const rd_kafka_consumer_group_metadata_t *group,
+      int timeout_ms),
+     (rk, offsets, group, timeout_ms))
+WRAP(rd_kafka_header_add, rd_kafka_resp_err_t,
+     (rd_kafka_headers_t * headers, const char *name, ssize_t n, const void *value, ssize_t size),
+     (headers, name, n, value, size)) /* of messages that are made */

@@ -216,7 +216,7 @@ def test_an_event_without_a_time_keeps_that_of_its_record(stack, daemon):
 
 
 KILLS = ["rd_kafka_init_transactions:before:1", "rd_kafka_init_transactions:after:1", "rd_kafka_begin_transaction:after:1",
-         "rd_kafka_headers_new:after:3", "rd_kafka_headers_new:after:60", "rd_kafka_commit_transaction:before:1", "rd_kafka_commit_transaction:after:1"]
+         "rd_kafka_header_add:after:8", "rd_kafka_header_add:after:150", "rd_kafka_commit_transaction:before:1", "rd_kafka_commit_transaction:after:1"]
 
 
 def letters_of_many(stack, daemon, n):
