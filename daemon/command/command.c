@@ -236,6 +236,22 @@ const struct tagd_command tagd_commands[] = {
      "  there; 78 it may not be skipped, or the configuration, catalog or stored state don't allow it\n",
      tagd_command_skip},
 #endif
+    {"doctor", "what is wrong with a set-up: configuration, Kafka, Redis, this host",
+     "usage: tagd doctor --config FILE [--json]\n"
+     "\n"
+     "One line a check: ok, warn or fail, what was found, and what to do. Changes nothing, whether daemons\n"
+     "run or not; if none runs, the group's transactional id is begun once, as the daemon's start does.\n"
+     "\n"
+     "  --config FILE   the configuration that the daemon runs with\n"
+     "  --json          as one JSON document\n"
+     "  --help, --version\n"
+     "\n"
+     "example: before the first start, and after every change of Kafka or Redis\n"
+     "  tagd doctor --config tagd.json\n"
+     "\n"
+     "exit codes: 0 nothing failed; 64 usage; 69 a server is out of reach; 78 something failed, or the\n"
+     "  configuration or catalog is wrong\n",
+     tagd_command_doctor},
     {"explain", "a customer's tags, the values behind each, why, and what changes next",
      "usage: tagd explain --config FILE CUSTOMER\n"
      "\n"

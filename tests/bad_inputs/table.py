@@ -808,6 +808,8 @@ COMMANDS = [
      "--reason: at most 200 bytes of UTF-8 in one line are possible"),
     ("a skip of a topic that is no source", ["skip", "--config", "tagd.json", "--topic", "other", "--partition", "0", "--offset", "1", "--reason", "r" * 200], 64,
      '--topic: "other" is no source topic of tagd.json; name one of its /sources'),
+    ("a doctor for nothing", ["doctor"], 64, "doctor wants --config FILE; tagd doctor --help shows how"),
+    ("a doctor for a topic", ["doctor", "--config", "tagd.json", "events"], 64, 'unexpected "events"; tagd doctor --help shows what is taken'),
     ("population without a Redis", ["population", "--config", "tagd.json"], 69,
      'Redis at 127.0.0.1:1 is out of reach: Connection refused; start it, or correct "redis.url"'),
     ("a recount without a Redis", ["population", "--config", "tagd.json", "--recount"], 69,
