@@ -451,7 +451,7 @@ static void check_persistence(const struct tagd_survey_redis *survey, const stru
 
 static void check_clock(const struct tagd_survey_redis *survey, struct tagd_checks *checks)
 {
-    int64_t apart = llabs(survey->clock_ahead_ms);
+    int64_t apart = survey->clock_ahead_ms == INT64_MIN ? 0 : llabs(survey->clock_ahead_ms);
     if (survey->clock_ahead_ms == INT64_MIN)
         OK("clocks", "Redis doesn't tell its time");
     else if (apart >= CLOCKS_APART_MS)
