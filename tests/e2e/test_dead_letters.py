@@ -241,12 +241,24 @@ def test_a_replay_that_is_killed_anywhere_goes_on_and_each_letter_counts_once(st
     assert len(replayed(source_records(stack, d, topic))) == 50
 
 
+def test_large_records_are_replayed_in_several_transactions(stack, daemon, shim):
+    d, topic = make(daemon, max_event_bytes=FEW)
+    d.start()
+    send(stack, topic, [(order(i, "C1", 900000), "C1", None, None) for i in range(6)])
+    wait_for("the letters", 30, lambda: listed(d)["n"] == 6)
+    restart(d, max_event_bytes=1000000)
+    done = subprocess.run([TAGD, "dead-letters", "replay", "--config", d.path], env={**os.environ, "LD_PRELOAD": shim, "KILL_AT": "rd_kafka_begin_transaction:before:2"}, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert "1 record replayed; 5 replayed before" in run(d, "replay")  # 4 MiB and one more
+    wait_for("its orders", 30, lambda: orders(d, "C1") == "n6")
+
+
 def test_two_replays_at_once_and_kills_at_any_time(stack, daemon):
     d, topic = letters_of_many(stack, daemon, 300)
     places = [letter["place"] for letter in listed(d)["letters"]]
     ends = []
     for i in range(8):
-        some = places[i * 30:(i + 1) * 30]
+        some = places[i * 20:(i + 1) * 20]
         both = [subprocess.Popen([TAGD, "dead-letters", "replay", "--config", d.path, *some], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
         time.sleep(0.05 + 0.04 * i)
         if i % 3 == 0:
@@ -256,7 +268,8 @@ def test_two_replays_at_once_and_kills_at_any_time(stack, daemon):
         ends += [(process.returncode, process.stderr.read()) for process in both]
     assert all(code in (0, 69, -signal.SIGKILL) for code, _ in ends), ends
     assert all("another replay of group" in text or "transactional id" in text for code, text in ends if code == 69), ends
-    run(d, "replay")
+    assert listed(d)["replayed"] < 180
+    run(d, "replay")  # the others, in more than one transaction
     for customer in range(5):
         wait_for("its orders", 30, lambda: orders(d, f"C{customer}") is not None)
     copies = [dict(m.headers())["tagd_replayed_from"].decode() for m in replayed(source_records(stack, d, topic))]

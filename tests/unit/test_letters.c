@@ -97,6 +97,17 @@ static void a_list_knows_what_was_replayed_and_what_stands_there_again(void)
     tagd_letter_list_free(&list);
 }
 
+static void a_list_has_a_limit(void)
+{
+    struct tagd_letter_list list = {.n = TAGD_LETTERS_MAX};
+    struct tagd_record record = letter(1, 5, PAIRS(LETTER("invalid", "1", "40", "g")));
+    CHECK(!tagd_letter_list_add(&list, &record, "g"));
+    record = letter(1, 7, MARKER("1:5", "1", "40"));
+    CHECK(tagd_letter_list_add(&list, &record, "g") && list.n_marks == 1);
+    list.n = 0;
+    tagd_letter_list_free(&list);
+}
+
 static void a_filter_takes_what_fits_all_of_it(void)
 {
     struct tagd_letter_place places[] = {{1, 5}, {1, 6}};
@@ -190,6 +201,7 @@ int main(void)
     RUN(what_is_no_letter_of_the_group_is_foreign);
     RUN(a_marker_is_no_letter_and_a_letter_with_a_markers_header_is_one);
     RUN(a_list_knows_what_was_replayed_and_what_stands_there_again);
+    RUN(a_list_has_a_limit);
     RUN(a_filter_takes_what_fits_all_of_it);
     RUN(places_and_codes_are_read_strictly);
     RUN(a_record_in_a_wrong_partition_belongs_to_the_right_one);
