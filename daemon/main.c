@@ -8,7 +8,7 @@ static void print_help(FILE *out)
 {
     fputs("usage: tagd COMMAND [OPTIONS]\n\nKeeps customers' tags up to date from their events.\n\n", out);
     for (size_t i = 0; i < tagd_n_commands; i++)
-        fprintf(out, "  %-12s%s\n", tagd_commands[i].name, tagd_commands[i].help);
+        fprintf(out, "  %-14s%s\n", tagd_commands[i].name, tagd_commands[i].help);
     fputs("\n"
           "  --help, -h       this, or a command's options: tagd run --help\n"
           "  --version, -V    the version\n"

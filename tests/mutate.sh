@@ -17,13 +17,13 @@ import os, re, subprocess, sys
 copy, seeds, span = sys.argv[1:]
 first, last = map(int, span.split("-"))
 targets = ["tagd", "test_base", "test_json", "test_config", "test_catalog", "test_event", "test_profile", "test_model", "test_fit", "test_engine", "test_standing", "test_goals", "test_churn", "test_shard", "test_worker", "test_repair", "test_cache", "test_emit", "test_kinds", "test_population", "test_report", "test_poison", "test_audit", "test_import",
-           "test_delivery", "test_brakes", "test_held", "test_trial", "test_redis_head", "test_redis", "test_kafka", "test_lines", "test_log", "test_service", "test_health", "test_recent", "test_guard"]
+           "test_delivery", "test_brakes", "test_held", "test_trial", "test_redis_head", "test_redis", "test_kafka", "test_lines", "test_log", "test_service", "test_health", "test_recent", "test_guard", "test_letters", "test_skip", "test_checks"]
 
 def sh(command):
     return subprocess.run("timeout 300 " + command, shell=True, capture_output=True, text=True)
 
 # Those that are about the room come first: whoever catches it is enough.
-about = {"command": ["test_lines", "test_held", "test_service", "test_health", "test_recent"], "http": ["test_guard"], "log": ["test_log", "test_recent"], "base": ["test_base", "test_json", "test_brakes"], "shard": ["test_shard", "test_cache", "test_repair", "test_kinds", "test_population"], "worker": ["test_worker", "test_brakes", "test_audit", "test_poison", "test_delivery", "test_import"],
+about = {"command": ["test_lines", "test_held", "test_service", "test_health", "test_recent", "test_letters", "test_checks"], "http": ["test_guard"], "log": ["test_log", "test_recent"], "base": ["test_base", "test_json", "test_brakes"], "shard": ["test_shard", "test_cache", "test_repair", "test_kinds", "test_population"], "worker": ["test_worker", "test_skip", "test_brakes", "test_audit", "test_poison", "test_delivery", "test_import"],
          "engine": ["test_engine", "test_standing", "test_goals", "test_churn"], "model": ["test_model", "test_churn"], "io": ["test_redis_head", "test_trial", "test_redis", "test_kafka"],
          "emit": ["test_emit", "test_goals", "test_kinds", "test_standing"]}
 

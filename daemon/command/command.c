@@ -183,6 +183,78 @@ const struct tagd_command tagd_commands[] = {
      "exit codes: 0 done; 64 usage; 69 Redis is out of reach; 78 the configuration or catalog is wrong, or\n"
      "  Redis doesn't fit them\n",
      tagd_command_release},
+    {"dead-letters", "what couldn't be used: lists it, shows it, and replays it once it can be",
+     "usage: tagd dead-letters list --config FILE [--code C] [--topic T] [--since TIME] [--until TIME]\n"
+     "                              [--limit N] [--json]\n"
+     "       tagd dead-letters show --config FILE [--json] PARTITION:OFFSET\n"
+     "       tagd dead-letters replay --config FILE [--code C] [--topic T] [--since TIME]\n"
+     "                              [--until TIME] [--dry-run] [PARTITION:OFFSET...]\n"
+     "\n"
+     "list tells the letters of the group with their codes and reasons, show one letter whole. replay,\n"
+     "after a fix of the configuration or of tagd, puts records into their source topics again, byte for\n"
+     "byte, each once, however often it is run or killed; a misrouted one into the partition where its\n"
+     "subject belongs. What would be a dead letter again is left. It may be run while the daemon runs.\n"
+     "\n"
+     "  --config FILE     the configuration that the daemon runs with\n"
+     "  --code C          those of one code: too_large, malformed, junk_subject, invalid, past, future,\n"
+     "                    misrouted, unsupported, poison; replay takes poison by code or place alone\n"
+     "  --topic T         those of one source topic\n"
+     "  --since TIME      dead-lettered at or after TIME (RFC 3339)\n"
+     "  --until TIME      dead-lettered before TIME\n"
+     "  --limit N         the latest N are listed; default 1000\n"
+     "  --json            as one JSON document\n"
+     "  --dry-run         says what would be replayed, and what would be left; changes nothing\n"
+     "  PARTITION:OFFSET  a letter's place in the dead-letter topic, as list tells it\n"
+     "  --help, --version\n"
+     "\n"
+     "example: max_event_bytes was too small, and the daemon was started again with more\n"
+     "  tagd dead-letters replay --config tagd.json --code too_large\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 65 no such letter, or letters were left; 69 Kafka is out of reach, or\n"
+     "  another replay began: run it again; 78 the configuration or catalog is wrong, or topics don't\n"
+     "  fit them\n",
+     tagd_command_dead_letters},
+#ifdef TAGD_WITH_RUN
+    {"skip", "passes one record over that the daemon can't get past",
+     "usage: tagd skip --config FILE --topic T --partition N --offset O [--reason TEXT]\n"
+     "                 [--without-record]\n"
+     "\n"
+     "The record becomes a dead letter, poison, byte for byte, and is never read by the daemon; time and\n"
+     "customers stay as they are. All daemons of the group must be stopped. Only the next record of a\n"
+     "partition can be skipped: the log names it, and so does an attempt with another offset. What was\n"
+     "committed and not published is published first. Killed, it is run again, or the daemon is started.\n"
+     "\n"
+     "  --config FILE     the configuration that the daemon runs with\n"
+     "  --topic T         the source topic\n"
+     "  --partition N     the record's partition\n"
+     "  --offset O        its offset\n"
+     "  --reason TEXT     for whoever reads the dead letter; at most 200 bytes\n"
+     "  --without-record  also if Kafka can't give the record: then its dead letter has none of its bytes\n"
+     "  --help, --version\n"
+     "\n"
+     "example:\n"
+     "  tagd skip --config tagd.json --topic events --partition 3 --offset 4711\n"
+     "\n"
+     "exit codes: 0 done; 64 usage; 69 a server is out of reach or failed: run it again, it tells what is\n"
+     "  there; 78 it may not be skipped, or the configuration, catalog or stored state don't allow it\n",
+     tagd_command_skip},
+#endif
+    {"doctor", "what is wrong with a set-up: configuration, Kafka, Redis, this host",
+     "usage: tagd doctor --config FILE [--json]\n"
+     "\n"
+     "One line a check: ok, warn or fail, what was found, and what to do. Changes nothing, whether daemons\n"
+     "run or not; if none runs, the group's transactional id is begun once, as the daemon's start does.\n"
+     "\n"
+     "  --config FILE   the configuration that the daemon runs with\n"
+     "  --json          as one JSON document\n"
+     "  --help, --version\n"
+     "\n"
+     "example: before the first start, and after every change of Kafka or Redis\n"
+     "  tagd doctor --config tagd.json\n"
+     "\n"
+     "exit codes: 0 nothing failed; 64 usage; 69 a server is out of reach; 78 something failed, or the\n"
+     "  configuration or catalog is wrong\n",
+     tagd_command_doctor},
     {"explain", "a customer's tags, the values behind each, why, and what changes next",
      "usage: tagd explain --config FILE CUSTOMER\n"
      "\n"

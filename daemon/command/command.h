@@ -32,6 +32,9 @@ int tagd_command_explain(int argc, char **argv);
 int tagd_command_fit(int argc, char **argv);
 int tagd_command_hold(int argc, char **argv);
 int tagd_command_release(int argc, char **argv);
+int tagd_command_dead_letters(int argc, char **argv);
+int tagd_command_skip(int argc, char **argv);
+int tagd_command_doctor(int argc, char **argv);
 
 /* "tagd: <text>" and a line feed to stderr; returns code, so that `return tagd_command_error(...)` reads well. */
 int tagd_command_error(enum tagd_exit code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -314,6 +314,13 @@ enum tagd_io_result tagd_io_heads(const struct tagd_config *config, uint32_t par
     return result;
 }
 
+void tagd_io_survey_redis(const struct tagd_config *config, struct tagd_survey_redis *survey)
+{
+    struct tagd_redis *redis = tagd_redis_new(config, 0, NULL, NULL);
+    tagd_redis_survey(redis, survey);
+    tagd_redis_free(redis);
+}
+
 /* ---- a population ---- */
 
 struct tagd_io_reader {

@@ -83,6 +83,10 @@ enum tagd_io_result tagd_io_check_unused(const struct tagd_config *config, uint3
                                          const struct tagd_head *heads, int timeout_ms, const struct tagd_notes *notes,
                                          struct tagd_error *error);
 
+/* Whether the group has no members, waiting at most timeout_ms for that. Joins nothing, changes nothing. CONFIG: it has. */
+enum tagd_io_result tagd_io_check_stopped(const struct tagd_config *config, int timeout_ms,
+                                          const struct tagd_notes *notes, struct tagd_error *error);
+
 /* ---- reading the store without owning anything ---- */
 /* The heads of all shards; one that doesn't exist is zeroed. Waits at most timeout_ms for Redis. */
 enum tagd_io_result tagd_io_heads(const struct tagd_config *config, uint32_t partitions, int timeout_ms,

@@ -84,6 +84,7 @@ struct tagd_kafka {
     rd_kafka_t *producer;
     rd_kafka_topic_t *producer_topics[TAGD_OUTPUT_KINDS];
     bool ready;                    /* init_transactions is done */
+    bool once;                     /* a producer that was lost isn't made anew: it would fence whoever took its id */
     unsigned end_sent, end_failed; /* EndTxn of the present transaction; written by broker threads, atomically */
     unsigned offsets_sent;         /* AddOffsetsToTxn of it, likewise */
     int64_t ended_us, pause_us;    /* when the last transaction ended, and how long after it the next one begins */
@@ -96,6 +97,7 @@ struct tagd_kafka {
 
     /* reader */
     rd_kafka_t *reader;
+    rd_kafka_t *written;    /* like it, but that it sees what isn't committed */
     struct tagd_str *ended; /* owners ended since the last assignment */
     size_t n_ended;
 };
@@ -159,6 +161,10 @@ bool tagd_kafka_producer_ready(struct tagd_kafka *kafka, int timeout_ms, bool *u
 bool tagd_kafka_producer_open(struct tagd_kafka *kafka, struct tagd_error *error);
 void tagd_kafka_producer_close(struct tagd_kafka *kafka);
 void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op);
+/* One transaction of what `produce` hands to the client, without offsets; *op has the outcome as PUBLISH has, and nothing
+ * else. The producer must be ready: one that was lost isn't made anew for it. */
+void tagd_kafka_transact(struct tagd_kafka *kafka, struct tagd_op *op,
+                         bool (*produce)(void *to, struct tagd_error *error), void *to);
 void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op);
 /* Hands one output to the client, which copies it; opaque comes back with its delivery report. */
 bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard,
@@ -184,6 +190,17 @@ rd_kafka_t *tagd_kafka_reader(struct tagd_kafka *kafka, struct tagd_error *error
 void tagd_kafka_reader_close(struct tagd_kafka *kafka);
 /* The header tagd_batch, "<fence>.<batch>.<index>": which batch's. False: it is none (at->found likewise). */
 bool tagd_kafka_position_read(struct tagd_str text, struct tagd_position *at);
+/* The end of a partition, behind what isn't committed yet too. */
+bool tagd_kafka_written_end(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int64_t *end,
+                            struct tagd_error *error);
+/* Reads [from, end) of a partition, or up to its end, as long as take returns true. How far it came, in *next (which may
+ * be NULL): less than end if take stopped it, if the end under read-committed is before it, or if the records are gone
+ * meanwhile. The reader must be there. */
+bool tagd_kafka_read_range(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int64_t from, int64_t end,
+                           bool (*take)(void *to, const rd_kafka_message_t *message), void *to, int64_t *next,
+                           struct tagd_error *error);
+/* The record, but for its topic, into the arena. */
+void tagd_kafka_copy_record(const rd_kafka_message_t *message, struct tagd_arena *arena, struct tagd_record *record);
 void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op);
 /* Where the shard's output partitions end, by kind. */
 bool tagd_kafka_outputs_end(struct tagd_kafka *kafka, uint32_t shard, int64_t *end, struct tagd_error *error);

@@ -1,5 +1,5 @@
 /* What Kafka knows of a group before an import gives it a baseline: it must be nothing, or what a shard that the import
- * finished earlier has done since. Joins no group, changes nothing. */
+ * finished earlier has done since; and whether a group stands still. Joins no group, changes nothing. */
 #include "io/kafka.h"
 
 #include <string.h>
@@ -150,6 +150,28 @@ enum tagd_io_result tagd_io_check_unused(const struct tagd_config *config, uint3
     enum tagd_io_result result;
     while ((result = check(rk, &kafka, heads, error)) == TAGD_IO_UNREACHABLE && tagd_io_mono_ms() < deadline)
         nanosleep(&(struct timespec){0, AGAIN_PAUSE_MS * 1000000}, NULL);
+    rd_kafka_destroy(rk);
+    return result;
+}
+
+/* A daemon that was stopped stays a member, so that it may come back without a rebalance, until its session times out. */
+enum tagd_io_result tagd_io_check_stopped(const struct tagd_config *config, int timeout_ms,
+                                          const struct tagd_notes *notes, struct tagd_error *error)
+{
+    struct tagd_kafka kafka = {.config = config};
+    rd_kafka_conf_t *conf = tagd_kafka_conf(&kafka, TAGD_KAFKA_CONSUMER, error);
+    rd_kafka_t *rk = conf == NULL ? NULL : tagd_kafka_client_new(TAGD_KAFKA_CONSUMER, conf, error);
+    if (rk == NULL)
+        return TAGD_IO_CONFIG;
+    int64_t deadline = tagd_io_mono_ms() + timeout_ms;
+    enum tagd_io_result result;
+    for (bool noted = false; (result = check_members(rk, config, error)) != TAGD_IO_OK; noted = true) {
+        if (tagd_io_mono_ms() >= deadline)
+            break;
+        if (!noted)
+            tagd_kafka_note(notes, TAGD_NOTE_WARN, "%s; waiting for up to %d s", error->text, timeout_ms / 1000);
+        nanosleep(&(struct timespec){0, AGAIN_PAUSE_MS * 1000000}, NULL);
+    }
     rd_kafka_destroy(rk);
     return result;
 }

@@ -171,6 +171,8 @@ static void producer_renew(struct tagd_kafka *kafka)
     struct tagd_error error;
     bool unreachable;
     tagd_kafka_producer_close(kafka);
+    if (kafka->once)
+        return;
     if (!tagd_kafka_producer_ready(kafka, INIT_TIMEOUT_MS, &unreachable, &error))
         tagd_kafka_note(kafka->notes, TAGD_NOTE_WARN, "%s", error.text);
 }
@@ -399,6 +401,24 @@ static void commit(struct tagd_kafka *kafka, struct tagd_op *op)
     producer_renew(kafka);
 }
 
+/* False: the operation is over. */
+static bool begin(struct tagd_kafka *kafka, struct tagd_op *op)
+{
+    __atomic_store_n(&kafka->end_sent, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&kafka->end_failed, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&kafka->offsets_sent, 0, __ATOMIC_SEQ_CST);
+    kafka->delivery = RD_KAFKA_RESP_ERR_NO_ERROR;
+    await_markers(kafka);
+    rd_kafka_error_t *failure = rd_kafka_begin_transaction(kafka->producer);
+    if (failure == NULL)
+        return true;
+    tagd_fail(&op->error, "Kafka: %s", rd_kafka_error_string(failure));
+    op->status = says_fenced(rd_kafka_error_code(failure)) ? TAGD_FENCED : TAGD_ABORTED;
+    rd_kafka_error_destroy(failure);
+    producer_renew(kafka);
+    return false;
+}
+
 void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op)
 {
     bool unreachable;
@@ -411,19 +431,8 @@ void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op)
         tagd_fail(&op->error, "the group has assigned us nothing");
         return;
     }
-    __atomic_store_n(&kafka->end_sent, 0, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&kafka->end_failed, 0, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&kafka->offsets_sent, 0, __ATOMIC_SEQ_CST);
-    kafka->delivery = RD_KAFKA_RESP_ERR_NO_ERROR;
-    await_markers(kafka);
-    rd_kafka_error_t *failure = rd_kafka_begin_transaction(kafka->producer);
-    if (failure != NULL) {
-        tagd_fail(&op->error, "Kafka: %s", rd_kafka_error_string(failure));
-        op->status = says_fenced(rd_kafka_error_code(failure)) ? TAGD_FENCED : TAGD_ABORTED;
-        rd_kafka_error_destroy(failure);
-        producer_renew(kafka);
+    if (!begin(kafka, op))
         return;
-    }
     for (size_t i = 0; i < op->u.publish.n_shards; i++) {
         const struct tagd_shard_outputs *shard = &op->u.publish.shards[i];
         for (size_t k = 0; k < shard->n_outputs; k++) {
@@ -434,7 +443,7 @@ void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op)
         }
     }
     rd_kafka_topic_partition_list_t *offsets = tagd_kafka_offset_list(kafka, op);
-    failure =
+    rd_kafka_error_t *failure =
         rd_kafka_send_offsets_to_transaction(kafka->producer, offsets, kafka->membership, SEND_OFFSETS_TIMEOUT_MS);
     rd_kafka_topic_partition_list_destroy(offsets);
     if (failure != NULL) {
@@ -442,6 +451,22 @@ void tagd_kafka_publish(struct tagd_kafka *kafka, struct tagd_op *op)
         return;
     }
     commit(kafka, op);
+}
+
+void tagd_kafka_transact(struct tagd_kafka *kafka, struct tagd_op *op,
+                         bool (*produce)(void *to, struct tagd_error *error), void *to)
+{
+    if (!kafka->ready) { /* whoever began must look again before it goes on */
+        op->status = TAGD_FENCED;
+        tagd_fail(&op->error, "transactional id \"%s\" is no longer ours", kafka->owner);
+        return;
+    }
+    if (!begin(kafka, op))
+        return;
+    if (produce(to, &op->error))
+        commit(kafka, op);
+    else
+        give_up(kafka, op, NULL);
 }
 
 /* ---- END_OWNER ---- */

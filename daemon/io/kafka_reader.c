@@ -4,10 +4,13 @@
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 #define ASK_TIMEOUT_MS 4000
 #define READ_TIMEOUT_MS 10000 /* of one chunk */
-#define CHUNK_FIRST 64        /* offsets; each further chunk is CHUNK_GROWTH times as long */
+#define SETTLE_TIMEOUT_MS 3000
+#define SETTLE_PAUSE_MS 20
+#define CHUNK_FIRST 64 /* offsets; each further chunk is CHUNK_GROWTH times as long */
 #define CHUNK_GROWTH 8
 #define LOOKED_MAX 100000            /* records of one OUTPUTS, of whatever group: the worker stands still meanwhile */
 #define TAKEN_MAX (16 * 1024 * 1024) /* bytes of keys and values, and one record more */
@@ -37,15 +40,17 @@ void tagd_kafka_reader_close(struct tagd_kafka *kafka)
 {
     if (kafka->reader != NULL)
         rd_kafka_destroy(kafka->reader);
-    kafka->reader = NULL;
+    if (kafka->written != NULL)
+        rd_kafka_destroy(kafka->written);
+    kafka->reader = kafka->written = NULL;
 }
 
-static bool ask(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int64_t which, int64_t *offset,
-                struct tagd_error *error)
+static bool ask_by(rd_kafka_t *rk, const char *topic, uint32_t shard, int64_t which, int64_t *offset,
+                   struct tagd_error *error)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, (int32_t)shard);
-    rd_kafka_resp_err_t err = tagd_kafka_list_offsets(kafka->reader, list, which, ASK_TIMEOUT_MS);
+    rd_kafka_resp_err_t err = tagd_kafka_list_offsets(rk, list, which, ASK_TIMEOUT_MS);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
         err = list->elems[0].err;
     *offset = list->elems[0].offset;
@@ -77,6 +82,27 @@ bool tagd_kafka_position_read(struct tagd_str text, struct tagd_position *at)
     return at->found;
 }
 
+static bool ask(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int64_t which, int64_t *offset,
+                struct tagd_error *error)
+{
+    return ask_by(kafka->reader, topic, shard, which, offset, error);
+}
+
+bool tagd_kafka_written_end(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int64_t *end,
+                            struct tagd_error *error)
+{
+    if (kafka->written == NULL) {
+        rd_kafka_conf_t *conf = tagd_kafka_conf(kafka, TAGD_KAFKA_CONSUMER, error);
+        if (conf == NULL)
+            return false;
+        tagd_kafka_set(conf, "isolation.level", "read_uncommitted");
+        kafka->written = tagd_kafka_client_new(TAGD_KAFKA_CONSUMER, conf, error);
+        if (kafka->written == NULL)
+            return false;
+    }
+    return ask_by(kafka->written, topic, shard, -1, end, error);
+}
+
 /* The record's batch, if it is of our group. */
 static bool batch_of(const struct tagd_kafka *kafka, const rd_kafka_message_t *message, struct tagd_position *at)
 {
@@ -91,11 +117,9 @@ static bool batch_of(const struct tagd_kafka *kafka, const rd_kafka_message_t *m
     return tagd_kafka_position_read((struct tagd_str){value, n}, at);
 }
 
-/* Reads [from, end) of a partition, or up to its end, as long as take returns true. How far it came, in *next (which may
- * be NULL): less than end if take stopped it, or if the records are gone meanwhile. */
-static bool read_range(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int64_t from, int64_t end,
-                       bool (*take)(void *to, const rd_kafka_message_t *message), void *to, int64_t *next,
-                       struct tagd_error *error)
+bool tagd_kafka_read_range(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int64_t from, int64_t end,
+                           bool (*take)(void *to, const rd_kafka_message_t *message), void *to, int64_t *next,
+                           struct tagd_error *error)
 {
     int64_t deadline = tagd_io_mono_ms() + READ_TIMEOUT_MS, at = from;
     bool going = true, ok = true;
@@ -164,7 +188,7 @@ static bool tail_of(struct tagd_kafka *kafka, const char *topic, uint32_t shard,
     while (!settled && end > low) {
         int64_t from = end - low > length ? end - length : low;
         struct tagd_position before = tail->last;
-        if (!read_range(kafka, topic, shard, from, end, take_tail, tail, NULL, error))
+        if (!tagd_kafka_read_range(kafka, topic, shard, from, end, take_tail, tail, NULL, error))
             return false;
         settled = tail->last.found && (!repeats || !tagd_position_later(tail->last, before));
         end = from;
@@ -215,7 +239,7 @@ static void copy_headers(const rd_kafka_message_t *message, struct tagd_arena *a
     record->headers = copies;
 }
 
-static void copy_record(const rd_kafka_message_t *message, struct tagd_arena *arena, struct tagd_record *record)
+void tagd_kafka_copy_record(const rd_kafka_message_t *message, struct tagd_arena *arena, struct tagd_record *record)
 {
     rd_kafka_timestamp_type_t stamp;
     *record = (struct tagd_record){.has_key = message->key != NULL,
@@ -253,7 +277,7 @@ static bool find_place(struct tagd_kafka *kafka, struct tagd_op *op, const char 
     int64_t end = op->u.outputs.batch > 1 ? high : low, length = CHUNK_FIRST; /* batches count from 1 */
     while (place.after < 0 && end > low) {
         int64_t from = end - low > length ? end - length : low;
-        if (!read_range(kafka, topic, op->shard, from, end, take_place, &place, NULL, &op->error))
+        if (!tagd_kafka_read_range(kafka, topic, op->shard, from, end, take_place, &place, NULL, &op->error))
             return false;
         end = from;
         length *= CHUNK_GROWTH;
@@ -276,7 +300,7 @@ static bool take_output(void *to, const rd_kafka_message_t *message)
     struct tagd_op *op = taking->op;
     struct tagd_published *output = &op->u.outputs.outputs[op->u.outputs.n_outputs];
     if (batch_of(taking->kafka, message, &output->at)) {
-        copy_record(message, op->arena, &output->record);
+        tagd_kafka_copy_record(message, op->arena, &output->record);
         op->u.outputs.n_outputs++;
         taking->bytes += message->key_len + message->len;
     }
@@ -291,13 +315,35 @@ static bool read_outputs(struct tagd_kafka *kafka, struct tagd_op *op, const cha
     assert(op->u.outputs.max > 0);
     op->u.outputs.outputs = tagd_arena_zalloc(op->arena, op->u.outputs.max * sizeof(*op->u.outputs.outputs));
     op->u.outputs.next = op->u.outputs.began;
-    if (op->u.outputs.began < high && !read_range(kafka, topic, op->shard, op->u.outputs.began, high, take_output,
-                                                  &taking, &op->u.outputs.next, &op->error))
+    if (op->u.outputs.began < high && !tagd_kafka_read_range(kafka, topic, op->shard, op->u.outputs.began, high,
+                                                             take_output, &taking, &op->u.outputs.next, &op->error))
         return false;
     op->u.outputs.end = op->u.outputs.next >= high;
     return op->u.outputs.end || taking.full ||
            tagd_fail(&op->error, "topic \"%s\" partition %u: records were deleted while they were read", topic,
                      op->shard);
+}
+
+/* The end under read-committed, once all that is written by now is before it: an open transaction, such as a replay of
+ * dead letters that was killed, hides what others have committed behind its first record. */
+static bool settled_end(struct tagd_kafka *kafka, const char *topic, uint32_t shard, int64_t *high,
+                        struct tagd_error *error)
+{
+    int64_t written, deadline = tagd_io_mono_ms() + SETTLE_TIMEOUT_MS;
+    if (!tagd_kafka_written_end(kafka, topic, shard, &written, error))
+        return false;
+    for (;;) {
+        if (!ask(kafka, topic, shard, -1, high, error))
+            return false;
+        if (*high >= written)
+            return true;
+        if (tagd_io_mono_ms() >= deadline)
+            return tagd_fail(error,
+                             "a transaction is open on topic \"%s\" partition %u, perhaps of a replay of dead letters "
+                             "that was killed; its end is waited for",
+                             topic, shard);
+        nanosleep(&(struct timespec){0, SETTLE_PAUSE_MS * 1000000}, NULL);
+    }
 }
 
 void tagd_kafka_outputs(struct tagd_kafka *kafka, struct tagd_op *op)
@@ -307,7 +353,7 @@ void tagd_kafka_outputs(struct tagd_kafka *kafka, struct tagd_op *op)
     op->u.outputs.n_outputs = 0;
     op->status = TAGD_ABORTED;
     if (tagd_kafka_reader(kafka, &op->error) == NULL || !ask(kafka, topic, op->shard, -2, &low, &op->error) ||
-        !ask(kafka, topic, op->shard, -1, &high, &op->error))
+        !settled_end(kafka, topic, op->shard, &high, &op->error))
         return;
     op->u.outputs.began = from < low ? low : from;
     op->u.outputs.whole = from >= low;
@@ -335,7 +381,7 @@ static bool take_record(void *to, const rd_kafka_message_t *message)
     struct tagd_op *op = to;
     if (message->offset != op->u.refetch.offset)
         return false;
-    copy_record(message, op->arena, &op->u.refetch.record);
+    tagd_kafka_copy_record(message, op->arena, &op->u.refetch.record);
     op->u.refetch.record.topic = op->u.refetch.topic;
     op->status = TAGD_DONE;
     return false;
@@ -350,8 +396,8 @@ void tagd_kafka_refetch(struct tagd_kafka *kafka, struct tagd_op *op)
         !ask(kafka, topic, op->shard, -1, &high, &op->error))
         return;
     if (op->u.refetch.offset >= low && op->u.refetch.offset < high &&
-        !read_range(kafka, topic, op->shard, op->u.refetch.offset, op->u.refetch.offset + 1, take_record, op, NULL,
-                    &op->error))
+        !tagd_kafka_read_range(kafka, topic, op->shard, op->u.refetch.offset, op->u.refetch.offset + 1, take_record, op,
+                               NULL, &op->error))
         return;
     if (op->status == TAGD_DONE)
         return;

@@ -40,6 +40,7 @@ struct tagd_redis {
     uint64_t serial;            /* of the connection, from 1 */
     int64_t retry_ms;
     bool warned_aof;
+    bool surveyed;            /* whatever it is: who connects looks for what is wrong */
     bool demoted;             /* an answer said so: the connection is left after the operation */
     struct tagd_buf out;      /* commands, or parts, not sent yet */
     size_t n_out;             /* how many commands wait for their answers to be received */
@@ -604,6 +605,8 @@ static enum tagd_io_result greet(struct tagd_redis *redis, bool claims, struct t
         }
         return result;
     }
+    if (redis->surveyed)
+        return TAGD_IO_OK;
     result = check_info(redis, reply_str(replies[n - 1]).p, error);
     return result == TAGD_IO_OK ? check_prefix(redis, claims, error) : result;
 }
@@ -1859,6 +1862,117 @@ enum tagd_io_result tagd_redis_server(struct tagd_redis *redis, struct tagd_io_s
     take_server(reply_str(replies[1]).p, replies[0], took_ms > CLOCK_ANSWER_MS ? INT64_MIN : wall_ms + took_ms / 2,
                 server);
     return TAGD_IO_OK;
+}
+
+/* ---- a survey ---- */
+
+static void copy_info(const char *info, const char *name, char *to, size_t size)
+{
+    info_value(info, name, to, size);
+}
+
+static void take_info(const char *info, struct tagd_survey_redis *survey)
+{
+    copy_info(info, "redis_version", survey->version, sizeof(survey->version));
+    copy_info(info, "redis_mode", survey->mode, sizeof(survey->mode));
+    copy_info(info, "role", survey->role, sizeof(survey->role));
+    copy_info(info, "maxmemory_policy", survey->policy, sizeof(survey->policy));
+    survey->loading = info_is(info, "loading", "1");
+    survey->aof = info_is(info, "aof_enabled", "1");
+    survey->aof_write_failed = survey->aof && !info_is(info, "aof_last_write_status", "ok");
+    survey->aof_rewrite_failed = survey->aof && !info_is(info, "aof_last_bgrewrite_status", "ok");
+    survey->rdb_failed = !info_is(info, "rdb_last_bgsave_status", "ok");
+    survey->memory = info_number(info, "used_memory");
+    survey->memory_max = info_number(info, "maxmemory");
+    survey->evicted = info_number(info, "evicted_keys");
+}
+
+/* The value of a CONFIG GET of one name; empty if it wasn't answered. */
+static void take_setting(const redisReply *reply, char *to, size_t size)
+{
+    to[0] = '\0';
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
+        snprintf(to, size, "%.*s", (int)reply_str(reply->element[1]).n, reply_str(reply->element[1]).p);
+}
+
+static void ask_setting(struct tagd_redis *redis, const char *name)
+{
+    command(redis, 3);
+    arg_z(redis, "CONFIG");
+    arg_z(redis, "GET");
+    arg_z(redis, name);
+}
+
+static void ask_key(struct tagd_redis *redis, const char *name)
+{
+    char key[TAGD_PREFIX_MAX + 16];
+    snprintf(key, sizeof(key), "%s%s", redis->config->redis.prefix, name);
+    command(redis, 2);
+    arg_z(redis, "GET");
+    arg_z(redis, key);
+}
+
+static void take_key(const redisReply *reply, char *to, size_t size, struct tagd_survey_redis *survey)
+{
+    survey->denied_keys = survey->denied_keys || is_error(reply);
+    snprintf(to, size, "%.*s", (int)reply_str(reply).n, reply_str(reply).p);
+}
+
+enum { SURVEY_TIME, SURVEY_INFO, SURVEY_FSYNC, SURVEY_BUFFERS, SURVEY_GROUP, SURVEY_SHARDS, SURVEY_SOURCES, SURVEY_N };
+
+static bool ask_survey(struct tagd_redis *redis, redisReply **replies, int64_t *clock_ms, struct tagd_error *error)
+{
+    command(redis, 1);
+    arg_z(redis, "TIME");
+    command(redis, 1);
+    arg_z(redis, "INFO");
+    ask_setting(redis, "appendfsync");
+    ask_setting(redis, "client-output-buffer-limit");
+    ask_key(redis, "group");
+    ask_key(redis, "shards");
+    ask_key(redis, "sources");
+    int64_t wall_ms = tagd_io_wall_ms(), began_ms = tagd_io_mono_ms();
+    send_commands(redis);
+    for (size_t i = 0; i < SURVEY_N; i++) {
+        replies[i] = receive(redis, error);
+        if (replies[i] == NULL)
+            return false;
+        if (i == SURVEY_TIME)
+            *clock_ms = wall_ms + (tagd_io_mono_ms() - began_ms) / 2;
+    }
+    return true;
+}
+
+void tagd_redis_survey(struct tagd_redis *redis, struct tagd_survey_redis *survey)
+{
+    redisReply *replies[SURVEY_N] = {0};
+    struct tagd_error error;
+    char shards[32];
+    int64_t clock_ms = 0;
+    *survey = (struct tagd_survey_redis){.shards = -1, .clock_ahead_ms = INT64_MIN};
+    redis->surveyed = true;
+    enum tagd_io_result result = begin(redis, false, &error);
+    if (result != TAGD_IO_OK || !ask_survey(redis, replies, &clock_ms, &error)) {
+        snprintf(result == TAGD_IO_CONFIG ? survey->refused : survey->unreachable, TAGD_SURVEY_TEXT, "%.*s",
+                 TAGD_SURVEY_TEXT - 1, error.text);
+        return;
+    }
+    if (is_error(replies[SURVEY_INFO])) {
+        snprintf(survey->refused, sizeof(survey->refused), "%.*s", TAGD_SURVEY_TEXT - 1, replies[SURVEY_INFO]->str);
+        return;
+    }
+    take_info(reply_str(replies[SURVEY_INFO]).p, survey);
+    const redisReply *time = replies[SURVEY_TIME];
+    if (time->type == REDIS_REPLY_ARRAY && time->elements == 2)
+        survey->clock_ahead_ms =
+            (int64_t)reply_u64(time->element[0]) * 1000 + (int64_t)reply_u64(time->element[1]) / 1000 - clock_ms;
+    take_setting(replies[SURVEY_FSYNC], survey->append_fsync, sizeof(survey->append_fsync));
+    take_setting(replies[SURVEY_BUFFERS], survey->buffers, sizeof(survey->buffers));
+    take_key(replies[SURVEY_GROUP], survey->group, sizeof(survey->group), survey);
+    take_key(replies[SURVEY_SHARDS], shards, sizeof(shards), survey);
+    take_key(replies[SURVEY_SOURCES], survey->sources, sizeof(survey->sources), survey);
+    if (shards[0] != '\0')
+        survey->shards = strtoll(shards, NULL, 10);
 }
 
 struct tagd_redis *tagd_redis_new(const struct tagd_config *config, uint32_t partitions, const struct tagd_notes *notes,

@@ -22,6 +22,7 @@
 
 #include "io/io.h"
 #include "shard/repair.h"
+#include "io/survey.h"
 
 struct tagd_redis;
 
@@ -57,6 +58,9 @@ enum tagd_io_result tagd_redis_board_write(struct tagd_redis *redis, enum tagd_i
                                            struct tagd_str value, struct tagd_error *error);
 enum tagd_io_result tagd_redis_server(struct tagd_redis *redis, struct tagd_io_server *server,
                                       struct tagd_error *error);
+
+/* See survey.h: of a connection that is made for it and closed again. */
+void tagd_redis_survey(struct tagd_redis *redis, struct tagd_survey_redis *survey);
 
 /* The heads of all shards as they are, `partitions` of them. Takes no fence, writes nothing. */
 enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head *heads, struct tagd_error *error);

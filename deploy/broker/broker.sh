@@ -84,6 +84,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 log.retention.ms=-1
 log.segment.bytes=67108864
 ${TAGD_BROKER_PROPERTIES:-}

@@ -14,12 +14,12 @@ def run(*arguments):
 
 
 def commands():
-    return re.findall(r"^  ([a-z]+)  +\w", run("--help").stdout, re.M)
+    return re.findall(r"^  ([a-z-]+)  +\w", run("--help").stdout, re.M)
 
 
 def options_in_code(command):
     """The options that the command's own file compares with, and the file of portraits, if it takes those."""
-    with open(f"{ROOT}/daemon/command/{command}.c") as file:
+    with open(f"{ROOT}/daemon/command/{command.replace('-', '_')}.c") as file:
         text = file.read()
     shared = options_in_code("portrait") if "tagd_portrait_option(&" in text else set()
     return shared | set(re.findall(r'tagd_options_is\(&?\w+, "(--[a-z-]+)"\)', text))
@@ -30,7 +30,7 @@ def options_in_help(text):
 
 
 def test_every_command_is_listed():
-    files = {name[:-2] for name in os.listdir(ROOT + "/daemon/command") if name.endswith(".c")} - {"command", "load", "portrait"}
+    files = {name[:-2].replace("_", "-") for name in os.listdir(ROOT + "/daemon/command") if name.endswith(".c")} - {"command", "load", "portrait"}
     assert set(commands()) <= files and {"run", "check", "simulate", "explain"} <= set(commands())
     for name in files:  # a file without options of its own is no command's
         assert name in commands() or not options_in_code(name), name

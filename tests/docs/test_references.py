@@ -269,5 +269,5 @@ def test_metrics_that_documents_name_exist():
     code = "".join(text_of(p) for p in glob.glob(ROOT + "/daemon/*/*.c"))
     for path in DOCUMENTS:
         for name in set(re.findall(r"`(tagd_[a-z_]+)(?:\{[^`]*)?`", text_of(path))) - {"tagd_error", "tagd_reason", "tagd_topic", "tagd_partition",
-                "tagd_offset", "tagd_truncated", "tagd_batch", "tagd_group"}:
+                "tagd_offset", "tagd_truncated", "tagd_batch", "tagd_group", "tagd_replayed", "tagd_replayed_from"}:
             assert name in code, f"{path}: {name}"

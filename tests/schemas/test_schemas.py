@@ -80,7 +80,7 @@ def test_asyncapi_is_valid_by_its_own_parser(node):
         "channels": ["events", defaults["tag_changes"]["default"], defaults["churn_risk"]["default"], defaults["dead_letter"]["default"]],
         "operations": ["receive events", *(f"send {defaults[name]['default']}" for name in ("tag_changes", "churn_risk", "dead_letter"))],
         "messages": ["event", "eventBinary", "tagChanged", "tagChangedBinary", "tagProposed", "tagProposedBinary", "proposalClosed", "proposalClosedBinary",
-                     "alert", "alertBinary", "goalEnded", "goalEndedBinary", "churnChanged", "churnChangedBinary", "deadLetter"]}
+                     "alert", "alertBinary", "goalEnded", "goalEndedBinary", "churnChanged", "churnChangedBinary", "deadLetter", "replayMarker"]}
 
 
 def test_the_asyncapi_parser_sees_a_fault(node, tmp_path):

@@ -49,6 +49,7 @@ OUTPUTS = {"tagd.tag.changed": ("tag", "tag-changed"), "tagd.tag.proposed": ("pr
 BY_SCHEMA = {name: validator(name, closed=True) for _, name in OUTPUTS.values()}
 CUSTOMER = validator("customer", closed=True)
 DEAD_LETTER = validator("dead-letter-headers")
+MARKER = validator("replay-marker-headers")
 EVENT = validator("event-in")
 POPULATION = validator("population", closed=True)
 REPORT = validator("report", closed=True)
@@ -143,5 +144,6 @@ def check_report(document):
 
 
 def check_dead_letter_message(message):
-    wrong = fault(DEAD_LETTER, headers_of(message))
+    headers = headers_of(message)
+    wrong = fault(DEAD_LETTER if "tagd_error" in headers else MARKER, headers)
     assert wrong is None, wrong
