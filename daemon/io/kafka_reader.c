@@ -165,6 +165,7 @@ bool tagd_kafka_read_range(struct tagd_kafka *kafka, const char *topic, uint32_t
 struct tail {
     const struct tagd_kafka *kafka;
     struct tagd_position last;
+    int64_t low; /* the partition begins there */
 };
 
 static bool take_tail(void *to, const rd_kafka_message_t *message)
@@ -185,6 +186,7 @@ static bool tail_of(struct tagd_kafka *kafka, const char *topic, uint32_t shard,
     bool settled = false;
     if (!ask(kafka, topic, shard, -2, &low, error) || !ask(kafka, topic, shard, -1, &end, error))
         return false;
+    tail->low = low;
     while (!settled && end > low) {
         int64_t from = end - low > length ? end - length : low;
         struct tagd_position before = tail->last;
@@ -203,13 +205,12 @@ void tagd_kafka_tail(struct tagd_kafka *kafka, struct tagd_op *op)
     op->status = TAGD_ABORTED;
     if (tagd_kafka_reader(kafka, &op->error) == NULL)
         return;
-    for (size_t i = kafka->n_outputs; i < TAGD_OUTPUT_KINDS; i++)
-        op->u.tail.nothing[i] = true;
+    memset(op->u.tail.emptied, 0, sizeof(op->u.tail.emptied));
     for (size_t i = 0; i < kafka->n_outputs; i++) {
         struct tail tail = {.kafka = kafka};
         if (!tail_of(kafka, kafka->outputs[i], op->shard, op->u.tail.repeats, &tail, &op->error))
             return;
-        op->u.tail.nothing[i] = !tail.last.found;
+        op->u.tail.emptied[i] = !tail.last.found && tail.low > 0;
         if (tagd_position_later(tail.last, op->u.tail.last))
             op->u.tail.last = tail.last;
     }

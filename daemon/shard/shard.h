@@ -273,7 +273,7 @@ struct tagd_takeover_found { /* what was read, of one shard */
     size_t n_outbox;
     const struct tagd_committed_topic *committed; /* by topic */
     struct tagd_position tail;                    /* of the output partitions */
-    const bool *nothing;                          /* by kind of output: nothing was found on that partition */
+    const bool *emptied;                          /* by kind of output: as TAIL says */
     struct tagd_arena *arena;                     /* to read outbox entries in */
     const int64_t *first; /* by topic: where it began, if it began without a batch and has none yet; NULL */
 };

@@ -93,15 +93,15 @@ static bool same_meaning(const struct tagd_worker_config *config, const struct t
     return true;
 }
 
-/* Whether the entry, of which no output was found, is known not to be published: earlier outputs are deleted first, so
- * they are still where its own would be. One without outputs shows nothing, once or twice. */
+/* Whether the entry, of which no output was found, is known not to be published: nothing was ever deleted where its outputs
+ * would be, or earlier ones are still there, which are deleted first. One without outputs shows nothing, once or twice. */
 static bool known_unpublished(const struct tagd_takeover_found *found, const struct tagd_outbox_entry *entry)
 {
     struct tagd_outbox_content content;
     if (!tagd_outbox_read(entry->bytes, found->arena, &content))
         return true; /* it will be refused for that */
     for (size_t i = 0; i < content.n_outputs; i++)
-        if (!found->nothing[content.outputs[i].kind])
+        if (!found->emptied[content.outputs[i].kind])
             return true;
     return content.n_outputs == 0;
 }
@@ -115,7 +115,7 @@ static bool position_without_offsets(const struct tagd_takeover_found *found, st
     uint64_t fence = found->n_outbox > 0 ? found->outbox[0].prev_fence : head->fence;
     if (!k->found || k->batch < known)
         *k = (struct tagd_position){known > 0, fence, known};
-    for (size_t i = 0; i < found->n_outbox && k->found; i++) /* not found: none was committed yet */
+    for (size_t i = 0; i < found->n_outbox; i++)
         if (found->outbox[i].batch > k->batch && !known_unpublished(found, &found->outbox[i]))
             return tagd_fail(
                 error,
@@ -625,7 +625,7 @@ static enum tagd_takeover_result compare(struct tagd_takeover *takeover, const s
                                         .n_outbox = takeover->n_outbox,
                                         .committed = takeover->committed,
                                         .tail = op->u.tail.last,
-                                        .nothing = op->u.tail.nothing,
+                                        .emptied = op->u.tail.emptied,
                                         .arena = op->arena,
                                         .first = begins ? takeover->shard->first : NULL};
     tagd_takeover_decide(config, &found, &takeover->decision, error);

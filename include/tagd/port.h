@@ -236,10 +236,11 @@ struct tagd_op {
                                                        0 of a kind that isn't there */
         } committed;
         struct {
-            bool repeats;                    /* outputs sent again may stand behind later batches' */
-            struct tagd_position last;       /* results; */
-            bool nothing[TAGD_OUTPUT_KINDS]; /* there: nothing of the group was found on that output partition, or the
-                                                kind isn't there */
+            bool repeats;              /* outputs sent again may stand behind later batches' */
+            struct tagd_position last; /* results; */
+            bool emptied
+                [TAGD_OUTPUT_KINDS]; /* nothing of the group was found on that output partition, whose first records
+                                                are deleted: there may have been something */
         } tail;
         struct {
             struct tagd_str owner;

@@ -98,10 +98,10 @@ static void ask_tail(struct sim_node *node, struct sim_task *task)
         return;
     if (task->stage == 1) {
         op->u.tail.last = (struct tagd_position){0};
-        memset(op->u.tail.nothing, true, sizeof(op->u.tail.nothing));
+        memset(op->u.tail.emptied, 0, sizeof(op->u.tail.emptied));
     }
     struct tagd_position last = tail_of(node->sim, (int)task->stage - 1, op->shard);
-    op->u.tail.nothing[task->stage - 1] = !last.found;
+    op->u.tail.emptied[task->stage - 1] = !last.found && node->sim->broker.logs[task->stage - 1][op->shard].low > 0;
     if (tagd_position_later(last, op->u.tail.last))
         op->u.tail.last = last;
     if ((int)task->stage == tagd_output_kinds(node->sim->plan.catalog))

@@ -277,8 +277,8 @@ static bool tail_is(struct bench *bench, bool repeats, uint64_t fence, uint64_t 
     struct tagd_op op = {.kind = TAGD_OP_TAIL, .u.tail.repeats = repeats};
     tagd_kafka_tail(&bench->kafka, &op);
     bool is = op.status == TAGD_DONE && op.u.tail.last.found && op.u.tail.last.fence == fence &&
-              op.u.tail.last.batch == batch && !op.u.tail.nothing[TAGD_OUT_CHANGE] &&
-              op.u.tail.nothing[TAGD_OUT_DEAD_LETTER];
+              op.u.tail.last.batch == batch && !op.u.tail.emptied[TAGD_OUT_CHANGE] &&
+              !op.u.tail.emptied[TAGD_OUT_DEAD_LETTER];
     if (!is)
         fprintf(stderr, "%s %d %d.%d\n", op.error.text, op.u.tail.last.found, (int)op.u.tail.last.fence,
                 (int)op.u.tail.last.batch);
@@ -452,13 +452,13 @@ static void the_topic_of_churn_is_used_only_if_there_is_something_for_it(void)
     append_of(producer, "churn", "g", "2.8.0", 3);
     struct tagd_op op = {.kind = TAGD_OP_TAIL};
     tagd_kafka_tail(&bench.kafka, &op);
-    CHECK(op.status == TAGD_DONE && op.u.tail.last.batch == 7 && op.u.tail.nothing[TAGD_OUT_CHURN]);
+    CHECK(op.status == TAGD_DONE && op.u.tail.last.batch == 7 && !op.u.tail.emptied[TAGD_OUT_CHURN]);
     CHECK(tagd_kafka_outputs_end(&bench.kafka, 0, end, &op.error) && end[TAGD_OUT_CHANGE] == 2 &&
           end[TAGD_OUT_DEAD_LETTER] == 0 && end[TAGD_OUT_CHURN] == 0);
     bench.kafka.n_outputs = TAGD_OUTPUT_KINDS;
     tagd_kafka_tail(&bench.kafka, &op);
-    CHECK(op.status == TAGD_DONE && op.u.tail.last.batch == 8 && !op.u.tail.nothing[TAGD_OUT_CHURN] &&
-          op.u.tail.nothing[TAGD_OUT_DEAD_LETTER]);
+    CHECK(op.status == TAGD_DONE && op.u.tail.last.batch == 8 && !op.u.tail.emptied[TAGD_OUT_CHURN] &&
+          !op.u.tail.emptied[TAGD_OUT_DEAD_LETTER]);
     CHECK(tagd_kafka_outputs_end(&bench.kafka, 0, end, &op.error) && end[TAGD_OUT_CHURN] == 3);
     struct sent sent;
     send_one_of(&bench, &sent, TAGD_OUT_CHURN);

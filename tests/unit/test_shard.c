@@ -148,7 +148,7 @@ static void without_offsets_an_entry_is_published_only_where_it_would_be_seen(vo
     struct tagd_arena arena = {0};
     bool nothing[TAGD_OUTPUT_KINDS];
     found.found.arena = &arena;
-    found.found.nothing = nothing;
+    found.found.emptied = nothing;
     found.committed[0].offset = found.committed[1].offset = -1;
     found.committed[0].metadata = found.committed[1].metadata = (struct tagd_str){"", 0};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -166,6 +166,30 @@ static void without_offsets_an_entry_is_published_only_where_it_would_be_seen(vo
         found.found.tail = (struct tagd_position){true, 3, 7}; /* it is there */
         CHECK(decide(&found) == TAGD_TAKEOVER_LEVEL);
     }
+    tagd_arena_free(&arena);
+    tagd_buf_free(&bytes);
+    shop_close(&found.shop);
+}
+
+/* Batch 1 is in the outbox still, as while outputs are held: it may have been published, if what was there is deleted. */
+static void without_offsets_a_first_batch_is_in_doubt_where_retention_has_been(void)
+{
+    FOUND(found);
+    struct tagd_buf bytes = {0};
+    struct tagd_arena arena = {0};
+    bool emptied[TAGD_OUTPUT_KINDS] = {false, false, false};
+    found.found.arena = &arena;
+    found.found.emptied = emptied;
+    found.found.tail = (struct tagd_position){0};
+    found.committed[0].offset = found.committed[1].offset = -1;
+    found.committed[0].metadata = found.committed[1].metadata = (struct tagd_str){"", 0};
+    found.head.batch = 1;
+    found.head.prev_fence = 0;
+    found.outbox[0] = (struct tagd_outbox_entry){3, 1, 0, entry_with(&bytes, 1, 0, 0)};
+    found.found.n_outbox = 1;
+    CHECK(decide(&found) == TAGD_TAKEOVER_OUTBOX && found.decision.first == 0);
+    emptied[TAGD_OUT_CHANGE] = true;
+    CHECK(refused(&found, "nobody knows whether it was published"));
     tagd_arena_free(&arena);
     tagd_buf_free(&bytes);
     shop_close(&found.shop);
@@ -594,6 +618,7 @@ int main(void)
     RUN(what_kafka_lacks_comes_from_the_outbox);
     RUN(outputs_say_more_than_offsets_that_expired);
     RUN(without_offsets_an_entry_is_published_only_where_it_would_be_seen);
+    RUN(without_offsets_a_first_batch_is_in_doubt_where_retention_has_been);
     RUN(a_redis_behind_kafka_is_repaired_up_to_what_was_published);
     RUN(what_is_missing_for_a_repair_is_said);
     RUN(an_emptied_redis_is_refused_unless_it_may_be_rebuilt);

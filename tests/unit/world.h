@@ -70,6 +70,7 @@ struct world_shard {
     struct world_population population;
     bool running;
     struct tagd_position tail;
+    bool emptied;                          /* what was published is deleted */
     struct tagd_str first_copy[WORLD_IDS]; /* of the changes seen: a repeat must be the same bytes */
     size_t n_first_copies;
 };
@@ -697,7 +698,7 @@ static inline void world_complete(struct world *world, struct tagd_op *op)
             CHECK(op->u.tail.repeats == shard->head.at_least_once);
             op->u.tail.last = shard->tail;
             for (int kind = 0; kind < TAGD_OUTPUT_KINDS; kind++)
-                op->u.tail.nothing[kind] = !shard->tail.found;
+                op->u.tail.emptied[kind] = !shard->tail.found && shard->emptied;
             break;
         case TAGD_OP_START: world_start(world, shard, op); break;
         case TAGD_OP_LOAD:
