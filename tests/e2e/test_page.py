@@ -201,7 +201,7 @@ def test_a_stuck_shard_and_a_silent_daemon_are_told_in_words(stack, running, bro
             headline = page.headline()
             print(f"a stuck shard was told after {seconds:.1f} s: {headline}")
             assert seconds < FAULT_S and f"Redis at 127.0.0.1:{stack.redis_port} has not answered for" in headline
-            page.everywhere("all stand", "document.querySelectorAll('.shard[data-severity=error]').length === 6", 15)
+            page.everywhere("none runs", "document.querySelectorAll('.shard:not([data-severity=fine])').length === 6", 15)
             assert "nothing is lost" in page.one.locator("#problems").inner_text() and page.one.locator("#verdict").get_attribute("data-severity") == "error"
             page.shoot("fault")
             for (size, scheme), one in page.pages.items():

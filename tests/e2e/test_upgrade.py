@@ -37,6 +37,8 @@ def ran(stack, daemon):
 
 
 def everything(d, but=()):
+    """All that is stored; of which events there were, daemons tell each other all the while."""
+    but = (*but, b":heard")
     return {key: d.raw.dump(key) for key in d.raw.scan_iter(match=d.name + ":*", count=1000) if not any(key.endswith(b) for b in but)}
 
 
