@@ -15,31 +15,32 @@ size_t tagd_kafka_output_topics(const struct tagd_config *config, const char *to
     return config->has_churn ? TAGD_OUTPUT_KINDS : TAGD_OUT_CHURN;
 }
 
-void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level, const char *fmt, ...)
+static void note_as(const struct tagd_notes *notes, struct tagd_note about, const char *fmt, va_list args)
+    __attribute__((format(printf, 3, 0)));
+static void note_as(const struct tagd_notes *notes, struct tagd_note about, const char *fmt, va_list args)
 {
     char text[1024];
-    va_list args;
     if (notes == NULL || notes->note == NULL)
         return;
-    va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
+    about.text = text;
+    notes->note(notes->to, &about);
+}
+
+void tagd_kafka_note(const struct tagd_notes *notes, enum tagd_note_level level, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    note_as(notes, TAGD_NOTE(level), fmt, args);
     va_end(args);
-    struct tagd_note note = TAGD_NOTE(level);
-    note.text = text;
-    notes->note(notes->to, &note);
 }
 
 void tagd_kafka_note_of(const struct tagd_notes *notes, struct tagd_note about, const char *fmt, ...)
 {
-    char text[1024];
     va_list args;
-    if (notes == NULL || notes->note == NULL)
-        return;
     va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
+    note_as(notes, about, fmt, args);
     va_end(args);
-    about.text = text;
-    notes->note(notes->to, &about);
 }
 
 void tagd_kafka_redacted(const struct tagd_config *config, const char *text, char shown[TAGD_KAFKA_TEXT_MAX])

@@ -237,6 +237,7 @@ static void count_shards(struct tagd_worker *worker)
     }
     __atomic_store_n(&worker->stats.shards_running, running, __ATOMIC_RELAXED);
     __atomic_store_n(&worker->stats.shards_repairing, repairing, __ATOMIC_RELAXED);
+    count_held(worker);
 }
 
 static void set_status(struct tagd_worker *worker, struct tagd_lane *lane, enum tagd_shard_status status)
@@ -298,7 +299,6 @@ static void retake(struct tagd_worker *worker, struct tagd_lane *lane, int64_t p
     lane->resend = lane->offsets_due = lane->leavable = lane->told_kafka = false;
     lane->drop_ms = lane->progress_ms = 0;
     lane->held_batches = lane->held_bytes = 0; /* the take-over finds them in the outbox */
-    count_held(worker);
     lane->overtaken = pause_ms == RETAKE_FENCED_MS;
     lane->retry_ms = mono_of(worker) + pause_ms;
     set_status(worker, lane, TAGD_SHARD_RECOVERING);

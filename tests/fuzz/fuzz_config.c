@@ -27,6 +27,16 @@ static bool within(int64_t v, int64_t least, int64_t most)
     return v >= least && v <= most;
 }
 
+/* Of a "${file:PATH}". */
+static bool file(void *to, const char *path, struct tagd_buf *out, struct tagd_error *error)
+{
+    (void)to;
+    if (strchr(path, '0') != NULL)
+        return tagd_fail(error, "%.100s: there is no such file; correct the path", path);
+    tagd_buf_add_z(out, path[0] == '/' ? "a-secret-of-a-file\n" : "short");
+    return true;
+}
+
 static void must_have_topics(const struct tagd_config *config)
 {
     const char *topics[TAGD_TOPICS_MAX + 3] = {config->tag_changes, config->churn_risk, config->dead_letter};
@@ -49,7 +59,36 @@ static void must_have_servers(const struct tagd_config *config)
     MUST(within(config->redis.port, 1, 65535) && config->redis.db >= 0);
     MUST(strlen(config->redis.prefix) <= TAGD_PREFIX_MAX && !strpbrk(config->redis.prefix, "{}"));
     MUST(config->redis.user == NULL || config->redis.password != NULL);
-    MUST(config->http_host == NULL || within(config->http_port, 0, 65535));
+    MUST(config->redis.tls.on || (config->redis.tls.ca == NULL && config->redis.tls.cert == NULL));
+    MUST((config->redis.tls.cert == NULL) == (config->redis.tls.key == NULL));
+}
+
+static bool is_loopback(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 || strncmp(host, "127.", 4) == 0;
+}
+
+/* Nobody else asks who customers are, unless that is said. */
+static void must_be_guarded(const struct tagd_config *config)
+{
+    if (config->http.host == NULL)
+        return;
+    size_t n = config->http.token == NULL ? TAGD_HTTP_TOKEN_LEAST : strlen(config->http.token);
+    MUST(within(config->http.port, 0, 65535) && within(config->http.rate, 1, TAGD_HTTP_RATE_MAX));
+    MUST(within((int64_t)n, TAGD_HTTP_TOKEN_LEAST, TAGD_HTTP_TOKEN_MAX));
+    MUST(is_loopback(config->http.host) || config->http.token != NULL || config->http.client_ca != NULL ||
+         config->http.insecure);
+}
+
+/* What is a secret is not shown. */
+static void must_be_hidden(const struct tagd_config *config, const char *secret)
+{
+    char text[2000];
+    if (secret == NULL || strlen(secret) < TAGD_REDACTED_LEAST || strlen(secret) > 1000 || strchr(secret, '*') != NULL)
+        return;
+    snprintf(text, sizeof(text), "\001%s\001", secret);
+    tagd_config_redact(config, text);
+    MUST(strstr(text, secret) == NULL);
 }
 
 static void must_keep_its_limits(const struct tagd_config *config)
@@ -65,6 +104,13 @@ static void must_keep_its_limits(const struct tagd_config *config)
     MUST(within((int64_t)config->batch_bytes, TAGD_BATCH_BYTES_LEAST, TAGD_BATCH_BYTES_MAX));
     MUST(within((int64_t)config->cache_bytes, 0, TAGD_CACHE_BYTES_MAX));
     MUST(config->n_junk_subjects <= TAGD_JUNK_SUBJECTS_MAX && config->n_carry <= TAGD_CARRY_MAX);
+    MUST(config->n_changes_limits <= TAGD_CHANGES_LIMITS_MAX);
+    for (size_t i = 0; i < config->n_changes_limits; i++)
+        MUST(within(config->changes_limits[i].most, 1, TAGD_CHANGES_PER_MINUTE_MAX));
+    for (size_t i = 0; i < config->n_sources; i++)
+        MUST(config->sources[i].expect_every_ms == 0 ||
+             (!config->time_events &&
+              within(config->sources[i].expect_every_ms, TAGD_EXPECT_EVERY_LEAST_MS, TAGD_EXPECT_EVERY_MAX_MS)));
     for (size_t i = 0; i < config->n_junk_subjects; i++)
         MUST(tagd_utf8_valid(config->junk_subjects[i].p, config->junk_subjects[i].n));
 }
@@ -107,14 +153,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!catalog)
         catalog = tagd_catalog_load("fuzz", fuzz_every_kind, sizeof(fuzz_every_kind) - 1, NULL);
     MUST(catalog);
-    struct tagd_config *config =
-        tagd_config_parse("fuzz.json", (const char *)data, size, "host.name", environment, NULL, &error);
+    struct tagd_config *config = tagd_config_parse("fuzz.json", (const char *)data, size, "host.name",
+                                                   &(struct tagd_config_outside){environment, file, NULL}, &error);
     if (!config) {
         MUST(is_sentence(error.text) && strncmp(error.text, "fuzz.json:", 10) == 0);
         return 0;
     }
     must_have_topics(config);
     must_have_servers(config);
+    must_be_guarded(config);
+    must_be_hidden(config, config->redis.password);
+    must_be_hidden(config, config->http.token);
     must_keep_its_limits(config);
     for (size_t i = 0; i < config->n_sources; i++)
         if (config->sources[i].map)

@@ -48,7 +48,7 @@ static void begin(void)
     if (catalog)
         return;
     catalog = tagd_catalog_load("fuzz", catalog_text, sizeof(catalog_text) - 1, &error);
-    config = tagd_config_parse("fuzz", config_text, sizeof(config_text) - 1, "i", NULL, NULL, &error);
+    config = tagd_config_parse("fuzz", config_text, sizeof(config_text) - 1, "i", NULL, &error);
     if (!catalog || !config)
         fprintf(stderr, "%s\n", error.text);
     MUST(catalog && config);

@@ -3,6 +3,8 @@
  * sense is closed. */
 #include "io/redis.c" /* the readers are the file's own */
 
+#include "command/brakes.h"
+
 #include "fuzz.h"
 
 #include <unistd.h>
@@ -14,10 +16,10 @@
 
 static struct tagd_arena arena;
 
-static void note(void *to, enum tagd_note_level level, const char *text)
+static void note(void *to, const struct tagd_note *about)
 {
-    (void)to, (void)level;
-    MUST(is_sentence(text));
+    (void)to;
+    MUST(is_sentence(about->text));
 }
 
 /* Connected to somebody who has answered already, and hung up. */
@@ -205,10 +207,39 @@ static void shards(struct tagd_redis *redis, struct input *in)
     MUST(tagd_redis_read_shards(redis, &n, &error) == TAGD_IO_OK || error.text[0] != '\0');
 }
 
+/* What daemons and people tell each other, and what is held by it. */
+static void board(struct tagd_redis *redis, struct input *in)
+{
+    struct tagd_source sources[] = {{.topic = "e", .expect_every_ms = 60000}, {.topic = "f"}};
+    const struct tagd_config config = {.sources = sources, .n_sources = 2, .grace_ms = 2000};
+    struct tagd_io_entry *entries = NULL;
+    struct tagd_held held;
+    struct tagd_error error = {{0}};
+    size_t n;
+    answer(redis, in);
+    if (tagd_redis_board_read(redis, TAGD_IO_BRAKES, &arena, &entries, &n, &error) != TAGD_IO_OK) {
+        MUST(error.text[0] != '\0' && n == 0);
+        return;
+    }
+    MUST(n <= TAGD_IO_BOARD_MAX);
+    tagd_held_judge(&config, entries, n, entries, n, NULL, FUZZ_T0, 0, &held);
+    MUST(strlen(held.by) < sizeof(held.by) && strlen(held.why) <= TAGD_HOLD_WHY_MAX);
+    MUST(!held.sources[0].held || held.sources[0].silent);
+    MUST(!held.sources[1].silent && !held.clock_apart);
+}
+
+static void server(struct tagd_redis *redis, struct input *in)
+{
+    struct tagd_io_server about;
+    struct tagd_error error = {{0}};
+    answer(redis, in);
+    MUST(tagd_redis_server(redis, &about, &error) == TAGD_IO_OK || error.text[0] != '\0');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const asked[])(struct tagd_redis *, struct input *) = {fence, load,   commit,  meet,      peek,
-                                                                         heads, counts, members, customers, shards};
+    static void (*const asked[])(struct tagd_redis *, struct input *) = {
+        fence, load, commit, meet, peek, heads, counts, members, customers, shards, board, server};
     static struct tagd_source source = {.topic = "e"};
     static struct tagd_config config = {.group = "g", .sources = &source, .n_sources = 1};
     static const struct tagd_notes notes = {.note = note};

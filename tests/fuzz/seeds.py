@@ -279,7 +279,7 @@ def resp(value):
     return b"$%d\r\n%s\r\n" % (len(data), data)
 
 
-FENCE, LOAD, COMMIT, GREET, PEEK, HEADS, COUNTS, MEMBERS, CUSTOMERS, SHARDS = range(10)
+FENCE, LOAD, COMMIT, GREET, PEEK, HEADS, COUNTS, MEMBERS, CUSTOMERS, SHARDS, BOARD, SERVER = range(12)
 HEAD = "3 5 3 4 2 1700000000000 1700000000000 0123456789abcdef0123456789abcdef tagd-a-0 1 17"
 
 
@@ -363,6 +363,17 @@ def answers():
     yield to(SHARDS, []) + b"*2147483647\r\n"
     yield to(SHARDS, []) + b"$2147483647\r\n"
     yield to(SHARDS, []) + b"HTTP/1.1 400 Bad Request\r\n"
+    hold = "1700000000000 somebody@host\nwhy they did it"
+    yield to(BOARD, [], ["hold", hold, "limits_off", "1900000000000", "silent e", "1700000000000", "clock", "61000"])
+    yield to(BOARD, [], ["e one", "1700000000000", "e two", "1700000060000", "f one", "1600000000000", "g one", "1"])
+    yield to(BOARD, [], ["hold", hold[:13], "limits_off", "-1", "silent", "7", "clock", "9" * 30])
+    yield to(BOARD, [], ["hold", "1 " + "b" * 300 + "\n" + "w" * 600, "e", "9223372036854775807", "e one", "-9223372036854775808"])
+    yield to(BOARD, [], [7, None, "hold"])
+    yield to(BOARD, [], Exception("NOPERM x"))
+    for clock in ["1700000000", "123456"], ["-1", "x"], ["9" * 20, "1"], [], None, "1700000000", [1700000000, None]:
+        yield to(SERVER, [], clock, INFO)
+    yield to(SERVER, [], ["1700000000", "1"], None)
+    yield to(SERVER, [], ["1700000000", "1"], Exception("NOPERM x"))
 
 
 def heads():
