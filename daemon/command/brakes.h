@@ -45,6 +45,8 @@ enum tagd_io_result tagd_held_read(struct tagd_io_reader *reader, const struct t
 void tagd_held_judge(const struct tagd_config *config, const struct tagd_io_entry *brakes, size_t n_brakes,
                      const struct tagd_io_entry *heard, size_t n_heard, const int64_t *own, int64_t wall_ms,
                      int64_t clock_ahead_ms, struct tagd_held *held);
+/* Where Redis's clock wasn't told, or too slowly to go by, that of before counts. */
+void tagd_held_keep_clock(struct tagd_held *held, const struct tagd_held *before);
 /* What the caller's instance has read of a topic. */
 enum tagd_io_result tagd_held_heard(struct tagd_io_reader *reader, const struct tagd_config *config, size_t topic,
                                     int64_t latest_ms, struct tagd_error *error);

@@ -1,6 +1,7 @@
 #include "command/checks.h"
 
 #include "catalog/compiled.h"
+#include "command/brakes.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -14,7 +15,6 @@
 #define REDIS_LEAST_MINOR 2 /* ZMSCORE */
 #define MS_HOUR INT64_C(3600000)
 #define LETTER_AROUND_BYTES 8192 /* of a dead letter: key, headers, reason */
-#define CLOCKS_APART_MS 60000    /* from here on time is held */
 #define CLOCKS_WARN_MS 1000
 #define OPEN_FILES_LEAST 1024
 #define MEMORY_WARN_PERCENT 80
@@ -118,8 +118,11 @@ static uint32_t check_partitions(const struct tagd_survey_kafka *survey, struct 
 {
     int partitions = 0;
     bool fine = true;
-    for (size_t i = 0; i < survey->n_topics && partitions == 0; i++)
+    const char *like = "";
+    for (size_t i = 0; i < survey->n_topics && partitions == 0; i++) {
         partitions = survey->topics[i].partitions;
+        like = survey->topics[i].name;
+    }
     for (size_t i = 0; i < survey->n_topics; i++) {
         const struct tagd_survey_topic *topic = &survey->topics[i];
         fine = fine && topic->partitions > 0 && topic->partitions == partitions;
@@ -136,7 +139,7 @@ static uint32_t check_partitions(const struct tagd_survey_kafka *survey, struct 
         else if (topic->partitions != partitions)
             FAIL("topics",
                  "\"%s\" has %d partitions, \"%s\" has %d; all need the same number: create \"%s\" anew with %d",
-                 topic->name, topic->partitions, survey->topics[0].name, partitions, topic->name, partitions);
+                 topic->name, topic->partitions, like, partitions, topic->name, partitions);
     }
     if (partitions > TAGD_SHARDS_MAX)
         FAIL("topics", "%d partitions; at most %d are possible", partitions, TAGD_SHARDS_MAX);
@@ -187,6 +190,8 @@ static void check_cleanup(const struct tagd_survey_topic *topic, struct tagd_che
 static int64_t longest_ms(const struct tagd_catalog *catalog)
 {
     int64_t longest = 0;
+    if (catalog->n_marks > 0)
+        return INT64_MAX; /* a first or latest event may be of any time */
     for (size_t i = 0; i < tagd_catalog_n_types(catalog); i++)
         if (tagd_catalog_dedupe_ms(catalog, (int32_t)i) > longest)
             longest = tagd_catalog_dedupe_ms(catalog, (int32_t)i);
@@ -459,7 +464,7 @@ static void check_clock(const struct tagd_survey_redis *survey, struct tagd_chec
     int64_t apart = survey->clock_ahead_ms == INT64_MIN ? 0 : llabs(survey->clock_ahead_ms);
     if (survey->clock_ahead_ms == INT64_MIN)
         OK("clocks", "Redis doesn't tell its time");
-    else if (apart >= CLOCKS_APART_MS)
+    else if (apart > TAGD_CLOCKS_APART_MS)
         FAIL("clocks", "Redis's is %.3f s ahead of this host's: time would be held; set the clocks, by NTP on both",
              (double)survey->clock_ahead_ms / 1000);
     else if (apart >= CLOCKS_WARN_MS)

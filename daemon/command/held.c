@@ -66,10 +66,23 @@ static void take_heard(const struct tagd_config *config, const struct tagd_io_en
             held->sources[i].latest_ms = ms;
 }
 
+/* a - b, as near as there is room for. */
+static int64_t difference(int64_t a, int64_t b)
+{
+    int64_t result;
+    return __builtin_sub_overflow(a, b, &result) ? (a < b ? INT64_MIN : INT64_MAX) : result;
+}
+
+static bool apart(int64_t a, int64_t b)
+{
+    int64_t ms = difference(a, b);
+    return ms > TAGD_CLOCKS_APART_MS || ms < -TAGD_CLOCKS_APART_MS;
+}
+
 static void judge_source(const struct tagd_config *config, int64_t wall_ms, struct tagd_held_source *source,
                          struct tagd_held *held)
 {
-    int64_t to_ms = source->latest_ms + source->expect_every_ms;
+    int64_t to_ms = difference(source->latest_ms, -source->expect_every_ms);
     if (source->expect_every_ms == 0 || source->latest_ms == INT64_MIN)
         return;
     bool believed = source->released_ms != INT64_MIN && source->released_ms >= source->latest_ms;
@@ -97,6 +110,13 @@ void tagd_held_judge(const struct tagd_config *config, const struct tagd_io_entr
     for (size_t i = 0; i < config->n_sources; i++)
         judge_source(config, wall_ms, &held->sources[i], held);
     if (clock_ahead_ms != INT64_MIN)
-        held->clock_apart = llabs(clock_ahead_ms) > TAGD_CLOCKS_APART_MS &&
-                            llabs(clock_ahead_ms - held->clock_believed_ms) > TAGD_CLOCKS_APART_MS;
+        held->clock_apart = apart(clock_ahead_ms, 0) && apart(clock_ahead_ms, held->clock_believed_ms);
+}
+
+void tagd_held_keep_clock(struct tagd_held *held, const struct tagd_held *before)
+{
+    if (held->clock_ahead_ms != INT64_MIN)
+        return;
+    held->clock_ahead_ms = before->clock_ahead_ms;
+    held->clock_apart = before->clock_apart;
 }

@@ -45,5 +45,7 @@ int tagd_command_hold(int argc, char **argv)
     if (command.reason != NULL && (strlen(command.reason) > TAGD_HOLD_WHY_MAX || strchr(command.reason, '\n') != NULL))
         return tagd_command_error(TAGD_EXIT_USAGE, "--reason: at most %d bytes in one line are possible",
                                   TAGD_HOLD_WHY_MAX);
+    if (command.reason != NULL && !tagd_utf8_valid(command.reason, strlen(command.reason)))
+        return tagd_command_error(TAGD_EXIT_USAGE, "--reason is not UTF-8; set the terminal's locale to one that is");
     return tagd_holding_finish(&command, &options, "hold", hold);
 }

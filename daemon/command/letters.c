@@ -7,7 +7,7 @@
 static bool read_number(struct tagd_str text, int64_t *n)
 {
     *n = 0;
-    for (size_t i = 0; i < text.n; i++) {
+    for (size_t i = 0; i < text.n && text.n <= 18; i++) {
         if (text.p[i] < '0' || text.p[i] > '9')
             return false;
         *n = *n * 10 + (text.p[i] - '0');

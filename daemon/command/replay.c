@@ -235,6 +235,12 @@ static bool flush(struct replay *replay)
     return true;
 }
 
+static bool gone(struct replay *replay, const struct tagd_letter_entry *entry)
+{
+    left(replay, entry, "it isn't there any more");
+    return true;
+}
+
 static bool take_letter(struct replay *replay, const struct tagd_letter_entry *entry, const struct tagd_record *record)
 {
     struct tagd_letter_view view;
@@ -244,7 +250,7 @@ static bool take_letter(struct replay *replay, const struct tagd_letter_entry *e
     struct tagd_arena arena = {0};
     bool fine = true;
     if (tagd_letter_read(record, replay->command->config->group, &view) != TAGD_LETTER_RECORD)
-        return true; /* the topic was made anew meanwhile */
+        return gone(replay, entry); /* the topic was made anew */
     *pending = (struct pending){.entry = entry};
     own.n_headers = view.n_own;
     own.partition = (int32_t)entry->partition;
@@ -273,14 +279,20 @@ static bool take(void *to, const struct tagd_record *record)
 {
     struct replay *replay = to;
     const struct tagd_letter_entry *entry = replay->chosen[replay->at];
+    uint32_t partition = entry->at.partition;
+    for (; entry->at.offset < record->offset; entry = replay->chosen[replay->at]) {
+        gone(replay, entry);
+        if (++replay->at == replay->n_chosen || replay->chosen[replay->at]->at.partition != partition)
+            return false;
+    }
     if (record->offset < entry->at.offset)
         return true;
-    if (record->offset == entry->at.offset && !take_letter(replay, entry, record))
+    if (!take_letter(replay, entry, record))
         return false;
-    replay->at++; /* one that isn't there any more is passed over */
+    replay->at++;
     if ((replay->n_messages == CHUNK_MESSAGES || replay->bytes >= CHUNK_BYTES) && !flush(replay))
         return false;
-    return replay->at < replay->n_chosen && replay->chosen[replay->at]->at.partition == entry->at.partition;
+    return replay->at < replay->n_chosen && replay->chosen[replay->at]->at.partition == partition;
 }
 
 static int replay_chosen(struct replay *replay)
@@ -295,8 +307,8 @@ static int replay_chosen(struct replay *replay)
                                                           replay->chosen[last]->at.offset + 1, take, replay, &error);
         if (result != TAGD_IO_OK)
             return tagd_dead_letters_error(result, &error);
-        if (replay->code == TAGD_EXIT_OK && replay->at <= last)
-            replay->at = last + 1; /* deleted meanwhile */
+        for (; replay->code == TAGD_EXIT_OK && replay->at <= last; replay->at++)
+            gone(replay, replay->chosen[replay->at]);
     }
     if (replay->code == TAGD_EXIT_OK)
         flush(replay);

@@ -32,6 +32,8 @@ struct tagd_watch {
     struct tagd_io_server server;
     struct tagd_held held;
     bool tripped; /* a hold is asked for, since */
+    bool urgent;  /* and that was just now */
+    bool refused; /* Redis didn't take it, and that was told */
     size_t trip_dimension;
     uint32_t trip_changes;
 };
@@ -112,6 +114,7 @@ static bool store_hold(struct tagd_watch *watch)
     char why[TAGD_HOLD_WHY_MAX + 1];
     struct tagd_error error;
     pthread_mutex_lock(&watch->mutex);
+    watch->urgent = false;
     bool tripped = watch->tripped;
     size_t dimension = watch->trip_dimension;
     uint32_t changes = watch->trip_changes;
@@ -121,7 +124,15 @@ static bool store_hold(struct tagd_watch *watch)
     snprintf(why, sizeof(why),
              "%s changed %" PRIu32 " times within a minute in a worker's shards; max_changes_per_minute is %" PRIu32,
              tagd_catalog_dimension(watch->with.catalog, dimension), changes, watch->changes_max[dimension]);
-    return tagd_hold(watch->reader, config->instance, why, tagd_io_wall_ms(), &error) == TAGD_IO_OK;
+    bool stored = tagd_hold(watch->reader, config->instance, why, tagd_io_wall_ms(), &error) == TAGD_IO_OK;
+    if (!stored && !watch->refused)
+        say(watch, TAGD_NOTE_ERROR,
+            "max_changes_per_minute is passed, and Redis doesn't take the hold: the batch waits until it does, or "
+            "until "
+            "\"tagd release --limits\" lets it through",
+            "error", error.text);
+    watch->refused = !stored;
+    return stored;
 }
 
 /* Redis learns what this instance has read; and of a source of which nobody ever has, that it was silent from now on. */
@@ -156,6 +167,7 @@ static enum tagd_io_result look(struct tagd_watch *watch, struct tagd_error *err
     else
         watch->why = *error;
     if (up) {
+        tagd_held_keep_clock(&held, &watch->held);
         tell(watch, &held);
         watch->tripped = watch->tripped && !stored;
         watch->held = held;
@@ -175,7 +187,7 @@ static bool wait_for(struct tagd_watch *watch, int64_t ms)
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     pthread_mutex_lock(&watch->mutex);
-    while (!watch->stopping && !watch->tripped && pthread_cond_timedwait(&watch->wake, &watch->mutex, &until) == 0)
+    while (!watch->stopping && !watch->urgent && pthread_cond_timedwait(&watch->wake, &watch->mutex, &until) == 0)
         ;
     bool goes_on = !watch->stopping;
     pthread_mutex_unlock(&watch->mutex);
@@ -197,7 +209,7 @@ static void on_trip(void *to, size_t dimension, uint32_t changes)
     struct tagd_watch *watch = to;
     pthread_mutex_lock(&watch->mutex);
     if (!watch->tripped && watch->brakes.outputs_flow) {
-        watch->tripped = true;
+        watch->tripped = watch->urgent = true;
         watch->trip_dimension = dimension;
         watch->trip_changes = changes;
         pthread_cond_signal(&watch->wake);
@@ -247,6 +259,7 @@ struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with, enum tag
     for (size_t i = 0; i < TAGD_TOPICS_MAX; i++)
         watch->own_ms[i] = watch->told_ms[i] = INT64_MIN;
     set_limits(watch);
+    tagd_held_judge(with->config, NULL, 0, NULL, 0, NULL, tagd_io_wall_ms(), INT64_MIN, &watch->held);
     watch->reader = tagd_io_reader_new(with->config);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -25,7 +25,10 @@ bool tagd_config_keep_secret(struct reader *reader, const cJSON *node, const cha
     if (config->n_secrets == TAGD_SECRETS_MAX)
         return tagd_config_fault(reader, node, "there are more than %d secrets; write some of them as \"${NAME}\"",
                                  TAGD_SECRETS_MAX);
-    config->secrets[config->n_secrets++] = tagd_arena_copy(&config->arena, value, strlen(value));
+    size_t at = config->n_secrets++, n = strlen(value);
+    for (; at > 0 && config->secrets[at - 1].n < n; at--) /* longest first: one may begin with another */
+        config->secrets[at] = config->secrets[at - 1];
+    config->secrets[at] = tagd_arena_copy(&config->arena, value, n);
     return true;
 }
 

@@ -470,7 +470,8 @@ static bool start(struct tagd_http *http, const struct sockaddr_storage *address
         {http->client_ca == NULL ? MHD_OPTION_END : MHD_OPTION_HTTPS_MEM_TRUST, 0, http->client_ca},
         {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION;
+    /* By poll(): select() knows no descriptor past FD_SETSIZE, and clients of Kafka may have as many before us. */
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
     flags |= (v6 ? MHD_USE_IPv6 : 0u) | (http->cert != NULL ? MHD_USE_TLS : 0u);
     errno = 0;
     http->daemon = MHD_start_daemon(flags, (uint16_t)http->config.port, on_accept, http, on_request, http,

@@ -45,8 +45,11 @@ void tagd_kafka_note_of(const struct tagd_notes *notes, struct tagd_note about, 
 
 void tagd_kafka_redacted(const struct tagd_config *config, const char *text, char shown[TAGD_KAFKA_TEXT_MAX])
 {
-    snprintf(shown, TAGD_KAFKA_TEXT_MAX, "%s", text);
-    tagd_config_redact(config, shown);
+    size_t n = strlen(text) + 1;
+    char *whole = memcpy(tagd_xcalloc(n, 1), text, n); /* a secret that the end would cut is one all the same */
+    tagd_config_redact(config, whole);
+    snprintf(shown, TAGD_KAFKA_TEXT_MAX, "%s", whole);
+    free(whole);
 }
 
 static int64_t trouble_ms; /* atomic */

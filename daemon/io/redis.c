@@ -23,6 +23,7 @@
 #define WRITE_FIELDS_MAX 1000 /* of one HSET, ZADD */
 #define READ_BYTES (128 * 1024)
 #define SEND_BYTES (256 * 1024)     /* so much is sent before more is written: Redis reads it meanwhile */
+#define PARTS_FIRST 1024            /* a power of two */
 #define PARTS_MAX ((size_t)1 << 24) /* of an answer, before any of them is there: more is no answer to what we ask */
 #define POPULATION "pop"            /* key of its form; its sets have ":" and their name behind it */
 
@@ -198,12 +199,26 @@ static void arg_view_key(struct tagd_redis *redis, struct tagd_str customer)
 
 /* ---- answers, as hiredis reads them, in an arena ---- */
 
+/* Parts come one after the other. There is room for PARTS_FIRST of them, and always for twice as many as have come: what
+ * an answer says of itself takes no memory. */
+static void add_part(const redisReadTask *task, redisReply *part)
+{
+    redisReply *whole = task->parent->obj;
+    size_t at = (size_t)task->idx;
+    if (at >= PARTS_FIRST && (at & (at - 1)) == 0) {
+        redisReply **more = tagd_arena_alloc(task->privdata, 2 * at * sizeof(*more));
+        memcpy(more, whole->element, at * sizeof(*more));
+        whole->element = more;
+    }
+    whole->element[at] = part;
+}
+
 static void *new_reply(const redisReadTask *task)
 {
     redisReply *reply = tagd_arena_zalloc(task->privdata, sizeof(*reply));
     reply->type = task->type;
     if (task->parent != NULL)
-        ((redisReply *)task->parent->obj)->element[task->idx] = reply;
+        add_part(task, reply);
     return reply;
 }
 
@@ -226,7 +241,8 @@ static void *new_array(const redisReadTask *task, int n)
         return NULL; /* which hiredis takes for want of memory */
     redisReply *reply = new_reply(task);
     reply->elements = (size_t)n;
-    reply->element = tagd_arena_zalloc(task->privdata, ((size_t)n + 1) * sizeof(redisReply *));
+    size_t room = (size_t)n < PARTS_FIRST ? (size_t)n : PARTS_FIRST;
+    reply->element = tagd_arena_zalloc(task->privdata, (room + 1) * sizeof(redisReply *));
     return reply;
 }
 

@@ -155,6 +155,8 @@ static void put_over(struct tagd_logger *logger, int64_t now_ms)
             snprintf(text, sizeof(text), "and %s more, of various kinds", number);
         else
             snprintf(text, sizeof(text), "and %s more like it: %s", number, over.text);
+        if (over.level < logger->level)
+            continue;
         begin(logger, &line, over.level, text);
         tagd_log_line_number(&line, "left_out", (int64_t)over.left_out);
         put(logger, &line);
@@ -170,9 +172,9 @@ void tagd_log_begin(struct tagd_log *log, struct tagd_logger *logger, enum tagd_
     log->wanted = level >= logger->level;
     log->wall_ms = clock_ms(CLOCK_REALTIME);
     tagd_log_shown("msg", message, log->kept, sizeof(log->kept));
+    snprintf(log->kind, sizeof(log->kind), "%.*s", TAGD_LOG_KIND_BYTES - 1, message);
     if (!log->wanted)
         return;
-    snprintf(log->kind, sizeof(log->kind), "%.*s", TAGD_LOG_KIND_BYTES - 1, message);
     begin(logger, &log->line, level, message);
 }
 
@@ -205,13 +207,13 @@ void tagd_log_number(struct tagd_log *log, const char *key, int64_t value)
 void tagd_log_end(struct tagd_log *log)
 {
     struct tagd_logger *logger = log->logger;
-    if (!log->wanted)
+    if (!log->wanted && log->level < TAGD_NOTE_WARN) /* warnings are for those who look, too */
         return;
     pthread_mutex_lock(&logger->mutex);
     int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
     put_over(logger, now_ms);
     bool taken = tagd_log_limit_take(&logger->limit, log->level, log->kind, now_ms);
-    if (taken)
+    if (taken && log->wanted)
         put(logger, &log->line);
     pthread_mutex_unlock(&logger->mutex);
     if (taken)

@@ -1,4 +1,4 @@
-/* The last warnings and errors that were written to the log, kept in memory for who looks on: a ring, of fixed size. Any
+/* The last warnings and errors, whatever level the log has, kept in memory for who looks on: a ring, of fixed size. Any
  * thread. */
 #ifndef TAGD_LOG_RECENT_H
 #define TAGD_LOG_RECENT_H

@@ -83,6 +83,8 @@ void tagd_metrics_shards(info_t info, const struct tagd_metrics_worker *workers,
         {"tagd_timer_overdue_seconds",
          "How long the earliest timer of a running shard has been due, beyond grace; 0: none is.", write_overdue},
     };
+    tagd_metrics_head(out, "tagd_grace_seconds", "What the watermark stays behind the clock for late events.", "gauge");
+    tagd_buf_printf(out, "tagd_grace_seconds %.3f\n", (double)info->grace_ms / 1000);
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
         tagd_metrics_head(out, families[i].name, families[i].help, "gauge");
         for (size_t w = 0; w < n; w++)

@@ -88,6 +88,14 @@ static bool under_repair(const struct skip *skip)
            skip->takeover.head.repair.phase != TAGD_NO_REPAIR;
 }
 
+/* A shard that was fenced and has no head had an owner, who died before the first batch. */
+static void note_owner(struct skip *skip, const struct tagd_op *fence)
+{
+    const struct tagd_head *head = &fence->u.fence.head;
+    bool died_nameless = !head->exists && fence->u.fence.before > 0;
+    snprintf(skip->owner, sizeof(skip->owner), "%s", died_nameless ? skip->config->worker->owner : head->owner);
+}
+
 /* One attempt. */
 static enum tagd_takeover_result take_over_once(struct skip *skip, struct tagd_error *error)
 {
@@ -98,7 +106,7 @@ static enum tagd_takeover_result take_over_once(struct skip *skip, struct tagd_e
         enum tagd_takeover_step step = skip->takeover.step;
         carry_out(skip, &op, &skip->arena);
         if (step == TAGD_TAKEOVER_FENCE && op.status == TAGD_DONE && !skip->claimed)
-            snprintf(skip->owner, sizeof(skip->owner), "%s", op.u.fence.head.owner);
+            note_owner(skip, &op);
         skip->claimed = skip->claimed || step == TAGD_TAKEOVER_CLAIM;
         enum tagd_takeover_result result =
             tagd_takeover_next(&skip->takeover, skip->config->worker, &skip->stats, &op, error);

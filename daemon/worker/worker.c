@@ -102,6 +102,8 @@ struct tagd_worker {
     /* brakes */
     struct tagd_rates *rates; /* NULL: nothing is limited */
     bool holding, time_held;  /* as last seen: outputs are held; live time is behind what it would be */
+    size_t over_dimension;    /* what the batch that waits for a hold is over, */
+    uint32_t over_changes;    /* and by how much */
 
     bool revoking, stopping, stopped, any_lost, clocks_parted;
     int64_t apart_ms;          /* wall minus monotonic clock, as last believed; 0: not known yet */
@@ -1067,22 +1069,44 @@ static void count_changes(struct tagd_worker *worker)
     }
 }
 
+/* Whether outputs are held. What was counted before they were released doesn't count any more. */
+static bool see_hold(struct tagd_worker *worker)
+{
+    bool holding = holds(worker);
+    if (worker->holding && !holding && worker->rates != NULL)
+        tagd_rates_forget(worker->rates);
+    worker->holding = holding;
+    return holding;
+}
+
+static bool limits_are_off(const struct tagd_worker *worker)
+{
+    int64_t until_ms = __atomic_load_n(&worker->config.brakes->limits_off_ms, __ATOMIC_RELAXED);
+    return worker->port->wall_ms(worker->port->self) < until_ms;
+}
+
+static void ask_for_hold(struct tagd_worker *worker)
+{
+    struct tagd_brakes *brakes = worker->config.brakes;
+    brakes->trip(brakes->to, worker->over_dimension, worker->over_changes);
+}
+
 /* More changes than are believed, and nobody has said that they may be: then the hold is asked for. */
 static bool over_limit(struct tagd_worker *worker)
 {
-    struct tagd_brakes *brakes = worker->config.brakes;
-    uint32_t changes;
     if (worker->rates == NULL)
         return false;
+    bool holding = see_hold(worker);
     count_changes(worker);
-    if (holds(worker) ||
-        worker->port->wall_ms(worker->port->self) < __atomic_load_n(&brakes->limits_off_ms, __ATOMIC_RELAXED))
+    if (holding || limits_are_off(worker))
         return false;
     int64_t dimension = tagd_rates_over(worker->rates, worker->n_lanes, (size_t)worker->config.rules.partitions,
-                                        mono_of(worker), &changes);
-    if (dimension >= 0)
-        brakes->trip(brakes->to, (size_t)dimension, changes);
-    return dimension >= 0;
+                                        mono_of(worker), &worker->over_changes);
+    if (dimension < 0)
+        return false;
+    worker->over_dimension = (size_t)dimension;
+    ask_for_hold(worker);
+    return true;
 }
 
 /* The next batch has as many events as come to the outputs aimed at, by what this one's came to, and at most twice as
@@ -1143,8 +1167,10 @@ static void advance_braking(struct tagd_worker *worker)
 {
     if (leaving(worker)) /* nothing of it has taken effect */
         give_back_batch(worker);
-    else if (holds(worker) || !over_limit(worker))
+    else if (see_hold(worker) || limits_are_off(worker))
         commit_batch(worker);
+    else
+        ask_for_hold(worker); /* however long that takes; once it is asked for this says nothing new */
 }
 
 static void show_published(const struct tagd_worker *worker, const struct tagd_shard_outputs *shards, size_t n)
@@ -1211,10 +1237,7 @@ static void hold(struct tagd_worker *worker, struct tagd_lane *lane, const struc
 /* Outputs flow again: the take-over publishes what has waited. */
 static void retake_held(struct tagd_worker *worker)
 {
-    bool holding = holds(worker);
-    if (worker->holding && !holding && worker->rates != NULL)
-        tagd_rates_forget(worker->rates);
-    worker->holding = holding;
+    bool holding = see_hold(worker);
     for (size_t i = 0; i < worker->n_lanes && !holding; i++)
         if (worker->lanes[i]->held_batches > 0 && worker->lanes[i]->shard.status == TAGD_SHARD_RUNNING)
             retake(worker, worker->lanes[i], 0);

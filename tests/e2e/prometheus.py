@@ -11,7 +11,7 @@ from stack import ROOT, free_port, wait_for
 
 RULES = ROOT + "/deploy/prometheus/"
 HURRY = {"for: 30s": "for: 1s", "for: 1m": "for: 1s", "for: 2m": "for: 1s", "for: 5m": "for: 1s", "[5m]": "[6s]", "[15m]": "[8s]", "[1d] offset 1h": "[20s] offset 8s",
-         "max by (instance) (tagd_lag_seconds) > 60\n        for": "max by (instance) (tagd_lag_seconds) > 8\n        for", "(tagd_open_transaction_seconds) > 60": "(tagd_open_transaction_seconds) > 3",
+         "(tagd_grace_seconds) > 60\n        for": "(tagd_grace_seconds) > 6\n        for", "(tagd_open_transaction_seconds) > 60": "(tagd_open_transaction_seconds) > 3",
          "(tagd_timer_overdue_seconds) > 10": "(tagd_timer_overdue_seconds) > 3"}
 
 

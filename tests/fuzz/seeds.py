@@ -369,6 +369,7 @@ def answers():
     yield to(BOARD, [], ["hold", hold[:13], "limits_off", "-1", "silent", "7", "clock", "9" * 30])
     yield to(BOARD, [], ["hold", "1 " + "b" * 300 + "\n" + "w" * 600, "e", "9223372036854775807", "e one", "-9223372036854775808"])
     yield to(BOARD, [], [7, None, "hold"])
+    yield to(BOARD, []) + b"*16000000\r\n" * 7
     yield to(BOARD, [], Exception("NOPERM x"))
     for clock in ["1700000000", "123456"], ["-1", "x"], ["9" * 20, "1"], [], None, "1700000000", [1700000000, None]:
         yield to(SERVER, [], clock, INFO)

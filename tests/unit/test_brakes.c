@@ -214,6 +214,25 @@ static void more_changes_than_are_believed_are_held_before_they_are_committed(vo
     close_all(&held, worker);
 }
 
+static void a_batch_waits_for_its_hold_for_as_long_as_that_takes(void)
+{
+    struct held held;
+    struct tagd_worker *worker = open_with(&held, false, false, true);
+    world_run(&held.world, worker, 60);
+    for (int i = 0; i < 4; i++)
+        login(&held, "c", T0 + 20000 * i);
+    world_run(&held.world, worker, 60);
+    CHECK(held.trips > 0);
+    unsigned trips = held.trips;
+    held.world.mono_ms += 600000; /* what was counted is long ago */
+    world_run(&held.world, worker, 20);
+    CHECK(held.world.shards[0].head.batch == 0 && held.trips > trips && world_saw(&held.world.published, ""));
+    held.brakes.outputs_flow = false;
+    world_run(&held.world, worker, 20);
+    CHECK(held.world.shards[0].head.batch == 1 && world_saw(&held.world.published, ""));
+    close_all(&held, worker);
+}
+
 static void as_many_changes_as_are_believed_are_not_held(void)
 {
     struct held held;
@@ -442,6 +461,7 @@ int main(void)
     RUN(held_bytes_have_a_limit_too);
     RUN(nothing_is_audited_while_what_is_committed_waits);
     RUN(more_changes_than_are_believed_are_held_before_they_are_committed);
+    RUN(a_batch_waits_for_its_hold_for_as_long_as_that_takes);
     RUN(as_many_changes_as_are_believed_are_not_held);
     RUN(limits_that_are_switched_off_let_a_waiting_batch_through);
     RUN(what_is_told_before_all_is_read_is_not_limited);

@@ -91,9 +91,9 @@ static void memory_and_clocks_warn_before_they_fail(void)
     redis.clock_ahead_ms = -1000;
     check_redis(redis);
     CHECK(told(TAGD_CHECK_WARN, "clocks", "-1.000 s ahead"));
-    redis.clock_ahead_ms = 60000;
+    redis.clock_ahead_ms = 60001;
     check_redis(redis);
-    CHECK(told(TAGD_CHECK_FAIL, "clocks", "60.000 s ahead"));
+    CHECK(told(TAGD_CHECK_FAIL, "clocks", "60.001 s ahead"));
     redis.clock_ahead_ms = INT64_MIN;
     check_redis(redis);
     CHECK(told(TAGD_CHECK_OK, "clocks", "doesn't tell"));

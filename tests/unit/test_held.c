@@ -81,6 +81,29 @@ static void clocks_may_differ_by_a_minute_or_as_was_believed(void)
     CHECK(!judge(&brakes, 1, NULL, 0, 0).clock_apart);
 }
 
+static void a_clock_that_was_not_told_is_where_it_was(void)
+{
+    struct tagd_held before = judge(NULL, 0, NULL, 0, 600000), now = judge(NULL, 0, NULL, 0, INT64_MIN);
+    tagd_held_keep_clock(&now, &before);
+    CHECK(now.clock_apart && now.clock_ahead_ms == 600000);
+    now = judge(NULL, 0, NULL, 0, 0);
+    tagd_held_keep_clock(&now, &before);
+    CHECK(!now.clock_apart && now.clock_ahead_ms == 0);
+}
+
+static void numbers_past_all_time_are_taken_as_they_are(void)
+{
+    static const char *const numbers[] = {"9223372036854775807", "-9223372036854775808", "-9223372036854775807"};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct tagd_io_entry brakes = entry("clock", numbers[i]), heard = entry("orders a", numbers[i]);
+        struct tagd_held held = judge(&brakes, 1, &heard, 1, 100000);
+        CHECK(held.clock_apart);
+        CHECK(held.sources[0].silent == (i == 2)); /* the least number is "never heard of" */
+        CHECK(judge(&brakes, 1, NULL, 0, INT64_MAX).clock_apart == (i > 0));
+        CHECK(judge(&brakes, 1, NULL, 0, INT64_MIN + 1).clock_apart == (i == 0));
+    }
+}
+
 int main(void)
 {
     RUN(an_empty_board_holds_nothing);
@@ -89,5 +112,7 @@ int main(void)
     RUN(a_source_is_silent_a_millisecond_after_it_was_expected);
     RUN(a_silence_that_was_released_is_believed_until_the_next_event);
     RUN(clocks_may_differ_by_a_minute_or_as_was_believed);
+    RUN(a_clock_that_was_not_told_is_where_it_was);
+    RUN(numbers_past_all_time_are_taken_as_they_are);
     return DONE();
 }

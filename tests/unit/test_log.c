@@ -1,5 +1,6 @@
 /* The log room: lines, what is hidden in them, the limiter, and where they go. */
 #include "log/log.h"
+#include "log/recent.h"
 
 #include "check.h"
 
@@ -384,6 +385,10 @@ static void what_is_below_the_level_is_not_written(void)
         tagd_log_line(logger, TAGD_NOTE_WARN, "w");
         tagd_log_line(logger, TAGD_NOTE_ERROR, "e");
         tagd_logger_free(logger);
+        struct tagd_log_kept kept[2];
+        CHECK(tagd_log_recent(kept, 2) == 2); /* those who look see warnings all the same */
+        CHECK(kept[0].level == TAGD_NOTE_ERROR && strcmp(kept[0].text, "e") == 0);
+        CHECK(kept[1].level == TAGD_NOTE_WARN && strcmp(kept[1].text, "w") == 0);
         CHECK(lines(file) == 3 - (int)level);
         CHECK(says(TAGD_LOG_LOGFMT, nth_line(file, 0), "msg",
                    level == TAGD_NOTE_INFO   ? "i"

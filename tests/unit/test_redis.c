@@ -572,6 +572,26 @@ static void members_are_found_however_many_and_those_that_arent_there_are_0(void
     bench_close(&bench);
 }
 
+static void a_board_is_read_up_to_its_limit(void)
+{
+    struct bench bench;
+    struct tagd_error error;
+    struct tagd_io_entry *entries;
+    size_t n;
+    bench_open(&bench);
+    for (int i = 0; i <= TAGD_IO_BOARD_MAX; i++) {
+        struct tagd_str name = customer_name(&bench, i);
+        CHECK(tagd_redis_board_write(bench.redis, TAGD_IO_HEARD, name, name, &error) == TAGD_IO_OK);
+        if (i + 2 < TAGD_IO_BOARD_MAX)
+            continue;
+        CHECK(tagd_redis_board_read(bench.redis, TAGD_IO_HEARD, &bench.arena, &entries, &n, &error) == TAGD_IO_OK);
+        CHECK(n == (size_t)(i < TAGD_IO_BOARD_MAX ? i + 1 : TAGD_IO_BOARD_MAX));
+        for (size_t k = 0; k < n; k++)
+            CHECK(entries[k].field.n > 1 && tagd_str_eq(entries[k].field, entries[k].value));
+    }
+    bench_close(&bench);
+}
+
 /* A chunk at a time, as a shard that counts its customers reads them; and as a reader does. */
 static void a_walk_meets_every_customer_once(void)
 {
@@ -788,6 +808,7 @@ int main(void)
     RUN(sets_that_are_dropped_go_before_anything_is_counted);
     RUN(a_fenced_commit_counts_nothing);
     RUN(members_are_found_however_many_and_those_that_arent_there_are_0);
+    RUN(a_board_is_read_up_to_its_limit);
     RUN(a_walk_meets_every_customer_once);
     RUN(what_is_no_set_of_counts_is_told);
 
