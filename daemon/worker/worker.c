@@ -300,6 +300,7 @@ static void retake(struct tagd_worker *worker, struct tagd_lane *lane, int64_t p
     empty_queues(worker, lane);
     lane->resend = lane->offsets_due = lane->leavable = lane->told_kafka = false;
     lane->drop_ms = lane->progress_ms = 0;
+    lane->n_metadata = 0;                      /* of before */
     lane->held_batches = lane->held_bytes = 0; /* the take-over finds them in the outbox */
     lane->overtaken = pause_ms == RETAKE_FENCED_MS;
     lane->retry_ms = mono_of(worker) + pause_ms;
@@ -1375,7 +1376,11 @@ static bool begin_audit(struct tagd_worker *worker, int64_t late_ms)
         return false;
     tagd_arena_reset(&worker->arena);
     worker->activity = AUDITING;
-    if (worker->config.at_least_once || worker->audited->shard.head.batch == 0) { /* Kafka's offsets only follow */
+    /* At least once Kafka's offsets only follow. They may have gone back: a former owner's commit that was slow came after
+     * ours, and was taken, since that owner is a member again. Saying them anew costs less than asking. */
+    if (worker->config.at_least_once)
+        worker->audited->offsets_due = worker->audited->offsets_due || worker->audited->n_metadata > 0;
+    if (worker->config.at_least_once || worker->audited->shard.head.batch == 0) {
         audit_store(worker);
         return true;
     }

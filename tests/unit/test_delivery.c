@@ -149,6 +149,22 @@ static void offsets_are_committed_at_most_every_second(void)
     world_close(&world);
 }
 
+static void offsets_that_went_back_are_committed_again(void)
+{
+    struct world world;
+    struct tagd_worker *worker = open_with(&world, "a");
+    login(&world, 0);
+    world_run(&world, worker, 60);
+    CHECK(world.shards[0].topics[0].committed == 1 && metadata_is(&world, "1,1,1700000000000"));
+    world.shards[0].topics[0].committed = 0; /* a former owner's commit was slow */
+    world_run(&world, worker, 4000);
+    CHECK(world.shards[0].topics[0].committed == 0);
+    world_run(&world, worker, 12000); /* both shards have been audited */
+    CHECK(world.shards[0].topics[0].committed == 1 && metadata_is(&world, "1,1,1700000000000"));
+    tagd_worker_free(worker);
+    world_close(&world);
+}
+
 static void no_batch_begins_past_the_limit_of_unacknowledged_ones(void)
 {
     struct world world;
@@ -859,6 +875,7 @@ int main(void)
     RUN(the_next_batch_is_committed_while_the_outputs_of_the_last_are_not_acknowledged);
     RUN(a_batch_takes_the_acknowledged_entries_along);
     RUN(offsets_are_committed_at_most_every_second);
+    RUN(offsets_that_went_back_are_committed_again);
     RUN(no_batch_begins_past_the_limit_of_unacknowledged_ones);
     RUN(a_worker_that_waits_for_acknowledgements_sleeps);
     RUN(the_bytes_that_are_unacknowledged_have_a_limit_too);
