@@ -300,7 +300,6 @@ static void retake(struct tagd_worker *worker, struct tagd_lane *lane, int64_t p
     empty_queues(worker, lane);
     lane->resend = lane->offsets_due = lane->leavable = lane->told_kafka = false;
     lane->drop_ms = lane->progress_ms = 0;
-    lane->n_metadata = 0;                      /* of before */
     lane->held_batches = lane->held_bytes = 0; /* the take-over finds them in the outbox */
     lane->overtaken = pause_ms == RETAKE_FENCED_MS;
     lane->retry_ms = mono_of(worker) + pause_ms;
@@ -1363,6 +1362,16 @@ static void audit_store(struct tagd_worker *worker)
     submit(worker, &worker->op);
 }
 
+/* At least once Kafka's offsets only follow. They may have gone back: a former owner's commit that was slow came after ours,
+ * and was taken, since that owner is a member again. Saying them anew costs less than asking. */
+static void say_offsets_again(struct tagd_lane *lane)
+{
+    const struct tagd_head *head = &lane->shard.head;
+    if (lane->n_metadata > 0 && lane->offset_batch == head->batch && lane->shard.published == head->batch &&
+        memcmp(lane->offset, head->next_offset, head->n_topics * sizeof(lane->offset[0])) == 0)
+        lane->offsets_due = true;
+}
+
 static bool begin_audit(struct tagd_worker *worker, int64_t late_ms)
 {
     int64_t now = mono_of(worker);
@@ -1376,10 +1385,8 @@ static bool begin_audit(struct tagd_worker *worker, int64_t late_ms)
         return false;
     tagd_arena_reset(&worker->arena);
     worker->activity = AUDITING;
-    /* At least once Kafka's offsets only follow. They may have gone back: a former owner's commit that was slow came after
-     * ours, and was taken, since that owner is a member again. Saying them anew costs less than asking. */
     if (worker->config.at_least_once)
-        worker->audited->offsets_due = worker->audited->offsets_due || worker->audited->n_metadata > 0;
+        say_offsets_again(worker->audited);
     if (worker->config.at_least_once || worker->audited->shard.head.batch == 0) {
         audit_store(worker);
         return true;
