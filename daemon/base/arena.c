@@ -39,6 +39,11 @@ void *tagd_xrealloc(void *p, size_t n)
     return or_die(realloc(p, n ? n : 1), n);
 }
 
+char *tagd_xstrdup(const char *text)
+{
+    return text == NULL ? NULL : memcpy(tagd_xmalloc(strlen(text) + 1), text, strlen(text) + 1);
+}
+
 /* Makes cur a chunk with room for n: one kept by a reset, or a new one put after cur. */
 static void next_chunk(struct tagd_arena *arena, size_t n)
 {

@@ -247,16 +247,11 @@ static int get(void *to, const char *path, const struct tagd_http_arguments *arg
 static bool read_pem(const struct run *run, const char *name, const char *what, struct tagd_buf *out,
                      struct tagd_error *error)
 {
-    const char *slash = strrchr(run->path, '/');
-    struct tagd_buf path = {0};
     if (name == NULL)
         return true;
-    if (name[0] != '/' && slash != NULL)
-        tagd_buf_add(&path, run->path, (size_t)(slash - run->path) + 1);
-    tagd_buf_add(&path, name, strlen(name) + 1);
-    bool ok = tagd_command_read_file(path.p, what, TAGD_HTTP_PEM_BYTES_MAX, out, error);
+    const char *path = tagd_command_beside(&run->config->arena, run->path, name);
+    bool ok = tagd_command_read_file(path, what, TAGD_HTTP_PEM_BYTES_MAX, out, error);
     tagd_buf_add_byte(out, '\0');
-    tagd_buf_free(&path);
     return ok;
 }
 

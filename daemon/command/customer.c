@@ -1,6 +1,7 @@
 #include "command/customer.h"
 
 #include "catalog/compiled.h"
+#include "command/servers.h"
 #include "profile/state.h"
 
 /* ---- finding it ---- */
@@ -25,7 +26,7 @@ static enum tagd_exit find_profile(struct tagd_customer *customer, struct tagd_e
     struct tagd_error why;
     enum tagd_io_result result = tagd_io_peek(config, 0, customer->id, &customer->arena, &customer->peek, &why);
     if (result != TAGD_IO_OK)
-        return fail(result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG, error, why.text);
+        return fail(tagd_servers_exit(result), error, why.text);
     uint32_t partitions = customer->peek.partitions;
     if (partitions == 0) {
         tagd_fail(error, "group %s keeps nothing under prefix %s yet; has tagd run with this configuration?",

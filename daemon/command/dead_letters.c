@@ -3,22 +3,17 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "command/command.h"
 #include "command/load.h"
+#include "command/servers.h"
 
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LIMIT_DEFAULT 1000
 #define SHOWN_INDENT 2
-
-int tagd_dead_letters_error(enum tagd_io_result result, const struct tagd_error *error)
-{
-    return tagd_command_error(result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG, "%s",
-                              error->text);
-}
 
 /* ---- reading ---- */
 
@@ -44,7 +39,7 @@ int tagd_dead_letters_read(struct tagd_dead_letters *command, int64_t since_ms)
         if (result == TAGD_IO_OK)
             result = tagd_io_letters_read(command->io, partition, from, end, take, &reading, &error);
         if (result != TAGD_IO_OK)
-            return tagd_dead_letters_error(result, &error);
+            return tagd_servers_error(result, &error);
         if (reading.full)
             return tagd_command_error(TAGD_EXIT_DATA,
                                       "topic \"%s\" holds more than %d letters of group \"%s\", the most that are "
@@ -244,7 +239,6 @@ static void add_value(const struct tagd_record *record, struct tagd_buf *out)
 /* A JSON string, or an object with the bytes in base 64 if they are no text. */
 static void add_json_bytes(bool has, struct tagd_str text, struct tagd_buf *out)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     if (!has || text.p == NULL) {
         tagd_buf_add_z(out, "null");
         return;
@@ -254,15 +248,8 @@ static void add_json_bytes(bool has, struct tagd_str text, struct tagd_buf *out)
         return;
     }
     tagd_buf_add_z(out, "{\"base64\":\"");
-    for (size_t i = 0; i < text.n; i += 3) {
-        const unsigned char *p = (const unsigned char *)text.p + i;
-        size_t left = text.n - i;
-        unsigned v = (unsigned)p[0] << 16 | (left > 1 ? (unsigned)p[1] << 8 : 0) | (left > 2 ? p[2] : 0);
-        tagd_buf_add_byte(out, (unsigned char)digits[v >> 18]);
-        tagd_buf_add_byte(out, (unsigned char)digits[v >> 12 & 63]);
-        tagd_buf_add_byte(out, (unsigned char)(left > 1 ? digits[v >> 6 & 63] : '='));
-        tagd_buf_add_byte(out, (unsigned char)(left > 2 ? digits[v & 63] : '='));
-    }
+    tagd_buf_reserve(out, (text.n + 2) / 3 * 4 + 1);
+    out->n += (size_t)EVP_EncodeBlock((unsigned char *)out->p + out->n, (const unsigned char *)text.p, (int)text.n);
     tagd_buf_add_z(out, "\"}");
 }
 
@@ -375,7 +362,7 @@ static int show(struct tagd_dead_letters *command)
         result = tagd_io_letters_read(command->io, partition, showing.place.offset, showing.place.offset + 1,
                                       take_shown, &showing, &error);
     if (result != TAGD_IO_OK)
-        code = tagd_dead_letters_error(result, &error);
+        code = tagd_servers_error(result, &error);
     else if (showing.out.n == 0)
         code = not_shown(&showing);
     else
@@ -386,16 +373,9 @@ static int show(struct tagd_dead_letters *command)
 
 /* ---- the command line ---- */
 
-static void note(void *to, const struct tagd_note *about)
-{
-    (void)to;
-    if (about->level != TAGD_NOTE_INFO)
-        fprintf(stderr, "tagd: %s\n", about->text);
-}
-
 static int with_config(struct tagd_dead_letters *command, int (*run)(struct tagd_dead_letters *command))
 {
-    struct tagd_notes notes = {note, NULL};
+    struct tagd_notes notes = {tagd_servers_warn, NULL};
     struct tagd_error error;
     int code = tagd_command_load(command->path, &command->config, &command->catalog);
     if (code != TAGD_EXIT_OK)
@@ -403,9 +383,9 @@ static int with_config(struct tagd_dead_letters *command, int (*run)(struct tagd
     enum tagd_io_result result =
         tagd_io_check_topics(command->config, false, TAGD_LETTERS_TIMEOUT_MS, &notes, &command->partitions, &error);
     if (result != TAGD_IO_OK)
-        return tagd_dead_letters_error(result, &error);
+        return tagd_servers_error(result, &error);
     command->io = tagd_io_letters_new(command->config, &error);
-    return command->io == NULL ? tagd_dead_letters_error(TAGD_IO_CONFIG, &error) : run(command);
+    return command->io == NULL ? tagd_servers_error(TAGD_IO_CONFIG, &error) : run(command);
 }
 
 static void read_time(struct tagd_options *options, int64_t *ms)
@@ -463,12 +443,12 @@ static void read_place(struct tagd_options *options, struct tagd_dead_letters *c
 }
 
 static const struct verb {
-    const char *name, *wants, *not_for; /* what it needs; options that it doesn't take */
+    const char *name, *places, *not_for; /* how many of a letter it wants, NULL: any; options that it doesn't take */
     int (*run)(struct tagd_dead_letters *command);
 } verbs[] = {
     {"list", "no place", "--dry-run", list},
     {"show", "one PARTITION:OFFSET", "--code --topic --since --until --limit --dry-run", show},
-    {"replay", "any number of places", "--json --limit", tagd_dead_letters_replay},
+    {"replay", NULL, "--json --limit", tagd_dead_letters_replay},
 };
 #define N_VERBS (sizeof(verbs) / sizeof(*verbs))
 
@@ -482,9 +462,8 @@ static const struct verb *verb_of(const char *word)
 
 static bool takes(const struct verb *verb, const char *options)
 {
-    char *copy = tagd_xmalloc(strlen(options) + 1), *rest = copy, *word;
+    char *copy = tagd_xstrdup(options), *rest = copy, *word;
     bool fine = true;
-    memcpy(copy, options, strlen(options) + 1);
     while (fine && (word = strtok_r(rest, " ", &rest)) != NULL) {
         size_t n = strlen(word);
         for (const char *at = strstr(verb->not_for, word); at != NULL && fine; at = strstr(at + 1, word))
@@ -513,7 +492,7 @@ static int run(struct tagd_dead_letters *command, const char *word, const char *
         return TAGD_EXIT_USAGE;
     if ((verb->run == list && n > 0) || (verb->run == show && n != 1))
         return tagd_command_error(TAGD_EXIT_USAGE, "dead-letters %s wants %s; tagd dead-letters --help shows how",
-                                  verb->name, verb->wants);
+                                  verb->name, verb->places);
     return with_config(command, verb->run);
 }
 

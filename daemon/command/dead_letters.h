@@ -21,10 +21,8 @@ struct tagd_dead_letters {
     struct tagd_letter_list list;
 };
 
-/* An exit code; what went wrong is written. */
-int tagd_dead_letters_error(enum tagd_io_result result, const struct tagd_error *error);
 /* Reads all letters and markers, of each partition from the first record at or after since_ms, into the list, and settles
- * it. An exit code. */
+ * it. An exit code; what went wrong is written. */
 int tagd_dead_letters_read(struct tagd_dead_letters *command, int64_t since_ms);
 /* replay.c. An exit code. */
 int tagd_dead_letters_replay(struct tagd_dead_letters *command);

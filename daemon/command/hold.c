@@ -1,5 +1,6 @@
 /* tagd hold: outputs of a group are kept back, by a person. */
 #include "command/holding.h"
+#include "command/servers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static int hold(struct tagd_holding *command)
         result = tagd_hold(command->reader, host, command->reason == NULL ? "tagd hold" : command->reason,
                            tagd_io_wall_ms(), &error);
     if (result != TAGD_IO_OK)
-        return tagd_holding_error(result, &error);
+        return tagd_servers_error(result, &error);
     printf("outputs of group \"%s\" are held within a second: changes are kept and not published; tagd release lets "
            "them go\n",
            command->config->group);

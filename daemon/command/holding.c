@@ -1,15 +1,9 @@
 #include "command/holding.h"
 
 #include "command/load.h"
+#include "command/servers.h"
 
 #include <stdio.h>
-#include <string.h>
-
-int tagd_holding_error(enum tagd_io_result result, const struct tagd_error *error)
-{
-    return tagd_command_error(result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG, "%s",
-                              error->text);
-}
 
 static const char *time_text(int64_t ms, char text[TAGD_TIME_TEXT])
 {
@@ -42,19 +36,11 @@ void tagd_holding_print(const struct tagd_holding *command)
         printf("nothing is held\n");
 }
 
-static bool is_source(const struct tagd_config *config, const char *topic)
-{
-    for (size_t i = 0; i < config->n_sources; i++)
-        if (strcmp(config->sources[i].topic, topic) == 0)
-            return true;
-    return false;
-}
-
 static int with_reader(struct tagd_holding *command, int (*run)(struct tagd_holding *command))
 {
     struct tagd_error error;
     struct tagd_io_server server;
-    if (command->source != NULL && !is_source(command->config, command->source))
+    if (command->source != NULL && tagd_config_source(command->config, command->source) < 0)
         return tagd_command_error(TAGD_EXIT_USAGE,
                                   "--source: \"%s\" is no source topic of %s; name one of its /sources",
                                   command->source, command->path);
@@ -62,7 +48,7 @@ static int with_reader(struct tagd_holding *command, int (*run)(struct tagd_hold
     enum tagd_io_result result =
         tagd_held_read(command->reader, command->config, NULL, &command->held, &server, &error);
     if (result != TAGD_IO_OK)
-        return tagd_holding_error(result, &error);
+        return tagd_servers_error(result, &error);
     if (!command->list)
         return run(command);
     tagd_holding_print(command);

@@ -16,10 +16,9 @@ struct tagd_holding {
     struct tagd_held held;
 };
 
-/* The exit code; what is wrong is written. */
-int tagd_holding_error(enum tagd_io_result result, const struct tagd_error *error);
 void tagd_holding_print(const struct tagd_holding *command);
-/* Options are read: loads the configuration, reads what is held, and runs the command, or lists. The exit code. */
+/* Options are read: loads the configuration, reads what is held, and runs the command, or lists. The exit code; what is wrong is
+ * written. */
 int tagd_holding_finish(struct tagd_holding *command, const struct tagd_options *options, const char *name,
                         int (*run)(struct tagd_holding *command));
 

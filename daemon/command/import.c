@@ -1,9 +1,8 @@
 /* tagd import: history from files as a baseline. This file reads and merges the lines; worker/import.c makes state of
  * them. When the store was away, all is read again from the first line, as after a kill. */
-#include "command/command.h"
 #include "command/lines.h"
 #include "command/load.h"
-#include "io/io.h"
+#include "command/servers.h"
 #include "worker/import.h"
 
 #include <errno.h>
@@ -52,11 +51,6 @@ static void tell(void *to, const struct tagd_note *note)
 {
     (void)to;
     fprintf(stderr, "tagd: %s\n", note->text);
-}
-
-static enum tagd_exit exit_of(enum tagd_io_result result)
-{
-    return result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG;
 }
 
 /* ---- files ---- */
@@ -360,16 +354,16 @@ static int check_servers(struct run *run)
     enum tagd_io_result result = tagd_io_check_topics(run->config, run->create_topics, START_TIMEOUT_MS, &run->notes,
                                                       &run->with.partitions, &error);
     if (result != TAGD_IO_OK)
-        return tagd_command_error(exit_of(result), "%s", error.text);
+        return tagd_servers_error(result, &error);
     run->heads = tagd_xcalloc(run->with.partitions, sizeof(*run->heads));
     run->io = tagd_io_store_new(run->config, run->with.partitions, START_TIMEOUT_MS, &run->notes, &result, &error);
     if (run->io == NULL)
-        return tagd_command_error(exit_of(result), "%s", error.text);
+        return tagd_servers_error(result, &error);
     result = tagd_io_heads(run->config, run->with.partitions, START_TIMEOUT_MS, NULL, run->heads, &error);
     if (result == TAGD_IO_OK)
         result =
             tagd_io_check_unused(run->config, run->with.partitions, run->heads, START_TIMEOUT_MS, &run->notes, &error);
-    return result == TAGD_IO_OK ? TAGD_EXIT_OK : tagd_command_error(exit_of(result), "%s", error.text);
+    return result == TAGD_IO_OK ? TAGD_EXIT_OK : tagd_servers_error(result, &error);
 }
 
 static void configure(struct run *run)

@@ -26,20 +26,17 @@ bool tagd_letter_place_parse(const char *text, struct tagd_letter_place *place)
     return true;
 }
 
-bool tagd_letter_code_parse(const char *text, enum tagd_event_code *code)
-{
-    for (*code = TAGD_EVENT_TOO_LARGE; *code < TAGD_EVENT_CODES; (*code)++)
-        if (strcmp(text, tagd_event_code_name(*code)) == 0)
-            return true;
-    return false;
-}
-
 static bool read_code(struct tagd_str text, enum tagd_event_code *code)
 {
     for (*code = TAGD_EVENT_TOO_LARGE; *code < TAGD_EVENT_CODES; (*code)++)
         if (tagd_str_eq(text, tagd_str_of(tagd_event_code_name(*code))))
             return true;
     return false;
+}
+
+bool tagd_letter_code_parse(const char *text, enum tagd_event_code *code)
+{
+    return read_code(tagd_str_of(text), code);
 }
 
 /* The last header of that name, from the from-th on; p NULL: none. */

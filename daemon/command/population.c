@@ -8,9 +8,8 @@
 
 #include "catalog/compiled.h"
 #include "command/census.h"
-#include "command/command.h"
 #include "command/load.h"
-#include "io/io.h"
+#include "command/servers.h"
 
 #define CUSTOMERS 2000 /* profiles read at once */
 #define TRIES 5        /* at a shard that changes while it is counted */
@@ -26,12 +25,6 @@ struct population {
     struct tagd_counts counted, recounted; /* of one shard */
     uint64_t n_customers, n_counts, n_differences, n_changing, n_uncounted;
 };
-
-static int failed(enum tagd_io_result result, const struct tagd_error *error)
-{
-    return tagd_command_error(result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG, "%s",
-                              error->text);
-}
 
 /* ---- as a table ---- */
 
@@ -198,7 +191,7 @@ static int print_population(struct population *population)
         print_table(population, &sums, &info);
     }
     tagd_counts_free(&sums);
-    return result == TAGD_IO_OK ? TAGD_EXIT_OK : failed(result, &error);
+    return result == TAGD_IO_OK ? TAGD_EXIT_OK : tagd_servers_error(result, &error);
 }
 
 /* ---- counted again ---- */
@@ -327,7 +320,7 @@ static int recount(struct population *population)
     for (uint32_t shard = 0; result == TAGD_IO_OK && shard < shards; shard++)
         result = recount_shard(population, shard, &error);
     if (result != TAGD_IO_OK)
-        return failed(result, &error);
+        return tagd_servers_error(result, &error);
     printf("%" PRIu64 " counts compared with %" PRIu64 " profiles of %" PRIu32 " shards, %" PRIu64 " differ\n",
            population->n_counts, population->n_customers, shards, population->n_differences);
     if (population->n_differences > 0)

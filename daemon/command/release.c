@@ -1,5 +1,6 @@
 /* tagd release: what is held of a group, by a person, by a limit or by a clock, is let go. */
 #include "command/holding.h"
+#include "command/servers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -57,7 +58,7 @@ static int release(struct tagd_holding *command)
     if (result == TAGD_IO_OK && (all || command->clock))
         result = release_clock(command, &any, &error);
     if (result != TAGD_IO_OK)
-        return tagd_holding_error(result, &error);
+        return tagd_servers_error(result, &error);
     if (!any)
         printf("nothing of it is held\n");
     return TAGD_EXIT_OK;

@@ -7,7 +7,7 @@
  * Every letter is judged first, by the rules of now: what would be a dead letter again is left, and named. */
 #include "command/dead_letters.h"
 
-#include "command/command.h"
+#include "command/servers.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -44,14 +44,6 @@ static void left(struct replay *replay, const struct tagd_letter_entry *entry, c
            entry->topic, entry->partition, entry->offset, tagd_event_code_name(entry->code), why);
 }
 
-static int source_of(const struct tagd_config *config, const char *topic)
-{
-    for (size_t i = 0; i < config->n_sources; i++)
-        if (strcmp(config->sources[i].topic, topic) == 0)
-            return (int)i;
-    return -1;
-}
-
 /* ---- which ---- */
 
 /* Poison kills the daemon: somebody must mean it. */
@@ -71,7 +63,7 @@ static void choose_one(struct replay *replay, const struct tagd_letter_entry *en
         replay->n_poison++;
     else if (entry->truncated)
         left(replay, entry, "it was truncated, so its record isn't here; send it again from where it came from");
-    else if (source_of(command->config, entry->topic) < 0)
+    else if (tagd_config_source(command->config, entry->topic) < 0)
         left(replay, entry, "its topic is no source of this configuration");
     else if (entry->partition >= command->partitions)
         left(replay, entry, "its topic has no such partition any more");
@@ -109,7 +101,7 @@ static void judge(const struct replay *replay, const struct tagd_letter_entry *e
                   struct tagd_arena *arena, struct tagd_letter_verdict *verdict)
 {
     const struct tagd_config *config = replay->command->config;
-    const struct tagd_source *source = &config->sources[source_of(config, entry->topic)];
+    const struct tagd_source *source = &config->sources[tagd_config_source(config, entry->topic)];
     struct tagd_event_rules rules = {.catalog = replay->command->catalog,
                                      .map = source->map,
                                      .max_bytes = config->max_event_bytes,
@@ -130,7 +122,7 @@ static bool find_stamp(struct replay *replay, const struct tagd_letter_entry *en
     enum tagd_io_result result = tagd_io_letters_source_time(replay->command->io, entry->topic,
                                                              (uint32_t)entry->partition, entry->offset, &ms, &error);
     if (result != TAGD_IO_OK) {
-        replay->code = tagd_dead_letters_error(result, &error);
+        replay->code = tagd_servers_error(result, &error);
         return false;
     }
     pending->stamped = true;
@@ -223,7 +215,7 @@ static bool flush(struct replay *replay)
     if (n > 0 && !replay->command->dry_run)
         result = tagd_io_letters_publish(replay->command->io, replay->messages, replay->n_messages, &error);
     if (result != TAGD_IO_OK) {
-        replay->code = tagd_dead_letters_error(result, &error);
+        replay->code = tagd_servers_error(result, &error);
         return false;
     }
     for (size_t i = 0; i < n; i++)
@@ -306,7 +298,7 @@ static int replay_chosen(struct replay *replay)
         enum tagd_io_result result = tagd_io_letters_read(replay->command->io, first->at.partition, first->at.offset,
                                                           replay->chosen[last]->at.offset + 1, take, replay, &error);
         if (result != TAGD_IO_OK)
-            return tagd_dead_letters_error(result, &error);
+            return tagd_servers_error(result, &error);
         for (; replay->code == TAGD_EXIT_OK && replay->at <= last; replay->at++)
             gone(replay, replay->chosen[replay->at]);
     }
@@ -339,7 +331,7 @@ int tagd_dead_letters_replay(struct tagd_dead_letters *command)
     if (!command->dry_run) {
         enum tagd_io_result result = tagd_io_letters_begin(command->io, TAGD_LETTERS_TIMEOUT_MS, &error);
         if (result != TAGD_IO_OK)
-            return tagd_dead_letters_error(result, &error);
+            return tagd_servers_error(result, &error);
     }
     int code = tagd_dead_letters_read(command, INT64_MIN);
     if (code == TAGD_EXIT_OK)

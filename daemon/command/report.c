@@ -6,11 +6,10 @@
 #include <unistd.h>
 
 #include "command/census.h"
-#include "command/command.h"
 #include "command/ids.h"
 #include "command/load.h"
 #include "command/portrait.h"
-#include "io/io.h"
+#include "command/servers.h"
 
 #define CUSTOMERS 2000 /* profiles read at once */
 
@@ -121,8 +120,7 @@ static int report_of(struct report *report, const char *path)
         result = walk(report, &error);
     if (result == TAGD_IO_OK)
         return write_out(report);
-    return tagd_command_error(result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG, "%s",
-                              error.text);
+    return tagd_servers_error(result, &error);
 }
 
 int tagd_command_report(int argc, char **argv)

@@ -1,9 +1,9 @@
 /* tagd run: the daemon. One thread a worker, each with its own connections; this thread waits for signals and looks on.
  */
 #include "command/answers.h"
-#include "command/command.h"
 #include "command/load.h"
 #include "command/run.h"
+#include "command/servers.h"
 #include "command/status.h"
 #include "log/log.h"
 
@@ -311,11 +311,6 @@ static int look_on(struct run *run, const sigset_t *signals)
 
 /* ---- starting ---- */
 
-static enum tagd_exit exit_of(enum tagd_io_result result)
-{
-    return result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG;
-}
-
 /* The flags of "carry" from the dimensions' names, which were checked when the catalog was loaded. */
 static void set_carry(struct run *run)
 {
@@ -383,7 +378,7 @@ static int start_workers(struct run *run)
         worker->io =
             tagd_io_new(run->config, (unsigned)i, run->partitions, START_TIMEOUT_MS, &run->notes, &result, &error);
         if (worker->io == NULL)
-            return fail(run, exit_of(result), "%s", error.text);
+            return fail(run, tagd_servers_exit(result), "%s", error.text);
         worker->run = run;
         worker->worker = make_worker(run, worker);
         worker->shards = tagd_xcalloc(run->partitions, sizeof(*worker->shards));
@@ -491,7 +486,7 @@ static int check_history(const struct run *run, const char *path)
     }
     free(heads);
     if (result != TAGD_IO_OK)
-        return fail(run, exit_of(result), "%s", error.text);
+        return fail(run, tagd_servers_exit(result), "%s", error.text);
     if (unfinished == 0 && fresh > 0 && run->config->start_latest)
         return fail(run, TAGD_EXIT_CONFIG, "%s: " TAGD_LATEST_AFTER_HISTORY, path);
     if (unfinished == 0 && run->rebuild)
@@ -543,7 +538,7 @@ static int run_with(struct run *run, const char *path, bool create_topics)
     enum tagd_io_result result =
         tagd_io_check_topics(run->config, create_topics, START_TIMEOUT_MS, &run->notes, &run->partitions, &error);
     if (result != TAGD_IO_OK)
-        return fail(run, exit_of(result), "%s", error.text);
+        return fail(run, tagd_servers_exit(result), "%s", error.text);
     code = check_history(run, path);
     return code == TAGD_EXIT_OK ? start_and_look_on(run) : code;
 }

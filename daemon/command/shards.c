@@ -49,15 +49,12 @@ static void add_topic(const struct tagd_metrics_info *info, const struct tagd_me
 static void add_shard(const struct tagd_metrics_info *info, const struct row *row, struct tagd_buf *out)
 {
     const struct tagd_shard_stats *stats = &row->shard->stats;
-    int64_t lag = 0;
     tagd_buf_printf(out, "{\"shard\":%" PRIu32 ",\"status\":\"%s\",\"worker\":%zu", stats->shard,
                     tagd_shard_status_name(tagd_shard_status_at(stats, info->mono_ms)), row->worker);
     tagd_buf_printf(out, ",\"fence\":%" PRIu64 ",\"batch\":%" PRIu64, stats->fence, stats->batch);
     add_time(out, "watermark", stats->watermark_ms);
     add_time(out, "next_timer", stats->next_due_ms);
-    for (size_t topic = 0; topic < info->n_topics; topic++)
-        lag = row->shard->lag[topic] < 0 || lag < 0 ? -1 : lag + row->shard->lag[topic];
-    add_count(out, "lag_records", lag);
+    add_count(out, "lag_records", tagd_metrics_lag_records(row->shard, info->n_topics));
     if (stats->watermark_ms == INT64_MIN)
         tagd_buf_add_z(out, ",\"lag_seconds\":null");
     else

@@ -2,9 +2,8 @@
 #include "worker/skip.h"
 
 #include "command/brakes.h"
-#include "command/command.h"
 #include "command/load.h"
-#include "io/io.h"
+#include "command/servers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,29 +24,15 @@ struct skip_command {
     struct tagd_notes notes;
 };
 
-static int io_error(enum tagd_io_result result, const struct tagd_error *error)
-{
-    return tagd_command_error(result == TAGD_IO_UNREACHABLE ? TAGD_EXIT_UNAVAILABLE : TAGD_EXIT_CONFIG, "%s",
-                              error->text);
-}
-
-static void note(void *to, const struct tagd_note *about)
-{
-    (void)to;
-    if (about->level != TAGD_NOTE_INFO)
-        fprintf(stderr, "tagd: %s\n", about->text);
-}
-
 /* ---- may it? ---- */
 
 static int find_topic(struct skip_command *command)
 {
-    const struct tagd_config *config = command->config;
-    for (uint32_t i = 0; i < config->n_sources; i++)
-        if (strcmp(config->sources[i].topic, command->topic) == 0) {
-            command->topic_index = i;
-            return TAGD_EXIT_OK;
-        }
+    int32_t index = tagd_config_source(command->config, command->topic);
+    if (index >= 0) {
+        command->topic_index = (uint32_t)index;
+        return TAGD_EXIT_OK;
+    }
     return tagd_command_error(TAGD_EXIT_USAGE, "--topic: \"%s\" is no source topic of %s; name one of its /sources",
                               command->topic, command->path);
 }
@@ -63,7 +48,7 @@ static int check_still(struct skip_command *command)
     if (result == TAGD_IO_OK)
         result = tagd_io_check_stopped(command->config, STOPPED_TIMEOUT_MS, &command->notes, &error);
     if (result != TAGD_IO_OK)
-        return io_error(result, &error);
+        return tagd_servers_error(result, &error);
     if (command->partition >= command->partitions)
         return tagd_command_error(TAGD_EXIT_USAGE, "--partition: topic \"%s\" has the partitions 0 to %" PRIu32,
                                   command->topic, command->partitions - 1);
@@ -71,7 +56,7 @@ static int check_still(struct skip_command *command)
     result = tagd_held_read(reader, command->config, NULL, &held, &server, &error);
     tagd_io_reader_free(reader);
     if (result != TAGD_IO_OK)
-        return io_error(result, &error);
+        return tagd_servers_error(result, &error);
     if (held.outputs)
         return tagd_command_error(TAGD_EXIT_CONFIG,
                                   "outputs are held, by %s, and a skip publishes a dead letter; let them go by tagd "
@@ -105,7 +90,7 @@ static int skip(const struct skip_command *command)
     struct tagd_io *io =
         tagd_io_new(config, 0, command->partitions, START_TIMEOUT_MS, &command->notes, &opened, &error);
     if (io == NULL)
-        return io_error(opened, &error);
+        return tagd_servers_error(opened, &error);
     for (size_t i = 0; i < config->n_sources; i++)
         topics[i] = config->sources[i].topic;
     struct tagd_worker_config worker = {
@@ -173,7 +158,7 @@ static int check_line(const struct skip_command *command)
 int tagd_command_skip(int argc, char **argv)
 {
     struct tagd_options options = {.argc = argc, .argv = argv};
-    struct skip_command command = {.partition = -1, .offset = -1, .notes = {note, NULL}};
+    struct skip_command command = {.partition = -1, .offset = -1, .notes = {tagd_servers_warn, NULL}};
     while (tagd_options_next(&options)) {
         if (tagd_options_is(&options, "--config"))
             command.path = tagd_options_value(&options);

@@ -39,15 +39,14 @@ static struct tagd_health_shard fact_of(const struct tagd_metrics_info *info, co
 {
     const struct tagd_shard_stats *stats = &shard->stats;
     struct tagd_health_shard fact = {.shard = stats->shard,
+                                     .lag_records = tagd_metrics_lag_records(shard, info->n_topics),
                                      .status = tagd_shard_status_at(stats, info->mono_ms),
                                      .still_ms = info->mono_ms - stats->progress_ms,
                                      .since_ms = info->mono_ms - shard->since_ms,
                                      .lag_ms = stats->watermark_ms == INT64_MIN ? INT64_MIN
                                                                                 : info->wall_ms - stats->watermark_ms};
-    for (size_t topic = 0; topic < info->n_topics; topic++) {
-        fact.lag_records = shard->lag[topic] < 0 || fact.lag_records < 0 ? -1 : fact.lag_records + shard->lag[topic];
+    for (size_t topic = 0; topic < info->n_topics; topic++)
         fact.open_ms = shard->open_ms[topic] > fact.open_ms ? shard->open_ms[topic] : fact.open_ms;
-    }
     return fact;
 }
 

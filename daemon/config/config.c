@@ -1159,6 +1159,14 @@ struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t
     return NULL;
 }
 
+int32_t tagd_config_source(const struct tagd_config *config, const char *topic)
+{
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (strcmp(config->sources[i].topic, topic) == 0)
+            return (int32_t)i;
+    return -1;
+}
+
 void tagd_config_free(struct tagd_config *config)
 {
     if (config == NULL)

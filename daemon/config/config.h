@@ -151,6 +151,8 @@ struct tagd_config_outside {
  * place as a JSON Pointer, what is wrong and what to do, with the source line and a caret on lines of their own. */
 struct tagd_config *tagd_config_parse(const char *name, const char *text, size_t n, const char *default_instance,
                                       const struct tagd_config_outside *outside, struct tagd_error *error);
+/* Which of the sources is read from that topic; -1: none. */
+int32_t tagd_config_source(const struct tagd_config *config, const char *topic);
 void tagd_config_free(struct tagd_config *config); /* NULL is fine */
 
 /* secret.c: whether a property of librdkafka holds a password, a token or a key. */

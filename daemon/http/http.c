@@ -456,11 +456,6 @@ static bool check_tls(const struct tagd_http_config *config, struct tagd_error *
            tagd_fail(error, "%s: %s; name PEM files, a key without a password", what, gnutls_strerror(result));
 }
 
-static char *copy_of(const char *text)
-{
-    return text == NULL ? NULL : memcpy(tagd_xmalloc(strlen(text) + 1), text, strlen(text) + 1);
-}
-
 static bool start(struct tagd_http *http, const struct sockaddr_storage *address, bool v6)
 {
     struct MHD_OptionItem tls[] = {
@@ -498,11 +493,11 @@ struct tagd_http *tagd_http_new(const struct tagd_http_config *config, struct ta
         return NULL;
     struct tagd_http *http = tagd_xcalloc(1, sizeof(*http));
     http->config = *config;
-    http->host = copy_of(config->host);
-    http->token = copy_of(config->token);
-    http->cert = copy_of(config->cert);
-    http->key = copy_of(config->key);
-    http->client_ca = copy_of(config->client_ca);
+    http->host = tagd_xstrdup(config->host);
+    http->token = tagd_xstrdup(config->token);
+    http->cert = tagd_xstrdup(config->cert);
+    http->key = tagd_xstrdup(config->key);
+    http->client_ca = tagd_xstrdup(config->client_ca);
     http->loopback = tagd_guard_is_loopback(config->host);
     pthread_mutex_init(&http->mutex, NULL);
     pthread_condattr_init(&monotonic);

@@ -131,6 +131,9 @@ void tagd_kafka_note_of(const struct tagd_notes *notes, struct tagd_note about, 
  * broker. */
 rd_kafka_resp_err_t tagd_kafka_list_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int64_t which,
                                             int timeout_ms);
+/* The same, several times: a topic that was just made may have no leader for a moment. The first error of all partitions'. */
+rd_kafka_resp_err_t tagd_kafka_list_offsets_patiently(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list,
+                                                      int64_t which);
 
 /* kafka_ends.c: one question at a time, of partitions' ends under read-committed. The list is taken. False: no thread can
  * be made for it. */
@@ -169,6 +172,9 @@ void tagd_kafka_end_owner(struct tagd_kafka *kafka, struct tagd_op *op);
 /* Hands one output to the client, which copies it; opaque comes back with its delivery report. */
 bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_outputs *shard,
                         const struct tagd_output *output, void *opaque, struct tagd_error *error);
+/* Whether a message that the producer didn't take, so many times, may be offered again: its queue was full, and has been
+ * served. */
+bool tagd_kafka_made_room(struct tagd_kafka *kafka, rd_kafka_resp_err_t err, unsigned tries);
 /* Notes why a message was given up: the first reason counts, but for one that is too large, which would be so again. */
 void tagd_kafka_delivery_failed(struct tagd_kafka *kafka, rd_kafka_resp_err_t err);
 /* After a delivery error: if a message was too large for the broker, the next dead letters will be smaller. */

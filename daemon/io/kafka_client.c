@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
+
+#define PATIENT_TIMEOUT_MS 5000
+#define PATIENT_TRIES 5
+#define PATIENT_PAUSE_MS 200
 
 size_t tagd_kafka_output_topics(const struct tagd_config *config, const char *topics[TAGD_OUTPUT_KINDS])
 {
@@ -45,8 +50,7 @@ void tagd_kafka_note_of(const struct tagd_notes *notes, struct tagd_note about, 
 
 void tagd_kafka_redacted(const struct tagd_config *config, const char *text, char shown[TAGD_KAFKA_TEXT_MAX])
 {
-    size_t n = strlen(text) + 1;
-    char *whole = memcpy(tagd_xcalloc(n, 1), text, n); /* a secret that the end would cut is one all the same */
+    char *whole = tagd_xstrdup(text); /* a secret that the end would cut is one all the same */
     tagd_config_redact(config, whole);
     snprintf(shown, TAGD_KAFKA_TEXT_MAX, "%s", whole);
     free(whole);
@@ -272,6 +276,22 @@ rd_kafka_t *tagd_kafka_client_new(enum tagd_kafka_side side, rd_kafka_conf_t *co
     rd_kafka_conf_destroy(conf);
     tagd_fail(error, "at /kafka: librdkafka refuses what is set there: %s; correct it", text);
     return NULL;
+}
+
+rd_kafka_resp_err_t tagd_kafka_list_offsets_patiently(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list,
+                                                      int64_t which)
+{
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int tries = 0; tries < PATIENT_TRIES; tries++) {
+        if (tries > 0)
+            nanosleep(&(struct timespec){0, PATIENT_PAUSE_MS * 1000000}, NULL);
+        err = tagd_kafka_list_offsets(rk, list, which, PATIENT_TIMEOUT_MS);
+        for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+            err = list->elems[i].err;
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+            break;
+    }
+    return err;
 }
 
 rd_kafka_resp_err_t tagd_kafka_list_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int64_t which,

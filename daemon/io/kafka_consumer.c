@@ -41,14 +41,6 @@ static struct tagd_kafka_partition *partition_of(struct tagd_kafka *kafka, uint3
 
 /* ---- rebalances ---- */
 
-static int32_t topic_index(const struct tagd_kafka *kafka, const char *name)
-{
-    for (uint32_t i = 0; i < kafka->n_topics; i++)
-        if (strcmp(kafka->config->sources[i].topic, name) == 0)
-            return (int32_t)i;
-    return -1;
-}
-
 static void set_fatal(struct tagd_kafka *kafka, const char *text)
 {
     if (kafka->fatal[0] == '\0')
@@ -62,7 +54,7 @@ static void take_assignment(struct tagd_kafka *kafka, const rd_kafka_topic_parti
     char text[512];
     kafka->n_event_shards = 0;
     for (int i = 0; i < list->cnt; i++) {
-        int32_t topic = topic_index(kafka, list->elems[i].topic), shard = list->elems[i].partition;
+        int32_t topic = tagd_config_source(kafka->config, list->elems[i].topic), shard = list->elems[i].partition;
         if (topic < 0)
             continue;
         if (shard < 0 || (uint32_t)shard >= kafka->partitions) {
@@ -286,7 +278,7 @@ static int32_t topic_of(const struct tagd_kafka *kafka, const rd_kafka_message_t
     for (uint32_t i = 0; i < kafka->n_topics; i++)
         if (kafka->topics[i] == message->rkt)
             return (int32_t)i;
-    return message->rkt == NULL ? -1 : topic_index(kafka, rd_kafka_topic_name(message->rkt));
+    return message->rkt == NULL ? -1 : tagd_config_source(kafka->config, rd_kafka_topic_name(message->rkt));
 }
 
 /* False: the message isn't wanted any more and is destroyed by the caller. */
@@ -457,7 +449,8 @@ static void take_ends(struct tagd_kafka *kafka, void (*input)(void *to, const st
         return;
     kafka->confirming = false;
     for (int i = 0; err == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
-        uint32_t shard = (uint32_t)list->elems[i].partition, topic = (uint32_t)topic_index(kafka, list->elems[i].topic);
+        uint32_t shard = (uint32_t)list->elems[i].partition,
+                 topic = (uint32_t)tagd_config_source(kafka->config, list->elems[i].topic);
         struct tagd_kafka_partition *partition = partition_of(kafka, shard, topic);
         if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR || !kafka->shards[shard].running || !partition->at_end ||
             list->elems[i].offset != partition->next)
@@ -651,7 +644,7 @@ static bool ask_offsets(struct tagd_kafka *kafka, uint32_t shard, int64_t fresh_
         rd_kafka_resp_err_t err = tagd_kafka_list_offsets(reader, list, which, ASK_TIMEOUT_MS);
         for (int i = 0; i < list->cnt && ok; i++) {
             struct tagd_kafka_partition *partition =
-                partition_of(kafka, shard, (uint32_t)topic_index(kafka, list->elems[i].topic));
+                partition_of(kafka, shard, (uint32_t)tagd_config_source(kafka->config, list->elems[i].topic));
             if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
                 err = list->elems[i].err;
             if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -682,7 +675,7 @@ void tagd_kafka_committed(struct tagd_kafka *kafka, struct tagd_op *op)
     op->u.committed.topics = tagd_arena_zalloc(op->arena, kafka->n_topics * sizeof(*op->u.committed.topics));
     for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *from = &list->elems[i];
-        struct tagd_committed_topic *topic = &op->u.committed.topics[topic_index(kafka, from->topic)];
+        struct tagd_committed_topic *topic = &op->u.committed.topics[tagd_config_source(kafka->config, from->topic)];
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
             err = from->err;
         topic->offset = from->offset < 0 ? -1 : from->offset;

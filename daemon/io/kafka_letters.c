@@ -8,12 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-#define ASK_TIMEOUT_MS 5000
-#define ASK_TRIES 4
 #define INIT_TIMEOUT_MS 4000
 #define AGAIN_PAUSE_MS 200
-#define STUCK_MAX_MS 60000        /* an open transaction ends after its timeout; 10 s are tagd's */
-#define QUEUE_FULL_TRIES_MAX 3000 /* of 10 ms */
+#define STUCK_MAX_MS 60000 /* an open transaction ends after its timeout; 10 s are tagd's */
 
 struct tagd_io_letters {
     struct tagd_config config; /* a copy: replays are transactions, whatever "delivery" is */
@@ -55,20 +52,13 @@ static void nap(void)
     nanosleep(&(struct timespec){0, AGAIN_PAUSE_MS * 1000000}, NULL);
 }
 
-/* Offsets at `which`, as tagd_kafka_list_offsets takes it; a partition may have no leader for a moment. */
+/* The offset at `which`, as tagd_kafka_list_offsets takes it. */
 static enum tagd_io_result ask(rd_kafka_t *rk, const char *topic, uint32_t partition, int64_t which, int64_t *offset,
                                struct tagd_error *error)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, (int32_t)partition);
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_UNKNOWN;
-    for (int tries = 0; tries < ASK_TRIES && err != RD_KAFKA_RESP_ERR_NO_ERROR; tries++) {
-        if (tries > 0)
-            nap();
-        err = tagd_kafka_list_offsets(rk, list, which, ASK_TIMEOUT_MS);
-        if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            err = list->elems[0].err;
-    }
+    rd_kafka_resp_err_t err = tagd_kafka_list_offsets_patiently(rk, list, which);
     *offset = list->elems[0].offset;
     rd_kafka_topic_partition_list_destroy(list);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -200,10 +190,8 @@ static bool produce_one(struct tagd_kafka *kafka, const struct tagd_io_message *
             RD_KAFKA_V_TIMESTAMP(message->timestamp_ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
-        if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL && tries < QUEUE_FULL_TRIES_MAX) {
-            rd_kafka_poll(kafka->producer, 10);
+        if (tagd_kafka_made_room(kafka, err, tries))
             continue;
-        }
         rd_kafka_headers_destroy(headers);
         tagd_kafka_delivery_failed(kafka, err);
         return tagd_fail(error, "can't produce to \"%s\": %s", message->topic, rd_kafka_err2str(err));

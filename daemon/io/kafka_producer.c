@@ -72,6 +72,14 @@ static bool tainted(struct tagd_kafka *kafka)
 
 /* ---- making a producer ---- */
 
+bool tagd_kafka_made_room(struct tagd_kafka *kafka, rd_kafka_resp_err_t err, unsigned tries)
+{
+    if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL || tries >= QUEUE_FULL_TRIES_MAX)
+        return false;
+    rd_kafka_poll(kafka->producer, 10);
+    return true;
+}
+
 void tagd_kafka_delivery_failed(struct tagd_kafka *kafka, rd_kafka_resp_err_t err)
 {
     if (kafka->delivery == RD_KAFKA_RESP_ERR_NO_ERROR || kafka->delivery == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
@@ -249,10 +257,8 @@ bool tagd_kafka_produce(struct tagd_kafka *kafka, const struct tagd_shard_output
             RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
-        if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL && tries < QUEUE_FULL_TRIES_MAX) {
-            rd_kafka_poll(kafka->producer, 10);
+        if (tagd_kafka_made_room(kafka, err, tries))
             continue;
-        }
         rd_kafka_headers_destroy(headers);
         tagd_kafka_delivery_failed(kafka, err);
         return tagd_fail(error, "can't produce to \"%s\": %s", kafka->outputs[topic], rd_kafka_err2str(err));

@@ -1,15 +1,13 @@
 #include "io/kafka.h"
 #include "io/survey.h"
+#include "shard/shard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ASK_TIMEOUT_MS 5000
 #define INIT_TIMEOUT_MS 8000
-#define ASK_TRIES 5
-#define AGAIN_PAUSE_MS 200
 #define RESOURCES_MAX (TAGD_TOPICS_MAX + TAGD_OUTPUT_KINDS + 1)
 
 static void say(char text[TAGD_SURVEY_TEXT], const char *what)
@@ -59,22 +57,6 @@ static bool take_nothing(void *to, const rd_kafka_message_t *message)
     return false;
 }
 
-/* A topic that was just made may have no leader for a moment. */
-static rd_kafka_resp_err_t list_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int64_t which)
-{
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int tries = 0; tries < ASK_TRIES; tries++) {
-        if (tries > 0)
-            nanosleep(&(struct timespec){0, AGAIN_PAUSE_MS * 1000000}, NULL);
-        err = tagd_kafka_list_offsets(rk, list, which, ASK_TIMEOUT_MS);
-        for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-            err = list->elems[i].err;
-        if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-            break;
-    }
-    return err;
-}
-
 /* How much each partition holds, and whether one of them can be read. */
 static void read_topic(struct tagd_kafka *kafka, struct tagd_survey_topic *topic)
 {
@@ -84,9 +66,9 @@ static void read_topic(struct tagd_kafka *kafka, struct tagd_survey_topic *topic
     for (int i = 0; i < n; i++)
         rd_kafka_topic_partition_list_add(low, topic->name, i);
     rd_kafka_topic_partition_list_t *high = rd_kafka_topic_partition_list_copy(low);
-    rd_kafka_resp_err_t err = list_offsets(kafka->reader, low, -2);
+    rd_kafka_resp_err_t err = tagd_kafka_list_offsets_patiently(kafka->reader, low, -2);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        err = list_offsets(kafka->reader, high, -1);
+        err = tagd_kafka_list_offsets_patiently(kafka->reader, high, -1);
     topic->records = topic->most = err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : -1;
     for (int i = 0; i < n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
         int64_t records = high->elems[i].offset - low->elems[i].offset;
@@ -240,16 +222,13 @@ static void ask_group(rd_kafka_t *rk, const struct tagd_config *config, struct t
     rd_kafka_group_list_destroy(list);
 }
 
-/* "<fence>,<batch>,<watermark>" is what tagd writes beside its offsets. */
+/* Whether tagd has written what stands beside the offset. */
 static bool is_ours(const rd_kafka_topic_partition_t *at)
 {
-    char text[64];
-    unsigned long long fence, batch;
-    size_t n = at->metadata_size < sizeof(text) - 1 ? at->metadata_size : sizeof(text) - 1;
-    if (n > 0)
-        memcpy(text, at->metadata, n);
-    text[n] = '\0';
-    return sscanf(text, "%llu,%llu,", &fence, &batch) == 2;
+    uint64_t fence, batch;
+    int64_t watermark_ms;
+    size_t n = at->metadata == NULL ? 0 : strnlen(at->metadata, at->metadata_size);
+    return tagd_metadata_read((struct tagd_str){at->metadata, n}, &fence, &batch, &watermark_ms);
 }
 
 static void ask_offsets(rd_kafka_t *rk, const struct tagd_config *config, struct tagd_survey_kafka *survey)

@@ -63,7 +63,7 @@ static void keep_certificate(struct last_words *words, const char *text)
 static void keep_words(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     struct last_words *words = rd_kafka_opaque(rk);
-    const char *begin = strstr(text, "]: "), *end;
+    const char *begin = strstr(text, "]: ");
     char shown[TAGD_KAFKA_TEXT_MAX];
     if (level <= LOG_WARNING)
         keep_certificate(words, text);
@@ -72,10 +72,10 @@ static void keep_words(const rd_kafka_t *rk, int level, const char *facility, co
     if (strstr(text, "ApiVersionRequest failed") != NULL) /* no answer, which librdkafka takes for an old broker */
         return;
     begin = text[0] == '[' && begin != NULL ? begin + 3 : text;
-    end = strstr(begin, " (after ");
     tagd_kafka_redacted(words->config, begin, shown);
+    const char *end = strstr(shown, " (after ");
     pthread_mutex_lock(&words->mutex);
-    snprintf(words->text, sizeof(words->text), "%.*s", end == NULL ? (int)strlen(shown) : (int)(end - begin), shown);
+    snprintf(words->text, sizeof(words->text), "%.*s", end == NULL ? (int)strlen(shown) : (int)(end - shown), shown);
     pthread_mutex_unlock(&words->mutex);
 }
 

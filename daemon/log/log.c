@@ -60,10 +60,7 @@ struct tagd_logger *tagd_logger_new(enum tagd_log_format format, enum tagd_note_
     struct tagd_logger *logger = tagd_xcalloc(1, sizeof(*logger));
     logger->format = format;
     logger->level = level;
-    if (path != NULL) {
-        size_t n = strlen(path) + 1;
-        logger->path = memcpy(tagd_xmalloc(n), path, n);
-    }
+    logger->path = tagd_xstrdup(path);
     logger->fd = fd;
     logger->waits = may_wait(fd);
     pthread_mutex_init(&logger->mutex, NULL);

@@ -13,6 +13,8 @@ struct tagd_metrics_shard {
     int64_t since_ms;                 /* monotonic: it has the status of its stats since then */
     int64_t open_ms[TAGD_TOPICS_MAX]; /* for how long a transaction of its producer has been open, at least; 0: none */
 };
+/* Of all topics; -1: of one it isn't known. */
+int64_t tagd_metrics_lag_records(const struct tagd_metrics_shard *shard, size_t n_topics);
 
 struct tagd_metrics_worker {
     const struct tagd_worker_stats *stats;

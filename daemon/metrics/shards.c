@@ -70,6 +70,14 @@ static void write_overdue(info_t info, const struct tagd_metrics_shard *shard, c
                         due_ms == TAGD_NEVER || due_ms > now_ms ? 0 : (double)(now_ms - due_ms) / 1000);
 }
 
+int64_t tagd_metrics_lag_records(const struct tagd_metrics_shard *shard, size_t n_topics)
+{
+    int64_t lag = 0;
+    for (size_t topic = 0; topic < n_topics && lag >= 0; topic++)
+        lag = shard->lag[topic] < 0 ? -1 : lag + shard->lag[topic];
+    return lag;
+}
+
 void tagd_metrics_shards(info_t info, const struct tagd_metrics_worker *workers, size_t n, struct tagd_buf *out)
 {
     static const struct family families[] = {

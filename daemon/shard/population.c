@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -134,24 +133,6 @@ void tagd_population_begin(const struct tagd_catalog *catalog, struct tagd_arena
 
 /* ---- counting anew ---- */
 
-static void note(const struct tagd_takeover *takeover, const struct tagd_worker_config *config, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static void note(const struct tagd_takeover *takeover, const struct tagd_worker_config *config, const char *fmt, ...)
-{
-    char text[400];
-    va_list args;
-    if (config->note == NULL)
-        return;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    struct tagd_note said = TAGD_NOTE(TAGD_NOTE_INFO);
-    said.text = text;
-    said.shard = takeover->shard->number;
-    said.batch = (int64_t)takeover->head.batch;
-    config->note(config->note_to, &said);
-}
-
 bool tagd_population_is_counted(const struct tagd_takeover *takeover, const struct tagd_catalog *catalog)
 {
     struct tagd_buf form = {0};
@@ -199,10 +180,11 @@ enum tagd_takeover_result tagd_population_count(struct tagd_takeover *takeover, 
 {
     tagd_counts_clear(&takeover->counts);
     takeover->n_counted = 0;
-    note(takeover, config,
-         "shard %" PRIu32 ": its population isn't that of this catalog's breakdowns, or of this version of tagd: "
-         "counting its customers",
-         takeover->shard->number);
+    tagd_takeover_note(takeover, config, TAGD_NOTE_INFO,
+                       "shard %" PRIu32
+                       ": its population isn't that of this catalog's breakdowns, or of this version of tagd: "
+                       "counting its customers",
+                       takeover->shard->number);
     return uncount(takeover, config, op);
 }
 
@@ -266,8 +248,9 @@ static enum tagd_takeover_result take_customers(struct tagd_takeover *takeover, 
     takeover->n_counted += op->u.load.n_walk;
     if (op->u.load.n_walk > 0)
         return ask_customers(takeover, config, op);
-    note(takeover, config, "shard %" PRIu32 ": %" PRId64 " customers counted", takeover->shard->number,
-         tagd_counts_get(&takeover->counts, TAGD_SET_ALL, TAGD_STR("customers")));
+    tagd_takeover_note(takeover, config, TAGD_NOTE_INFO, "shard %" PRIu32 ": %" PRId64 " customers counted",
+                       takeover->shard->number,
+                       tagd_counts_get(&takeover->counts, TAGD_SET_ALL, TAGD_STR("customers")));
     takeover->n_counted = 0;
     return write_sums(takeover, config, op);
 }

@@ -26,24 +26,6 @@
 
 #define CHUNK 1000 /* outputs */
 
-static void note(const struct tagd_takeover *takeover, const struct tagd_worker_config *config, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static void note(const struct tagd_takeover *takeover, const struct tagd_worker_config *config, const char *fmt, ...)
-{
-    char text[1000];
-    va_list args;
-    if (config->note == NULL)
-        return;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    struct tagd_note said = TAGD_NOTE(TAGD_NOTE_WARN);
-    said.text = text;
-    said.shard = takeover->shard->number;
-    said.batch = (int64_t)takeover->head.batch;
-    config->note(config->note_to, &said);
-}
-
 static enum tagd_takeover_result refuse(const struct tagd_takeover *takeover, struct tagd_error *error, const char *fmt,
                                         ...) __attribute__((format(printf, 3, 4)));
 static enum tagd_takeover_result refuse(const struct tagd_takeover *takeover, struct tagd_error *error, const char *fmt,
@@ -573,9 +555,10 @@ static const char *offsets_text(const struct tagd_worker_config *config, const i
 static void note_way(const struct tagd_takeover *takeover, const struct tagd_worker_config *config, const char *what)
 {
     char from[160], to[160];
-    note(takeover, config, "shard %" PRIu32 ": %s from offset %s to %s; nothing is published twice",
-         takeover->shard->number, what, offsets_text(config, takeover->head.next_offset, from, sizeof(from)),
-         offsets_text(config, takeover->head.repair.to_offset, to, sizeof(to)));
+    tagd_takeover_note(
+        takeover, config, TAGD_NOTE_WARN, "shard %" PRIu32 ": %s from offset %s to %s; nothing is published twice",
+        takeover->shard->number, what, offsets_text(config, takeover->head.next_offset, from, sizeof(from)),
+        offsets_text(config, takeover->head.repair.to_offset, to, sizeof(to)));
 }
 
 static enum tagd_takeover_result begin(struct tagd_takeover *takeover, const struct tagd_worker_config *config,
@@ -591,15 +574,15 @@ static enum tagd_takeover_result begin(struct tagd_takeover *takeover, const str
     if (!head->exists && (takeover->n_outbox > 0 || takeover->next_due_ms != TAGD_NEVER))
         return refuse(takeover, error, "Redis has parts of it, but not its head: remove them, or bring all of it back");
     if (head->exists)
-        note(takeover, config,
-             "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64 ") and Kafka at %" PRIu64
-             " (fence %" PRIu64 "): Redis lost its last writes; repairing",
-             takeover->shard->number, head->batch, head->fence, decision->k.batch, decision->k.fence);
+        tagd_takeover_note(takeover, config, TAGD_NOTE_WARN,
+                           "shard %" PRIu32 ": Redis is at batch %" PRIu64 " (fence %" PRIu64 ") and Kafka at %" PRIu64
+                           " (fence %" PRIu64 "): Redis lost its last writes; repairing",
+                           takeover->shard->number, head->batch, head->fence, decision->k.batch, decision->k.fence);
     else
-        note(takeover, config,
-             "shard %" PRIu32 ": Redis has no state of it and Kafka is at batch %" PRIu64 " (fence %" PRIu64
-             "): rebuilding",
-             takeover->shard->number, decision->k.batch, decision->k.fence);
+        tagd_takeover_note(takeover, config, TAGD_NOTE_WARN,
+                           "shard %" PRIu32 ": Redis has no state of it and Kafka is at batch %" PRIu64
+                           " (fence %" PRIu64 "): rebuilding",
+                           takeover->shard->number, decision->k.batch, decision->k.fence);
     takeover->was_published = tagd_arena_zalloc(op->arena, takeover->n_outbox + 1);
     takeover->repair = (struct tagd_repair){.outputs_from = {-1, -1, -1}};
     takeover->scanned = 0;

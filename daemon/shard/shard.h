@@ -357,6 +357,9 @@ enum tagd_takeover_result {
     TAGD_TAKEOVER_STOP,   /* refused, or a right is missing: *error says what was found and what can be done */
     TAGD_TAKEOVER_RUNNING /* the shard runs */
 };
+/* For on-call, of the shard that is taken over. */
+void tagd_takeover_note(const struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                        enum tagd_note_level level, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Fills op (arena set by the caller, who doesn't reset it until the take-over is over) for the first step. *takeover is
  * zeroed, or was one before. */
 void tagd_takeover_begin(struct tagd_takeover *takeover, struct tagd_shard *shard, struct tagd_op *op);

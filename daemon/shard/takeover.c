@@ -220,6 +220,23 @@ static bool decide_at_least_once(const struct tagd_worker_config *config, const 
     return find_entries(found, before, decision, error);
 }
 
+void tagd_takeover_note(const struct tagd_takeover *takeover, const struct tagd_worker_config *config,
+                        enum tagd_note_level level, const char *fmt, ...)
+{
+    struct tagd_note said = TAGD_NOTE(level);
+    char text[1000];
+    va_list args;
+    if (config->note == NULL)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    said.text = text;
+    said.shard = takeover->shard->number;
+    said.batch = (int64_t)takeover->head.batch;
+    config->note(config->note_to, &said);
+}
+
 /* ---- repair ---- */
 
 /* Redis is behind Kafka's k, and nothing can be done but what is said here. */

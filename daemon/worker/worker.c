@@ -517,12 +517,12 @@ static bool batch_tried(struct tagd_worker *worker)
 static void look_for_death(struct tagd_worker *worker, struct tagd_lane *lane, uint64_t before,
                            const struct tagd_head *head)
 {
-    bool *held = &worker->owned[lane->shard.number];
+    bool *known = &worker->owned[lane->shard.number];
     bool ours = !head->exists || strcmp(head->owner, worker->config.owner) == 0;
     bool owned = head->exists ? head->owner[0] != '\0' : before > 0;
-    if (owned && !(ours && *held))
+    if (owned && !(ours && *known))
         tagd_lane_suspect(lane, 2 * worker->config.batch_events_max + BLOCKED_EXTRA);
-    *held = true;
+    *known = true;
 }
 
 /* ---- operations ---- */

@@ -33,6 +33,7 @@ bool tagd_utf8_valid(const char *p, size_t n);
 void *tagd_xmalloc(size_t n);
 void *tagd_xcalloc(size_t n, size_t size);
 void *tagd_xrealloc(void *p, size_t n);
+char *tagd_xstrdup(const char *text); /* of NULL: NULL */
 
 /* ---- arena: grows by chunks, freed as a whole; reset keeps the chunks, so a warm arena allocates nothing ---- */
 struct tagd_arena {

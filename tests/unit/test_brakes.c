@@ -214,15 +214,22 @@ static void more_changes_than_are_believed_are_held_before_they_are_committed(vo
     close_all(&held, worker);
 }
 
+/* A worker that is past its limit, and waits for the hold. */
+static struct tagd_worker *trip(struct held *held)
+{
+    struct tagd_worker *worker = open_with(held, false, false, true);
+    world_run(&held->world, worker, 60);
+    for (int i = 0; i < 4; i++)
+        login(held, "c", T0 + 20000 * i);
+    world_run(&held->world, worker, 60);
+    CHECK(held->trips > 0 && world_saw(&held->world.published, ""));
+    return worker;
+}
+
 static void a_batch_waits_for_its_hold_for_as_long_as_that_takes(void)
 {
     struct held held;
-    struct tagd_worker *worker = open_with(&held, false, false, true);
-    world_run(&held.world, worker, 60);
-    for (int i = 0; i < 4; i++)
-        login(&held, "c", T0 + 20000 * i);
-    world_run(&held.world, worker, 60);
-    CHECK(held.trips > 0);
+    struct tagd_worker *worker = trip(&held);
     unsigned trips = held.trips;
     held.world.mono_ms += 600000; /* what was counted is long ago */
     world_run(&held.world, worker, 20);
@@ -263,12 +270,7 @@ static void as_many_changes_as_are_believed_are_not_held(void)
 static void limits_that_are_switched_off_let_a_waiting_batch_through(void)
 {
     struct held held;
-    struct tagd_worker *worker = open_with(&held, false, false, true);
-    world_run(&held.world, worker, 60);
-    for (int i = 0; i < 4; i++)
-        login(&held, "c", T0 + 20000 * i);
-    world_run(&held.world, worker, 60);
-    CHECK(held.trips > 0 && world_saw(&held.world.published, ""));
+    struct tagd_worker *worker = trip(&held);
     held.brakes.limits_off_ms = held.world.wall_ms + 1000;
     world_run(&held.world, worker, 20);
     CHECK(held.world.shards[0].topics[0].committed == 4);
@@ -295,12 +297,7 @@ static void a_worker_that_waits_for_a_hold_can_be_stopped(void)
 {
     struct held held;
     struct tagd_error error = {""};
-    struct tagd_worker *worker = open_with(&held, false, false, true);
-    world_run(&held.world, worker, 60);
-    for (int i = 0; i < 4; i++)
-        login(&held, "c", T0 + 20000 * i);
-    world_run(&held.world, worker, 60);
-    CHECK(held.trips > 0);
+    struct tagd_worker *worker = trip(&held);
     tagd_worker_stop(worker);
     for (int i = 0; i < 100 && tagd_worker_step(worker, 0, &error); i++)
         held.world.mono_ms++;
