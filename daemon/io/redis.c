@@ -1545,6 +1545,16 @@ void tagd_redis_submit(struct tagd_redis *redis, struct tagd_op *op)
     redis->demoted = false;
 }
 
+/* A shard's, if there is one. False: what is there is none. */
+static bool take_head(const redisReply *reply, uint32_t shard, struct tagd_head *head, struct tagd_error *error)
+{
+    struct tagd_error why;
+    if (reply->type != REDIS_REPLY_STRING || tagd_redis_head_read(reply_str(reply), head))
+        return true;
+    tagd_redis_head_unread(reply_str(reply), &why);
+    return tagd_fail(error, "shard %" PRIu32 ": %s", shard, why.text);
+}
+
 enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, struct tagd_str customer,
                                     struct tagd_arena *arena, struct tagd_io_peek *peek, struct tagd_error *error)
 {
@@ -1568,10 +1578,7 @@ enum tagd_io_result tagd_redis_peek(struct tagd_redis *redis, uint32_t shard, st
     *peek = (struct tagd_io_peek){0};
     if (!receive_all(redis, replies, 3, error)) {
         result = TAGD_IO_UNREACHABLE;
-    } else if (replies[0]->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(replies[0]), &peek->head)) {
-        struct tagd_error why;
-        tagd_redis_head_unread(reply_str(replies[0]), &why);
-        tagd_fail(error, "shard %" PRIu32 ": %s", shard, why.text);
+    } else if (!take_head(replies[0], shard, &peek->head, error)) {
         result = TAGD_IO_CONFIG;
     } else {
         peek->profile = tagd_arena_copy(arena, reply_str(replies[1]).p, reply_str(replies[1]).n);
@@ -1599,10 +1606,7 @@ enum tagd_io_result tagd_redis_heads(struct tagd_redis *redis, struct tagd_head 
         if (is_error(reply)) {
             tagd_fail(error, "Redis: %s", reply->str);
             result = TAGD_IO_CONFIG;
-        } else if (reply->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(reply), &heads[shard])) {
-            struct tagd_error why;
-            tagd_redis_head_unread(reply_str(reply), &why);
-            tagd_fail(error, "shard %" PRIu32 ": %s", shard, why.text);
+        } else if (!take_head(reply, shard, &heads[shard], error)) {
             result = TAGD_IO_CONFIG;
         }
     }
@@ -1660,14 +1664,10 @@ static bool take_shard(uint32_t shard, struct tagd_io_set *sets, size_t n_sets, 
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != n_sets + 2)
         return tagd_fail(error, "Redis: an answer of another form");
-    const redisReply *head = reply->element[0];
     *of = (struct tagd_io_shard){
         .form = tagd_arena_copy(arena, reply_str(reply->element[1]).p, reply_str(reply->element[1]).n)};
-    if (head->type == REDIS_REPLY_STRING && !tagd_redis_head_read(reply_str(head), &of->head)) {
-        struct tagd_error why;
-        tagd_redis_head_unread(reply_str(head), &why);
-        return tagd_fail(error, "shard %" PRIu32 ": %s", shard, why.text);
-    }
+    if (!take_head(reply->element[0], shard, &of->head, error))
+        return false;
     for (size_t i = 0; i < n_sets; i++)
         if (!take_set(&sets[i], reply->element[i + 2], arena, error))
             return false;
