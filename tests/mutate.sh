@@ -36,8 +36,9 @@ def tests(path="daemon/io/"):
     for name in in_order(path):
         if name in ("test_redis", "test_kafka") and not path.startswith("daemon/io/"):
             continue  # they take seconds, and stand on io alone
-        if sh(f"timeout 60 {copy}/build/{name}").returncode:
-            return name
+        code = sh(f"timeout 250 {copy}/build/{name}").returncode
+        if code:
+            return name + (", which didn't end" if code == 124 else "")
     if sh(f"python3 tests/reference/pairs.py --tagd {copy}/build/tagd --seeds {seeds} --jobs 2 --quick").returncode:
         return "pairs"
     return None

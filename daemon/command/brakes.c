@@ -31,9 +31,7 @@ static enum tagd_io_result write_number(struct tagd_io_reader *reader, enum tagd
 enum tagd_io_result tagd_held_heard(struct tagd_io_reader *reader, const struct tagd_config *config, size_t topic,
                                     int64_t latest_ms, struct tagd_error *error)
 {
-    char field[TAGD_TOPIC_NAME_MAX + TAGD_INSTANCE_MAX + 2];
-    int n = snprintf(field, sizeof(field), "%s %s", config->sources[topic].topic, config->instance);
-    return write_number(reader, TAGD_IO_HEARD, (struct tagd_str){field, (size_t)n}, latest_ms, error);
+    return write_number(reader, TAGD_IO_HEARD, tagd_str_of(config->sources[topic].topic), latest_ms, error);
 }
 
 enum tagd_io_result tagd_hold(struct tagd_io_reader *reader, const char *by, const char *why, int64_t wall_ms,

@@ -6,7 +6,8 @@
  *   limits_off      ms: until then max_changes_per_minute doesn't count
  *   silent <topic>  ms: the source's silence since its event of this instant is believed
  *   clock           ms: by so much is Redis's clock ahead, and believed to be
- * and the board "heard", by topic and instance, the instant of the latest event. */
+ * and the board "heard", by topic, the instant of the latest event that anybody has read. Who knows of a later one writes
+ * it; two who do so at once may leave the earlier, until the other looks again. */
 #ifndef TAGD_COMMAND_BRAKES_H
 #define TAGD_COMMAND_BRAKES_H
 
@@ -20,7 +21,8 @@
 struct tagd_held_source {
     const char *topic;
     int64_t expect_every_ms; /* 0: it may be silent */
-    int64_t latest_ms;       /* its latest event; INT64_MIN: none was ever read */
+    int64_t heard_ms;        /* its latest event as the board has it; INT64_MIN: it has none */
+    int64_t latest_ms;       /* or as the caller knows, if that is later */
     int64_t released_ms;     /* silence since its event of this instant is believed; INT64_MIN: none was released */
     bool silent;             /* for longer than expected */
     bool held;               /* and that isn't believed: time stands at latest_ms + expect_every_ms */
@@ -47,7 +49,7 @@ void tagd_held_judge(const struct tagd_config *config, const struct tagd_io_entr
                      int64_t clock_ahead_ms, struct tagd_held *held);
 /* Where Redis's clock wasn't told, or too slowly to go by, that of before counts. */
 void tagd_held_keep_clock(struct tagd_held *held, const struct tagd_held *before);
-/* What the caller's instance has read of a topic. */
+/* A topic's latest event, which the board doesn't have. */
 enum tagd_io_result tagd_held_heard(struct tagd_io_reader *reader, const struct tagd_config *config, size_t topic,
                                     int64_t latest_ms, struct tagd_error *error);
 enum tagd_io_result tagd_hold(struct tagd_io_reader *reader, const char *by, const char *why, int64_t wall_ms,

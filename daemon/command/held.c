@@ -56,14 +56,14 @@ static void take_brake(const struct tagd_config *config, const struct tagd_io_en
             number_of(entry->value, &held->sources[i].released_ms);
 }
 
-/* "<topic> <instance>". */
 static void take_heard(const struct tagd_config *config, const struct tagd_io_entry *entry, struct tagd_held *held)
 {
-    int64_t ms;
-    for (size_t i = 0; i < config->n_sources; i++)
-        if (behind(config->sources[i].topic, entry->field).p != NULL && number_of(entry->value, &ms) &&
-            ms > held->sources[i].latest_ms)
-            held->sources[i].latest_ms = ms;
+    for (size_t i = 0; i < config->n_sources; i++) {
+        struct tagd_held_source *source = &held->sources[i];
+        if (tagd_str_eq(entry->field, tagd_str_of(source->topic)) && number_of(entry->value, &source->heard_ms) &&
+            source->heard_ms > source->latest_ms)
+            source->latest_ms = source->heard_ms;
+    }
 }
 
 /* a - b, as near as there is room for. */
@@ -101,6 +101,7 @@ void tagd_held_judge(const struct tagd_config *config, const struct tagd_io_entr
     for (size_t i = 0; i < config->n_sources; i++)
         held->sources[i] = (struct tagd_held_source){.topic = config->sources[i].topic,
                                                      .expect_every_ms = config->sources[i].expect_every_ms,
+                                                     .heard_ms = INT64_MIN,
                                                      .latest_ms = own == NULL ? INT64_MIN : own[i],
                                                      .released_ms = INT64_MIN};
     for (size_t i = 0; i < n_brakes; i++)

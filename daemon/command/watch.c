@@ -18,9 +18,8 @@ struct tagd_watch {
     struct tagd_watch_config with;
     struct tagd_brakes brakes;
     uint32_t *changes_max;
-    struct tagd_io_reader *reader;    /* the thread's, */
-    int64_t own_ms[TAGD_TOPICS_MAX];  /* and so are these: the latest events of this process, */
-    int64_t told_ms[TAGD_TOPICS_MAX]; /* and what Redis was told of them */
+    struct tagd_io_reader *reader;   /* the thread's, */
+    int64_t own_ms[TAGD_TOPICS_MAX]; /* and so are these: the latest events of this process */
     pthread_t thread;
     bool started;
     pthread_cond_t wake;
@@ -135,16 +134,15 @@ static bool store_hold(struct tagd_watch *watch)
     return stored;
 }
 
-/* Redis learns what this instance has read; and of a source of which nobody ever has, that it was silent from now on. */
+/* Redis learns of later events than it knows; and of a source of which nobody ever read one, that it was silent from now on. */
 static void tell_redis(struct tagd_watch *watch, const struct tagd_held *held)
 {
     struct tagd_error error;
     for (size_t i = 0; i < watch->with.config->n_sources; i++) {
         if (watch->own_ms[i] == INT64_MIN && held->sources[i].latest_ms == INT64_MIN)
             watch->own_ms[i] = tagd_io_wall_ms();
-        if (watch->own_ms[i] > watch->told_ms[i] &&
-            tagd_held_heard(watch->reader, watch->with.config, i, watch->own_ms[i], &error) == TAGD_IO_OK)
-            watch->told_ms[i] = watch->own_ms[i];
+        if (watch->own_ms[i] > held->sources[i].heard_ms)
+            tagd_held_heard(watch->reader, watch->with.config, i, watch->own_ms[i], &error); /* or the next time */
     }
 }
 
@@ -257,7 +255,7 @@ struct tagd_watch *tagd_watch_new(const struct tagd_watch_config *with, enum tag
     watch->brakes.held_bytes_max = HELD_BYTES_MAX;
     watch->brakes.time_to_ms = watch->brakes.limits_off_ms = INT64_MIN;
     for (size_t i = 0; i < TAGD_TOPICS_MAX; i++)
-        watch->own_ms[i] = watch->told_ms[i] = INT64_MIN;
+        watch->own_ms[i] = INT64_MIN;
     set_limits(watch);
     tagd_held_judge(with->config, NULL, 0, NULL, 0, NULL, tagd_io_wall_ms(), INT64_MIN, &watch->held);
     watch->reader = tagd_io_reader_new(with->config);

@@ -121,7 +121,7 @@ enum tagd_io_result tagd_io_read_server(struct tagd_io_reader *reader, struct ta
 /* What daemons and people tell each other through Redis: small hashes beside the shards, read and written by anybody. */
 enum tagd_io_board {
     TAGD_IO_BRAKES, /* what is held, and what was released */
-    TAGD_IO_HEARD   /* the latest event of each source topic, by whoever has read it */
+    TAGD_IO_HEARD   /* the latest event of each source topic, whoever has read it */
 };
 #define TAGD_IO_BOARD_MAX 2000 /* fields that are read */
 struct tagd_io_entry {

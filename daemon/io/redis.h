@@ -13,7 +13,7 @@
  *   <prefix>shards            the number of shards the state was made with
  *   <prefix>sources           the source topics it was made from, in order, between spaces
  *   <prefix>brakes            hash: what is held, and what was released; command/brakes.h says what it holds
- *   <prefix>heard             hash: "<topic> <instance>" -> the latest event's time that this one has read, ms
+ *   <prefix>heard             hash: topic -> the time of the latest event that was read of it, ms
  *
  * A fence counts for the connection it was taken on: after a reconnect, operations of shards fenced before are
  * TAGD_UNKNOWN. */

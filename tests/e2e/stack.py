@@ -226,8 +226,9 @@ class Daemon:
         self.readers.append(Reader(self.stack, self.config["outputs"][output], self.partitions, CHECKS.get(output)))
         return self.readers[-1]
 
-    def start(self, *arguments, ready=True):
-        self.process = subprocess.Popen([TAGD, "run", "--config", self.path, *arguments], stderr=open(self.log, "a"), env={**os.environ, **self.environment})
+    def start(self, *arguments, ready=True, pass_fds=()):
+        self.process = subprocess.Popen([TAGD, "run", "--config", self.path, *arguments], stderr=open(self.log, "a"), env={**os.environ, **self.environment},
+                                        pass_fds=pass_fds)
         if ready:
             wait_for("ready", 30, self.is_ready)
 

@@ -1,8 +1,10 @@
 """What a daemon answers over HTTP: as schemas/openapi.yaml says, to those who may ask, within its limits."""
+import fcntl
 import http.client
 import json
 import os
 import re
+import resource
 import socket
 import ssl
 import subprocess
@@ -295,3 +297,24 @@ def test_slow_clients_do_not_keep_probes_from_their_answer(stack, daemon):
         thread.join()
     print(f"100 slow clients: /livez was answered within {worst * 1000:.0f} ms, and all of them were gone after 13 s")
     assert d.stop() < 5
+
+
+def test_it_answers_past_the_descriptors_that_select_knows(stack, daemon):
+    d = daemon(CATALOG, sources=("orders",))
+    d.create_topics(1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    null = os.open("/dev/null", os.O_RDONLY)
+    several = [fcntl.fcntl(null, fcntl.F_DUPFD, 3) for _ in range(1100)]
+    try:
+        d.start(ready=False, pass_fds=several)
+    finally:
+        for each in [null, *several]:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wait_for("it is ready", 30, d.is_ready)
+    of = f"/proc/{d.process.pid}"
+    listens = next(f"socket:[{row[9]}]" for row in map(str.split, open(of + "/net/tcp")) if row[1] == f"0100007F:{d.port:04X}" and row[3] == "0A")
+    assert max(int(n) for n in os.listdir(of + "/fd") if os.path.realpath(f"{of}/fd/{n}").endswith(listens)) > 1024
+    assert all(ask(d, path)[0] == 200 for path in PATHS if "customers" not in path)
+    assert d.stop() < 10

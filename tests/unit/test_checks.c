@@ -171,6 +171,24 @@ static void check_one(const struct tagd_catalog *catalog, struct tagd_survey_top
     tagd_check_kafka(&kafka, &config, catalog, &checks);
 }
 
+/* No retention is long enough for "at any time". */
+static void a_first_or_latest_event_may_be_older_than_any_retention(void)
+{
+    static const char *const conditions[] = {"first(source, login) == \\\"app\\\"", "count(login[12d:1d]) > 1"};
+    for (int i = 0; i < 2; i++) {
+        char dimension[200];
+        struct tagd_error error;
+        snprintf(dimension, sizeof(dimension), "\"a.b\":{\"tags\":[{\"tag\":\"x\",\"when\":\"%s\"}]}", conditions[i]);
+        struct tagd_catalog *catalog = shop_catalog("", dimension, &error);
+        CHECK(catalog != NULL);
+        struct tagd_survey_topic one = topic("first", true, TAGD_OUT_CHANGE);
+        one.retention_ms = 12 * (int64_t)TAGD_MS_DAY;
+        check_one(catalog, one);
+        CHECK(told(i == 0 ? TAGD_CHECK_WARN : TAGD_CHECK_OK, "retention", i == 0 ? "over all time" : "long enough"));
+        tagd_catalog_free(catalog);
+    }
+}
+
 static void topics_are_judged_at_their_limits(void)
 {
     struct tagd_error error;
@@ -295,6 +313,7 @@ int main(void)
     RUN(memory_and_clocks_warn_before_they_fail);
     RUN(what_redis_says_of_its_disk_counts);
     RUN(a_prefix_belongs_to_one_group_number_and_list_of_sources);
+    RUN(a_first_or_latest_event_may_be_older_than_any_retention);
     RUN(topics_are_judged_at_their_limits);
     RUN(the_broker_must_allow_our_timeouts);
     RUN(the_host_is_judged);

@@ -352,6 +352,20 @@ static void secrets_are_known_and_taken_out_of_what_others_say(void)
     CHECK(strcmp(text, "bob: ******, ***: abc hush") ==
           0); /* shorter than TAGD_REDACTED_LEAST: it would hit anything */
     tagd_config_free(config);
+    static const char *const passwords[][2] = {{"hush", "hush-hush"},
+                                               {"hush-hush", "hush"}}; /* one begins with another */
+    for (int i = 0; i < 2; i++) {
+        char json[400], both[] = "hush-hush hush.";
+        snprintf(json, sizeof(json),
+                 "{\"catalog\": \"c\", \"sources\": [{\"topic\": \"e\"}], \"kafka\": {\"bootstrap.servers\": "
+                 "\"k:1\", \"sasl.password\": \"%s\"}, \"redis\": {\"url\": \"redis://:%s@h\"}}",
+                 passwords[i][0], passwords[i][1]);
+        config = parse(json);
+        CHECK(config != NULL && config->n_secrets == 2);
+        tagd_config_redact(config, both);
+        CHECK(strcmp(both, "*** ***.") == 0);
+        tagd_config_free(config);
+    }
     config = parse(SERVERS("\"url\": \"redis://u:${PASSWORD}@h\""));
     CHECK(config != NULL && !config->literal_secret && config->n_secrets == 1);
     tagd_config_free(config);

@@ -47,22 +47,38 @@ static void what_nobody_can_read_holds_all_the_same(void)
 
 static void a_source_is_silent_a_millisecond_after_it_was_expected(void)
 {
-    struct tagd_io_entry heard[] = {entry("orders a", "1699999938000"), entry("orders b", "1699999000000"),
-                                    entry("orders2 a", "1")};
+    struct tagd_io_entry heard[] = {entry("order", "1699999939000"), entry("orders", "1699999938000"),
+                                    entry("orders2", "1")};
     struct tagd_held held = judge(NULL, 0, heard, 3, 0);
     CHECK(held.sources[0].latest_ms == 1699999938000 && held.time_to_ms == 1699999998000);
     CHECK(!held.sources[0].silent && held.sources[1].latest_ms == 1 && !held.sources[1].silent);
-    heard[0] = entry("orders a", "1699999937999");
+    heard[1] = entry("orders", "1699999937999");
     held = judge(NULL, 0, heard, 3, 0);
     CHECK(held.sources[0].silent && held.sources[0].held && held.time_to_ms == 1699999997999);
 }
 
+/* A daemon that reads old events, after a restart or behind another, doesn't make the source silent; nor does Redis, that
+ * knows less than this one. */
+static void the_later_of_what_redis_and_the_daemon_know_counts(void)
+{
+    struct tagd_config config = {.sources = sources, .n_sources = 2, .grace_ms = 2000};
+    struct tagd_io_entry heard = entry("orders", "1699999938000");
+    struct tagd_held held;
+    for (int64_t more = -1; more <= 1; more++) {
+        int64_t own[2] = {INT64_C(1699999938000) + more, INT64_MIN};
+        tagd_held_judge(&config, NULL, 0, &heard, 1, own, NOW, 0, &held);
+        CHECK(held.sources[0].heard_ms == 1699999938000);
+        CHECK(held.sources[0].latest_ms == 1699999938000 + (more > 0));
+        CHECK(held.sources[1].heard_ms == INT64_MIN && held.sources[1].latest_ms == INT64_MIN);
+    }
+}
+
 static void a_silence_that_was_released_is_believed_until_the_next_event(void)
 {
-    struct tagd_io_entry heard = entry("orders a", "1699999000000"), brakes = entry("silent orders", "1699999000000");
+    struct tagd_io_entry heard = entry("orders", "1699999000000"), brakes = entry("silent orders", "1699999000000");
     struct tagd_held held = judge(&brakes, 1, &heard, 1, 0);
     CHECK(held.sources[0].silent && !held.sources[0].held && held.time_to_ms == INT64_MAX);
-    heard = entry("orders b", "1699999000001");
+    heard = entry("orders", "1699999000001");
     held = judge(&brakes, 1, &heard, 1, 0);
     CHECK(held.sources[0].held && held.time_to_ms == 1699999060001);
     brakes = entry("silent orders2", "1799999000001"); /* of another topic */
@@ -95,7 +111,7 @@ static void numbers_past_all_time_are_taken_as_they_are(void)
 {
     static const char *const numbers[] = {"9223372036854775807", "-9223372036854775808", "-9223372036854775807"};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        struct tagd_io_entry brakes = entry("clock", numbers[i]), heard = entry("orders a", numbers[i]);
+        struct tagd_io_entry brakes = entry("clock", numbers[i]), heard = entry("orders", numbers[i]);
         struct tagd_held held = judge(&brakes, 1, &heard, 1, 100000);
         CHECK(held.clock_apart);
         CHECK(held.sources[0].silent == (i == 2)); /* the least number is "never heard of" */
@@ -110,6 +126,7 @@ int main(void)
     RUN(a_hold_says_since_when_by_whom_and_why);
     RUN(what_nobody_can_read_holds_all_the_same);
     RUN(a_source_is_silent_a_millisecond_after_it_was_expected);
+    RUN(the_later_of_what_redis_and_the_daemon_know_counts);
     RUN(a_silence_that_was_released_is_believed_until_the_next_event);
     RUN(clocks_may_differ_by_a_minute_or_as_was_believed);
     RUN(a_clock_that_was_not_told_is_where_it_was);

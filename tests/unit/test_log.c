@@ -409,6 +409,11 @@ static void what_was_left_out_is_told_at_the_end(void)
     const char *line = nth_line(file, TAGD_LOG_SAME_MAX);
     CHECK(says(TAGD_LOG_JSON, line, "msg", "and 1,234 more like it: Redis is away"));
     CHECK(says(TAGD_LOG_JSON, line, "left_out", "1234") && says(TAGD_LOG_JSON, line, "level", "warn"));
+    logger = open_logger(TAGD_LOG_JSON, TAGD_NOTE_ERROR); /* which leaves out what is left out of warnings, too */
+    for (int i = 0; i < TAGD_LOG_SAME_MAX + 2; i++)
+        tagd_log_line(logger, TAGD_NOTE_WARN, "Redis is away");
+    tagd_logger_free(logger);
+    CHECK(lines(file) == 0);
 }
 
 static void a_renamed_file_is_left_when_it_is_opened_anew(void)

@@ -173,6 +173,22 @@ static void an_owner_that_died_stays_named(void)
     world_close(&world);
 }
 
+/* Who died before a first batch left a fence and no head to stand in: the skip names itself in its place. */
+static void an_owner_that_died_before_its_first_batch_is_named(void)
+{
+    for (uint64_t fence = 0; fence < 2; fence++) {
+        struct world world;
+        struct tagd_skip_outcome outcome;
+        struct tagd_error error;
+        world_open(&world, ACTIVITY);
+        world_event(&world, 1, 0, "login", "e", T0);
+        world.shards[1].fence = fence;
+        CHECK(skip(&world, 0, 0, false, &outcome, &error) == TAGD_SKIP_DONE);
+        CHECK(strcmp(world.shards[1].head.owner, fence == 0 ? "" : "b") == 0);
+        world_close(&world);
+    }
+}
+
 int main(void)
 {
     RUN(the_next_record_becomes_a_dead_letter_and_the_daemon_goes_on_behind_it);
@@ -181,5 +197,6 @@ int main(void)
     RUN(a_skip_that_fails_anywhere_is_done_once_or_not_at_all);
     RUN(a_shard_under_repair_is_refused);
     RUN(an_owner_that_died_stays_named);
+    RUN(an_owner_that_died_before_its_first_batch_is_named);
     return DONE();
 }
