@@ -808,21 +808,27 @@ static void resolve_doubt(struct tagd_worker *worker, struct tagd_lane *lane, ui
          lane->shard.number, at.batch, at.fence, left.batch, left.fence);
 }
 
-/* The shard runs. If there is nothing on its way that would say so, Kafka is told where the store says it is. */
-static void run_lane(struct tagd_worker *worker, struct tagd_lane *lane)
+/* Kafka is told where the store says it is, if there is nothing on its way that will say so. */
+static void note_head(struct tagd_lane *lane)
 {
     const struct tagd_head *head = &lane->shard.head;
     char metadata[TAGD_METADATA_MAX];
-    set_status(worker, lane, TAGD_SHARD_RUNNING);
-    lane->overtaken = false;
-    lane->progress_ms = mono_of(worker);
-    if (!worker->config.at_least_once || head->batch == 0 || lane->shard.published != head->batch)
+    if (head->batch == 0 || lane->shard.published != head->batch)
         return;
     struct tagd_shard_outputs at = {.fence = head->fence, .batch = head->batch, .metadata.p = metadata};
     at.metadata.n = tagd_metadata_write(metadata, head->fence, head->batch, head->watermark_ms);
     for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
         at.offset[i] = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
     note_offsets(lane, &at);
+}
+
+static void run_lane(struct tagd_worker *worker, struct tagd_lane *lane)
+{
+    set_status(worker, lane, TAGD_SHARD_RUNNING);
+    lane->overtaken = false;
+    lane->progress_ms = mono_of(worker);
+    if (worker->config.at_least_once)
+        note_head(lane);
 }
 
 static void advance_takeover(struct tagd_worker *worker)
@@ -1362,16 +1368,6 @@ static void audit_store(struct tagd_worker *worker)
     submit(worker, &worker->op);
 }
 
-/* At least once Kafka's offsets only follow. They may have gone back: a former owner's commit that was slow came after ours,
- * and was taken, since that owner is a member again. Saying them anew costs less than asking. */
-static void say_offsets_again(struct tagd_lane *lane)
-{
-    const struct tagd_head *head = &lane->shard.head;
-    if (lane->n_metadata > 0 && lane->offset_batch == head->batch && lane->shard.published == head->batch &&
-        memcmp(lane->offset, head->next_offset, head->n_topics * sizeof(lane->offset[0])) == 0)
-        lane->offsets_due = true;
-}
-
 static bool begin_audit(struct tagd_worker *worker, int64_t late_ms)
 {
     int64_t now = mono_of(worker);
@@ -1385,8 +1381,10 @@ static bool begin_audit(struct tagd_worker *worker, int64_t late_ms)
         return false;
     tagd_arena_reset(&worker->arena);
     worker->activity = AUDITING;
+    /* At least once Kafka's offsets only follow. They may have gone back: a former owner's commit that was slow came after
+     * ours, and was taken, since that owner is a member again. Saying them anew costs less than asking. */
     if (worker->config.at_least_once)
-        say_offsets_again(worker->audited);
+        note_head(worker->audited);
     if (worker->config.at_least_once || worker->audited->shard.head.batch == 0) {
         audit_store(worker);
         return true;
