@@ -96,8 +96,8 @@ step "bad inputs: what each gets, word by word"
 $venv/bin/pytest -q -s tests/bad_inputs
 
 if [ $full = no ]; then
-  step "fuzzers: any bytes for every decoder, some seconds each"
-  tests/fuzz/run.sh
+  step "fuzzers: any bytes for every decoder, some seconds each, and the lines they reach"
+  tests/fuzz/run.sh --coverage
 fi
 
 if [ $full = yes ]; then

@@ -12,8 +12,12 @@ static void read_head(struct tagd_str text)
 {
     struct tagd_head head, again;
     struct tagd_buf written = {0};
-    if (!tagd_redis_head_read(text, &head))
+    struct tagd_error why = {{0}};
+    if (!tagd_redis_head_read(text, &head)) {
+        tagd_redis_head_unread(text, &why);
+        MUST(is_sentence(why.text));
         return;
+    }
     MUST(head.exists && head.n_topics <= TAGD_TOPICS_MAX && head.repair.phase <= TAGD_REPAIR_REPLAYING);
     MUST(head.repair.phase == TAGD_NO_REPAIR || !head.at_least_once);
     tagd_redis_head_write(&written, &head);

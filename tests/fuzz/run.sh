@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the fuzzers and runs each over its corpus and then for some seconds more; a line each. Fails if one finds anything.
-#   tests/fuzz/run.sh                       5 seconds each, always the same mutations: what every CI run does
+#   tests/fuzz/run.sh                       5 seconds each, always the same mutations; with --coverage what every CI run does
 #   tests/fuzz/run.sh --seconds N [NAME...] N seconds of one processor each, other ones every time
 #   tests/fuzz/run.sh --coverage ...        then also which lines of each decoder that reached: under 90 % of one it fails
 # What is found anew is kept in build/fuzz/corpus/NAME, a finding in build/fuzz/findings; tests/fuzz/README.md says more.

@@ -91,13 +91,13 @@ FULL = {
 
 
 def broken(whole, rng, at=()):
-    """The catalog with each of its parts taken out, and of some other kinds."""
+    """The whole with each of its parts taken out, and of some other kinds."""
     node = whole
     for step in at:
         node = node[step]
     for key in list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else []:
         kept = node[key]
-        others = [None, 7, -0.5, 1e300, "x", "1d", "count(", "x.y.t", "\u00e9\\\U0001F600 (", [], {}, True, ["x"], {"x": "y"}]
+        others = [None, 7, -0.5, 1e300, "", "x", "1d", "count(", "x.y.t", "\u00e9\\\U0001F600 (", [], {}, True, "true", ["x"], {"x": "y"}]
         for other in rng.sample(others, 5):
             node[key] = other
             yield json.dumps(whole, ensure_ascii=key not in ("when", "value"))
@@ -172,8 +172,52 @@ def large_catalogs():
     yield small('"x.y":{"tags":[{"tag":"t","when":"latest(s, a) == \'%s\'"}]}' % ("t" * 1025))
 
 
+MAP = {"id": {"from": "offset"}, "source": {"const": "s"}, "type": "/a/b/1", "subject": {"from": "key"}, "time": {"at": "/ts", "as": "epoch_ms"},
+       "data": {"amount": "/a/b/0", "attributes": {"fields": {"region": "/a/b/1", "score": {"const": 1.5}}}}}
+FULL_CONFIGURATION = {
+    "group": "g", "instance": "a", "catalog": "c.json", "delivery": "at_least_once", "workers": 2, "time": "live", "grace": "2s", "max_idle": "100ms",
+    "sources": [{"topic": "e", "partitioner": "murmur2", "map": MAP, "expect_every": "10m", "headers": "read"}, {"topic": "f"}],
+    "outputs": {"tag_changes": "t", "churn_risk": "u", "dead_letter": "d", "content_mode": "binary"},
+    "kafka": {"bootstrap.servers": "h:1", "auto.offset.reset": "latest", "sasl.password": "hush-hush", "ssl.key.password": "hush"},
+    "redis": {"url": "rediss://h:1/2", "prefix": "p:", "user": "u", "password": "${file:/redis}",
+              "tls": {"ca": "ca.pem", "cert": "c.pem", "key": "k.pem", "server_name": "h.example.org", "verify": "false"}},
+    "carry": ["value.level"], "max_changes_per_minute": {"b.activity": 5000, "*": "${N}"}, "horizon": "400d", "on_data_gap": "continue",
+    "http": {"listen": "0.0.0.0:80", "token": "${file:/token}", "tls": {"cert": "c.pem", "key": "k.pem", "client_ca": "ca.pem"}, "insecure": "true",
+             "requests_per_second": 20},
+    "log": {"format": "json", "level": "warn", "file": "l.log"}, "past": "2000-01-01T00:00:00Z", "future": "5m", "max_event_bytes": 2048,
+    "junk_subjects": ["", "null"], "batch_events": 100, "batch_bytes": 70000, "cache_bytes": 0,
+}
+
+
+def keys_of(value):
+    if isinstance(value, dict):
+        yield from value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        yield from keys_of(part)
+
+
+def properties_of(schema):
+    if isinstance(schema, dict):
+        properties = schema.get("properties")
+        if isinstance(properties, dict):
+            yield properties
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else []:
+        yield from properties_of(part)
+
+
+def full_configurations():
+    """Every key that the schema has must be among them."""
+    schema = json.loads((ROOT / "schemas/config.schema.json").read_text())
+    absent = {key for properties in properties_of(schema) for key in properties} - set(keys_of(FULL_CONFIGURATION))
+    if absent:
+        sys.exit(f"tests/fuzz/seeds.py: FULL_CONFIGURATION lacks {', '.join(sorted(absent))}, which schemas/config.schema.json has")
+    yield json.dumps(FULL_CONFIGURATION)
+    yield from broken(json.loads(json.dumps(FULL_CONFIGURATION)), random.Random(3))
+
+
 def configurations():
     yield from (text for text in blocks() if '"sources"' in text)
+    yield from full_configurations()
     for name in "test_config.c", "test_event.c":
         yield from (text for text in strings(name) if b'"sources"' in text or b'"map"' in text)
     base = {"catalog": "c", "sources": [{"topic": "e"}], "kafka": {"bootstrap.servers": "h:1"}, "redis": {"url": "redis://h"}}
@@ -203,6 +247,10 @@ def configurations():
                   {"bootstrap.servers": "h", "group.id": "x"}, {"bootstrap.servers": "h", "a": []},
                   {"bootstrap.servers": "h", "auto.offset.reset": "latest"}, {"bootstrap.servers": "h", "auto.offset.reset": "x"}]:
         yield but(kafka=kafka)
+    yield but(time="events", sources=[{"topic": "e", "expect_every": "10m"}])
+    yield but(max_changes_per_minute={f"d.x{i}": 1 for i in range(2001)})
+    for token in "${file:/a token}", "${A}", "${URL}", "a-token-in-this-file":
+        yield but(http={"listen": "127.0.0.1:1", "token": token})
     yield but(delivery="at_least_once", kafka={"bootstrap.servers": "h", "message.timeout.ms": 1})
     sources = [[], [{"topic": f"t{i}"} for i in range(17)], [{"topic": "a"}, {"topic": "a"}], 1, [1], [{}],
                [{"topic": "."}], [{"topic": "e", "partitioner": "crc32", "headers": "ignore"}]]
@@ -365,9 +413,9 @@ def answers():
     yield to(SHARDS, []) + b"HTTP/1.1 400 Bad Request\r\n"
     hold = "1700000000000 somebody@host\nwhy they did it"
     yield to(BOARD, [], ["hold", hold, "limits_off", "1900000000000", "silent e", "1700000000000", "clock", "61000"])
-    yield to(BOARD, [], ["e one", "1700000000000", "e two", "1700000060000", "f one", "1600000000000", "g one", "1"])
+    yield to(BOARD, [], ["e", "1700000000000", "f", "1600000000000", "e two", "1700000060000", "g", "1"])
     yield to(BOARD, [], ["hold", hold[:13], "limits_off", "-1", "silent", "7", "clock", "9" * 30])
-    yield to(BOARD, [], ["hold", "1 " + "b" * 300 + "\n" + "w" * 600, "e", "9223372036854775807", "e one", "-9223372036854775808"])
+    yield to(BOARD, [], ["hold", "1 " + "b" * 300 + "\n" + "w" * 600, "e", "9223372036854775807", "f", "-9223372036854775808"])
     yield to(BOARD, [], [7, None, "hold"])
     yield to(BOARD, []) + b"*16000000\r\n" * 7
     yield to(BOARD, [], Exception("NOPERM x"))
@@ -384,6 +432,8 @@ def heads():
         numbers = " ".join(str(i) for i in range(topics))
         for more in "", " at_least_once", " outputs 3 0 9", f" repair 1 0 9 5 -1 {numbers}", " import a 1 0 0 0 0 0 0":
             yield b"\0" + f"{begin} {topics} {numbers}{more}".encode()
+    for text in "1 5 12", "4 5 12", "3", "0 1", "what", "":  # of an older tagd, a newer one, or damaged
+        yield b"\0" + text.encode()
     for text in "1,2,3", "1,2,-", "18446744073709551615,18446744073709551615,-9223372036854775807", "18446744073709551616,1,1":
         yield b"\1" + text.encode()
     for text in "2.9.0", "18446744073709551615.18446744073709551615.4294967295", "18446744073709551616.1.1", "2.9.", "2.9.0.1":
