@@ -22,6 +22,7 @@ struct tagd_logger {
     pthread_mutex_t mutex; /* of all below */
     int fd;
     bool waits; /* a pipe, a socket, a terminal: a write may have to wait for who reads */
+    bool cut;   /* the last line has no end yet: a disk was full */
     int64_t lost;
     struct tagd_log_limit limit;
 };
@@ -84,18 +85,19 @@ static bool is_ready(const struct tagd_logger *logger)
     return !logger->waits || (poll(&at, 1, 0) == 1 && (at.revents & POLLOUT) != 0);
 }
 
-static bool write_all(int fd, const char *p, size_t n)
+/* How many of the bytes could be written. */
+static size_t write_all(int fd, const char *p, size_t n)
 {
-    while (n > 0) {
-        ssize_t written = write(fd, p, n);
+    size_t done = 0;
+    while (done < n) {
+        ssize_t written = write(fd, p + done, n - done);
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
-            return false;
-        p += written;
-        n -= (size_t)written;
+            break;
+        done += (size_t)written;
     }
-    return true;
+    return done;
 }
 
 /* ---- writing; the mutex is held ---- */
@@ -113,19 +115,27 @@ static void begin(const struct tagd_logger *logger, struct tagd_log_line *line, 
     tagd_log_line_text(line, "msg", message);
 }
 
+/* What was cut ends before anything else is written. */
+static bool takes_a_line(struct tagd_logger *logger)
+{
+    if (!is_ready(logger))
+        return false;
+    logger->cut = logger->cut && write_all(logger->fd, "\n", 1) == 0;
+    return !logger->cut;
+}
+
 static void put(struct tagd_logger *logger, struct tagd_log_line *line)
 {
-    if (!is_ready(logger)) {
+    if (!takes_a_line(logger)) {
         logger->lost++;
         return;
     }
     if (logger->lost > 0)
         tagd_log_line_number(line, "lines_lost", logger->lost);
     tagd_log_line_end(line);
-    if (write_all(logger->fd, line->text, line->n))
-        logger->lost = 0;
-    else
-        logger->lost++;
+    size_t written = write_all(logger->fd, line->text, line->n);
+    logger->lost = written == line->n ? 0 : logger->lost + 1;
+    logger->cut = written > 0 && written < line->n;
 }
 
 /* "1,234" */
@@ -269,6 +279,7 @@ void tagd_logger_reopen(struct tagd_logger *logger)
     close(logger->fd);
     logger->fd = fd;
     logger->waits = may_wait(fd);
+    logger->cut = false;
     pthread_mutex_unlock(&logger->mutex);
     tagd_log_line(logger, TAGD_NOTE_INFO, "the log file was opened anew");
 }

@@ -1285,7 +1285,7 @@ static void advance_committing(struct tagd_worker *worker)
             dropped(lane, worker->writes[i].outbox_drop_to);
             if (!tagd_batch_is_numbered(&lane->batch))
                 end_if_repaired(worker, lane);
-            else if (lane->repair.phase == TAGD_NO_REPAIR && (holds(worker) || lane->held_batches > 0))
+            else if (holds(worker) || lane->held_batches > 0)
                 hold(worker, lane, &worker->writes[i]);
             else
                 worker->batch[n++] = lane;

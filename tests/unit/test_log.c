@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -512,6 +513,34 @@ static void a_line_that_nobody_takes_is_dropped_and_counted(void)
     unlink(fifo);
 }
 
+/* A limit of the file's size stands for a disk that is full. */
+static void a_line_that_a_full_disk_cut_is_a_line_of_its_own(void)
+{
+    struct rlimit before, now;
+    struct tagd_logger *logger = open_logger(TAGD_LOG_JSON, TAGD_NOTE_INFO);
+    CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    signal(SIGXFSZ, SIG_IGN);
+    tagd_log_line(logger, TAGD_NOTE_INFO, "whole");
+    for (rlim_t room = 0; room < 3; room++) { /* of a line and its end: nothing, one byte, two */
+        size_t n = strlen(contents(file));
+        now = (struct rlimit){n + room, before.rlim_max};
+        CHECK(setrlimit(RLIMIT_FSIZE, &now) == 0);
+        tagd_log_line(logger, TAGD_NOTE_INFO, "lost");
+        tagd_log_line(logger, TAGD_NOTE_INFO, "lost too");
+        CHECK(strlen(contents(file)) == n + room);
+        CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+        char message[16];
+        snprintf(message, sizeof(message), "after %c", 'a' + (int)room);
+        tagd_log_line(logger, TAGD_NOTE_INFO, message);
+        const char *last = nth_line(file, lines(file) - 1);
+        CHECK(says(TAGD_LOG_JSON, last, "msg", message) && says(TAGD_LOG_JSON, last, "lines_lost", "2"));
+    }
+    CHECK(lines(file) == 1 + 3 + 2); /* the whole one, those after, and what was cut */
+    CHECK(says(TAGD_LOG_JSON, nth_line(file, 0), "msg", "whole"));
+    CHECK(strcmp(nth_line(file, 2), "{") == 0);
+    tagd_logger_free(logger);
+}
+
 int main(void)
 {
     CHECK(mkdtemp(folder) != NULL);
@@ -536,6 +565,7 @@ int main(void)
     RUN(an_old_file_that_stays_open_says_why);
     RUN(a_file_that_cannot_be_opened_is_an_error);
     RUN(a_line_that_nobody_takes_is_dropped_and_counted);
+    RUN(a_line_that_a_full_disk_cut_is_a_line_of_its_own);
     unlink(file);
     unlink(renamed);
     rmdir(folder);
