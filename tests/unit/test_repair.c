@@ -1107,6 +1107,94 @@ static void what_was_published_otherwise_is_put_right(void)
     }
 }
 
+static int64_t n_outputs(const struct world *world)
+{
+    int64_t n = 0;
+    for (uint32_t shard = 0; shard < WORLD_SHARDS; shard++)
+        for (int kind = 0; kind < TAGD_OUTPUT_KINDS; kind++)
+            n += world->shards[shard].outputs[kind].end;
+    return n;
+}
+
+/* What was on its way to Kafka when the hold came may still arrive; then nothing does, until it is lifted. False: the
+ * repair was over before. */
+static bool hold_after(struct run *run, struct tagd_brakes *brakes, int steps)
+{
+    go(run, steps);
+    bool before = tagd_worker_stats(run->worker)->repairs == 0;
+    bool on_its_way = run->world.n_ops > 0 && run->world.ops[0]->kind == TAGD_OP_PUBLISH;
+    int64_t n = n_outputs(&run->world);
+    brakes->outputs_flow = false;
+    if (on_its_way) {
+        go(run, 1);
+        n = n_outputs(&run->world);
+    }
+    go(run, 100);
+    CHECK(n_outputs(&run->world) == n);
+    brakes->outputs_flow = true;
+    recover(run);
+    return before;
+}
+
+/* With brakes, dead, and its store as it was. */
+static void open_held(struct run *run, const struct script *script, struct tagd_brakes *brakes)
+{
+    *brakes = (struct tagd_brakes){.outputs_flow = true,
+                                   .clock_agrees = true,
+                                   .time_to_ms = INT64_MAX,
+                                   .limits_off_ms = INT64_MIN,
+                                   .held_batches_max = 100,
+                                   .held_bytes_max = 1 << 20};
+    open_run(run, script);
+    run->config.brakes = brakes;
+    run->world.settle_most = 2;
+}
+
+static void a_hold_at_any_step_of_a_repair_only_delays_it(void)
+{
+    size_t n_holds = 0;
+    for (size_t s = 0; s < sizeof(scripts) / sizeof(scripts[0]); s++)
+        for (size_t fall = 0; fall < sizeof(falls) / sizeof(falls[0]); fall++) {
+            bool before = true;
+            for (int steps = 0; before; steps++) {
+                struct tagd_brakes brakes;
+                struct run run;
+                open_held(&run, &scripts[s], &brakes);
+                play(&run, 0, falls[fall].at);
+                go_back(&run, falls[fall].to);
+                before = hold_after(&run, &brakes, steps);
+                n_holds += before;
+                CHECK(tagd_worker_stats(run.worker)->repairs == 1);
+                play(&run, falls[fall].at, scripts[s].n);
+                CHECK(as_if_nothing_happened(&run));
+                close_run(&run);
+            }
+        }
+    CHECK(n_holds > 100);
+}
+
+/* And what the repair publishes waits, too. */
+static void a_hold_at_any_step_keeps_what_a_repair_puts_right(void)
+{
+    bool before = true;
+    for (int steps = 0; before; steps++) {
+        struct tagd_brakes brakes;
+        struct run run;
+        open_held(&run, &scripts[0], &brakes);
+        play(&run, 0, 3);
+        int64_t end = run.world.shards[0].outputs[TAGD_OUT_CHANGE].end;
+        falsify(&run.world, "\"from\":\"books\",\"to\":\"toys\"", "\"from\":\"books\",\"to\":\"dogs\"");
+        go_back(&run, 1);
+        before = hold_after(&run, &brakes, steps);
+        CHECK(run.world.shards[0].outputs[TAGD_OUT_CHANGE].end == end + 1);
+        CHECK(strstr(last_change(&run.world), "{\"dimension\":\"b.category\",\"from\":\"dogs\",\"to\":\"toys\","));
+        CHECK(tagd_worker_stats(run.worker)->repairs == 1);
+        play(&run, 3, 8);
+        check_chain(&run.world);
+        close_run(&run);
+    }
+}
+
 /* Several, of several customers, and a death anywhere: each once. */
 static void differences_are_published_once_whatever_dies(void)
 {
@@ -2094,6 +2182,8 @@ int main(void)
     RUN(whatever_happens_in_whatever_order_is_as_if_nothing_had_happened);
     RUN(whatever_comes_in_between_while_both_shards_are_repaired_changes_nothing);
     RUN(what_was_published_otherwise_is_put_right);
+    RUN(a_hold_at_any_step_of_a_repair_only_delays_it);
+    RUN(a_hold_at_any_step_keeps_what_a_repair_puts_right);
     RUN(differences_are_published_once_whatever_dies);
     RUN(a_proposal_that_was_published_otherwise_is_closed_and_made_anew);
     RUN(what_people_decided_is_not_decided_again);
