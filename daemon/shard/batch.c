@@ -27,6 +27,17 @@ size_t tagd_metadata_write(char out[TAGD_METADATA_MAX], uint64_t fence, uint64_t
     return (size_t)n;
 }
 
+struct tagd_shard_outputs tagd_head_outputs(const struct tagd_head *head, uint32_t shard,
+                                            char metadata[TAGD_METADATA_MAX])
+{
+    size_t n = tagd_metadata_write(metadata, head->fence, head->batch, head->watermark_ms);
+    struct tagd_shard_outputs outputs = {
+        .shard = shard, .fence = head->fence, .batch = head->batch, .metadata = {metadata, n}};
+    for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
+        outputs.offset[i] = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
+    return outputs;
+}
+
 bool tagd_metadata_read(struct tagd_str text, uint64_t *fence, uint64_t *batch, int64_t *watermark_ms)
 {
     char copy[TAGD_METADATA_MAX];
@@ -868,16 +879,9 @@ void tagd_batch_writes(struct tagd_batch *batch, const struct tagd_shard_context
 
 void tagd_batch_outputs(struct tagd_batch *batch, struct tagd_shard_outputs *outputs)
 {
-    const struct tagd_head *head = &batch->shard->head;
-    size_t n = tagd_metadata_write(batch->metadata, head->fence, head->batch, head->watermark_ms);
-    *outputs = (struct tagd_shard_outputs){.shard = batch->shard->number,
-                                           .outputs = batch->outputs,
-                                           .n_outputs = batch->n_outputs,
-                                           .fence = head->fence,
-                                           .batch = head->batch,
-                                           .metadata = {batch->metadata, n}};
-    for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
-        outputs->offset[i] = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
+    *outputs = tagd_head_outputs(&batch->shard->head, batch->shard->number, batch->metadata);
+    outputs->outputs = batch->outputs;
+    outputs->n_outputs = batch->n_outputs;
 }
 
 static void count_repair(const struct tagd_batch *batch, struct tagd_shard_context *context)

@@ -200,6 +200,9 @@ void tagd_batch_free(struct tagd_batch *batch);
 #define TAGD_METADATA_MAX 96
 size_t tagd_metadata_write(char out[TAGD_METADATA_MAX], uint64_t fence, uint64_t batch, int64_t watermark_ms);
 bool tagd_metadata_read(struct tagd_str text, uint64_t *fence, uint64_t *batch, int64_t *watermark_ms);
+/* A shard's share of what is to be committed to Kafka, without outputs: it is where its head is. Its metadata is written. */
+struct tagd_shard_outputs tagd_head_outputs(const struct tagd_head *head, uint32_t shard,
+                                            char metadata[TAGD_METADATA_MAX]);
 
 /* The head of a shard without a batch: what its state will be made with, nothing read yet. */
 struct tagd_head tagd_shard_first_head(const struct tagd_catalog *catalog, uint32_t n_topics, uint32_t partitions);

@@ -540,14 +540,7 @@ static enum tagd_takeover_result publish(struct tagd_takeover *takeover, const s
 /* A transaction without outputs, so that Kafka's committed batch is head's. */
 static enum tagd_takeover_result level_offsets(struct tagd_takeover *takeover, struct tagd_op *op)
 {
-    const struct tagd_head *head = &takeover->head;
-    size_t n = tagd_metadata_write(takeover->metadata, head->fence, head->batch, head->watermark_ms);
-    takeover->publish = (struct tagd_shard_outputs){.shard = takeover->shard->number,
-                                                    .fence = head->fence,
-                                                    .batch = head->batch,
-                                                    .metadata = {takeover->metadata, n}};
-    for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
-        takeover->publish.offset[i] = head->next_offset[i] > 0 ? head->next_offset[i] : 0;
+    takeover->publish = tagd_head_outputs(&takeover->head, takeover->shard->number, takeover->metadata);
     op->u.publish.shards = &takeover->publish;
     op->u.publish.n_shards = 1;
     return tagd_takeover_submit(takeover, op, TAGD_TAKEOVER_LEVEL_OFFSETS, TAGD_OP_PUBLISH);

@@ -233,17 +233,10 @@ static enum tagd_skip_result commit(struct skip *skip, struct tagd_shard_writes 
 static enum tagd_skip_result publish(struct skip *skip, enum tagd_op_kind kind, size_t n_outputs,
                                      struct tagd_error *error)
 {
-    const struct tagd_head *head = &skip->shard.head;
-    size_t n = tagd_metadata_write(skip->metadata, head->fence, head->batch, head->watermark_ms);
-    struct tagd_shard_outputs outputs = {.shard = skip->config->shard,
-                                         .outputs = &skip->letter,
-                                         .n_outputs = n_outputs,
-                                         .fence = head->fence,
-                                         .batch = head->batch,
-                                         .metadata = {skip->metadata, n}};
+    struct tagd_shard_outputs outputs = tagd_head_outputs(&skip->shard.head, skip->config->shard, skip->metadata);
     struct tagd_op op = {.kind = kind, .status = TAGD_ABORTED};
-    for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
-        outputs.offset[i] = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
+    outputs.outputs = &skip->letter;
+    outputs.n_outputs = n_outputs;
     op.u.publish.shards = &outputs;
     op.u.publish.n_shards = 1;
     for (int tries = 0; tries < PUBLISHES_MAX && op.status == TAGD_ABORTED && !skip->gone; tries++) {

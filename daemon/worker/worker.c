@@ -815,10 +815,7 @@ static void note_head(struct tagd_lane *lane)
     char metadata[TAGD_METADATA_MAX];
     if (head->batch == 0 || lane->shard.published != head->batch)
         return;
-    struct tagd_shard_outputs at = {.fence = head->fence, .batch = head->batch, .metadata.p = metadata};
-    at.metadata.n = tagd_metadata_write(metadata, head->fence, head->batch, head->watermark_ms);
-    for (uint32_t i = 0; i < TAGD_TOPICS_MAX; i++)
-        at.offset[i] = head->next_offset[i] < 0 ? 0 : head->next_offset[i];
+    struct tagd_shard_outputs at = tagd_head_outputs(head, lane->shard.number, metadata);
     note_offsets(lane, &at);
 }
 
