@@ -12,8 +12,11 @@ static bool number_of(struct tagd_str text, int64_t *number)
         return false;
     memcpy(copy, text.p, text.n);
     copy[text.n] = '\0';
-    *number = strtoll(copy, &end, 10);
-    return *end == '\0';
+    int64_t read = strtoll(copy, &end, 10);
+    if (*end != '\0')
+        return false;
+    *number = read;
+    return true;
 }
 
 /* What stands behind a word and a space; p NULL: something else does. */
@@ -42,28 +45,34 @@ static void take_hold(struct tagd_str value, struct tagd_held *held)
     copy_text(held->why, sizeof(held->why), line + 1, (size_t)(end - line) - 1);
 }
 
+/* NULL: it is none of the configuration's. */
+static struct tagd_held_source *source_of(const struct tagd_config *config, struct tagd_str topic,
+                                          struct tagd_held *held)
+{
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (tagd_str_eq(topic, tagd_str_of(config->sources[i].topic)))
+            return &held->sources[i];
+    return NULL;
+}
+
 static void take_brake(const struct tagd_config *config, const struct tagd_io_entry *entry, struct tagd_held *held)
 {
-    struct tagd_str topic = behind("silent", entry->field);
+    struct tagd_held_source *source = source_of(config, behind("silent", entry->field), held);
     if (tagd_str_eq(entry->field, TAGD_STR("hold")))
         take_hold(entry->value, held);
     else if (tagd_str_eq(entry->field, TAGD_STR("limits_off")))
         number_of(entry->value, &held->limits_off_ms);
     else if (tagd_str_eq(entry->field, TAGD_STR("clock")))
         number_of(entry->value, &held->clock_believed_ms);
-    for (size_t i = 0; i < config->n_sources && topic.p != NULL; i++)
-        if (tagd_str_eq(topic, tagd_str_of(config->sources[i].topic)))
-            number_of(entry->value, &held->sources[i].released_ms);
+    else if (source != NULL)
+        number_of(entry->value, &source->released_ms);
 }
 
 static void take_heard(const struct tagd_config *config, const struct tagd_io_entry *entry, struct tagd_held *held)
 {
-    for (size_t i = 0; i < config->n_sources; i++) {
-        struct tagd_held_source *source = &held->sources[i];
-        if (tagd_str_eq(entry->field, tagd_str_of(source->topic)) && number_of(entry->value, &source->heard_ms) &&
-            source->heard_ms > source->latest_ms)
-            source->latest_ms = source->heard_ms;
-    }
+    struct tagd_held_source *source = source_of(config, entry->field, held);
+    if (source != NULL && number_of(entry->value, &source->heard_ms) && source->heard_ms > source->latest_ms)
+        source->latest_ms = source->heard_ms;
 }
 
 /* a - b, as near as there is room for. */

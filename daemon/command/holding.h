@@ -17,8 +17,8 @@ struct tagd_holding {
 };
 
 void tagd_holding_print(const struct tagd_holding *command);
-/* Options are read: loads the configuration, reads what is held, and runs the command, or lists. The exit code; what is wrong is
- * written. */
+/* Options are read: loads the configuration, reads what is held, and runs the command, or lists. The exit code; what is
+ * wrong is written. */
 int tagd_holding_finish(struct tagd_holding *command, const struct tagd_options *options, const char *name,
                         int (*run)(struct tagd_holding *command));
 

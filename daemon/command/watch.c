@@ -134,7 +134,8 @@ static bool store_hold(struct tagd_watch *watch)
     return stored;
 }
 
-/* Redis learns of later events than it knows; and of a source of which nobody ever read one, that it was silent from now on. */
+/* Redis learns of later events than it knows; and of a source of which nobody ever read one, that it was silent from now
+ * on. */
 static void tell_redis(struct tagd_watch *watch, const struct tagd_held *held)
 {
     struct tagd_error error;

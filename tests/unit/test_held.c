@@ -73,6 +73,15 @@ static void the_later_of_what_redis_and_the_daemon_know_counts(void)
     }
 }
 
+static void what_is_no_number_was_not_said(void)
+{
+    struct tagd_io_entry brakes[] = {entry("limits_off", "1700000100000x"), entry("silent orders", "1699999938000 ")};
+    struct tagd_io_entry heard = entry("orders", "1699999938000.");
+    struct tagd_held held = judge(brakes, 2, &heard, 1, 0);
+    CHECK(held.limits_off_ms == INT64_MIN && held.sources[0].released_ms == INT64_MIN);
+    CHECK(held.sources[0].heard_ms == INT64_MIN && held.sources[0].latest_ms == INT64_MIN);
+}
+
 static void a_silence_that_was_released_is_believed_until_the_next_event(void)
 {
     struct tagd_io_entry heard = entry("orders", "1699999000000"), brakes = entry("silent orders", "1699999000000");
@@ -127,6 +136,7 @@ int main(void)
     RUN(what_nobody_can_read_holds_all_the_same);
     RUN(a_source_is_silent_a_millisecond_after_it_was_expected);
     RUN(the_later_of_what_redis_and_the_daemon_know_counts);
+    RUN(what_is_no_number_was_not_said);
     RUN(a_silence_that_was_released_is_believed_until_the_next_event);
     RUN(clocks_may_differ_by_a_minute_or_as_was_believed);
     RUN(a_clock_that_was_not_told_is_where_it_was);
