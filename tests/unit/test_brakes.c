@@ -38,15 +38,11 @@ static struct tagd_worker *open_with(struct held *held, bool live, bool at_least
 {
     *held = (struct held){.changes_max = {3, 0}};
     world_open(&held->world, ACTIVITY);
-    held->brakes = (struct tagd_brakes){.outputs_flow = true,
-                                        .clock_agrees = true,
-                                        .time_to_ms = INT64_MAX,
-                                        .limits_off_ms = INT64_MIN,
-                                        .changes_max = limited ? held->changes_max : NULL,
-                                        .held_batches_max = 3,
-                                        .held_bytes_max = 1 << 20,
-                                        .trip = on_trip,
-                                        .to = held};
+    held->brakes = world_brakes();
+    held->brakes.changes_max = limited ? held->changes_max : NULL;
+    held->brakes.held_batches_max = 3;
+    held->brakes.trip = on_trip;
+    held->brakes.to = held;
     return start(held, "a", live, at_least_once);
 }
 

@@ -1123,12 +1123,9 @@ static bool hold_after(struct run *run, struct tagd_brakes *brakes, int steps)
     go(run, steps);
     bool before = tagd_worker_stats(run->worker)->repairs == 0;
     bool on_its_way = run->world.n_ops > 0 && run->world.ops[0]->kind == TAGD_OP_PUBLISH;
-    int64_t n = n_outputs(&run->world);
     brakes->outputs_flow = false;
-    if (on_its_way) {
-        go(run, 1);
-        n = n_outputs(&run->world);
-    }
+    go(run, on_its_way ? 1 : 0);
+    int64_t n = n_outputs(&run->world);
     go(run, 100);
     CHECK(n_outputs(&run->world) == n);
     brakes->outputs_flow = true;
@@ -1136,15 +1133,10 @@ static bool hold_after(struct run *run, struct tagd_brakes *brakes, int steps)
     return before;
 }
 
-/* With brakes, dead, and its store as it was. */
+/* Brakes come with the next process. */
 static void open_held(struct run *run, const struct script *script, struct tagd_brakes *brakes)
 {
-    *brakes = (struct tagd_brakes){.outputs_flow = true,
-                                   .clock_agrees = true,
-                                   .time_to_ms = INT64_MAX,
-                                   .limits_off_ms = INT64_MIN,
-                                   .held_batches_max = 100,
-                                   .held_bytes_max = 1 << 20};
+    *brakes = world_brakes();
     open_run(run, script);
     run->config.brakes = brakes;
     run->world.settle_most = 2;

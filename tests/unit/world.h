@@ -920,6 +920,17 @@ static inline void world_open(struct world *world, const char *dimensions)
     world_open_with(world, "", dimensions);
 }
 
+/* Nothing is held, nothing limited. */
+static inline struct tagd_brakes world_brakes(void)
+{
+    return (struct tagd_brakes){.outputs_flow = true,
+                                .clock_agrees = true,
+                                .time_to_ms = INT64_MAX,
+                                .limits_off_ms = INT64_MIN,
+                                .held_batches_max = 100,
+                                .held_bytes_max = 1 << 20};
+}
+
 static inline void world_close(struct world *world)
 {
     CHECK(world->held == 0);
