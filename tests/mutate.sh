@@ -13,7 +13,9 @@ cp -r CMakeLists.txt daemon include tests "$copy"/
 sed -i "s/ -Werror//" "$copy/CMakeLists.txt" # a mutant may leave a variable unused
 cmake -S "$copy" -B "$copy/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 >/dev/null
 python3 - "$copy" "$seeds" "$range" <<'PY'
-import os, re, subprocess, sys
+import os, subprocess, sys
+sys.path.insert(0, "tests")
+import planted
 copy, seeds, span = sys.argv[1:]
 first, last = map(int, span.split("-"))
 targets = ["tagd", "test_base", "test_json", "test_config", "test_catalog", "test_event", "test_profile", "test_model", "test_fit", "test_engine", "test_standing", "test_goals", "test_churn", "test_shard", "test_worker", "test_repair", "test_cache", "test_emit", "test_kinds", "test_population", "test_report", "test_poison", "test_audit", "test_import",
@@ -36,26 +38,20 @@ def tests(path="daemon/io/"):
     for name in in_order(path):
         if name in ("test_redis", "test_kafka") and not path.startswith("daemon/io/"):
             continue  # they take seconds, and stand on io alone
-        code = sh(f"timeout 250 {copy}/build/{name}").returncode
-        if code:
-            return name + (", which didn't end" if code == 124 else "")
-    if sh(f"python3 tests/reference/pairs.py --tagd {copy}/build/tagd --seeds {seeds} --jobs 2 --quick").returncode:
-        return "pairs"
-    return None
+        by = planted.failed(sh(f"{copy}/build/{name}"), name)
+        if by:
+            return by
+    return planted.failed(sh(f"python3 tests/reference/pairs.py --tagd {copy}/build/tagd --seeds {seeds} --jobs 2 --quick"), "pairs")
 
 def build():
     return sh(f"cmake --build {copy}/build --target {' '.join(targets)}")
 
 assert build().returncode == 0, "the copy does not build"
 assert tests() is None, "the tests fail without any mutant"
-caught, missed, number = 0, [], 0
-for line in open("tests/mutants.txt"):
-    if line.startswith("#") or not line.strip():
-        continue
-    number += 1
+caught, missed = 0, []
+for number, (path, old, new) in enumerate(planted.faults("tests/mutants.txt"), 1):
     if not first <= number <= last:
         continue
-    path, old, new = [part.replace("\\|", "|").replace("\\n", "\n") for part in re.split(r"(?<!\\) \| ", line.rstrip("\n"))]
     target = os.path.join(copy, path)
     source = open(target).read()
     assert source.count(old) >= 1, f"mutant {number}: not found in {path}: {old}"

@@ -14,6 +14,8 @@ sed -i "s/ -Werror//" "$copy/CMakeLists.txt" # what is broken may leave a variab
 cmake -S "$copy" -B "$copy/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 >/dev/null
 python3 - "$copy" "$seeds" "$range" <<'PY'
 import os, re, subprocess, sys
+sys.path.insert(0, "tests")
+import planted
 copy, seeds, span = sys.argv[1:]
 first, last = map(int, span.split("-"))
 
@@ -23,17 +25,12 @@ def sh(command):
 def run(seeds):
     result = sh(f"{copy}/build/sim --seeds {seeds} --jobs {os.cpu_count()} --first")
     seen = re.search(r"^seed (\d+) failed: ([^\n]{0,100})", result.stdout, re.M)
-    if result.returncode == 0:
-        return None
-    return f"seed {seen[1]}: {seen[2]}" if seen else "a job died"
+    return planted.failed(result, f"seed {seen[1]}: {seen[2]}" if seen else "the simulator")
 
 def build():
     return sh(f"cmake --build {copy}/build -j 2 --target sim")
 
-def parts(line):
-    return [part.replace("\\|", "|").replace("\\n", "\n") for part in re.split(r"(?<!\\) \| ", line.rstrip("\n"))]
-
-lines = [parts(line) for line in open("tests/sim/broken.txt") if line.strip() and not line.startswith("#")]
+lines = planted.faults("tests/sim/broken.txt")
 for what, path, old, new, *_ in lines:
     n = open(path).read().count(old)
     assert n == 1, f"{what}: stands {n} times in {path}: {old}"

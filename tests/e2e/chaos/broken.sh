@@ -12,10 +12,11 @@ cp -r CMakeLists.txt daemon include tests "$copy"/
 sed -i "s/ -Werror//" "$copy/CMakeLists.txt" # a broken build may leave a variable unused
 cmake -S "$copy" -B "$copy/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 >/dev/null
 build/venv/bin/python - "$copy" "$range" <<'PY'
-import os, re, subprocess, sys
+import os, subprocess, sys
 copy, span = sys.argv[1:]
 first, last = map(int, span.split("-"))
-sys.path.insert(0, "tests/e2e/chaos")
+sys.path[:0] = ["tests", "tests/e2e/chaos"]
+import planted
 import run
 
 def build():
@@ -32,13 +33,13 @@ if first == 0:
     assert not found, f"the unbroken build fails: {found[0]}"
 caught, missed, number = 0, [], 0
 for line in open("tests/e2e/chaos/broken.txt"):
-    if line.startswith("#") or not line.strip():
+    if not planted.fields(line):
         what = line.strip("# \n")
         continue
     number += 1
     if not first <= number <= last:
         continue
-    kinds, path, old, new = [part.replace("\\|", "|").replace("\\n", "\n") for part in re.split(r"(?<!\\) \| ", line.rstrip("\n"))]
+    kinds, path, old, new = planted.fields(line)
     target = os.path.join(copy, path)
     source = open(target).read()
     assert source.count(old) == 1, f"{number}: stands {source.count(old)} times in {path}: {old}"
